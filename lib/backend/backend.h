@@ -1,0 +1,171 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "lib/backend/memory.h"
+#include "lib/tensor/tensor.h"
+
+namespace r1 {
+
+// How rows of attention look back.
+struct AttentionOptions {
+  float scale = 1.0f;       // multiplies q·k
+  std::int64_t window = 0;  // positions each row may see, itself included; 0: all
+  float skip = 0.0f;        // DAW: leave out blocks that hold less than this share of the mass;
+                            // 0: none. `ref` never skips. DAW.md 6
+};
+
+// One layer's keys and values of all sequences, in pages of kPageTokens positions.
+// dtype of keys and values: f32 or bf16 (the same). A page number indexes the first dimension.
+inline constexpr std::int64_t kPageTokens = 64;
+struct PagedKv {
+  Tensor keys;    // [P, KV, kPageTokens, hd]
+  Tensor values;  // [P, KV, kPageTokens, hd]
+  Tensor decay;   // [P, KV, kPageTokens] f32, the A of DAW; empty: a model without DAW
+  Tensor table;   // i32 [S, pages per sequence]: page number of each page of each sequence
+};
+
+struct AdamwOptions {
+  float learning_rate = 1e-3f, beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, weight_decay = 0.0f;
+  std::int64_t step = 1;  // from 1: corrects the bias of the moments
+};
+
+// Every operation the models need, once per device. Outputs come first. All pointers live on
+// `device()`. Calls are queued in order; only `synchronize` and `copy_to_host` wait.
+//
+// Activations and gradients are f32. `*_backward` ADDS into its outputs, and skips an output whose
+// tensor is empty (a frozen weight). No op may be given an output that is one of its inputs.
+// On `ref` and `cpu` a row of the result depends on that row of the input alone, bit for bit: not
+// on the number of rows, their order or the number of threads.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual Device device() const = 0;
+
+  // --- memory ---------------------------------------------------------------------------------
+  virtual void* allocate(std::size_t bytes) = 0;  // aligned to 64; fails with oom_cpu or oom_gpu
+  virtual void release(void* memory) = 0;
+  virtual void copy_from_host(const Tensor& dst, const void* src) = 0;
+  virtual void copy_to_host(void* dst, const Tensor& src) = 0;
+  virtual void zero(const Tensor& t) = 0;
+  virtual void synchronize() = 0;
+
+  // Makes a matrix [N, K] of a file ready for `linear` and `embedding`, in the layout this
+  // backend's products want. `host` stays readable while the result lives if the result refers to
+  // it (then `memory` is empty). `compute` says what products are made in: DType::f32 keeps every
+  // bit of f32, f16 and bf16 weights; DType::bf16 may round both operands of a product to bf16.
+  // Quantized weights ignore it.
+  struct Weight {
+    Tensor tensor;
+    Buffer memory;
+  };
+  virtual Weight load_weight(const Tensor& host, DType compute) = 0;
+
+  // --- products -------------------------------------------------------------------------------
+  // y = x w^T.  x [T, K]; w [N, K] of any weight type, packed or plain; y [T, N].
+  // Quantized w: x is rounded to 8 bits in blocks of 32 (cpu); `ref` takes x as it is.
+  virtual void linear(const Tensor& y, const Tensor& x, const Tensor& w) = 0;
+  // dx += dy w;  dw += dy^T x (only for a plain f32 w).
+  virtual void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
+                               const Tensor& x, const Tensor& w) = 0;
+
+  // y = x + b by row.  x, y [T, N]; b [N].   db += sum of dy over rows; dx += dy.
+  virtual void add_bias(const Tensor& y, const Tensor& x, const Tensor& b) = 0;
+  virtual void add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) = 0;
+
+  // y[t] = w[ids[t]].  y [T, D]; w [V, D] of any weight type, packed or plain; ids i32 [T].
+  virtual void embedding(const Tensor& y, const Tensor& w, const Tensor& ids) = 0;
+  virtual void embedding_backward(const Tensor& dw, const Tensor& dy, const Tensor& ids) = 0;
+
+  // --- by row ---------------------------------------------------------------------------------
+  // y = x / rms(x) * w.  x, y [R, D]; w [D]; rstd [R] is kept for the backward pass, may be empty.
+  virtual void rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, const Tensor& w,
+                        float eps) = 0;
+  virtual void rms_norm_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
+                                 const Tensor& x, const Tensor& w, const Tensor& rstd) = 0;
+
+  // y = silu(gate) * up.  All [T, K].
+  virtual void swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) = 0;
+  virtual void swiglu_backward(const Tensor& dgate, const Tensor& dup, const Tensor& dy,
+                               const Tensor& gate, const Tensor& up) = 0;
+
+  // y = a + b.  All [T, D].   Backward: da += dy, db += dy (add_scaled).
+  virtual void add(const Tensor& y, const Tensor& a, const Tensor& b) = 0;
+  // y += s x, any shape. The one op that changes its output in place: sums of gradients.
+  virtual void add_scaled(const Tensor& y, const Tensor& x, float s) = 0;
+
+  // y[i] = x[rows[i]].  y [R, D]; x [T, D]; rows i32 [R].   dx[rows[i]] += dy[i].
+  virtual void gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) = 0;
+  virtual void gather_rows_backward(const Tensor& dx, const Tensor& dy, const Tensor& rows) = 0;
+
+  // --- positions ------------------------------------------------------------------------------
+  // table[t, i] = magnitude * (cos, sin)(positions[t] * frequencies[i]), the angle in f32.
+  // table [T, hd/2, 2]; positions i32 [T]; frequencies f32 [hd/2].
+  virtual void rope_table(const Tensor& table, const Tensor& positions, const Tensor& frequencies,
+                          float magnitude) = 0;
+  // Turns the pairs of each head.  x, y [T, H, hd]; pair i is (i, i + hd/2), or (2i, 2i + 1) when
+  // interleaved.   RoFormer, arXiv:2104.09864
+  virtual void rope(const Tensor& y, const Tensor& x, const Tensor& table, bool interleaved) = 0;
+  virtual void rope_backward(const Tensor& dx, const Tensor& dy, const Tensor& table,
+                             bool interleaved) = 0;
+
+  // --- DAW: dynamic attention weighting (lib/models/decoder.cpp has the formulas) --------------
+  // A_t = A_{t-1} + log sigmoid(a_t + b - n_t 8 softplus(l - 4)), from base (or 0) at the first row
+  // of each document.  A, a, base [T, KV]; b, l [KV]; newline i32 [T] (0 or 1); start i32 [T]: the
+  // first row of the document of row t. `l` and `newline` may both be empty, `base` may be empty;
+  // base is read at row start[t] only and has no gradient.
+  virtual void daw_decay(const Tensor& A, const Tensor& a, const Tensor& b, const Tensor& l,
+                         const Tensor& newline, const Tensor& start, const Tensor& base) = 0;
+  virtual void daw_decay_backward(const Tensor& da, const Tensor& db, const Tensor& dl,
+                                  const Tensor& dA, const Tensor& a, const Tensor& b,
+                                  const Tensor& l, const Tensor& newline, const Tensor& start) = 0;
+  // y[t, h] = 2 sigmoid(a[t, kv(h)] + b[kv(h)]) q[t, h].  y, q [T, H, hd]; a [T, KV]; b [KV].
+  virtual void daw_gain(const Tensor& y, const Tensor& q, const Tensor& a, const Tensor& b) = 0;
+  virtual void daw_gain_backward(const Tensor& dq, const Tensor& da, const Tensor& db,
+                                 const Tensor& dy, const Tensor& q, const Tensor& a,
+                                 const Tensor& b) = 0;
+
+  // --- attention ------------------------------------------------------------------------------
+  // y_i = softmax_j(scale q_i·k_j + A_i - A_j) v over start[i] <= j <= i, by head; query head h
+  // uses key head h / (H / KV). For whole documents in a row: training, and tests. y, q [T, H, hd];
+  // k, v [T, KV, hd]; A [T, KV] or empty; start i32 [T]; lse [T, H] keeps the log of the softmax's
+  // sum for the backward pass, may be empty.
+  virtual void attention(const Tensor& y, const Tensor& lse, const Tensor& q, const Tensor& k,
+                         const Tensor& v, const Tensor& A, const Tensor& start,
+                         const AttentionOptions& options) = 0;
+  virtual void attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv,
+                                  const Tensor& dA, const Tensor& dy, const Tensor& y,
+                                  const Tensor& lse, const Tensor& q, const Tensor& k,
+                                  const Tensor& v, const Tensor& A, const Tensor& start,
+                                  const AttentionOptions& options) = 0;
+
+  // The cache. Row t is position[t] of sequence[t] (both i32 [T]), sequence being a row of
+  // kv.table. `kv_store` writes k, v [T, KV, hd] and A [T, KV] (or empty) to their places;
+  // `kv_load_decay` reads base[t] = the A of the position before (0 at position 0).
+  virtual void kv_store(const PagedKv& kv, const Tensor& k, const Tensor& v, const Tensor& A,
+                        const Tensor& sequence, const Tensor& position) = 0;
+  virtual void kv_load_decay(const Tensor& base, const PagedKv& kv, const Tensor& sequence,
+                             const Tensor& position) = 0;
+  // As `attention`, over the stored positions 0 … position[t] of sequence[t]; A [T, KV] are the
+  // rows' own values. y, q [T, H, hd].
+  virtual void attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv, const Tensor& A,
+                               const Tensor& sequence, const Tensor& position,
+                               const AttentionOptions& options) = 0;
+
+  // --- loss and optimizer -----------------------------------------------------------------------
+  // loss[t] = log sum exp(logits[t]) - logits[t, targets[t]], 0 where targets[t] is -1.
+  // logits [T, V]; targets i32 [T]; loss [T].
+  virtual void cross_entropy(const Tensor& loss, const Tensor& logits, const Tensor& targets) = 0;
+  // dlogits += dloss[t] (softmax(logits[t]) - one_hot(targets[t])), nothing where targets[t] is -1.
+  virtual void cross_entropy_backward(const Tensor& dlogits, const Tensor& dloss,
+                                      const Tensor& logits, const Tensor& targets) = 0;
+  // Decoupled weight decay, arXiv:1711.05101. w, m, v, g of one shape; w, m, v are changed in
+  // place.
+  virtual void adamw(const Tensor& w, const Tensor& m, const Tensor& v, const Tensor& g,
+                     const AdamwOptions& options) = 0;
+  // out [1] += the sum of squares of x, added in chunks of fixed size.
+  virtual void sum_squares(const Tensor& out, const Tensor& x) = 0;
+};
+
+}  // namespace r1

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "lib/backend/backend.h"
+
+namespace r1 {
+
+struct BackendOptions {
+  int threads = 0;           // cpu: 0 for one per physical core
+  std::string_view cpu_isa;  // cpu: "baseline", "avx2", "avx512"; empty: the best this machine has
+};
+
+// The only door to the kernels, which define it: "ref", "cpu", "cuda", or "auto" (cuda when a
+// device answers, else cpu). Fails with `device` when that one cannot be had, with `usage` when
+// there is none so named.
+std::unique_ptr<Backend> open_backend(std::string_view name, const BackendOptions& options = {});
+
+}  // namespace r1

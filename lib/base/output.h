@@ -1,0 +1,29 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace r1 {
+
+// Where results go. Every failure is `write` (exit 4) with the target's name; nothing is lost
+// silently. A destroyed Output that was not closed leaves no file behind.
+class Output {
+ public:
+  virtual ~Output() = default;
+  virtual void write(std::string_view text) = 0;
+  virtual void flush() = 0;
+  virtual void close() = 0;  // flushes, checks, and makes a file appear whole under its name
+};
+
+// Standard output. EPIPE ends quietly by SIGPIPE's default action; EBADF and a full disk fail.
+std::unique_ptr<Output> open_stdout();
+// A file that appears whole or not at all: a temporary beside it (.r1-XXXXXX.tmp, locked), fsync,
+// rename, fsync of the folder. Leftovers of killed runs in that folder are removed.
+std::unique_ptr<Output> open_file(const std::filesystem::path& path);
+// A journal of records: lines go to PATH.partial, which becomes PATH at `close`. Broken off, the
+// partial file stays. One `write` a call.
+std::unique_ptr<Output> open_journal(const std::filesystem::path& path);
+
+}  // namespace r1

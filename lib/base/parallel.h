@@ -1,0 +1,42 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace r1 {
+
+// A fixed pool. `run` calls body(thread) once on each of `threads()` threads, the caller being
+// thread 0, and returns when all are done. Workers spin some tens of microseconds for the next
+// call, then sleep. Bodies must not throw and must not call `run`.
+class ThreadPool {
+ public:
+  explicit ThreadPool(int threads);  // 0: one per physical core
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  void run(const std::function<void(int)>& body);
+
+  // [0, count) cut into at most `threads()` runs of whole `grain`s; body(begin, end) for each.
+  // The cut depends on count, grain and threads only; each index is worked on exactly once.
+  void for_ranges(std::int64_t count, std::int64_t grain,
+                  const std::function<void(std::int64_t, std::int64_t)>& body);
+
+ private:
+  void work(int thread);
+
+  std::vector<std::thread> workers_;
+  const std::function<void(int)>* body_ = nullptr;
+  std::atomic<std::uint32_t> generation_{0};
+  std::atomic<int> running_{0};
+  std::atomic<bool> stop_{false};
+};
+
+int physical_cores();
+
+}  // namespace r1

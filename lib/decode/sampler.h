@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace r1 {
+
+struct SamplingOptions {
+  float temperature = 0.0f;  // 0: greedy
+  std::int64_t top_k = 0;    // 0: all
+  float top_p = 1.0f;
+  float min_p = 0.0f;
+  float repeat_penalty = 1.0f;  // of tokens among the last 64; 1: none
+  std::uint64_t seed = 0;
+};
+
+struct TokenLogprob {
+  std::int32_t id = 0;
+  float logprob = 0;
+};
+struct Sample {
+  std::int32_t id = 0;
+  float logprob = 0;              // of `id` under the plain softmax, before any option
+  std::vector<TokenLogprob> top;  // the most likely ones, if asked for
+};
+
+// Draws one token. `stream` names the item (a hash of its id and of which of its N answers it is),
+// `position` the place in the answer: the draw depends on seed, stream and position alone. Ties go
+// to the lower id. `allowed` ids only: [0, allowed). `recent`: what repeat_penalty looks at.
+Sample sample(std::span<const float> logits, std::int64_t allowed,
+              std::span<const std::int32_t> recent, const SamplingOptions& options,
+              std::uint64_t stream, std::int64_t position, int top_logprobs);
+
+}  // namespace r1

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/decode/sampler.h"
+#include "lib/models/network.h"
+
+namespace r1 {
+
+enum class FinishReason { stop, length, time, interrupted };
+
+// One sequence to go on with. `on_token` sees each sample as it is drawn and says whether to go on.
+struct SequenceRequest {
+  std::vector<std::int32_t> prompt;  // not empty
+  std::int64_t max_tokens = 128;
+  SamplingOptions sampling;
+  std::uint64_t stream = 0;
+  int top_logprobs = 0;
+  std::vector<std::int32_t> stop_tokens;  // sorted; the token itself is not reported
+  std::function<bool(const Sample&)> on_token;
+  std::function<void(FinishReason)> on_finish;
+};
+
+struct SchedulerOptions {
+  std::int64_t max_batch = 16;        // sequences decoded together
+  std::int64_t chunk_tokens = 512;    // rows of one step: a long prompt is read in chunks
+  std::int64_t cache_pages = 0;       // 0: room for max_batch contexts of moderate length
+  std::int64_t allowed_ids = 0;       // ids past the tokenizer are never drawn; 0: all
+  std::vector<std::uint8_t> newline;  // by id: do its bytes hold a newline?
+  DType kv_dtype = DType::bf16;
+};
+
+// Continuous batching over the paged cache: sequences join and leave at every step, prompts are
+// read in chunks beside the decoding of others, equal beginnings share pages. On `cpu` and `ref`
+// a sequence's tokens do not depend on what else runs.
+class Scheduler {
+ public:
+  Scheduler(Backend& backend, const Network& network, SchedulerOptions options);
+  ~Scheduler();
+
+  void submit(SequenceRequest request);  // fails with too_long when it can never fit
+  bool busy() const;
+  bool full() const;  // as many sequences as max_batch are under way
+  void step();        // one forward pass over everything that can move
+  void cancel_all(FinishReason reason);
+
+  struct Totals {
+    std::int64_t prompt_tokens = 0, shared_tokens = 0, new_tokens = 0, steps = 0;
+  };
+  const Totals& totals() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace r1

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "lib/base/bytes.h"
+#include "lib/base/output.h"
+#include "lib/io/safetensors.h"
+
+namespace r1 {
+
+// A metadata value. Integers of all widths become int64 or uint64, f32 and f64 become double.
+// Strings are views of the file's own bytes.
+struct GgufValue {
+  using Strings = std::vector<std::string_view>;
+  std::variant<bool, std::int64_t, std::uint64_t, double, std::string_view, std::vector<bool>,
+               std::vector<std::int64_t>, std::vector<std::uint64_t>, std::vector<float>,
+               std::vector<double>, Strings>
+      value;
+};
+
+// A GGUF v3 file, read under the limits of QUALITY.md 4.3. Views and tensors point into `file`.
+class GgufFile {
+ public:
+  static GgufFile parse(ByteSpan file, std::string_view name);
+
+  const std::string& name() const { return name_; }
+  const std::vector<NamedTensor>& tensors() const { return tensors_; }  // shapes outermost first
+  const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
+
+  // Nothing when the key is absent; `model` error that names key and type when it is another type.
+  const GgufValue* find(std::string_view key) const;
+  std::optional<std::string_view> string(std::string_view key) const;
+  std::optional<std::int64_t> integer(std::string_view key) const;
+  std::optional<double> number(std::string_view key) const;
+  std::optional<bool> boolean(std::string_view key) const;
+  const GgufValue::Strings* strings(std::string_view key) const;
+  const std::vector<float>* floats(std::string_view key) const;
+  std::optional<std::vector<std::int64_t>> integers(std::string_view key) const;
+
+ private:
+  std::string name_;
+  std::vector<NamedTensor> tensors_;
+  std::map<std::string, GgufValue, std::less<>> metadata_;
+};
+
+// What a writer puts in: the exact stored type of each number is kept.
+using GgufEntry =
+    std::variant<std::uint32_t, std::int32_t, std::uint64_t, float, bool, std::string,
+                 std::vector<std::string>, std::vector<float>, std::vector<std::int32_t>>;
+void write_gguf(Output& out, const std::vector<std::pair<std::string, GgufEntry>>& metadata,
+                const std::vector<NamedTensor>& tensors);
+
+}  // namespace r1

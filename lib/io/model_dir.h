@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace r1 {
+
+// Where models are looked for, in the order of TOOLS.md 1.10. All read-only.
+struct ModelPlaces {
+  std::vector<std::filesystem::path> model_path;  // --model-path or R1_MODEL_PATH
+  std::filesystem::path shipped;                  // ../share/r1/models beside the executable
+  std::map<std::string, std::string, std::less<>> environment;  // HF_HUB_CACHE, HOME … as given
+};
+
+struct ModelEntry {
+  std::string name;  // what `-m` takes
+  std::filesystem::path path;
+  std::string format;  // "gguf" or "safetensors"
+  std::uint64_t bytes = 0;
+};
+
+// Every model that a name can reach, sorted by name. Opens no model file.
+std::vector<ModelEntry> list_models(const ModelPlaces& places);
+
+// A path (starts with /, ./, ../ or ends in .gguf) as it is; else a name
+// `org/name[@revision][:file-or-quant]`, `ollama:name:tag` or that of a shipped model.
+// Fails with `model`: what was searched, the nearest names, `./name` if that exists.
+std::filesystem::path find_model(std::string_view name, const ModelPlaces& places);
+
+}  // namespace r1

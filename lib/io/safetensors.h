@@ -1,0 +1,35 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/bytes.h"
+#include "lib/base/output.h"
+#include "lib/tensor/tensor.h"
+
+namespace r1 {
+
+// A tensor of a file: a label on the file's own bytes, valid while they are.
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+struct SafetensorsFile {
+  std::vector<NamedTensor> tensors;  // by place in the file; unaligned ones point into `copies`
+  std::map<std::string, std::string> metadata;
+  std::vector<std::vector<std::byte>> copies;
+};
+
+// Reads a .safetensors file under the rules of QUALITY.md 4.2. Fails with truncated, decode, limit.
+// `name` stands in messages.
+SafetensorsFile parse_safetensors(ByteSpan file, std::string_view name);
+
+// Writes tensors in the order given. Types without a name in the format fail with `format`.
+void write_safetensors(Output& out, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata);
+
+}  // namespace r1

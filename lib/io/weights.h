@@ -1,0 +1,48 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/json.h"
+#include "lib/io/gguf.h"
+#include "lib/io/safetensors.h"
+
+namespace r1 {
+
+// The files of one model, mapped: a GGUF file (or its shards), or a Hugging Face directory.
+// Everything handed out points into the mappings and is valid while this lives.
+class ModelFiles {
+ public:
+  // A .gguf file, a .safetensors file beside a config.json, or a directory with config.json.
+  static ModelFiles open(const std::filesystem::path& path, bool use_mmap = true);
+
+  bool is_gguf() const { return gguf_ != nullptr; }
+  const std::filesystem::path& path() const { return path_; }
+  const GgufFile& gguf() const { return *gguf_; }  // of the first shard; only if is_gguf()
+  const Json& config() const { return config_; }   // config.json; null for GGUF
+  // Other files of the directory (generation_config.json, tokenizer.json …): null when absent.
+  Json side_file(std::string_view file_name) const;
+  std::filesystem::path side_path(std::string_view file_name) const;  // beside the weights
+
+  const std::vector<NamedTensor>& tensors() const { return tensors_; }
+  const Tensor* find(std::string_view name) const;
+  void release(const Tensor& tensor) const;  // its mapped pages may leave memory
+  std::uint64_t total_bytes() const { return total_bytes_; }
+  // "sha256:…" where a store's file name already gives it, else "header:…" (TOOLS.md 1.5).
+  const std::string& digest() const { return digest_; }
+
+ private:
+  std::filesystem::path path_;
+  std::vector<std::unique_ptr<MappedFile>> files_;
+  std::unique_ptr<GgufFile> gguf_;
+  std::vector<SafetensorsFile> shards_;
+  Json config_;
+  std::vector<NamedTensor> tensors_;
+  std::uint64_t total_bytes_ = 0;
+  std::string digest_;
+};
+
+}  // namespace r1

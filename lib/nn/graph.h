@@ -1,0 +1,65 @@
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "lib/backend/backend.h"
+
+namespace r1 {
+
+// A value, and the place its gradient is added up: empty when nobody asked for one.
+struct Var {
+  Tensor value;
+  Tensor grad;
+};
+
+// Checks shapes, takes memory from the arena, and runs each op as it is called: there is no graph
+// to build or to plan. With `Mode::training` it also notes how to run each op backwards; the
+// model code is the same. Vars are valid until the arena is reset.
+class Graph {
+ public:
+  enum class Mode { inference, training };
+
+  Graph(Backend& backend, Arena& arena, Mode mode = Mode::inference)
+      : backend_(backend), arena_(arena), mode_(mode) {}
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  Backend& backend() { return backend_; }
+  bool training() const { return mode_ == Mode::training; }
+  Tensor integers(std::span<const std::int32_t> values);  // i32 [n] on the device
+  Tensor floats(std::span<const float> values);           // f32 [n] on the device
+  Var make(const Shape& shape);                           // zeroed; with a gradient when training
+
+  Var linear(const Var& x, const Var& w);               // x [T, K], w [N, K] -> [T, N]
+  Var add_bias(const Var& x, const Var& b);             // [T, N], [N]        -> [T, N]
+  Var embedding(const Var& w, const Tensor& ids);       // [V, D], i32 [T]    -> [T, D]
+  Var rms_norm(const Var& x, const Var& w, float eps);  // [.., D], [D]       -> as x
+  Var swiglu(const Var& gate, const Var& up);           // both [T, K]        -> [T, K]
+  Var add(const Var& x, const Var& y);                  // both [T, D]        -> [T, D]
+  Var gather_rows(const Var& x, const Tensor& rows);    // [T, D], i32 [R]    -> [R, D]
+  Var reshape(const Var& x, const Shape& shape);        // the same elements; no work
+  Tensor rope_table(const Tensor& positions, const Tensor& frequencies, float magnitude);
+  Var rope(const Var& x, const Tensor& table, bool interleaved);  // [T, H, hd] -> [T, H, hd]
+  Var daw_decay(const Var& a, const Var& b, const Var& l, const Tensor& newline,
+                const Tensor& start, const Tensor& base);  // [T, KV]    -> [T, KV]
+  Var daw_gain(const Var& q, const Var& a, const Var& b);  // [T, H, hd] -> [T, H, hd]
+  Var attention(const Var& q, const Var& k, const Var& v, const Var& A, const Tensor& start,
+                const AttentionOptions& options);               // [T, H, hd] -> [T, H, hd]
+  Var cross_entropy(const Var& logits, const Tensor& targets);  // [T, V], i32 [T] -> [T]
+
+  // Adds d(sum of loss.value * loss.grad) to the grad of everything that led to `loss`.
+  void backward();
+
+ private:
+  Tensor take(const Shape& shape, DType dtype = DType::f32);
+  void note(std::function<void()> step);
+
+  Backend& backend_;
+  Arena& arena_;
+  Mode mode_;
+  std::vector<std::function<void()>> tape_;
+};
+
+}  // namespace r1

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/io/weights.h"
+#include "lib/nn/graph.h"
+
+namespace r1 {
+
+struct LoadOptions {
+  DType compute = DType::bf16;  // as Backend::load_weight: f32 keeps every bit
+  bool trainable = false;       // plain f32 weights with room for a gradient
+};
+
+// The tensors of a model's files, handed out by name and put on the backend. A model takes each
+// exactly once: a take fails with `model` when the name is missing or the shape is another one,
+// `done` when something was left over. Owns the weights' memory; outlives the Vars.
+class Params {
+ public:
+  Params(Backend& backend, const ModelFiles& files, const LoadOptions& options);
+
+  Var matrix(const std::string& name, const Shape& shape);  // for `linear` and `embedding`
+  Var vector(const std::string& name, const Shape& shape);  // f32, small; widened if 16-bit
+  bool has(std::string_view name) const;
+  void ignore(std::string_view name);  // a known extra that is not used
+  void done() const;
+
+  // Name and Var of every weight taken, in the order taken: what an optimizer walks over.
+  const std::vector<std::pair<std::string, Var>>& taken() const { return taken_; }
+
+ private:
+  const Tensor& claim(const std::string& name, const Shape& shape);
+
+  Backend& backend_;
+  const ModelFiles& files_;
+  LoadOptions options_;
+  std::set<std::string, std::less<>> used_;
+  std::vector<std::pair<std::string, Var>> taken_;
+  std::vector<Buffer> memory_;
+};
+
+}  // namespace r1

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/decode/sampler.h"
+#include "lib/models/network.h"
+#include "lib/text/chat_template.h"
+#include "lib/text/fim.h"
+#include "lib/text/tokenizer.h"
+
+namespace r1 {
+
+// Everything a task needs of a model, loaded and checked. The backend outlives it.
+struct LoadedModel {
+  std::string name;  // as asked for
+  std::unique_ptr<ModelFiles> files;
+  std::unique_ptr<Params> params;
+  std::unique_ptr<Network> network;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<FimForm> fim;
+  std::string chat_template;  // its source; empty: none
+  std::optional<float> default_temperature, default_top_p, default_min_p;  // generation_config.json
+  std::optional<std::int64_t> default_top_k;
+  std::vector<TokenId> stop_tokens;   // sorted
+  std::vector<std::uint8_t> newline;  // by id
+  std::string quant;                  // "q8_0": the type most weights have
+  DType kv_dtype = DType::bf16;       // f32 when computing in f32
+};
+
+struct ModelLoadOptions {
+  std::string dtype = "auto";  // auto, f32, bf16, f16
+  bool use_mmap = true;
+  std::filesystem::path data_dir;  // of pretokenizers.json
+};
+
+LoadedModel load_model_with_text(Backend& backend, const std::string& name,
+                                 const std::filesystem::path& path,
+                                 const ModelLoadOptions& options);
+
+}  // namespace r1

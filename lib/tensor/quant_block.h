@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "lib/tensor/dtype.h"
+
+namespace r1 {
+
+// The blocks of GGUF, one definition for CPU, CUDA, the quantizer and training.
+// Layouts: MODELS.md 10 (GGUF specification). f16 fields hold the 16 bits of a half.
+struct BlockQ8_0 {  // 32 weights: d q
+  std::uint16_t d;
+  std::int8_t q[32];
+};
+struct BlockQ4_0 {  // 32 weights: d (q - 8); low nibble of byte j is element j, high j + 16
+  std::uint16_t d;
+  std::uint8_t q[16];
+};
+struct BlockQ4_K {  // 256 weights: d sc q - m mn, sub-blocks of 32
+  std::uint16_t d, m;
+  std::uint8_t s[12];
+  std::uint8_t q[128];
+};
+struct BlockQ5_K {
+  std::uint16_t d, m;
+  std::uint8_t s[12];
+  std::uint8_t h[32];
+  std::uint8_t q[128];
+};
+struct BlockQ6_K {  // 256 weights: d s (q - 32), sub-blocks of 16
+  std::uint8_t l[128];
+  std::uint8_t h[64];
+  std::int8_t s[16];
+  std::uint16_t d;
+};
+static_assert(sizeof(BlockQ8_0) == 34 && sizeof(BlockQ4_0) == 18);
+static_assert(sizeof(BlockQ4_K) == 144 && sizeof(BlockQ5_K) == 176 && sizeof(BlockQ6_K) == 210);
+
+// The six-bit scale and minimum of sub-block j (0 … 7) of Q4_K and Q5_K.
+struct ScaleMin {
+  std::uint8_t scale, minimum;
+};
+ScaleMin scale_min(const std::uint8_t s[12], int j);
+
+// values [n] <- blocks of `dtype`; n is a multiple of the block. Also widens f16 and bf16, copies
+// f32.
+void unpack(std::span<float> values, const void* blocks, DType dtype);
+// blocks <- values [n]: round to nearest on the plain grid of each type (no calibration).
+void pack(void* blocks, std::span<const float> values, DType dtype);
+
+}  // namespace r1

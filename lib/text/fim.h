@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/text/tokenizer.h"
+
+namespace r1 {
+
+struct ExtraFile {
+  std::string name, text;
+};
+
+// A family's fill-in-the-middle form, recognised from the markers its own vocabulary has
+// (MODELS.md 7). `stops` are all ids that end a middle, EOS included.
+class FimForm {
+ public:
+  static std::optional<FimForm> find(const Tokenizer& tokenizer);
+
+  std::vector<TokenId> encode(const Tokenizer& tokenizer, std::string_view prefix,
+                              std::string_view suffix, const std::vector<ExtraFile>& extra) const;
+  const std::vector<TokenId>& stops() const { return stops_; }
+  std::string_view family() const { return family_; }
+
+ private:
+  std::string_view family_;
+  std::vector<TokenId> stops_;
+  TokenId prefix_ = 0, suffix_ = 0, middle_ = 0;
+  std::optional<TokenId> repo_name_, file_sep_;
+};
+
+// Every token at which generation ends whatever was asked: EOS, end-of-turn tokens, FIM markers,
+// pads and separators, each if the vocabulary has it (MODELS.md 7, 8), and `more` from the files.
+std::vector<TokenId> stop_tokens(const Tokenizer& tokenizer, const std::vector<TokenId>& more);
+
+}  // namespace r1
