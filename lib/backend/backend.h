@@ -40,7 +40,7 @@ struct AdamwOptions {
 // on the number of rows, their order or the number of threads.
 class Backend {
  public:
-  virtual ~Backend() = default;
+  virtual ~Backend();
   virtual Device device() const = 0;
 
   // --- memory ---------------------------------------------------------------------------------

@@ -42,6 +42,14 @@ class Json {
   const Array& array(std::string_view where) const;
   const Object& object(std::string_view where) const;
 
+  // body(n) with n an int64, a uint64 or a double. Only if is_number().
+  template <typename Body>
+  decltype(auto) visit_number(Body&& body) const {
+    if (const auto* i = std::get_if<std::int64_t>(&value_)) return body(*i);
+    if (const auto* u = std::get_if<std::uint64_t>(&value_)) return body(*u);
+    return body(std::get<double>(value_));
+  }
+
  private:
   Value value_;
 };

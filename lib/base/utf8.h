@@ -16,6 +16,8 @@ struct Utf8Step {
 Utf8Step next_utf8(std::string_view text);  // text is not empty
 void append_utf8(std::string& out, char32_t code_point);
 bool is_utf8(std::string_view text);
+// C0 but \n and \t, DEL, C1 and the bidirectional controls: what a terminal would obey.
+bool drives_terminal(char32_t code_point);
 
 // Holds back the bytes of an unfinished character: whole characters only come out. A byte that can
 // never become part of one comes out as U+FFFD.

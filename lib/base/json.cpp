@@ -1,0 +1,144 @@
+#include "lib/base/json.h"
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include <simdjson.h>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+constexpr int kMostDepth = 64;
+constexpr std::string_view kKinds[] = {"null",     "a boolean", "a number", "a number",
+                                       "a number", "a string",  "a list",   "an object"};
+
+class Builder {
+ public:
+  explicit Builder(std::string_view where) : where_(where) {}
+
+  Json build(const simdjson::dom::element& element, int depth) const {
+    if (depth > kMostDepth) fail(ErrorKind::limit, "{} is nested too deeply", where_);
+    using simdjson::dom::element_type;
+    switch (element.type()) {
+      case element_type::ARRAY:
+        return array(element, depth);
+      case element_type::OBJECT:
+        return object(element, depth);
+      case element_type::INT64:
+        return Json(std::int64_t{element});
+      case element_type::UINT64:
+        return Json(std::uint64_t{element});
+      case element_type::DOUBLE:
+        return Json(double{element});
+      case element_type::STRING:
+        return Json(std::string(std::string_view(element)));
+      case element_type::BOOL:
+        return Json(bool{element});
+      case element_type::NULL_VALUE:
+        return Json();
+    }
+    return Json();
+  }
+
+ private:
+  Json array(const simdjson::dom::array& elements, int depth) const {
+    Json::Array out;
+    out.reserve(elements.size());
+    for (const simdjson::dom::element e : elements) out.push_back(build(e, depth + 1));
+    return Json(std::move(out));
+  }
+
+  Json object(const simdjson::dom::object& members, int depth) const {
+    Json::Object out;
+    out.reserve(members.size());
+    std::set<std::string_view> seen;
+    for (const auto& [key, value] : members) {
+      if (key.find('\0') != std::string_view::npos)
+        fail(ErrorKind::decode, "{} has a key with a NUL byte", where_);
+      if (!seen.insert(key).second)
+        fail(ErrorKind::decode, "{} has the key {} twice", where_, escaped(key));
+      out.emplace_back(std::string(key), build(value, depth + 1));
+    }
+    return Json(std::move(out));
+  }
+
+  std::string where_;
+};
+
+}  // namespace
+
+Json parse_json(std::string_view text, std::string_view where, std::size_t most) {
+  const std::string name = escaped(where);
+  if (text.size() > most) fail(ErrorKind::limit, "{} has more than {} bytes", name, most);
+  if (text.starts_with("\xEF\xBB\xBF"))
+    fail(ErrorKind::decode, "{} begins with a byte order mark", name);
+  simdjson::dom::parser parser;
+  // Its own limit lies above ours, so that ours is the one that speaks.
+  if (parser.allocate(text.size(), kMostDepth * 4) != simdjson::SUCCESS)
+    fail(ErrorKind::oom_cpu, "{} does not fit in memory", name);
+  const auto parsed = parser.parse(text.data(), text.size());
+  if (parsed.error() == simdjson::DEPTH_ERROR)
+    fail(ErrorKind::limit, "{} is nested too deeply", name);
+  if (parsed.error() != simdjson::SUCCESS)
+    fail(ErrorKind::decode, "{} is not valid JSON: {}", name,
+         simdjson::error_message(parsed.error()));
+  return Builder(name).build(parsed.value_unsafe(), 0);
+}
+
+bool Json::is_number() const { return value_.index() >= 2 && value_.index() <= 4; }
+
+const Json* Json::find(std::string_view key) const {
+  if (const Object* members = std::get_if<Object>(&value_))
+    for (const auto& [name, value] : *members)
+      if (name == key) return &value;
+  return nullptr;
+}
+
+const Json& Json::at(std::string_view key, std::string_view where) const {
+  if (const Json* found = find(key)) return *found;
+  fail(ErrorKind::decode, "{} has no {}", escaped(where), key);
+}
+
+namespace {
+
+template <typename T>
+const T& wanted(const Json::Value& value, std::string_view where, std::string_view want) {
+  if (const T* found = std::get_if<T>(&value)) return *found;
+  fail(ErrorKind::decode, "{} is {}, not {}", escaped(where), kKinds[value.index()], want);
+}
+
+}  // namespace
+
+bool Json::boolean(std::string_view where) const {
+  return wanted<bool>(value_, where, "a boolean");
+}
+
+std::int64_t Json::integer(std::string_view where) const {
+  if (const auto* i = std::get_if<std::int64_t>(&value_)) return *i;
+  if (const auto* d = std::get_if<double>(&value_);
+      d != nullptr && *d == std::floor(*d) && std::abs(*d) < 0x1p53)
+    return static_cast<std::int64_t>(*d);
+  fail(ErrorKind::decode, "{} is {}, not a whole number", escaped(where),
+       is_number() ? "out of range" : kKinds[value_.index()]);
+}
+
+double Json::number(std::string_view where) const {
+  if (const auto* i = std::get_if<std::int64_t>(&value_)) return static_cast<double>(*i);
+  if (const auto* u = std::get_if<std::uint64_t>(&value_)) return static_cast<double>(*u);
+  return wanted<double>(value_, where, "a number");
+}
+
+const std::string& Json::string(std::string_view where) const {
+  return wanted<std::string>(value_, where, "a string");
+}
+const Json::Array& Json::array(std::string_view where) const {
+  return wanted<Array>(value_, where, "a list");
+}
+const Json::Object& Json::object(std::string_view where) const {
+  return wanted<Object>(value_, where, "an object");
+}
+
+}  // namespace r1

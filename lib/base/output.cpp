@@ -1,0 +1,165 @@
+#include "lib/base/output.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail_write(const std::string& name) {
+  fail(ErrorKind::write, "{}: {}", escaped(name), std::strerror(errno));
+}
+
+void write_whole(int descriptor, std::string_view text, const std::string& name) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(descriptor, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail_write(name);
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+// Collects small writes; every full buffer, flush and close is checked.
+class Buffered : public Output {
+ public:
+  void write(std::string_view text) override {
+    buffer_ += text;
+    if (buffer_.size() >= kMost) flush();
+  }
+  void flush() override {
+    const std::string text = std::move(buffer_);
+    buffer_.clear();  // also when the write fails: the same bytes are not tried twice
+    write_whole(descriptor_, text, name_);
+  }
+
+ protected:
+  explicit Buffered(std::string name) : name_(std::move(name)) {}
+
+  static constexpr std::size_t kMost = 65536;
+  std::string name_;
+  int descriptor_ = -1;
+  std::string buffer_;
+};
+
+class Stdout : public Buffered {
+ public:
+  Stdout() : Buffered("standard output") { descriptor_ = STDOUT_FILENO; }
+  void close() override {
+    flush();
+    // A closed descriptor matters only if something was to be written, and then `flush` failed.
+    if (::close(STDOUT_FILENO) != 0 && errno != EBADF) fail_write(name_);
+  }
+};
+
+void sync_folder(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+fs::path folder_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+bool is_temporary(const std::string& name) {
+  return name.starts_with(".r1-") && name.ends_with(".tmp") && name.size() == 14;
+}
+
+// Writers hold a lock on their temporary, so one that can be locked belongs to a killed run.
+void remove_leftovers(const fs::path& folder) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    if (!is_temporary(entry.path().filename().string())) continue;
+    const int fd = ::open(entry.path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) continue;
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(entry.path().c_str());
+    ::close(fd);
+  }
+}
+
+class AtomicFile : public Buffered {
+ public:
+  explicit AtomicFile(const fs::path& path) : Buffered(path.string()), path_(path) {
+    remove_leftovers(folder_of(path));
+    temporary_ = (folder_of(path) / ".r1-XXXXXX.tmp").string();
+    descriptor_ = ::mkostemps(temporary_.data(), 4, O_CLOEXEC);
+    if (descriptor_ < 0) fail_write(name_);
+    ::flock(descriptor_, LOCK_EX | LOCK_NB);
+    struct stat old {};
+    const mode_t mask = ::umask(0);
+    ::umask(mask);
+    const mode_t mode = ::stat(path.c_str(), &old) == 0 ? old.st_mode & 07777 : 0666 & ~mask;
+    ::fchmod(descriptor_, mode);
+  }
+  ~AtomicFile() override {
+    if (descriptor_ < 0) return;
+    ::unlink(temporary_.c_str());
+    ::close(descriptor_);
+  }
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void close() override {
+    flush();
+    if (::fsync(descriptor_) != 0) fail_write(name_);
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_write(name_);
+    if (::close(std::exchange(descriptor_, -1)) != 0) fail_write(name_);
+    sync_folder(folder_of(path_));
+  }
+
+ private:
+  fs::path path_;
+  std::string temporary_;
+};
+
+class Journal : public Buffered {
+ public:
+  explicit Journal(const fs::path& path)
+      : Buffered(path.string()), path_(path), partial_(path.string() + ".partial") {
+    descriptor_ = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+                         S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH);
+    if (descriptor_ < 0) fail_write(partial_.string());
+  }
+  ~Journal() override {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  void write(std::string_view text) override { write_whole(descriptor_, text, name_); }
+  void flush() override {}
+  void close() override {
+    if (::fsync(descriptor_) != 0) fail_write(name_);
+    if (::close(std::exchange(descriptor_, -1)) != 0) fail_write(name_);
+    if (::rename(partial_.c_str(), path_.c_str()) != 0) fail_write(name_);
+    sync_folder(folder_of(path_));
+  }
+
+ private:
+  fs::path path_, partial_;
+};
+
+}  // namespace
+
+std::unique_ptr<Output> open_stdout() { return std::make_unique<Stdout>(); }
+
+std::unique_ptr<Output> open_file(const fs::path& path) {
+  return std::make_unique<AtomicFile>(path);
+}
+
+std::unique_ptr<Output> open_journal(const fs::path& path) {
+  return std::make_unique<Journal>(path);
+}
+
+}  // namespace r1

@@ -1,0 +1,102 @@
+#include "lib/base/parallel.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <set>
+#include <string>
+
+namespace r1 {
+namespace {
+
+// Long enough to bridge the gap between two ops of a step, short enough to give the core back when
+// another process wants it: an unbounded spin lost 8 ms a call on a busy machine.
+constexpr auto kSpin = std::chrono::microseconds(50);
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Waits until `value` differs from `old`: spins for a while, then sleeps.
+template <typename T>
+void wait_for_change(const std::atomic<T>& value, T old) {
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (value.load(std::memory_order_acquire) != old) return;
+      relax();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  value.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+int physical_cores() {
+  std::set<std::string> cores;  // "0-3" names the thread siblings of one core
+  const int logical = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  for (int cpu = 0; cpu < logical; ++cpu) {
+    std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
+                       "/topology/thread_siblings_list");
+    std::string siblings;
+    if (std::getline(file, siblings)) cores.insert(siblings);
+  }
+  return cores.empty() ? logical : static_cast<int>(cores.size());
+}
+
+ThreadPool::ThreadPool(int threads) {
+  if (threads <= 0) threads = physical_cores();
+  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_ = true;
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::work(int thread) {
+  std::uint32_t seen = 0;
+  while (true) {
+    wait_for_change(generation_, seen);
+    ++seen;
+    if (stop_) return;
+    (*body_)(thread);
+    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+  }
+}
+
+void ThreadPool::run(const std::function<void(int)>& body) {
+  const int others = static_cast<int>(workers_.size());
+  if (others > 0) {
+    body_ = &body;
+    running_.store(others, std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+  }
+  body(0);
+  for (int left = running_.load(std::memory_order_acquire); left > 0;
+       left = running_.load(std::memory_order_acquire))
+    wait_for_change(running_, left);
+}
+
+void ThreadPool::for_ranges(std::int64_t count, std::int64_t grain,
+                            const std::function<void(std::int64_t, std::int64_t)>& body) {
+  const std::int64_t grains = (count + grain - 1) / grain;
+  const std::int64_t parts = std::min<std::int64_t>(threads(), grains);
+  if (parts <= 1) {
+    if (count > 0) body(0, count);
+    return;
+  }
+  run([&](int thread) {
+    if (thread >= parts) return;
+    const std::int64_t begin = grains * thread / parts * grain;
+    const std::int64_t end = std::min(count, grains * (thread + 1) / parts * grain);
+    if (begin < end) body(begin, end);
+  });
+}
+
+}  // namespace r1

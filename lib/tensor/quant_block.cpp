@@ -1,0 +1,292 @@
+#include "lib/tensor/quant_block.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+
+namespace r1 {
+namespace {
+
+using Out = float*;
+
+void unpack_block(Out y, const BlockQ8_0& b) {
+  const float d = f16_to_f32(b.d);
+  for (int i = 0; i < 32; ++i) y[i] = d * static_cast<float>(b.q[i]);
+}
+
+void unpack_block(Out y, const BlockQ4_0& b) {
+  const float d = f16_to_f32(b.d);
+  for (int j = 0; j < 16; ++j) {
+    y[j] = d * static_cast<float>((b.q[j] & 15) - 8);
+    y[j + 16] = d * static_cast<float>((b.q[j] >> 4) - 8);
+  }
+}
+
+// Sub-block 2p has the low nibbles of q[32p …], 2p + 1 the high ones.
+int nibble(const std::uint8_t* q, int j, int l) {
+  const int byte = q[32 * (j / 2) + l];
+  return j % 2 == 0 ? byte & 15 : byte >> 4;
+}
+
+void unpack_block(Out y, const BlockQ4_K& b) {
+  const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
+  for (int j = 0; j < 8; ++j) {
+    const ScaleMin s = scale_min(b.s, j);
+    const float scale = d * static_cast<float>(s.scale), low = m * static_cast<float>(s.minimum);
+    for (int l = 0; l < 32; ++l)
+      y[32 * j + l] = scale * static_cast<float>(nibble(b.q, j, l)) - low;
+  }
+}
+
+void unpack_block(Out y, const BlockQ5_K& b) {
+  const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
+  for (int j = 0; j < 8; ++j) {
+    const ScaleMin s = scale_min(b.s, j);
+    const float scale = d * static_cast<float>(s.scale), low = m * static_cast<float>(s.minimum);
+    for (int l = 0; l < 32; ++l) {
+      const int q = nibble(b.q, j, l) + ((b.h[l] >> j) & 1) * 16;
+      y[32 * j + l] = scale * static_cast<float>(q) - low;
+    }
+  }
+}
+
+// Element 32k + i of half a.
+int six_bits(const BlockQ6_K& b, int a, int k, int i) {
+  const int byte = b.l[64 * a + 32 * (k % 2) + i];
+  const int low = k < 2 ? byte & 15 : byte >> 4;
+  return low | ((b.h[32 * a + i] >> (2 * k)) & 3) << 4;
+}
+
+void unpack_block(Out y, const BlockQ6_K& b) {
+  const float d = f16_to_f32(b.d);
+  for (int a = 0; a < 2; ++a)
+    for (int k = 0; k < 4; ++k)
+      for (int i = 0; i < 32; ++i) {
+        const float scale = d * static_cast<float>(b.s[8 * a + 2 * k + i / 16]);
+        y[128 * a + 32 * k + i] = scale * static_cast<float>(six_bits(b, a, k, i) - 32);
+      }
+}
+
+float largest_magnitude(const float* x, int n) {
+  float most = 0;
+  for (int i = 0; i < n; ++i) most = std::max(most, std::abs(x[i]));
+  return most;
+}
+
+int nearest(float value, int least, int most) {
+  return std::clamp(static_cast<int>(std::lrint(value)), least, most);
+}
+
+void pack_block(BlockQ8_0& b, const float* x) {
+  const float d = largest_magnitude(x, 32) / 127.0f, inverse = d > 0 ? 1.0f / d : 0.0f;
+  b.d = f32_to_f16(d);
+  for (int i = 0; i < 32; ++i)
+    b.q[i] = static_cast<std::int8_t>(nearest(x[i] * inverse, -127, 127));
+}
+
+// The value of largest magnitude lands on -8, the end of the grid that reaches farther.
+void pack_block(BlockQ4_0& b, const float* x) {
+  const float* extreme =
+      std::max_element(x, x + 32, [](float a, float c) { return std::abs(a) < std::abs(c); });
+  const float d = *extreme / -8.0f, inverse = d != 0 ? 1.0f / d : 0.0f;
+  b.d = f32_to_f16(d);
+  for (int j = 0; j < 16; ++j) {
+    const int low = nearest(x[j] * inverse + 8.0f, 0, 15);
+    const int high = nearest(x[j + 16] * inverse + 8.0f, 0, 15);
+    b.q[j] = static_cast<std::uint8_t>(low | high << 4);
+  }
+}
+
+// Scales and minima of eight sub-blocks, so that q = round((x + minimum) / scale) is 0 … most.
+struct SubBlocks {
+  float scale[8], minimum[8];
+};
+SubBlocks measure(const float* x, float most) {
+  SubBlocks s{};
+  for (int j = 0; j < 8; ++j) {
+    const auto [low, high] = std::minmax_element(x + 32 * j, x + 32 * j + 32);
+    const float least = std::min(*low, 0.0f);  // the format's minimum cannot be above zero
+    s.minimum[j] = -least;
+    s.scale[j] = (std::max(*high, 0.0f) - least) / most;
+  }
+  return s;
+}
+
+void store_scale_min(std::uint8_t s[12], int j, int scale, int minimum) {
+  if (j < 4) {
+    s[j] = static_cast<std::uint8_t>((s[j] & 0xC0) | scale);
+    s[j + 4] = static_cast<std::uint8_t>((s[j + 4] & 0xC0) | minimum);
+  } else {
+    s[j + 4] = static_cast<std::uint8_t>((scale & 15) | (minimum & 15) << 4);
+    s[j - 4] = static_cast<std::uint8_t>((s[j - 4] & 0x3F) | (scale >> 4) << 6);
+    s[j] = static_cast<std::uint8_t>((s[j] & 0x3F) | (minimum >> 4) << 6);
+  }
+}
+
+// Fills d, m and s of a Q4_K or Q5_K block and q [256] with the grid numbers.
+template <typename Block>
+void pack_sub_blocks(Block& b, const float* x, int most, std::uint8_t q[256]) {
+  const SubBlocks sub = measure(x, static_cast<float>(most));
+  const float d = *std::max_element(sub.scale, sub.scale + 8) / 63.0f;
+  const float m = *std::max_element(sub.minimum, sub.minimum + 8) / 63.0f;
+  b.d = f32_to_f16(d);
+  b.m = f32_to_f16(m);
+  std::memset(b.s, 0, sizeof b.s);
+  const float stored_d = f16_to_f32(b.d), stored_m = f16_to_f32(b.m);
+  for (int j = 0; j < 8; ++j) {
+    const int scale = d > 0 ? nearest(sub.scale[j] / d, 0, 63) : 0;
+    const int minimum = m > 0 ? nearest(sub.minimum[j] / m, 0, 63) : 0;
+    store_scale_min(b.s, j, scale, minimum);
+    const float step = stored_d * static_cast<float>(scale);
+    const float low = stored_m * static_cast<float>(minimum);
+    for (int l = 0; l < 32; ++l)
+      q[32 * j + l] =
+          static_cast<std::uint8_t>(step > 0 ? nearest((x[32 * j + l] + low) / step, 0, most) : 0);
+  }
+}
+
+void pack_nibbles(std::uint8_t* out, const std::uint8_t q[256]) {
+  for (int p = 0; p < 4; ++p)
+    for (int l = 0; l < 32; ++l)
+      out[32 * p + l] =
+          static_cast<std::uint8_t>((q[64 * p + l] & 15) | (q[64 * p + 32 + l] & 15) << 4);
+}
+
+void pack_block(BlockQ4_K& b, const float* x) {
+  std::uint8_t q[256];
+  pack_sub_blocks(b, x, 15, q);
+  pack_nibbles(b.q, q);
+}
+
+void pack_block(BlockQ5_K& b, const float* x) {
+  std::uint8_t q[256];
+  pack_sub_blocks(b, x, 31, q);
+  pack_nibbles(b.q, q);
+  for (int l = 0; l < 32; ++l) {
+    int bits = 0;
+    for (int j = 0; j < 8; ++j) bits |= (q[32 * j + l] >> 4) << j;
+    b.h[l] = static_cast<std::uint8_t>(bits);
+  }
+}
+
+void pack_block(BlockQ6_K& b, const float* x) {
+  float scale[16];
+  for (int j = 0; j < 16; ++j) scale[j] = largest_magnitude(x + 16 * j, 16) / 31.0f;
+  const float d = *std::max_element(scale, scale + 16) / 127.0f;
+  b.d = f32_to_f16(d);
+  const float stored = f16_to_f32(b.d);
+  std::memset(b.l, 0, sizeof b.l);
+  std::memset(b.h, 0, sizeof b.h);
+  for (int j = 0; j < 16; ++j)
+    b.s[j] = static_cast<std::int8_t>(d > 0 ? nearest(scale[j] / d, 0, 127) : 0);
+  for (int e = 0; e < 256; ++e) {
+    const float step = stored * static_cast<float>(b.s[e / 16]);
+    const int q = step > 0 ? nearest(x[e] / step, -32, 31) + 32 : 32;
+    const int a = e / 128, k = e % 128 / 32, i = e % 32;
+    b.l[64 * a + 32 * (k % 2) + i] |= static_cast<std::uint8_t>((q & 15) << (k < 2 ? 0 : 4));
+    b.h[32 * a + i] |= static_cast<std::uint8_t>((q >> 4) << (2 * k));
+  }
+}
+
+// memcpy, because a block in a file need not lie on its own alignment.
+template <typename Block>
+void unpack_all(std::span<float> values, const void* blocks, std::size_t elements) {
+  assert(values.size() % elements == 0);
+  const auto* in = static_cast<const unsigned char*>(blocks);
+  for (std::size_t i = 0; i < values.size(); i += elements, in += sizeof(Block)) {
+    Block b;
+    std::memcpy(&b, in, sizeof b);
+    unpack_block(values.data() + i, b);
+  }
+}
+
+template <typename Block>
+void pack_all(void* blocks, std::span<const float> values, std::size_t elements) {
+  assert(values.size() % elements == 0);
+  auto* out = static_cast<unsigned char*>(blocks);
+  for (std::size_t i = 0; i < values.size(); i += elements, out += sizeof(Block)) {
+    Block b;
+    pack_block(b, values.data() + i);
+    std::memcpy(out, &b, sizeof b);
+  }
+}
+
+template <float (*widen)(std::uint16_t)>
+void widen_all(std::span<float> values, const void* in) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::uint16_t bits = 0;
+    std::memcpy(&bits, static_cast<const unsigned char*>(in) + 2 * i, 2);
+    values[i] = widen(bits);
+  }
+}
+
+template <std::uint16_t (*narrow)(float)>
+void narrow_all(void* out, std::span<const float> values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint16_t bits = narrow(values[i]);
+    std::memcpy(static_cast<unsigned char*>(out) + 2 * i, &bits, 2);
+  }
+}
+
+}  // namespace
+
+ScaleMin scale_min(const std::uint8_t s[12], int j) {
+  const auto byte = [s](int i) { return unsigned{s[i]}; };
+  if (j < 4)
+    return {static_cast<std::uint8_t>(byte(j) & 63), static_cast<std::uint8_t>(byte(j + 4) & 63)};
+  return {static_cast<std::uint8_t>((byte(j + 4) & 15) | (byte(j - 4) >> 6) << 4),
+          static_cast<std::uint8_t>((byte(j + 4) >> 4) | (byte(j) >> 6) << 4)};
+}
+
+void unpack(std::span<float> values, const void* blocks, DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      std::memcpy(values.data(), blocks, values.size_bytes());
+      return;
+    case DType::f16:
+      return widen_all<f16_to_f32>(values, blocks);
+    case DType::bf16:
+      return widen_all<bf16_to_f32>(values, blocks);
+    case DType::q8_0:
+      return unpack_all<BlockQ8_0>(values, blocks, 32);
+    case DType::q4_0:
+      return unpack_all<BlockQ4_0>(values, blocks, 32);
+    case DType::q4_k:
+      return unpack_all<BlockQ4_K>(values, blocks, 256);
+    case DType::q5_k:
+      return unpack_all<BlockQ5_K>(values, blocks, 256);
+    case DType::q6_k:
+      return unpack_all<BlockQ6_K>(values, blocks, 256);
+    case DType::i32:
+      break;
+  }
+  assert(false && "i32 is no weight type");
+}
+
+void pack(void* blocks, std::span<const float> values, DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      std::memcpy(blocks, values.data(), values.size_bytes());
+      return;
+    case DType::f16:
+      return narrow_all<f32_to_f16>(blocks, values);
+    case DType::bf16:
+      return narrow_all<f32_to_bf16>(blocks, values);
+    case DType::q8_0:
+      return pack_all<BlockQ8_0>(blocks, values, 32);
+    case DType::q4_0:
+      return pack_all<BlockQ4_0>(blocks, values, 32);
+    case DType::q4_k:
+      return pack_all<BlockQ4_K>(blocks, values, 256);
+    case DType::q5_k:
+      return pack_all<BlockQ5_K>(blocks, values, 256);
+    case DType::q6_k:
+      return pack_all<BlockQ6_K>(blocks, values, 256);
+    case DType::i32:
+      break;
+  }
+  assert(false && "i32 is no weight type");
+}
+
+}  // namespace r1
