@@ -2,7 +2,7 @@
 
 #include <cmath>
 #include <limits>
-#include <set>
+#include <unordered_set>
 
 #include <simdjson.h>
 
@@ -54,7 +54,7 @@ class Builder {
   Json object(const simdjson::dom::object& members, int depth) const {
     Json::Object out;
     out.reserve(members.size());
-    std::set<std::string_view> seen;
+    std::unordered_set<std::string_view> seen(members.size());
     for (const auto& [key, value] : members) {
       if (key.find('\0') != std::string_view::npos)
         fail(ErrorKind::decode, "{} has a key with a NUL byte", where_);

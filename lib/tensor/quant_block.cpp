@@ -79,8 +79,8 @@ int nearest(float value, int least, int most) {
 }
 
 void pack_block(BlockQ8_0& b, const float* x) {
-  const float d = largest_magnitude(x, 32) / 127.0f, inverse = d > 0 ? 1.0f / d : 0.0f;
-  b.d = f32_to_f16(d);
+  b.d = f32_to_f16(largest_magnitude(x, 32) / 127.0f);
+  const float d = f16_to_f32(b.d), inverse = d > 0 ? 1.0f / d : 0.0f;  // the step as it is stored
   for (int i = 0; i < 32; ++i)
     b.q[i] = static_cast<std::int8_t>(nearest(x[i] * inverse, -127, 127));
 }
@@ -89,8 +89,8 @@ void pack_block(BlockQ8_0& b, const float* x) {
 void pack_block(BlockQ4_0& b, const float* x) {
   const float* extreme =
       std::max_element(x, x + 32, [](float a, float c) { return std::abs(a) < std::abs(c); });
-  const float d = *extreme / -8.0f, inverse = d != 0 ? 1.0f / d : 0.0f;
-  b.d = f32_to_f16(d);
+  b.d = f32_to_f16(*extreme / -8.0f);
+  const float d = f16_to_f32(b.d), inverse = d != 0 ? 1.0f / d : 0.0f;
   for (int j = 0; j < 16; ++j) {
     const int low = nearest(x[j] * inverse + 8.0f, 0, 15);
     const int high = nearest(x[j + 16] * inverse + 8.0f, 0, 15);

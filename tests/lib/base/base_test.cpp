@@ -1,0 +1,84 @@
+#include <atomic>
+#include <cmath>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "lib/base/checked.h"
+#include "lib/base/parallel.h"
+#include "lib/base/random.h"
+#include "lib/base/sha256.h"
+#include "tests/support/fails.h"
+
+namespace r1 {
+namespace {
+
+TEST(ByteReader, NeverReadsPastTheEnd) {
+  ByteReader reader(as_bytes("abcdef"), "f.gguf");
+  EXPECT_EQ(reader.read<std::uint32_t>(), 0x64636261u);
+  EXPECT_FAILS(ErrorKind::truncated, "f.gguf wants 4 bytes at 4, and has 2",
+               reader.read<std::uint32_t>());
+  EXPECT_EQ(as_text(reader.take(2)), "ef");
+  EXPECT_FAILS(ErrorKind::truncated, "wants 18446744073709551615", reader.take(UINT64_MAX));
+}
+
+TEST(Checked, OverflowIsAnError) {
+  EXPECT_EQ(checked_mul(1u << 31, 4, "x"), 1ull << 33);
+  EXPECT_FAILS(ErrorKind::decode, "too large", checked_mul(1ull << 32, 1ull << 32, "shape"));
+  EXPECT_FAILS(ErrorKind::decode, "too large", checked_add(UINT64_MAX, 1, "end"));
+}
+
+// FIPS 180-4's own examples, and one that crosses a block border.
+TEST(Sha256, GivesThePublishedDigests) {
+  EXPECT_EQ(sha256_hex(as_bytes("abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(sha256_hex(as_bytes("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(sha256_hex({}), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(sha256_hex(as_bytes(std::string(1000000, 'a'))),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+// The known answer of the paper's authors for counter and key of all zero bits.
+TEST(Random, IsPhilox) { EXPECT_EQ(random_bits(0, 0, 0), 0xe169c58d6627e8d5ull); }
+
+TEST(Random, IsUniformAndDependsOnEveryInput) {
+  double sum = 0, squares = 0;
+  constexpr int kDraws = 100000;
+  for (std::uint64_t i = 0; i < kDraws; ++i) {
+    const double u = random_uniform(1, 2, i);
+    ASSERT_TRUE(u >= 0 && u < 1);
+    sum += u;
+    squares += u * u;
+  }
+  // Four standard errors of the mean of 100,000 uniform draws: 4 sqrt(1/12 / 1e5) = 0.0037.
+  EXPECT_NEAR(sum / kDraws, 0.5, 0.0037);
+  EXPECT_NEAR(squares / kDraws, 1.0 / 3, 0.0038);
+  EXPECT_NE(random_bits(1, 0, 0), random_bits(0, 1, 0));
+  EXPECT_NE(random_bits(0, 1, 0), random_bits(0, 0, 1));
+}
+
+TEST(ThreadPool, EveryIndexIsWorkedOnOnce) {
+  for (const int threads : {1, 2, 3, 5}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.threads(), threads);
+    for (const std::int64_t count : {0, 1, 2, 15, 16, 17, 1000}) {
+      std::vector<std::atomic<int>> seen(static_cast<std::size_t>(count));
+      pool.for_ranges(count, 16, [&](std::int64_t begin, std::int64_t end) {
+        EXPECT_EQ(begin % 16, 0);
+        for (std::int64_t i = begin; i < end; ++i) ++seen[static_cast<std::size_t>(i)];
+      });
+      for (const auto& n : seen) EXPECT_EQ(n, 1);
+    }
+  }
+}
+
+TEST(ThreadPool, ManyShortCallsLoseNothing) {
+  ThreadPool pool(3);
+  std::atomic<std::int64_t> sum{0};
+  for (int i = 0; i < 20000; ++i) pool.run([&](int thread) { sum += thread + 1; });
+  EXPECT_EQ(sum, 20000 * (1 + 2 + 3));
+}
+
+}  // namespace
+}  // namespace r1
