@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "lib/backend/backend.h"
@@ -49,12 +50,25 @@ class Graph {
                 const AttentionOptions& options);               // [T, H, hd] -> [T, H, hd]
   Var cross_entropy(const Var& logits, const Tensor& targets);  // [T, V], i32 [T] -> [T]
 
+  // Over the cache, in inference only: row t is position[t] of sequence[t], both i32 [T].
+  void kv_store(const PagedKv& kv, const Var& k, const Var& v, const Var& A, const Tensor& sequence,
+                const Tensor& position);  // [T, KV, hd], [T, KV, hd], [T, KV] or empty
+  Tensor kv_load_decay(const PagedKv& kv, const Tensor& sequence,
+                       const Tensor& position);  // -> [T, KV]
+  Var attention_paged(const Var& q, const PagedKv& kv, const Var& A, const Tensor& sequence,
+                      const Tensor& position,
+                      const AttentionOptions& options);  // [T, H, hd] -> [T, H, hd]
+
   // Adds d(sum of loss.value * loss.grad) to the grad of everything that led to `loss`.
   void backward();
 
  private:
-  Tensor take(const Shape& shape, DType dtype = DType::f32);
-  void note(std::function<void()> step);
+  Tensor take(const Shape& shape, DType dtype = DType::f32) { return arena_.take(shape, dtype); }
+  Var output(const Shape& shape);  // as `make`, but the value is not zeroed
+  template <typename Step>
+  void note(Step&& step) {  // in inference nothing is kept, and nothing allocated
+    if (training()) tape_.emplace_back(std::forward<Step>(step));
+  }
 
   Backend& backend_;
   Arena& arena_;

@@ -1,0 +1,56 @@
+#include <cassert>
+#include <cmath>
+
+#include "kernels/ref/ref_backend.h"
+#include "kernels/ref/rows.h"
+
+namespace r1 {
+
+using ref::add_to;
+using ref::row;
+using ref::sigmoid;
+
+void RefBackend::swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) {
+  for (std::int64_t i = 0; i < y.shape.elements(); ++i) {
+    const double g = gate.as<float>()[i];
+    y.as<float>()[i] = static_cast<float>(g * sigmoid(g) * up.as<float>()[i]);
+  }
+}
+
+// silu'(g) = s (1 + g (1 - s)) with s = sigmoid(g).
+void RefBackend::swiglu_backward(const Tensor& dgate, const Tensor& dup, const Tensor& dy,
+                                 const Tensor& gate, const Tensor& up) {
+  for (std::int64_t i = 0; i < dy.shape.elements(); ++i) {
+    const double g = gate.as<float>()[i], s = sigmoid(g), d = dy.as<float>()[i];
+    if (!dgate.empty())
+      add_to(dgate.as<float>()[i], d * up.as<float>()[i] * s * (1.0 + g * (1.0 - s)));
+    if (!dup.empty()) add_to(dup.as<float>()[i], d * g * s);
+  }
+}
+
+void RefBackend::add(const Tensor& y, const Tensor& a, const Tensor& b) {
+  for (std::int64_t i = 0; i < y.shape.elements(); ++i)
+    y.as<float>()[i] = a.as<float>()[i] + b.as<float>()[i];
+}
+
+void RefBackend::add_scaled(const Tensor& y, const Tensor& x, float s) {
+  for (std::int64_t i = 0; i < y.shape.elements(); ++i)
+    add_to(y.as<float>()[i], double{x.as<float>()[i]} * s);
+}
+
+void RefBackend::gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) {
+  for (std::int64_t i = 0; i < y.rows(); ++i) {
+    const std::int32_t from = rows.as<std::int32_t>()[i];
+    assert(0 <= from && from < x.rows());
+    for (std::int64_t d = 0; d < y.cols(); ++d) row(y, i)[d] = row(x, from)[d];
+  }
+}
+
+void RefBackend::gather_rows_backward(const Tensor& dx, const Tensor& dy, const Tensor& rows) {
+  if (dx.empty()) return;
+  for (std::int64_t i = 0; i < dy.rows(); ++i)
+    for (std::int64_t d = 0; d < dy.cols(); ++d)
+      row(dx, rows.as<std::int32_t>()[i])[d] += row(dy, i)[d];
+}
+
+}  // namespace r1

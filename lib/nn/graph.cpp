@@ -1,0 +1,238 @@
+#include "lib/nn/graph.h"
+
+#include <cassert>
+#include <string>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+// Fails with the shapes: "linear: [3, 64] and [32, 48] do not fit".
+template <typename... Shapes>
+void want(bool fits, const char* op, const Shapes&... shapes) {
+  if (fits) return;
+  std::string text;
+  ((text += (text.empty() ? "" : " and ") + to_string(shapes)), ...);
+  fail(ErrorKind::model, "{}: {} do not fit", op, text);
+}
+
+bool is(const Tensor& t, const Shape& shape) { return t.shape == shape; }
+bool is_or_empty(const Tensor& t, const Shape& shape) { return t.empty() || t.shape == shape; }
+
+// The shared part of both attentions: whole groups of query heads, key heads of the same width.
+bool heads_fit(const Shape& q, const Shape& k) {
+  return q.rank() == 3 && k.rank() >= 3 && q[2] == k[-1] && k[1] > 0 && q[1] % k[1] == 0;
+}
+
+}  // namespace
+
+Tensor Graph::integers(std::span<const std::int32_t> values) {
+  const Tensor t = take({static_cast<std::int64_t>(values.size())}, DType::i32);
+  backend_.copy_from_host(t, values.data());
+  return t;
+}
+
+Tensor Graph::floats(std::span<const float> values) {
+  const Tensor t = take({static_cast<std::int64_t>(values.size())});
+  backend_.copy_from_host(t, values.data());
+  return t;
+}
+
+Var Graph::output(const Shape& shape) {
+  Var v{take(shape), {}};
+  if (training()) {
+    v.grad = take(shape);
+    backend_.zero(v.grad);
+  }
+  return v;
+}
+
+Var Graph::make(const Shape& shape) {
+  const Var v = output(shape);
+  backend_.zero(v.value);
+  return v;
+}
+
+Var Graph::linear(const Var& x, const Var& w) {
+  want(x.value.shape.rank() == 2 && w.value.shape.rank() == 2 && x.value.cols() == w.value.cols(),
+       "linear", x.value.shape, w.value.shape);
+  const Var y = output({x.value.shape[0], w.value.shape[0]});
+  backend_.linear(y.value, x.value, w.value);
+  note([=, this] { backend_.linear_backward(x.grad, w.grad, y.grad, x.value, w.value); });
+  return y;
+}
+
+Var Graph::add_bias(const Var& x, const Var& b) {
+  want(x.value.shape.rank() == 2 && is(b.value, {x.value.cols()}), "add_bias", x.value.shape,
+       b.value.shape);
+  const Var y = output(x.value.shape);
+  backend_.add_bias(y.value, x.value, b.value);
+  note([=, this] { backend_.add_bias_backward(x.grad, b.grad, y.grad); });
+  return y;
+}
+
+Var Graph::embedding(const Var& w, const Tensor& ids) {
+  want(w.value.shape.rank() == 2 && ids.shape.rank() == 1, "embedding", w.value.shape, ids.shape);
+  const Var y = output({ids.shape[0], w.value.shape[1]});
+  backend_.embedding(y.value, w.value, ids);
+  note([=, this] { backend_.embedding_backward(w.grad, y.grad, ids); });
+  return y;
+}
+
+Var Graph::rms_norm(const Var& x, const Var& w, float eps) {
+  want(x.value.shape.rank() > 0 && is(w.value, {x.value.cols()}), "rms_norm", x.value.shape,
+       w.value.shape);
+  const Var y = output(x.value.shape);
+  const Tensor rstd = training() ? take({x.value.rows()}) : Tensor{};
+  backend_.rms_norm(y.value, rstd, x.value, w.value, eps);
+  note([=, this] { backend_.rms_norm_backward(x.grad, w.grad, y.grad, x.value, w.value, rstd); });
+  return y;
+}
+
+Var Graph::swiglu(const Var& gate, const Var& up) {
+  want(is(up.value, gate.value.shape), "swiglu", gate.value.shape, up.value.shape);
+  const Var y = output(gate.value.shape);
+  backend_.swiglu(y.value, gate.value, up.value);
+  note([=, this] { backend_.swiglu_backward(gate.grad, up.grad, y.grad, gate.value, up.value); });
+  return y;
+}
+
+// Never in place: the ops before this one need the old x on the way back.
+Var Graph::add(const Var& x, const Var& y) {
+  want(is(y.value, x.value.shape), "add", x.value.shape, y.value.shape);
+  const Var z = output(x.value.shape);
+  backend_.add(z.value, x.value, y.value);
+  note([=, this] {
+    if (!x.grad.empty()) backend_.add_scaled(x.grad, z.grad, 1.0f);
+    if (!y.grad.empty()) backend_.add_scaled(y.grad, z.grad, 1.0f);
+  });
+  return z;
+}
+
+Var Graph::gather_rows(const Var& x, const Tensor& rows) {
+  want(x.value.shape.rank() == 2 && rows.shape.rank() == 1, "gather_rows", x.value.shape,
+       rows.shape);
+  const Var y = output({rows.shape[0], x.value.shape[1]});
+  backend_.gather_rows(y.value, x.value, rows);
+  note([=, this] { backend_.gather_rows_backward(x.grad, y.grad, rows); });
+  return y;
+}
+
+// Both labels turn, so gradients meet in the same memory and there is nothing to note.
+Var Graph::reshape(const Var& x, const Shape& shape) {
+  want(x.value.shape.elements() == shape.elements(), "reshape", x.value.shape, shape);
+  return {x.value.reshaped(shape), x.grad.empty() ? Tensor{} : x.grad.reshaped(shape)};
+}
+
+Tensor Graph::rope_table(const Tensor& positions, const Tensor& frequencies, float magnitude) {
+  want(positions.shape.rank() == 1 && frequencies.shape.rank() == 1, "rope_table", positions.shape,
+       frequencies.shape);
+  const Tensor table = take({positions.shape[0], frequencies.shape[0], 2});
+  backend_.rope_table(table, positions, frequencies, magnitude);
+  return table;
+}
+
+Var Graph::rope(const Var& x, const Tensor& table, bool interleaved) {
+  const Shape& s = x.value.shape;
+  want(s.rank() == 3 && s[2] % 2 == 0 && is(table, {s[0], s[2] / 2, 2}), "rope", s, table.shape);
+  const Var y = output(s);
+  backend_.rope(y.value, x.value, table, interleaved);
+  note([=, this] { backend_.rope_backward(x.grad, y.grad, table, interleaved); });
+  return y;
+}
+
+Var Graph::daw_decay(const Var& a, const Var& b, const Var& l, const Tensor& newline,
+                     const Tensor& start, const Tensor& base) {
+  const Shape& s = a.value.shape;
+  want(s.rank() == 2 && is(b.value, {s[1]}) && is_or_empty(l.value, {s[1]}) && is(start, {s[0]}) &&
+           is_or_empty(newline, {s[0]}) && is_or_empty(base, s) &&
+           l.value.empty() == newline.empty(),
+       "daw_decay", s, b.value.shape, l.value.shape, newline.shape, start.shape, base.shape);
+  const Var A = output(s);
+  backend_.daw_decay(A.value, a.value, b.value, l.value, newline, start, base);
+  note([=, this] {
+    backend_.daw_decay_backward(a.grad, b.grad, l.grad, A.grad, a.value, b.value, l.value, newline,
+                                start);
+  });
+  return A;
+}
+
+Var Graph::daw_gain(const Var& q, const Var& a, const Var& b) {
+  const Shape &s = q.value.shape, &g = a.value.shape;
+  want(s.rank() == 3 && g.rank() == 2 && s[0] == g[0] && g[1] > 0 && s[1] % g[1] == 0 &&
+           is(b.value, {g[1]}),
+       "daw_gain", s, g, b.value.shape);
+  const Var y = output(s);
+  backend_.daw_gain(y.value, q.value, a.value, b.value);
+  note([=, this] {
+    backend_.daw_gain_backward(q.grad, a.grad, b.grad, y.grad, q.value, a.value, b.value);
+  });
+  return y;
+}
+
+Var Graph::attention(const Var& q, const Var& k, const Var& v, const Var& A, const Tensor& start,
+                     const AttentionOptions& options) {
+  const Shape &s = q.value.shape, &ks = k.value.shape;
+  want(heads_fit(s, ks) && ks.rank() == 3 && ks[0] == s[0] && is(v.value, ks) &&
+           is_or_empty(A.value, {ks[0], ks[1]}) && is(start, {s[0]}),
+       "attention", s, ks, v.value.shape, A.value.shape, start.shape);
+  const Var y = output(s);
+  const Tensor lse = training() ? take({s[0], s[1]}) : Tensor{};
+  backend_.attention(y.value, lse, q.value, k.value, v.value, A.value, start, options);
+  note([=, this] {
+    backend_.attention_backward(q.grad, k.grad, v.grad, A.grad, y.grad, y.value, lse, q.value,
+                                k.value, v.value, A.value, start, options);
+  });
+  return y;
+}
+
+Var Graph::cross_entropy(const Var& logits, const Tensor& targets) {
+  const Shape& s = logits.value.shape;
+  want(s.rank() == 2 && is(targets, {s[0]}), "cross_entropy", s, targets.shape);
+  const Var loss = output({s[0]});
+  backend_.cross_entropy(loss.value, logits.value, targets);
+  note([=, this] {
+    backend_.cross_entropy_backward(logits.grad, loss.grad, logits.value, targets);
+  });
+  return loss;
+}
+
+void Graph::kv_store(const PagedKv& kv, const Var& k, const Var& v, const Var& A,
+                     const Tensor& sequence, const Tensor& position) {
+  const Shape &s = k.value.shape, &page = kv.keys.shape;
+  want(s.rank() == 3 && page.rank() == 4 && s[1] == page[1] && s[2] == page[3] && is(v.value, s) &&
+           is_or_empty(A.value, {s[0], s[1]}) && is(sequence, {s[0]}) && is(position, {s[0]}),
+       "kv_store", s, page, v.value.shape, A.value.shape, sequence.shape, position.shape);
+  assert(!training());
+  backend_.kv_store(kv, k.value, v.value, A.value, sequence, position);
+}
+
+Tensor Graph::kv_load_decay(const PagedKv& kv, const Tensor& sequence, const Tensor& position) {
+  want(kv.decay.shape.rank() == 3 && sequence.shape.rank() == 1 && is(position, sequence.shape),
+       "kv_load_decay", kv.decay.shape, sequence.shape, position.shape);
+  const Tensor base = take({sequence.shape[0], kv.decay.shape[1]});
+  backend_.kv_load_decay(base, kv, sequence, position);
+  return base;
+}
+
+Var Graph::attention_paged(const Var& q, const PagedKv& kv, const Var& A, const Tensor& sequence,
+                           const Tensor& position, const AttentionOptions& options) {
+  const Shape &s = q.value.shape, &page = kv.keys.shape;
+  want(heads_fit(s, page) && page.rank() == 4 && is_or_empty(A.value, {s[0], page[1]}) &&
+           A.value.empty() == kv.decay.empty() && is(sequence, {s[0]}) && is(position, {s[0]}),
+       "attention_paged", s, page, A.value.shape, sequence.shape, position.shape);
+  assert(!training());
+  const Var y = output(s);
+  backend_.attention_paged(y.value, q.value, kv, A.value, sequence, position, options);
+  return y;
+}
+
+void Graph::backward() {
+  while (!tape_.empty()) {
+    tape_.back()();
+    tape_.pop_back();
+  }
+}
+
+}  // namespace r1
