@@ -30,14 +30,7 @@ void RefBackend::copy_to_host(void* dst, const Tensor& src) {
 
 void RefBackend::zero(const Tensor& t) { std::memset(t.data, 0, t.bytes()); }
 
-// Nothing is packed: a file's tensor is used where it lies, unless it lies askew.
-Backend::Weight RefBackend::load_weight(const Tensor& host, DType) {
-  const std::size_t alignment = host.dtype == DType::f32 ? alignof(float) : alignof(std::uint16_t);
-  if (reinterpret_cast<std::uintptr_t>(host.data) % alignment == 0) return {host, Buffer()};
-  Weight weight{host, Buffer(*this, host.bytes())};
-  weight.tensor.data = weight.memory.data();
-  copy_from_host(weight.tensor, host.data);
-  return weight;
-}
+// Nothing is packed: a file's tensor is used where it lies.
+Backend::Weight RefBackend::load_weight(const Tensor& host, DType) { return {host, Buffer()}; }
 
 }  // namespace r1

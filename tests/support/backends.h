@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/backend/backend.h"
+#include "lib/backend/open_backend.h"
+#include "lib/base/error.h"
+#include "lib/base/random.h"
+
+namespace r1::test {
+
+// One way to run kernels on this machine.
+struct Candidate {
+  std::string name;  // "cpu avx2": backend, then instruction set
+  int threads = 0;
+  std::unique_ptr<Backend> open() const {
+    const std::size_t space = name.find(' ');
+    const std::string isa = space == std::string::npos ? "" : name.substr(space + 1);
+    return open_backend(name.substr(0, space), {.threads = threads, .cpu_isa = isa});
+  }
+};
+
+// All that answer on this machine but for "ref", which the others are held to.
+inline std::vector<Candidate> backends() {
+  std::vector<Candidate> found;
+  for (const char* name : {"cpu baseline", "cpu avx2", "cpu avx512", "cuda"}) {
+    const Candidate candidate{name, 2};
+    try {
+      candidate.open();
+      found.push_back(candidate);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::device) throw;
+    }
+  }
+  return found;
+}
+
+// The same with "ref", for what all of them promise.
+inline std::vector<Candidate> backends_and_ref() {
+  std::vector<Candidate> all = backends();
+  all.insert(all.begin(), {"ref"});
+  return all;
+}
+
+inline std::size_t count(const Shape& shape) { return static_cast<std::size_t>(shape.elements()); }
+
+// The same numbers everywhere, evenly from low to high.
+inline std::vector<float> random_values(std::int64_t n, std::uint64_t seed, float low = -1.0f,
+                                        float high = 1.0f) {
+  std::vector<float> values(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = low + (high - low) * static_cast<float>(random_uniform(seed, 0, i));
+  return values;
+}
+
+// One after a document's or vector's end, one before, primes, one: sizes that break kernels.
+inline const std::vector<std::int64_t> kAwkward = {1, 7, 15, 16, 17, 31, 33, 255, 257};
+
+// A backend, and memory on it for one test.
+class Rig {
+ public:
+  explicit Rig(const Candidate& candidate) : backend_(candidate.open()), arena_(*backend_) {}
+
+  Backend* operator->() { return backend_.get(); }
+  Backend& backend() { return *backend_; }
+  Arena& arena() { return arena_; }
+
+  Tensor put(const Shape& shape, const std::vector<float>& values) {
+    const Tensor t = arena_.take(shape, DType::f32);
+    backend_->copy_from_host(t, values.data());
+    return t;
+  }
+  Tensor put(const std::vector<std::int32_t>& values) {
+    const Tensor t = arena_.take({static_cast<std::int64_t>(values.size())}, DType::i32);
+    backend_->copy_from_host(t, values.data());
+    return t;
+  }
+  // For an output: all NaN, so that an element nobody writes is seen.
+  Tensor unwritten(const Shape& shape) {
+    return put(shape, std::vector<float>(count(shape), std::numeric_limits<float>::quiet_NaN()));
+  }
+  // For a gradient: not zero, so that one that is set and not added to is seen.
+  Tensor begun(const Shape& shape) { return put(shape, random_values(shape.elements(), 99)); }
+
+  std::vector<float> get(const Tensor& t) {
+    std::vector<float> values(count(t.shape));
+    backend_->copy_to_host(values.data(), t);
+    return values;
+  }
+
+ private:
+  std::unique_ptr<Backend> backend_;
+  Arena arena_;
+};
+
+}  // namespace r1::test
