@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
 #include "lib/base/random.h"
+#include "lib/tensor/quant_block.h"
 
 namespace r1::test {
 
@@ -17,6 +19,8 @@ namespace r1::test {
 struct Candidate {
   std::string name;  // "cpu avx2": backend, then instruction set
   int threads = 0;
+  // Promises the same bits whatever else is in the batch (lib/backend/backend.h).
+  bool exact() const { return name != "cuda"; }
   std::unique_ptr<Backend> open() const {
     const std::size_t space = name.find(' ');
     const std::string isa = space == std::string::npos ? "" : name.substr(space + 1);
@@ -63,8 +67,10 @@ inline const std::vector<std::int64_t> kAwkward = {1, 7, 15, 16, 17, 31, 33, 255
 // A backend, and memory on it for one test.
 class Rig {
  public:
-  explicit Rig(const Candidate& candidate) : backend_(candidate.open()), arena_(*backend_) {}
+  explicit Rig(const Candidate& candidate)
+      : name_(candidate.name), backend_(candidate.open()), arena_(*backend_) {}
 
+  const std::string& name() const { return name_; }
   Backend* operator->() { return backend_.get(); }
   Backend& backend() { return *backend_; }
   Arena& arena() { return arena_; }
@@ -86,15 +92,39 @@ class Rig {
   // For a gradient: not zero, so that one that is set and not added to is seen.
   Tensor begun(const Shape& shape) { return put(shape, random_values(shape.elements(), 99)); }
 
-  std::vector<float> get(const Tensor& t) {
-    std::vector<float> values(count(t.shape));
+  // A weight [N, K] as it lies in a file, and as `load_weight` lays it out.
+  Tensor plain_weight(const Shape& shape, const std::vector<float>& values, DType dtype) {
+    const Tensor t = arena_.take(shape, dtype);
+    backend_->copy_from_host(t, pack_on_host(t, values));
+    return t;
+  }
+  Tensor loaded_weight(const Shape& shape, const std::vector<float>& values, DType dtype,
+                       DType compute) {
+    Tensor host{nullptr, shape, dtype};
+    host.data = pack_on_host(host, values);
+    weights_.push_back(backend_->load_weight(host, compute));
+    return weights_.back().tensor;
+  }
+
+  template <typename T = float>
+  std::vector<T> get(const Tensor& t) {
+    std::vector<T> values(count(t.shape));
     backend_->copy_to_host(values.data(), t);
     return values;
   }
 
  private:
+  void* pack_on_host(const Tensor& t, const std::vector<float>& values) {
+    files_.emplace_back(t.bytes());
+    pack(files_.back().data(), values, t.dtype);
+    return files_.back().data();
+  }
+
+  std::string name_;
   std::unique_ptr<Backend> backend_;
   Arena arena_;
+  std::vector<std::vector<std::byte>> files_;
+  std::vector<Backend::Weight> weights_;
 };
 
 }  // namespace r1::test

@@ -1,0 +1,198 @@
+#include <algorithm>
+#include <numeric>
+
+#include "tests/kernels/attention_scene.h"
+#include "tests/support/kernel_test.h"
+
+namespace r1 {
+namespace {
+
+using test::documents;
+using test::Floats;
+using test::Ints;
+using test::mean_error;
+using test::Rig;
+using test::scene;
+using test::Scene;
+
+// Two sequences, with pages out of order and some of nobody's.
+constexpr std::int64_t kPages = 8, kSequences = 2;
+const Ints kTable = {5, 0, 3, 2, 7, 1};  // [S, 3]
+const std::initializer_list<std::int32_t> kLengths = {150, 70};
+
+Scene two_sequences(std::int64_t H, std::int64_t KV, std::int64_t hd, bool daw) {
+  return scene(documents(kLengths), H, KV, hd, daw);
+}
+
+// All NaN: whoever reads a place nobody stored is found out.
+PagedKv empty_cache(Rig& rig, const Scene& s, DType dtype) {
+  const auto pages = [&] {
+    if (dtype == DType::f32) return rig.unwritten({kPages, s.KV, kPageTokens, s.hd});
+    const Tensor t = rig.arena().take({kPages, s.KV, kPageTokens, s.hd}, dtype);
+    rig->copy_from_host(t, std::vector<std::uint16_t>(test::count(t.shape), 0x7fc0).data());
+    return t;
+  };
+  return {pages(), pages(), s.A.empty() ? Tensor{} : rig.unwritten({kPages, s.KV, kPageTokens}),
+          rig.put(kTable).reshaped({kSequences, 3})};
+}
+
+Floats pick(const Floats& all, std::int64_t width, const Ints& rows) {
+  Floats some;
+  for (const std::int32_t r : rows)
+    some.insert(some.end(), all.begin() + r * width, all.begin() + (r + 1) * width);
+  return some;
+}
+
+// Some rows of a scene whose documents are the two sequences, as one step over the cache sees them.
+struct Step {
+  std::int64_t T;
+  Tensor q, k, v, A, sequence, position;
+};
+
+Step step(Rig& rig, const Scene& s, const Ints& rows) {
+  const auto T = static_cast<std::int64_t>(rows.size());
+  Ints sequence, position;
+  for (const std::int32_t r : rows) {
+    const std::int32_t start = s.start[static_cast<std::size_t>(r)];
+    sequence.push_back(start == 0 ? 0 : 1);
+    position.push_back(r - start);
+  }
+  return {T,
+          rig.put({T, s.H, s.hd}, pick(s.q, s.H * s.hd, rows)),
+          rig.put({T, s.KV, s.hd}, pick(s.k, s.KV * s.hd, rows)),
+          rig.put({T, s.KV, s.hd}, pick(s.v, s.KV * s.hd, rows)),
+          s.A.empty() ? Tensor{} : rig.put({T, s.KV}, pick(s.A, s.KV, rows)),
+          rig.put(sequence),
+          rig.put(position)};
+}
+
+Floats store_and_attend(Rig& rig, const PagedKv& kv, const Scene& s, const Ints& rows) {
+  const Step in = step(rig, s, rows);
+  rig->kv_store(kv, in.k, in.v, in.A, in.sequence, in.position);
+  const Tensor y = rig.unwritten({in.T, s.H, s.hd});
+  rig->attention_paged(y, in.q, kv, in.A, in.sequence, in.position, s.options);
+  return rig.get(y);
+}
+
+Ints all_rows(const Scene& s) {
+  Ints rows(static_cast<std::size_t>(s.T));
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+// k and v as a cache of this type holds them.
+Scene as_stored(Scene s, DType dtype) {
+  if (dtype == DType::bf16)
+    for (Floats* values : {&s.k, &s.v})
+      for (float& x : *values) x = bf16_to_f32(f32_to_bf16(x));
+  return s;
+}
+
+Floats whole_documents(const Scene& s) {
+  Rig ref({"ref"});
+  const Tensor y = ref.unwritten({s.T, s.H, s.hd});
+  ref->attention(y, {}, ref.put({s.T, s.H, s.hd}, s.q), ref.put({s.T, s.KV, s.hd}, s.k),
+                 ref.put({s.T, s.KV, s.hd}, s.v),
+                 s.A.empty() ? Tensor{} : ref.put({s.T, s.KV}, s.A), ref.put(s.start), s.options);
+  return ref.get(y);
+}
+
+TEST(Cache, AttentionOverPagesIsAttentionOverWholeDocuments) {
+  for (const DType dtype : {DType::f32, DType::bf16})
+    for (const bool daw : {false, true})
+      for (Scene s : {two_sequences(1, 1, 8, daw), two_sequences(4, 2, 33, daw),
+                      two_sequences(6, 2, 64, daw), two_sequences(3, 1, 128, daw)})
+        for (const std::int64_t window : {0, 1, 64, 65, 100}) {
+          s.options.window = window;
+          const Floats want = whole_documents(as_stored(s, dtype));
+          for (const test::Candidate& candidate : test::backends_and_ref()) {
+            Rig rig(candidate);
+            const PagedKv kv = empty_cache(rig, s, dtype);
+            EXPECT_TRUE(
+                test::close(store_and_attend(rig, kv, s, all_rows(s)), want, mean_error(s, 1.0)))
+                << candidate.name << " " << to_string(s) << " " << to_string(dtype);
+          }
+        }
+}
+
+// Chunks, single tokens, both sequences in one step and in any order: the same bits.
+TEST(Cache, StepByStepIsAllAtOnce) {
+  for (const test::Candidate& candidate : test::backends_and_ref())
+    for (const DType dtype : {DType::f32, DType::bf16})
+      for (const bool daw : {false, true}) {
+        const Scene s = two_sequences(4, 2, 24, daw);
+        Rig rig(candidate);
+        const PagedKv at_once = empty_cache(rig, s, dtype), stepwise = empty_cache(rig, s, dtype);
+        const Floats want = store_and_attend(rig, at_once, s, all_rows(s));
+        Ints chunk(100);
+        std::iota(chunk.begin(), chunk.end(), 0);
+        std::vector<Ints> steps = {chunk};
+        for (std::int32_t t = 0; t < 70; ++t)  // row 100 + t of the first, 150 + t of the second
+          steps.push_back(t < 50 ? Ints{150 + t, 100 + t} : Ints{150 + t});
+        for (const Ints& rows : steps) {
+          const Floats got = store_and_attend(rig, stepwise, s, rows);
+          const Floats then = pick(want, s.H * s.hd, rows);
+          if (candidate.exact())
+            ASSERT_EQ(got, then) << candidate.name << ", row " << rows[0];
+          else
+            ASSERT_TRUE(test::close(got, then, 2.0 * mean_error(s, 1.0)));
+        }
+      }
+}
+
+// Every bit of every page, those that nobody wrote included.
+TEST(Cache, StoredPagesAreThoseOfRef) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const Scene s = two_sequences(2, 2, 17, true);
+    const auto pages = [&](const test::Candidate& candidate) {
+      Rig rig(candidate);
+      const PagedKv kv = empty_cache(rig, s, dtype);
+      const Step in = step(rig, s, all_rows(s));
+      rig->kv_store(kv, in.k, in.v, in.A, in.sequence, in.position);
+      std::vector<std::vector<std::uint8_t>> bytes;
+      for (const Tensor& t : {kv.keys, kv.values, kv.decay}) {
+        bytes.emplace_back(t.bytes());
+        rig->copy_to_host(bytes.back().data(), t);
+      }
+      return bytes;
+    };
+    for (const test::Candidate& candidate : test::backends())
+      EXPECT_EQ(pages(candidate), pages({"ref"})) << candidate.name << " " << to_string(dtype);
+  }
+}
+
+TEST(Cache, TheDecayOfThePositionBeforeIsLoaded) {
+  const Scene s = two_sequences(2, 2, 8, true);
+  const Ints rows = {64, 0, 149, 150, 151, 214};  // the first rows of both sequences among them
+  Floats want;
+  for (const std::int32_t r : rows)
+    for (std::int64_t h = 0; h < s.KV; ++h)
+      want.push_back(r == 0 || r == 150 ? 0.0f : s.A[static_cast<std::size_t>((r - 1) * s.KV + h)]);
+  for (const test::Candidate& candidate : test::backends_and_ref()) {
+    Rig rig(candidate);
+    const PagedKv kv = empty_cache(rig, s, DType::f32);
+    store_and_attend(rig, kv, s, all_rows(s));
+    const Step in = step(rig, s, rows);
+    const Tensor base = rig.unwritten({in.T, s.KV});
+    rig->kv_load_decay(base, kv, in.sequence, in.position);
+    EXPECT_EQ(rig.get(base), want) << candidate.name;
+  }
+}
+
+TEST(Cache, SkippingMovesTheResultByNoMoreThanItsBound) {
+  Scene s = two_sequences(4, 2, 16, true);
+  const Floats want = whole_documents(s);
+  for (const float skip : {1e-4f, 1e-2f}) {
+    s.options.skip = skip;
+    for (const test::Candidate& candidate : test::backends_and_ref()) {
+      Rig rig(candidate);
+      EXPECT_TRUE(
+          test::close(store_and_attend(rig, empty_cache(rig, s, DType::f32), s, all_rows(s)), want,
+                      2.0 * skip + mean_error(s, 1.0)))
+          << candidate.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace r1

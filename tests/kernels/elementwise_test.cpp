@@ -1,0 +1,102 @@
+#include <algorithm>
+#include <iterator>
+#include <limits>
+
+#include "tests/support/kernel_test.h"
+
+namespace r1 {
+namespace {
+
+using test::Op;
+using test::Rig;
+using ElementwiseTest = test::KernelTest;
+
+// silu may come out smaller than the smallest normal number: flushed to zero is right too.
+constexpr double kSmallest = std::numeric_limits<float>::min();
+
+// Gates from the flat ends of the sigmoid to its middle.
+std::vector<float> gates(std::int64_t n) {
+  std::vector<float> g = test::random_values(n, 1, -12.0f, 12.0f);
+  const float ends[] = {0.0f, -0.0f, 88.0f, -88.0f, 104.0f, -104.0f, 1e4f, -1e4f};
+  for (std::size_t i = 0; i < std::min(g.size(), std::size(ends)); ++i) g[i] = ends[i];
+  return g;
+}
+
+TEST_F(ElementwiseTest, SwigluAgrees) {
+  for (const std::int64_t T : {1, 3})
+    for (const std::int64_t K : test::kAwkward) {
+      SCOPED_TRACE(to_string(Shape{T, K}));
+      const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+        const Tensor y = rig.unwritten({T, K}), gate = rig.put({T, K}, gates(T * K));
+        rig->swiglu(y, gate, rig.put({T, K}, test::random_values(T * K, 2)));
+        return {rig.get(y)};
+      };
+      expect_agreement(op, {test::tolerances(on_ref(op)[0], 2.0 * test::kFunction, kSmallest)});
+    }
+}
+
+// Both gradients are at most (1 + |gate|) |dy| in size, what they are added to at most 1.
+TEST_F(ElementwiseTest, SwigluBackwardAgrees) {
+  for (const std::int64_t K : test::kAwkward) {
+    SCOPED_TRACE(K);
+    const std::vector<float> gate = gates(3 * K);
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const Tensor dgate = rig.begun({3, K}), dup = rig.begun({3, K});
+      const Tensor only_dgate = rig.begun({3, K}), only_dup = rig.begun({3, K});
+      const Tensor dy = rig.put({3, K}, test::random_values(3 * K, 3));
+      const Tensor g = rig.put({3, K}, gate), up = rig.put({3, K}, test::random_values(3 * K, 2));
+      rig->swiglu_backward(dgate, dup, dy, g, up);
+      rig->swiglu_backward(only_dgate, {}, dy, g, up);
+      rig->swiglu_backward({}, only_dup, dy, g, up);
+      return {rig.get(dgate), rig.get(dup), rig.get(only_dgate), rig.get(only_dup)};
+    };
+    const auto tolerance = test::tolerances(gate, 3.0 * test::kFunction, 3.0 * test::kFunction);
+    expect_agreement(op, {tolerance, tolerance, tolerance, tolerance});
+  }
+}
+
+TEST_F(ElementwiseTest, AddIsExact) {
+  for (const std::int64_t D : test::kAwkward) {
+    SCOPED_TRACE(D);
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const Tensor y = rig.unwritten({3, D}), a = rig.put({3, D}, test::random_values(3 * D, 1));
+      rig->add(y, a, rig.put({3, D}, test::random_values(3 * D, 2)));
+      return {rig.get(y)};
+    };
+    expect_agreement(op, {std::vector<double>(static_cast<std::size_t>(3 * D), 0.0)});
+  }
+}
+
+TEST_F(ElementwiseTest, AddScaledRoundsAtMostTwice) {
+  for (const std::int64_t n : test::kAwkward) {
+    SCOPED_TRACE(n);
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const Tensor y = rig.begun({n});
+      rig->add_scaled(y, rig.put({n}, test::random_values(n, 1)), -0.37f);
+      return {rig.get(y)};
+    };
+    expect_agreement(op,
+                     {std::vector<double>(static_cast<std::size_t>(n), test::roundings(2) * 1.4)});
+  }
+}
+
+TEST_F(ElementwiseTest, RowsAreGatheredAndTheirGradientsAddUp) {
+  const std::vector<std::int32_t> rows = {4, 0, 4, 2, 4};
+  for (const std::int64_t D : test::kAwkward) {
+    SCOPED_TRACE(D);
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const Tensor y = rig.unwritten({5, D}), x = rig.put({6, D}, test::random_values(6 * D, 1));
+      rig->gather_rows(y, x, rig.put(rows));
+      const Tensor dx = rig.begun({6, D});
+      rig->gather_rows_backward(dx, x, rig.put(std::vector<std::int32_t>{1, 2, 1, 1, 5, 1}));
+      rig->gather_rows_backward({}, x, rig.put(std::vector<std::int32_t>{1, 2, 1, 1, 5, 1}));
+      return {rig.get(y), rig.get(dx)};
+    };
+    expect_agreement(
+        op, {std::vector<double>(static_cast<std::size_t>(5 * D), 0.0),
+             std::vector<double>(static_cast<std::size_t>(6 * D), test::roundings(5) * 5.0)});
+  }
+}
+
+}  // namespace
+}  // namespace r1

@@ -1,0 +1,218 @@
+#include <algorithm>
+
+#include "tests/kernels/weight_form.h"
+#include "tests/support/kernel_test.h"
+
+namespace r1 {
+namespace {
+
+using test::Form;
+using test::forms;
+using test::inner_sizes;
+using test::Op;
+using test::Rig;
+
+// The weights as the types hold them, on [-1, 1]; and x.
+struct Product {
+  std::int64_t T, N, K;
+  std::vector<float> x, w;  // [T, K], [N, K]
+};
+
+Product random_product(std::int64_t T, std::int64_t N, std::int64_t K) {
+  return {T, N, K, test::random_values(T * K, 1), test::random_values(N * K, 2)};
+}
+
+// What the type makes of w.
+std::vector<float> stored(const std::vector<float>& w, DType dtype) {
+  const auto n = static_cast<std::int64_t>(w.size());
+  const Tensor t{nullptr, {n}, dtype};
+  std::vector<std::byte> bytes(t.bytes());
+  pack(bytes.data(), w, dtype);
+  std::vector<float> values(w.size());
+  unpack(values, bytes.data(), dtype);
+  return values;
+}
+
+// Every element becomes half a step of its block of 32, the rounding of x to 8 bits: the step is
+// max|x| / 127, itself off by a few roundings that count 127 times at the block's end.
+std::vector<float> half_steps(const Product& p) {
+  std::vector<float> error = p.x;
+  for (auto block = error.begin(); block != error.end(); block += 32) {
+    float most = 0.0f;
+    for (auto e = block; e != block + 32; ++e) most = std::max(most, std::abs(*e));
+    const double step = most / 127.0;
+    std::fill(block, block + 32, static_cast<float>(step * (0.5 + 127.0 * 4.0 * test::kF32)));
+  }
+  return error;
+}
+
+class LinearTest : public test::KernelTest {
+ protected:
+  static std::vector<std::vector<float>> run(Rig& rig, const Product& p, const Form& form) {
+    const Tensor y = rig.unwritten({p.T, p.N}), x = rig.put({p.T, p.K}, p.x);
+    rig->linear(y, x, form.make(rig, {p.N, p.K}, p.w));
+    return {rig.get(y)};
+  }
+
+  // sum of |x||w| by element of y. Types with a minimum add d q and m apart, which are each up to 2
+  // larger than their difference.
+  std::vector<float> sizes(const Product& p, const Form& form, std::vector<float> x) {
+    std::vector<float> w = test::magnitudes(stored(p.w, form.dtype));
+    if (block_elements(form.dtype) == 256)
+      for (float& value : w) value += 2.0f;
+    const Product all{p.T, p.N, p.K, test::magnitudes(std::move(x)), std::move(w)};
+    return on_ref([&](Rig& rig) { return run(rig, all, {DType::f32}); })[0];
+  }
+
+  std::vector<double> tolerance(const Product& p, const Form& form, bool x_is_rounded) {
+    const double share = test::roundings(p.K + 8) + form.bf16_roundings() * test::kBf16 * 1.01;
+    std::vector<double> all = test::tolerances(sizes(p, form, p.x), share);
+    if (!x_is_rounded || !is_quantized(form.dtype)) return all;
+    const std::vector<float> rounding = sizes(p, form, half_steps(p));
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] += rounding[i];
+    return all;
+  }
+};
+
+TEST_F(LinearTest, AgreesForEveryTypeAndSize) {
+  for (const Form& form : forms())
+    for (const std::int64_t T : {1, 3, 8, 33})
+      for (const std::int64_t N : {1, 15, 16, 17, 33})
+        for (const std::int64_t K : inner_sizes(form.dtype)) {
+          SCOPED_TRACE(to_string(form) + " " + to_string(Shape{T, N, K}));
+          const Product p = random_product(T, N, K);
+          expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, form, true)});
+        }
+}
+
+// Whole numbers that reach 127 in each block are their own 8-bit and bf16 form: nothing but the
+// sums may round. Finds wrong nibbles and scales that the rounding of x would hide.
+TEST_F(LinearTest, WholeNumbersAreNotRounded) {
+  for (const Form& form : forms()) {
+    const std::int64_t K = is_quantized(form.dtype) ? 512 : 300;
+    Product p = random_product(9, 35, K);
+    for (std::size_t i = 0; i < p.x.size(); ++i)
+      p.x[i] = i % 32 == 5 ? 127.0f : std::nearbyint(127.0f * p.x[i]);
+    if (!is_quantized(form.dtype))
+      for (float& w : p.w) w = std::nearbyint(100.0f * w) / 64.0f;
+    SCOPED_TRACE(to_string(form));
+    Form exact = form;
+    exact.compute = DType::f32;
+    expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, exact, false)});
+  }
+}
+
+TEST_F(LinearTest, AnInputOfZerosGivesZeros) {
+  for (const Form& form : forms()) {
+    SCOPED_TRACE(to_string(form));
+    Product p = random_product(2, 17, 256);
+    p.x.assign(p.x.size(), 0.0f);
+    expect_agreement([&](Rig& rig) { return run(rig, p, form); },
+                     {std::vector<double>(static_cast<std::size_t>(p.T * p.N), 0.0)});
+  }
+}
+
+// dx += dy w with the weight in every form.
+TEST_F(LinearTest, TheGradientOfTheInputAgreesForEveryType) {
+  for (const Form& form : forms())
+    for (const std::int64_t T : {1, 7})
+      for (const std::int64_t N : {1, 16, 33}) {
+        const std::int64_t K = is_quantized(form.dtype) ? 512 : 37;
+        SCOPED_TRACE(to_string(form) + " " + to_string(Shape{T, N, K}));
+        const Product p = random_product(T, N, K);
+        const std::vector<float> dy = test::random_values(T * N, 3);
+        const auto op = [&](const std::vector<float>& d, const std::vector<float>& w,
+                            const Form& f) {
+          return [&, f](Rig& rig) -> std::vector<std::vector<float>> {
+            const Tensor dx = rig.begun({T, K});
+            rig->linear_backward(dx, {}, rig.put({T, N}, d), rig.put({T, K}, p.x),
+                                 f.make(rig, {N, K}, w));
+            return {rig.get(dx)};
+          };
+        };
+        const std::vector<float> size = on_ref(
+            op(test::magnitudes(dy), test::magnitudes(stored(p.w, form.dtype)), {DType::f32}))[0];
+        const double share = test::roundings(N + 8) + form.bf16_roundings() * test::kBf16 * 1.01;
+        expect_agreement(op(dy, p.w, form), {test::tolerances(size, share, 2.0 * share)});
+      }
+}
+
+// dw += dy^T x, and dx beside it or left out.
+TEST_F(LinearTest, TheGradientOfTheWeightAgrees) {
+  for (const std::int64_t T : {1, 3, 8, 33})
+    for (const std::int64_t N : {1, 16, 17})
+      for (const std::int64_t K : test::kAwkward) {
+        SCOPED_TRACE(to_string(Shape{T, N, K}));
+        const Product p = random_product(T, N, K);
+        const std::vector<float> dy = test::random_values(T * N, 3);
+        const auto op = [&](bool with_dx) {
+          return [&, with_dx](Rig& rig) -> std::vector<std::vector<float>> {
+            const Tensor dx = rig.begun({T, K}), dw = rig.begun({N, K});
+            rig->linear_backward(with_dx ? dx : Tensor{}, dw, rig.put({T, N}, dy),
+                                 rig.put({T, K}, p.x), rig.put({N, K}, p.w));
+            return {rig.get(dx), rig.get(dw)};
+          };
+        };
+        const auto share = [](std::int64_t n) {
+          return test::roundings(n + 2) * static_cast<double>(n + 1);  // of terms up to 1
+        };
+        const std::vector<double> for_dx(p.x.size(), share(N)), for_dw(p.w.size(), share(T));
+        expect_agreement(op(true), {for_dx, for_dw});
+        expect_agreement(op(false), {std::vector<double>(p.x.size(), 0.0), for_dw});
+      }
+}
+
+TEST_F(LinearTest, BiasAgrees) {
+  for (const std::int64_t T : {1, 3, 33})
+    for (const std::int64_t N : test::kAwkward) {
+      SCOPED_TRACE(to_string(Shape{T, N}));
+      const auto elements = static_cast<std::size_t>(T * N);
+      const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+        const Tensor y = rig.unwritten({T, N}), x = rig.put({T, N}, test::random_values(T * N, 1));
+        const Tensor b = rig.put({N}, test::random_values(N, 2));
+        rig->add_bias(y, x, b);
+        const Tensor dx = rig.begun({T, N}), db = rig.begun({N}), only_db = rig.begun({N});
+        rig->add_bias_backward(dx, db, x);
+        rig->add_bias_backward({}, only_db, x);
+        return {rig.get(y), rig.get(dx), rig.get(db), rig.get(only_db)};
+      };
+      const std::vector<double> sum(static_cast<std::size_t>(N),
+                                    test::roundings(T + 1) * static_cast<double>(T + 1));
+      const std::vector<double> exact(elements, 0.0);
+      expect_agreement(op, {exact, exact, sum, sum});
+    }
+}
+
+TEST_F(LinearTest, EmbeddingRowsAgreeForEveryType) {
+  const std::vector<std::int32_t> ids = {3, 0, 18, 3, 16, 7, 15};
+  const auto T = static_cast<std::int64_t>(ids.size());
+  for (const Form& form : forms())
+    for (const std::int64_t D : inner_sizes(form.dtype)) {
+      SCOPED_TRACE(to_string(form) + " " + to_string(Shape{19, D}));
+      const std::vector<float> w = test::random_values(19 * D, 1);
+      const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+        const Tensor y = rig.unwritten({T, D});
+        rig->embedding(y, form.make(rig, {19, D}, w), rig.put(ids));
+        return {rig.get(y)};
+      };
+      const bool exact = !is_quantized(form.dtype) && form.bf16_roundings() < 2;
+      const double share = exact ? 0.0 : is_quantized(form.dtype) ? 2.0 * test::kF32 : test::kBf16;
+      expect_agreement(op, {test::tolerances(on_ref(op)[0], share)});
+    }
+}
+
+TEST_F(LinearTest, TheGradientOfAnEmbeddingAddsUpRepeatedIds) {
+  for (const std::int64_t D : test::kAwkward) {
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const Tensor dw = rig.begun({5, D}), dy = rig.put({4, D}, test::random_values(4 * D, 1));
+      rig->embedding_backward(dw, dy, rig.put(std::vector<std::int32_t>{2, 0, 2, 2}));
+      rig->embedding_backward({}, dy, rig.put(std::vector<std::int32_t>{2, 0, 2, 2}));
+      return {rig.get(dw)};
+    };
+    expect_agreement(
+        op, {std::vector<double>(static_cast<std::size_t>(5 * D), test::roundings(4) * 4.0)});
+  }
+}
+
+}  // namespace
+}  // namespace r1
