@@ -16,6 +16,8 @@ struct Past {
   Value value;
   Decay decay;
 };
+template <typename Key, typename Value, typename Decay>
+Past(std::int64_t, std::int64_t, Key, Value, Decay) -> Past<Key, Value, Decay>;
 
 inline double dot(const float* a, const float* b, std::int64_t n) {
   double sum = 0.0;

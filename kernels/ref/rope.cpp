@@ -7,7 +7,6 @@ namespace r1 {
 namespace {
 
 using ref::add_to;
-using ref::row;
 
 // Calls body(position of the first and of the second number of a pair in x, cos, sin) for all
 // pairs of x [T, H, hd].
