@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,7 +28,7 @@ class ModelFiles {
   Json side_file(std::string_view file_name) const;
   std::filesystem::path side_path(std::string_view file_name) const;  // beside the weights
 
-  const std::vector<NamedTensor>& tensors() const { return tensors_; }
+  const std::vector<NamedTensor>& tensors() const { return tensors_; }  // by name
   const Tensor* find(std::string_view name) const;
   void release(const Tensor& tensor) const;  // its mapped pages may leave memory
   std::uint64_t total_bytes() const { return total_bytes_; }
@@ -35,6 +36,11 @@ class ModelFiles {
   const std::string& digest() const { return digest_; }
 
  private:
+  void open_gguf(const std::filesystem::path& path, bool use_mmap);
+  void open_folder(const std::filesystem::path& folder, bool use_mmap);
+  void check_index(const Json& index, const std::map<std::string, std::string>& holder) const;
+  void index_tensors();
+
   std::filesystem::path path_;
   std::vector<std::unique_ptr<MappedFile>> files_;
   std::unique_ptr<GgufFile> gguf_;

@@ -1,0 +1,368 @@
+#include "lib/io/gguf.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "lib/base/checked.h"
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+// Limits and why: QUALITY.md 4.3.
+constexpr std::uint64_t kMostTensors = 262'144, kMostKeys = 65'536;
+constexpr std::uint64_t kLongestString = std::uint64_t{64} << 20, kLongestArray = 16'777'216;
+constexpr std::uint64_t kLongestKey = 65'535, kLongestName = 64;
+constexpr std::uint64_t kSmallestPair = 8 + 1 + 4 + 1, kSmallestTensor = 8 + 1 + 4 + 8 + 4 + 8;
+constexpr std::uint64_t kDefaultAlignment = 32;
+
+enum Type : std::uint32_t {
+  u8,
+  i8,
+  u16,
+  i16,
+  u32,
+  i32,
+  f32,
+  boolean,
+  string,
+  array,
+  u64,
+  i64,
+  f64
+};
+
+struct TensorType {
+  std::uint32_t number;
+  DType dtype;
+};
+constexpr TensorType kTensorTypes[] = {{0, DType::f32},   {1, DType::f16},   {2, DType::q4_0},
+                                       {8, DType::q8_0},  {12, DType::q4_k}, {13, DType::q5_k},
+                                       {14, DType::q6_k}, {26, DType::i32},  {30, DType::bf16}};
+
+std::uint64_t padded(std::uint64_t n, std::uint64_t alignment, std::string_view what) {
+  return checked_add(n, alignment - 1, what) / alignment * alignment;
+}
+
+class Parser {
+ public:
+  Parser(ByteSpan file, std::string_view name)
+      : file_(file), name_(escaped(name)), reader_(file, name_) {}
+
+  void parse(std::map<std::string, GgufValue, std::less<>>& metadata,
+             std::vector<NamedTensor>& tensors) {
+    read_magic();
+    const auto tensor_count = reader_.read<std::uint64_t>();
+    const auto pair_count = reader_.read<std::uint64_t>();
+    bound("keys", pair_count, kMostKeys, kSmallestPair);
+    bound("tensors", tensor_count, kMostTensors, kSmallestTensor);
+    for (std::uint64_t i = 0; i < pair_count; ++i) read_pair(metadata);
+    read_alignment(metadata);
+    std::vector<std::uint64_t> offsets;
+    for (std::uint64_t i = 0; i < tensor_count; ++i) read_tensor(tensors, offsets);
+    place(tensors, offsets);
+  }
+
+ private:
+  void read_magic() {
+    const std::string_view magic = as_text(reader_.take(4));
+    if (magic != "GGUF") fail(ErrorKind::format, "{} is not a GGUF file", name_);
+    const auto version = reader_.read<std::uint32_t>();
+    if (version == 3) return;
+    if (version == 3u << 24)
+      fail(ErrorKind::format, "{} is big-endian; little-endian is read", name_);
+    fail(ErrorKind::format, "{} is GGUF version {}; version 3 is read", name_, version);
+  }
+
+  // A count is believed only as far as the bytes that remain can hold it.
+  void bound(std::string_view what, std::uint64_t count, std::uint64_t most,
+             std::uint64_t smallest) const {
+    if (count > most)
+      fail(ErrorKind::limit, "{} has {} {}; at most {} are read", name_, count, what, most);
+    if (count > reader_.remaining() / smallest)
+      fail(ErrorKind::truncated, "{} says it has {} {}, more than its {} bytes hold", name_, count,
+           what, file_.size());
+  }
+
+  std::string_view read_string(std::uint64_t most, std::string_view what) {
+    const auto length = reader_.read<std::uint64_t>();
+    if (length > most)
+      fail(ErrorKind::limit, "{}: {} of {} bytes; at most {} are read", name_, what, length, most);
+    return as_text(reader_.take(length));
+  }
+
+  void read_pair(std::map<std::string, GgufValue, std::less<>>& metadata) {
+    const std::string key(read_string(kLongestKey, "a key"));
+    if (key.empty()) fail(ErrorKind::decode, "{} has an empty key", name_);
+    const auto type = reader_.read<std::uint32_t>();
+    GgufValue value = type == array ? read_array(key) : read_scalar(type, key);
+    if (!metadata.emplace(key, std::move(value)).second)
+      fail(ErrorKind::decode, "{} has the key {} twice", name_, escaped(key));
+  }
+
+  template <typename T>
+  std::int64_t whole() {
+    return static_cast<std::int64_t>(reader_.read<T>());
+  }
+
+  bool read_bool(const std::string& key) {
+    const auto byte = reader_.read<std::uint8_t>();
+    if (byte > 1) fail(ErrorKind::decode, "{}: {} is the boolean {}", name_, escaped(key), byte);
+    return byte == 1;
+  }
+
+  GgufValue read_scalar(std::uint32_t type, const std::string& key) {
+    switch (type) {
+      case u8:
+        return {whole<std::uint8_t>()};
+      case i8:
+        return {whole<std::int8_t>()};
+      case u16:
+        return {whole<std::uint16_t>()};
+      case i16:
+        return {whole<std::int16_t>()};
+      case u32:
+        return {whole<std::uint32_t>()};
+      case i32:
+        return {whole<std::int32_t>()};
+      case i64:
+        return {whole<std::int64_t>()};
+      case u64:
+        return {reader_.read<std::uint64_t>()};
+      case f32:
+        return {double{reader_.read<float>()}};
+      case f64:
+        return {reader_.read<double>()};
+      case boolean:
+        return {read_bool(key)};
+      case string:
+        return {read_string(kLongestString, "a string")};
+      default:
+        fail(ErrorKind::decode, "{}: {} has the unknown type {}", name_, escaped(key), type);
+    }
+  }
+
+  template <typename Stored, typename Kept>
+  std::vector<Kept> read_numbers(std::uint64_t count) {
+    const ByteSpan bytes = reader_.take(count * sizeof(Stored));  // count is bounded: no overflow
+    std::vector<Kept> out(count);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      Stored value;
+      std::memcpy(&value, bytes.data() + i * sizeof(Stored), sizeof(Stored));
+      out[i] = static_cast<Kept>(value);
+    }
+    return out;
+  }
+
+  GgufValue read_array(const std::string& key) {
+    const auto type = reader_.read<std::uint32_t>();
+    const auto count = reader_.read<std::uint64_t>();
+    if (count > kLongestArray)
+      fail(ErrorKind::limit, "{}: {} has {} elements; at most {} are read", name_, escaped(key),
+           count, kLongestArray);
+    switch (type) {
+      case u8:
+        return {read_numbers<std::uint8_t, std::int64_t>(count)};
+      case i8:
+        return {read_numbers<std::int8_t, std::int64_t>(count)};
+      case u16:
+        return {read_numbers<std::uint16_t, std::int64_t>(count)};
+      case i16:
+        return {read_numbers<std::int16_t, std::int64_t>(count)};
+      case u32:
+        return {read_numbers<std::uint32_t, std::int64_t>(count)};
+      case i32:
+        return {read_numbers<std::int32_t, std::int64_t>(count)};
+      case i64:
+        return {read_numbers<std::int64_t, std::int64_t>(count)};
+      case u64:
+        return {read_numbers<std::uint64_t, std::uint64_t>(count)};
+      case f32:
+        return {read_numbers<float, float>(count)};
+      case f64:
+        return {read_numbers<double, double>(count)};
+      case boolean:
+        return {read_bools(key, count)};
+      case string:
+        return {read_strings(count)};
+      default:
+        fail(ErrorKind::decode, "{}: {} is an array of the unknown type {}", name_, escaped(key),
+             type);
+    }
+  }
+
+  std::vector<bool> read_bools(const std::string& key, std::uint64_t count) {
+    bound("booleans", count, kLongestArray, 1);
+    std::vector<bool> out(count);
+    for (std::uint64_t i = 0; i < count; ++i) out[i] = read_bool(key);
+    return out;
+  }
+
+  GgufValue::Strings read_strings(std::uint64_t count) {
+    bound("strings in an array", count, kLongestArray, 8);
+    GgufValue::Strings out(count);
+    for (std::string_view& s : out) s = read_string(kLongestString, "a string");
+    return out;
+  }
+
+  void read_alignment(const std::map<std::string, GgufValue, std::less<>>& metadata) {
+    const auto found = metadata.find("general.alignment");
+    if (found == metadata.end()) return;
+    const auto* n = std::get_if<std::int64_t>(&found->second.value);
+    if (n == nullptr || *n < 8 || *n > 4096 || !std::has_single_bit(static_cast<std::uint64_t>(*n)))
+      fail(ErrorKind::decode, "{}: general.alignment is no power of two from 8 to 4096", name_);
+    alignment_ = static_cast<std::uint64_t>(*n);
+  }
+
+  DType read_type(const std::string& tensor) {
+    const auto number = reader_.read<std::uint32_t>();
+    for (const TensorType& t : kTensorTypes)
+      if (t.number == number) return t.dtype;
+    fail(ErrorKind::format, "{}: {} has the type number {}, which is not read", name_,
+         escaped(tensor), number);
+  }
+
+  void read_tensor(std::vector<NamedTensor>& tensors, std::vector<std::uint64_t>& offsets) {
+    const std::string name(read_string(kLongestName, "a tensor name"));
+    if (name.empty()) fail(ErrorKind::decode, "{} has a tensor without a name", name_);
+    if (!names_.insert(name).second)
+      fail(ErrorKind::decode, "{} has the tensor {} twice", name_, escaped(name));
+    const std::string where = fmt::format("{}: {}", name_, escaped(name));
+    const auto rank = reader_.read<std::uint32_t>();
+    if (rank < 1 || rank > 4) fail(ErrorKind::decode, "{} has {} dimensions", where, rank);
+    std::int64_t dims[4] = {1, 1, 1, 1};  // fastest first, as stored
+    std::uint64_t product = 1;
+    for (std::uint32_t i = 0; i < rank; ++i) {
+      const auto n = reader_.read<std::uint64_t>();
+      if (n == 0 || n > std::uint64_t{1} << 48)
+        fail(ErrorKind::decode, "{} has a dimension of {}", where, n);
+      product = checked_mul(product, n, where);
+      dims[i] = static_cast<std::int64_t>(n);
+    }
+    if (product > std::uint64_t{1} << 56) fail(ErrorKind::decode, "{} is too large", where);
+    const DType dtype = read_type(name);
+    if (dims[0] % block_elements(dtype) != 0)
+      fail(ErrorKind::decode, "{}: rows of {} do not divide into blocks of {}", where, dims[0],
+           block_elements(dtype));
+    offsets.push_back(reader_.read<std::uint64_t>());
+    tensors.push_back({name, {nullptr, outermost_first(dims, rank), dtype}});
+  }
+
+  static Shape outermost_first(const std::int64_t dims[4], std::uint32_t rank) {
+    switch (rank) {
+      case 1:
+        return {dims[0]};
+      case 2:
+        return {dims[1], dims[0]};
+      case 3:
+        return {dims[2], dims[1], dims[0]};
+      default:
+        return {dims[3], dims[2], dims[1], dims[0]};
+    }
+  }
+
+  // Each tensor begins at the padded end of the one before; after the last only padding follows.
+  void place(std::vector<NamedTensor>& tensors, const std::vector<std::uint64_t>& offsets) const {
+    if (tensors.empty()) return;  // a vocabulary alone
+    const std::uint64_t begin = padded(reader_.position(), alignment_, name_);
+    if (begin > file_.size()) fail(ErrorKind::truncated, "{} ends before its data", name_);
+    const ByteSpan data = file_.subspan(begin);
+    std::uint64_t at = 0;
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      Tensor& tensor = tensors[i].tensor;
+      const std::string where = fmt::format("{}: {}", name_, escaped(tensors[i].name));
+      const std::uint64_t want = padded(at, alignment_, where);
+      if (offsets[i] != want)
+        fail(ErrorKind::decode, "{} begins at byte {} of the data, not at {}", where, offsets[i],
+             want);
+      at = checked_add(want, tensor.bytes(), where);
+      if (at > data.size())
+        fail(ErrorKind::truncated, "{} ends at byte {} of the data, which has {}", where, at,
+             data.size());
+      tensor.data = const_cast<std::byte*>(data.data() + want);  // read-only: nothing writes to it
+    }
+    const ByteSpan tail = data.subspan(at);
+    if (tail.size() >= alignment_ ||
+        std::any_of(tail.begin(), tail.end(), [](std::byte b) { return b != std::byte{0}; }))
+      fail(ErrorKind::decode, "{} has {} bytes behind its last tensor", name_, tail.size());
+  }
+
+  ByteSpan file_;
+  std::string name_;
+  ByteReader reader_;
+  std::uint64_t alignment_ = kDefaultAlignment;
+  std::set<std::string> names_;
+};
+
+}  // namespace
+
+GgufFile GgufFile::parse(ByteSpan file, std::string_view name) {
+  GgufFile out;
+  out.name_ = escaped(name);
+  Parser(file, name).parse(out.metadata_, out.tensors_);
+  return out;
+}
+
+const GgufValue* GgufFile::find(std::string_view key) const {
+  const auto found = metadata_.find(key);
+  return found == metadata_.end() ? nullptr : &found->second;
+}
+
+namespace {
+
+template <typename T>
+const T* wanted(const GgufFile& file, std::string_view key, std::string_view want) {
+  const GgufValue* value = file.find(key);
+  if (value == nullptr) return nullptr;
+  if (const T* found = std::get_if<T>(&value->value)) return found;
+  fail(ErrorKind::model, "{}: {} is not {}", file.name(), escaped(key), want);
+}
+
+}  // namespace
+
+std::optional<std::string_view> GgufFile::string(std::string_view key) const {
+  const auto* s = wanted<std::string_view>(*this, key, "a string");
+  return s == nullptr ? std::nullopt : std::optional(*s);
+}
+
+std::optional<std::int64_t> GgufFile::integer(std::string_view key) const {
+  if (const GgufValue* value = find(key))
+    if (const auto* u = std::get_if<std::uint64_t>(&value->value)) {
+      if (*u <= INT64_MAX) return static_cast<std::int64_t>(*u);
+      fail(ErrorKind::model, "{}: {} is {}", name_, escaped(key), *u);
+    }
+  const auto* i = wanted<std::int64_t>(*this, key, "a whole number");
+  return i == nullptr ? std::nullopt : std::optional(*i);
+}
+
+std::optional<double> GgufFile::number(std::string_view key) const {
+  const GgufValue* value = find(key);
+  if (value != nullptr && !std::holds_alternative<double>(value->value))
+    if (const auto whole = integer(key)) return static_cast<double>(*whole);
+  const auto* d = wanted<double>(*this, key, "a number");
+  return d == nullptr ? std::nullopt : std::optional(*d);
+}
+
+std::optional<bool> GgufFile::boolean(std::string_view key) const {
+  const auto* b = wanted<bool>(*this, key, "a boolean");
+  return b == nullptr ? std::nullopt : std::optional(*b);
+}
+
+const GgufValue::Strings* GgufFile::strings(std::string_view key) const {
+  return wanted<GgufValue::Strings>(*this, key, "a list of strings");
+}
+
+const std::vector<float>* GgufFile::floats(std::string_view key) const {
+  return wanted<std::vector<float>>(*this, key, "a list of 32-bit floats");
+}
+
+std::optional<std::vector<std::int64_t>> GgufFile::integers(std::string_view key) const {
+  const auto* list = wanted<std::vector<std::int64_t>>(*this, key, "a list of whole numbers");
+  return list == nullptr ? std::nullopt : std::optional(*list);
+}
+
+}  // namespace r1

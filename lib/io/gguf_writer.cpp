@@ -1,0 +1,116 @@
+#include <cstring>
+
+#include "lib/base/error.h"
+#include "lib/io/gguf.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::size_t kAlignment = 32;
+
+std::size_t padding(std::size_t n) { return (kAlignment - n % kAlignment) % kAlignment; }
+
+// Collects the header: little-endian values one after the other.
+class Header {
+ public:
+  template <typename T>
+  void number(T value) {
+    text_.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  void string(std::string_view s) {
+    number(std::uint64_t{s.size()});
+    text_ += s;
+  }
+  void entry(const GgufEntry& entry) {
+    std::visit([this](const auto& value) { typed(value); }, entry);
+  }
+  std::string& text() { return text_; }
+
+ private:
+  static std::uint32_t type_of(std::uint32_t) { return 4; }
+  static std::uint32_t type_of(std::int32_t) { return 5; }
+  static std::uint32_t type_of(float) { return 6; }
+  static std::uint32_t type_of(bool) { return 7; }
+  static std::uint32_t type_of(const std::string&) { return 8; }
+  static std::uint32_t type_of(std::uint64_t) { return 10; }
+
+  void plain(const std::string& value) { string(value); }
+  void plain(bool value) { number(static_cast<std::uint8_t>(value)); }
+  template <typename T>
+  void plain(T value) {
+    number(value);
+  }
+  template <typename T>
+  void typed(const T& value) {
+    number(type_of(value));
+    plain(value);
+  }
+  template <typename T>
+  void typed(const std::vector<T>& values) {
+    constexpr std::uint32_t kArray = 9;
+    number(kArray);
+    number(type_of(T{}));
+    number(std::uint64_t{values.size()});
+    for (const T& value : values) plain(value);
+  }
+
+  std::string text_;
+};
+
+std::uint32_t type_number(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return 0;
+    case DType::f16:
+      return 1;
+    case DType::q4_0:
+      return 2;
+    case DType::q8_0:
+      return 8;
+    case DType::q4_k:
+      return 12;
+    case DType::q5_k:
+      return 13;
+    case DType::q6_k:
+      return 14;
+    case DType::i32:
+      return 26;
+    case DType::bf16:
+      return 30;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void write_gguf(Output& out, const std::vector<std::pair<std::string, GgufEntry>>& metadata,
+                const std::vector<NamedTensor>& tensors) {
+  Header header;
+  header.text() += "GGUF";
+  header.number(std::uint32_t{3});
+  header.number(std::uint64_t{tensors.size()});
+  header.number(std::uint64_t{metadata.size()});
+  for (const auto& [key, entry] : metadata) {
+    header.string(key);
+    header.entry(entry);
+  }
+  std::uint64_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    header.string(name);
+    header.number(static_cast<std::uint32_t>(tensor.shape.rank()));
+    for (int i = tensor.shape.rank() - 1; i >= 0; --i)
+      header.number(static_cast<std::uint64_t>(tensor.shape[i]));
+    header.number(type_number(tensor.dtype));
+    header.number(offset);
+    offset += tensor.bytes() + padding(tensor.bytes());
+  }
+  const std::string zeros(kAlignment, '\0');
+  out.write(header.text());
+  out.write(std::string_view(zeros).substr(0, padding(header.text().size())));
+  for (const auto& [name, tensor] : tensors) {
+    out.write({static_cast<const char*>(tensor.data), tensor.bytes()});
+    out.write(std::string_view(zeros).substr(0, padding(tensor.bytes())));
+  }
+}
+
+}  // namespace r1

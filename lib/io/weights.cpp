@@ -1,0 +1,199 @@
+#include "lib/io/weights.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "lib/base/checked.h"
+#include "lib/base/error.h"
+#include "lib/base/sha256.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kIndex = "model.safetensors.index.json";
+
+bool is_hex64(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// A store that names its files by their SHA-256 has done the hashing for us.
+std::string digest_of(const fs::path& path, ByteSpan header, std::uint64_t total) {
+  std::error_code ignored;
+  const fs::path target = fs::is_symlink(path, ignored) ? fs::read_symlink(path, ignored) : path;
+  std::string name = target.filename().string();
+  if (name.starts_with("sha256-")) name.erase(0, 7);
+  if (is_hex64(name)) return "sha256:" + name;
+  const std::string text = std::string(as_text(header)) + std::to_string(total);
+  return "header:" + sha256_hex(as_bytes(text));
+}
+
+std::string shown(const fs::path& path) { return escaped(path.string()); }
+
+// The files of a safetensors model, first to last: from its index, or the one there is.
+std::vector<std::string> shard_names(const fs::path& folder, const Json& index) {
+  if (index.is_null()) return {"model.safetensors"};
+  std::set<std::string> names;
+  const std::string where(kIndex);
+  for (const auto& [tensor, file] : index.at("weight_map", where).object(where)) {
+    const std::string& name = file.string(where + ": " + escaped(tensor));
+    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
+        name.find('\\') != std::string::npos || name.find('\0') != std::string::npos)
+      fail(ErrorKind::model, "{}: {} is not a plain file name", shown(folder / kIndex),
+           escaped(name));
+    names.insert(name);
+  }
+  if (names.empty()) fail(ErrorKind::model, "{} names no file", shown(folder / kIndex));
+  return {names.begin(), names.end()};
+}
+
+// What to say of a folder without safetensors.
+[[noreturn]] void fail_without_weights(const fs::path& folder) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string ending = entry.path().extension().string();
+    if (ending == ".bin" || ending == ".pt" || ending == ".pth" || ending == ".ckpt")
+      fail(ErrorKind::format,
+           "{} is a pickle, which can run code and is never read; convert it: load it in PyTorch "
+           "and "
+           "write it with safetensors.torch.save_file",
+           shown(entry.path()));
+  }
+  fail(ErrorKind::not_found, "{} holds no model.safetensors and no {}", shown(folder), kIndex);
+}
+
+// name-00001-of-00003.gguf -> all three, else the file alone.
+std::vector<fs::path> gguf_shards(const fs::path& path, const GgufFile& first) {
+  const std::int64_t count = first.integer("split.count").value_or(1);
+  if (count <= 1) return {path};
+  if (count > 1000) fail(ErrorKind::limit, "{}: split.count is {}", shown(path), count);
+  const std::string name = path.filename().string();
+  const std::size_t at = name.rfind("-00001-of-");
+  if (at == std::string::npos)
+    fail(ErrorKind::model, "{} is one of {} shards; name the first, …-00001-of-{:05}.gguf",
+         shown(path), count, count);
+  std::vector<fs::path> paths;
+  for (std::int64_t i = 1; i <= count; ++i)
+    paths.push_back(path.parent_path() /
+                    fmt::format("{}-{:05}-of-{:05}.gguf", name.substr(0, at), i, count));
+  return paths;
+}
+
+}  // namespace
+
+ModelFiles ModelFiles::open(const fs::path& path, bool use_mmap) {
+  ModelFiles files;
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) {
+    files.path_ = path;
+    files.open_folder(path, use_mmap);
+  } else if (path.extension() == ".safetensors") {
+    files.path_ = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    files.open_folder(files.path_, use_mmap);
+  } else {
+    files.path_ = path;
+    files.open_gguf(path, use_mmap);
+  }
+  files.index_tensors();
+  return files;
+}
+
+void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
+  files_.push_back(std::make_unique<MappedFile>(path, use_mmap));
+  const ByteSpan bytes = files_[0]->bytes();
+  gguf_ = std::make_unique<GgufFile>(GgufFile::parse(bytes, path.string()));
+  tensors_ = gguf_->tensors();
+  total_bytes_ = bytes.size();
+  const std::vector<fs::path> shards = gguf_shards(path, *gguf_);
+  for (std::size_t i = 1; i < shards.size(); ++i) {
+    files_.push_back(std::make_unique<MappedFile>(shards[i], use_mmap));
+    const GgufFile shard = GgufFile::parse(files_.back()->bytes(), shards[i].string());
+    tensors_.insert(tensors_.end(), shard.tensors().begin(), shard.tensors().end());
+    total_bytes_ += files_.back()->bytes().size();
+  }
+  const auto* first = tensors_.empty() ? bytes.data() + bytes.size()
+                                       : static_cast<const std::byte*>(tensors_[0].tensor.data);
+  digest_ =
+      digest_of(path, bytes.first(static_cast<std::size_t>(first - bytes.data())), total_bytes_);
+}
+
+void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
+  const fs::path config = folder / "config.json";
+  if (!fs::exists(config)) fail(ErrorKind::not_found, "{} has no config.json", shown(folder));
+  config_ = parse_json(read_file(config), config.string());
+  const Json index = side_file(kIndex);
+  if (index.is_null() && !fs::exists(folder / "model.safetensors")) fail_without_weights(folder);
+  std::map<std::string, std::string> holder;  // tensor -> the shard it was found in
+  std::string headers;
+  for (const std::string& name : shard_names(folder, index)) {
+    files_.push_back(std::make_unique<MappedFile>(folder / name, use_mmap));
+    const ByteSpan bytes = files_.back()->bytes();
+    shards_.push_back(parse_safetensors(bytes, (folder / name).string()));
+    for (const NamedTensor& t : shards_.back().tensors) {
+      tensors_.push_back(t);
+      holder[t.name] = name;
+    }
+    total_bytes_ += bytes.size();
+    headers += sha256_hex(bytes.first(8 + ByteReader(bytes, name).read<std::uint64_t>()));
+  }
+  check_index(index, holder);
+  digest_ = digest_of(folder / (files_.size() == 1 ? "model.safetensors" : ""), as_bytes(headers),
+                      total_bytes_);
+}
+
+// Each tensor stands in the shard that the index names, and none is missing.
+void ModelFiles::check_index(const Json& index,
+                             const std::map<std::string, std::string>& holder) const {
+  if (index.is_null()) return;
+  const std::string where = shown(path_ / kIndex);
+  const Json::Object& map = index.at("weight_map", where).object(where);
+  for (const auto& [tensor, file] : map) {
+    const auto found = holder.find(tensor);
+    if (found == holder.end() || found->second != file.string(where))
+      fail(ErrorKind::model, "{}: {} does not stand in {}", where, escaped(tensor),
+           escaped(file.string(where)));
+  }
+  if (map.size() != tensors_.size())
+    fail(ErrorKind::model, "{} names {} tensors, and the files have {}", where, map.size(),
+         tensors_.size());
+}
+
+void ModelFiles::index_tensors() {
+  std::sort(tensors_.begin(), tensors_.end(),
+            [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; });
+  for (std::size_t i = 1; i < tensors_.size(); ++i)
+    if (tensors_[i].name == tensors_[i - 1].name)
+      fail(ErrorKind::model, "{}: {} stands in two files", shown(path_), escaped(tensors_[i].name));
+}
+
+const Tensor* ModelFiles::find(std::string_view name) const {
+  const auto at =
+      std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                       [](const NamedTensor& t, std::string_view n) { return t.name < n; });
+  return at != tensors_.end() && at->name == name ? &at->tensor : nullptr;
+}
+
+fs::path ModelFiles::side_path(std::string_view file_name) const {
+  const fs::path folder = is_gguf() ? path_.parent_path() : path_;
+  return folder / file_name;
+}
+
+Json ModelFiles::side_file(std::string_view file_name) const {
+  const fs::path path = side_path(file_name);
+  return fs::exists(path) ? parse_json(read_file(path), path.string()) : Json();
+}
+
+void ModelFiles::release(const Tensor& tensor) const {
+  const auto* begin = static_cast<const std::byte*>(tensor.data);
+  for (const auto& file : files_) {
+    const ByteSpan bytes = file->bytes();
+    if (begin >= bytes.data() && begin < bytes.data() + bytes.size())
+      file->release({begin, tensor.bytes()});
+  }
+}
+
+}  // namespace r1

@@ -1,0 +1,103 @@
+// Real files parse, and what is written reads back the same.
+#include <cstring>
+#include <numeric>
+
+#include <gtest/gtest.h>
+
+#include "lib/io/weights.h"
+#include "tests/support/fails.h"
+#include "tests/support/temp_dir.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kData = fs::path(R1_TEST_DATA) / "text";
+
+TEST(RealFiles, EveryVocabularyParses) {
+  if (!fs::exists(kData / "vocab")) GTEST_SKIP() << "skipped: no " << kData / "vocab";
+  for (const fs::directory_entry& entry : fs::directory_iterator(kData / "vocab")) {
+    if (entry.path().extension() != ".gguf") continue;
+    const MappedFile file(entry.path());
+    const GgufFile gguf = GgufFile::parse(file.bytes(), entry.path().filename().string());
+    EXPECT_TRUE(gguf.string("general.architecture")) << entry.path();
+    const auto* tokens = gguf.strings("tokenizer.ggml.tokens");
+    ASSERT_NE(tokens, nullptr) << entry.path();
+    EXPECT_GT(tokens->size(), 30000u);
+  }
+}
+
+TEST(RealFiles, Stories260KOpensWithItsShapes) {
+  if (!fs::exists(kData / "stories260K")) GTEST_SKIP() << "skipped: no " << kData / "stories260K";
+  const ModelFiles files = ModelFiles::open(kData / "stories260K");
+  EXPECT_FALSE(files.is_gguf());
+  EXPECT_EQ(files.config().at("hidden_size", "c").integer("c"), 64);
+  const Tensor* embedding = files.find("model.embed_tokens.weight");
+  ASSERT_NE(embedding, nullptr);
+  EXPECT_EQ(embedding->shape, (Shape{512, 64}));
+  EXPECT_EQ(files.find("lm_head.weight"), nullptr);
+  EXPECT_TRUE(files.digest().starts_with("header:"));
+}
+
+struct Written {
+  std::vector<float> values = std::vector<float>(6);
+  std::vector<unsigned char> blocks = std::vector<unsigned char>(68, 7);
+  std::vector<NamedTensor> tensors;
+  Written() {
+    std::iota(values.begin(), values.end(), 1.0f);
+    tensors.push_back({"a", {values.data(), {2, 3}, DType::f32}});
+    tensors.push_back({"b", {values.data(), {5}, DType::f32}});
+  }
+};
+
+TEST(RealFiles, SafetensorsReadBackAsTheyWereWritten) {
+  const test::TempDir dir;
+  const Written w;
+  const auto out = open_file(dir / "model.safetensors");
+  write_safetensors(*out, w.tensors, {{"format", "pt"}});
+  out->close();
+  const MappedFile file(dir / "model.safetensors");
+  const SafetensorsFile back = parse_safetensors(file.bytes(), "x");
+  EXPECT_EQ(back.metadata.at("format"), "pt");
+  ASSERT_EQ(back.tensors.size(), 2u);
+  EXPECT_EQ(back.tensors[0].tensor.shape, (Shape{2, 3}));
+  EXPECT_EQ(std::memcmp(back.tensors[1].tensor.data, w.values.data(), 20), 0);
+}
+
+TEST(RealFiles, GgufReadsBackAsItWasWritten) {
+  const test::TempDir dir;
+  Written w;
+  w.tensors.push_back({"q", {w.blocks.data(), {2, 32}, DType::q8_0}});
+  const auto out = open_file(dir / "m.gguf");
+  write_gguf(*out,
+             {{"general.architecture", std::string("llama")},
+              {"a.count", std::uint32_t{7}},
+              {"a.eps", 1e-5f},
+              {"a.flag", true},
+              {"a.words", std::vector<std::string>{"x", "yz"}},
+              {"a.scores", std::vector<float>{0.5f, -1.0f}}},
+             w.tensors);
+  out->close();
+  const ModelFiles files = ModelFiles::open(dir / "m.gguf");
+  EXPECT_EQ(files.gguf().string("general.architecture"), "llama");
+  EXPECT_EQ(files.gguf().integer("a.count"), 7);
+  EXPECT_EQ(files.gguf().boolean("a.flag"), true);
+  EXPECT_FLOAT_EQ(static_cast<float>(*files.gguf().number("a.eps")), 1e-5f);
+  EXPECT_EQ(files.gguf().strings("a.words")->at(1), "yz");
+  EXPECT_EQ(files.gguf().floats("a.scores")->at(1), -1.0f);
+  EXPECT_FAILS(ErrorKind::model, "a.count is not a string", files.gguf().string("a.count"));
+  ASSERT_NE(files.find("q"), nullptr);
+  EXPECT_EQ(files.find("q")->shape, (Shape{2, 32}));
+  EXPECT_EQ(std::memcmp(files.find("q")->data, w.blocks.data(), 68), 0);
+  EXPECT_EQ(std::memcmp(files.find("a")->data, w.values.data(), 24), 0);
+}
+
+TEST(RealFiles, PickleIsRefusedWithTheWayOut) {
+  const test::TempDir dir;
+  test::write_bytes(dir / "config.json", "{}");
+  test::write_bytes(dir / "pytorch_model.bin", "x");
+  EXPECT_FAILS(ErrorKind::format, "safetensors.torch.save_file", ModelFiles::open(dir.path()));
+}
+
+}  // namespace
+}  // namespace r1
