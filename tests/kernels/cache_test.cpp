@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "tests/kernels/attention_scene.h"
@@ -176,6 +177,43 @@ TEST(Cache, TheDecayOfThePositionBeforeIsLoaded) {
     const Tensor base = rig.unwritten({in.T, s.KV});
     rig->kv_load_decay(base, kv, in.sequence, in.position);
     EXPECT_EQ(rig.get(base), want) << candidate.name;
+  }
+}
+
+// At gates of about 0.6, A is near -16,700, where a step of f32 is 2^-9. An error of half of that a
+// row, over the row and a half that such gates look back on average, must stay below what bf16 does
+// to the values anyway (DAW.md 5).
+TEST(Cache, DecayIsPreciseEnoughAfter32768Tokens) {
+  constexpr std::int64_t T = 32768, hd = 4;
+  const Floats a = test::random_values(T, 1, 0.2f, 0.6f), v = test::random_values(T * hd, 2);
+  double sum = 0.0;
+  std::vector<double> mean(hd), A = {0.0};
+  for (const float x : a) A.push_back(A.back() - std::log1p(std::exp(-double{x})));
+  for (std::size_t t = 0; t < T; ++t) {
+    const double weight = std::exp(A[T] - A[t + 1]);  // all scores are 0
+    sum += weight;
+    for (std::size_t d = 0; d < hd; ++d) mean[d] += weight * v[t * hd + d];
+  }
+  Floats want;
+  for (const double m : mean) want.push_back(static_cast<float>(m / sum));
+
+  Ints position(T), table(T / kPageTokens);
+  std::iota(position.begin(), position.end(), 0);
+  std::iota(table.begin(), table.end(), 0);
+  const auto pages = static_cast<std::int64_t>(table.size());
+  for (const test::Candidate& candidate : test::backends_and_ref()) {
+    Rig rig(candidate);
+    const PagedKv kv{rig.unwritten({pages, 1, kPageTokens, hd}),
+                     rig.unwritten({pages, 1, kPageTokens, hd}),
+                     rig.unwritten({pages, 1, kPageTokens}), rig.put(table).reshaped({1, pages})};
+    const Tensor decay = rig.unwritten({T, 1}), zeros = rig.put(Ints(T, 0));
+    const Tensor keys = rig.put({T, 1, hd}, Floats(T * hd));
+    rig->daw_decay(decay, rig.put({T, 1}, a), rig.put({1}, {0.0f}), {}, {}, zeros, {});
+    rig->kv_store(kv, keys, rig.put({T, 1, hd}, v), decay, zeros, rig.put(position));
+    const Tensor own = rig.put({1, 1}, {rig.get(decay).back()}), y = rig.unwritten({1, 1, hd});
+    rig->attention_paged(y, rig.put({1, 1, hd}, Floats(hd)), kv, own, rig.put(Ints{0}),
+                         rig.put(Ints{T - 1}), {});
+    EXPECT_TRUE(test::close(rig.get(y), want, test::kBf16)) << candidate.name;
   }
 }
 
