@@ -2,6 +2,7 @@
 
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,16 +25,21 @@ class Params {
   Params(Backend& backend, const ModelFiles& files, const LoadOptions& options);
 
   Var matrix(const std::string& name, const Shape& shape);  // for `linear` and `embedding`
-  Var vector(const std::string& name, const Shape& shape);  // f32, small; widened if 16-bit
+  // Plain f32 whatever the file has: norms, biases, and small matrices that want every bit.
+  Var exact(const std::string& name, const Shape& shape);
   bool has(std::string_view name) const;
   void ignore(std::string_view name);  // a known extra that is not used
   void done() const;
+  Tensor constant(std::span<const float> values);  // f32 [n] on the backend, not of a file
 
   // Name and Var of every weight taken, in the order taken: what an optimizer walks over.
   const std::vector<std::pair<std::string, Var>>& taken() const { return taken_; }
 
  private:
   const Tensor& claim(const std::string& name, const Shape& shape);
+  Tensor widened(const Tensor& host);  // a plain f32 copy on the backend
+  Tensor allocate(const Shape& shape);
+  Var keep(const std::string& name, const Tensor& value);
 
   Backend& backend_;
   const ModelFiles& files_;

@@ -1,0 +1,215 @@
+// The dense decoder of every family that runs here (MODELS.md 2): config, names and forward pass.
+//
+// DAW, the attention of r1-plus (arXiv:2503.02130 for the gate), per key-value head, x the normed
+// input:
+//   A_t   = sum of log sigmoid(w x + b - n_t 8 softplus(l - 4)) up to t,  n_t: a newline in token t
+//   g_i   = 2 sigmoid(w' x + b')
+//   out_i = softmax_j(g_i q_i·k_j / sqrt(hd) + A_i - A_j) v
+#include <cmath>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "lib/models/decoder_config.h"
+#include "lib/models/network.h"
+
+namespace r1 {
+namespace {
+
+// DAW leaves out blocks of the past that hold less than this share of a row's attention.
+constexpr float kSkip = 1e-4f;
+
+struct Affine {
+  Var weight;  // [N, K]
+  Var bias;    // [N], or empty
+};
+
+Var apply(Graph& g, const Affine& a, const Var& x) {  // [T, K] -> [T, N]
+  const Var y = g.linear(x, a.weight);
+  return a.bias.value.empty() ? y : g.add_bias(y, a.bias);
+}
+
+struct Layer {
+  Var attn_norm;         // [D]
+  Affine q, k, v, out;   // [H hd, D], [KV hd, D] twice, [D, H hd]
+  Var q_norm, k_norm;    // [hd], or empty
+  Affine gate;           // [KV, D], [KV]: the forget gate of DAW
+  Var newline;           // [KV], or empty
+  Affine gain;           // [KV, D], [KV], or empty
+  Var ffn_norm;          // [D]
+  Var ffn_gate, ffn_up;  // [K, D]
+  Var ffn_down;          // [D, K]
+};
+
+// A tensor's name in either kind of file.
+struct Name {
+  std::string_view hugging_face, gguf;
+};
+
+class Loader {
+ public:
+  Loader(Params& params, bool gguf) : params_(params), gguf_(gguf) {}
+
+  void enter_layer(std::int64_t i) {
+    prefix_ = gguf_ ? fmt::format("blk.{}.", i) : fmt::format("model.layers.{}.", i);
+  }
+  void leave_layers() { prefix_.clear(); }
+  std::string of(const Name& name) const {
+    return prefix_ + std::string(gguf_ ? name.gguf : name.hugging_face);
+  }
+  Var matrix(const Name& name, const Shape& shape) { return params_.matrix(of(name), shape); }
+  Var exact(const Name& name, const Shape& shape) { return params_.exact(of(name), shape); }
+  Affine affine(const Name& name, const Shape& shape, bool bias) {
+    return {params_.matrix(of(name) + ".weight", shape),
+            bias ? params_.exact(of(name) + ".bias", {shape[0]}) : Var{}};
+  }
+  Affine exact_affine(const Name& name, const Shape& shape) {
+    return {params_.exact(of(name) + ".weight", shape),
+            params_.exact(of(name) + ".bias", {shape[0]})};
+  }
+
+ private:
+  Params& params_;
+  bool gguf_;
+  std::string prefix_;
+};
+
+Layer load_layer(Loader& in, const DecoderConfig& c, std::int64_t i) {
+  const DecoderConfig::Attention& a = c.attention;
+  const std::int64_t D = c.width, H = a.heads * a.head_dim, KV = a.kv_heads * a.head_dim;
+  in.enter_layer(i);
+  Layer l;
+  l.attn_norm = in.exact({"input_layernorm.weight", "attn_norm.weight"}, {D});
+  l.q = in.affine({"self_attn.q_proj", "attn_q"}, {H, D}, a.qkv_bias);
+  l.k = in.affine({"self_attn.k_proj", "attn_k"}, {KV, D}, a.qkv_bias);
+  l.v = in.affine({"self_attn.v_proj", "attn_v"}, {KV, D}, a.qkv_bias);
+  l.out = in.affine({"self_attn.o_proj", "attn_output"}, {D, H}, a.out_bias);
+  if (a.qk_norm) {
+    l.q_norm = in.exact({"self_attn.q_norm.weight", "attn_q_norm.weight"}, {a.head_dim});
+    l.k_norm = in.exact({"self_attn.k_norm.weight", "attn_k_norm.weight"}, {a.head_dim});
+  }
+  if (a.daw) {
+    l.gate = in.exact_affine({"self_attn.daw.gate", "attn_daw_gate"}, {a.kv_heads, D});
+    if (a.daw->newline)
+      l.newline = in.exact({"self_attn.daw.newline", "attn_daw_newline"}, {a.kv_heads});
+    if (a.daw->gain)
+      l.gain = in.exact_affine({"self_attn.daw.gain", "attn_daw_gain"}, {a.kv_heads, D});
+  }
+  l.ffn_norm = in.exact({"post_attention_layernorm.weight", "ffn_norm.weight"}, {D});
+  l.ffn_gate = in.matrix({"mlp.gate_proj.weight", "ffn_gate.weight"}, {c.inner, D});
+  l.ffn_up = in.matrix({"mlp.up_proj.weight", "ffn_up.weight"}, {c.inner, D});
+  l.ffn_down = in.matrix({"mlp.down_proj.weight", "ffn_down.weight"}, {D, c.inner});
+  return l;
+}
+
+class Decoder : public Network {
+ public:
+  Decoder(const ModelFiles& files, Params& params) : config_(read_decoder_config(files)) {
+    Loader in(params, files.is_gguf());
+    embedding_ = in.matrix({"model.embed_tokens.weight", "token_embd.weight"},
+                           {config_.vocab, config_.width});
+    for (std::int64_t i = 0; i < config_.layers; ++i) {
+      layers_.push_back(load_layer(in, config_, i));
+      params.ignore(fmt::format("model.layers.{}.self_attn.rotary_emb.inv_freq", i));
+    }
+    in.leave_layers();
+    norm_ = in.exact({"model.norm.weight", "output_norm.weight"}, {config_.width});
+    head_ = config_.tied
+                ? embedding_
+                : in.matrix({"lm_head.weight", "output.weight"}, {config_.vocab, config_.width});
+    params.ignore("rope_freqs.weight");  // already in the frequencies
+    frequencies_ = params.constant(config_.rope.frequencies);
+    params.done();
+    const DecoderConfig::Attention& a = config_.attention;
+    shape_ = {.layers = config_.layers,
+              .width = config_.width,
+              .vocab = config_.vocab,
+              .context = config_.context,
+              .kv = {.layers = config_.layers,
+                     .kv_heads = a.kv_heads,
+                     .head_dim = a.head_dim,
+                     .decay = a.daw.has_value()},
+              .needs_newline = a.daw && a.daw->newline};
+  }
+
+  const NetworkShape& shape() const override { return shape_; }
+
+  Var forward(Graph& g, const Rows& rows) const override {
+    const Tensor table = g.rope_table(rows.position, frequencies_, config_.rope.magnitude);
+    Var x = g.embedding(embedding_, rows.ids);  // [T, D]
+    for (std::int64_t i = 0; i < config_.layers; ++i) {
+      const Layer& l = layers_[static_cast<std::size_t>(i)];
+      x = g.add(x, attention(g, l, i, g.rms_norm(x, l.attn_norm, config_.eps), table, rows));
+      const Var n = g.rms_norm(x, l.ffn_norm, config_.eps);                    // [T, D]
+      const Var h = g.swiglu(g.linear(n, l.ffn_gate), g.linear(n, l.ffn_up));  // [T, K]
+      x = g.add(x, g.linear(h, l.ffn_down));                                   // [T, D]
+    }
+    if (!rows.wanted.empty()) x = g.gather_rows(x, rows.wanted);  // [R, D]
+    return g.linear(g.rms_norm(x, norm_, config_.eps), head_);    // [R, V]
+  }
+
+ private:
+  // n [T, D] -> [T, D]
+  Var attention(Graph& g, const Layer& l, std::int64_t i, const Var& n, const Tensor& table,
+                const Rows& rows) const {
+    const DecoderConfig::Attention& a = config_.attention;
+    const std::int64_t T = n.value.rows(), hd = a.head_dim;
+    Var q = g.reshape(apply(g, l.q, n), {T, a.heads, hd});
+    Var k = g.reshape(apply(g, l.k, n), {T, a.kv_heads, hd});
+    const Var v = g.reshape(apply(g, l.v, n), {T, a.kv_heads, hd});
+    if (a.qk_norm) {
+      q = g.rms_norm(q, l.q_norm, config_.eps);
+      k = g.rms_norm(k, l.k_norm, config_.eps);
+    }
+    q = g.rope(q, table, config_.rope.interleaved);
+    k = g.rope(k, table, config_.rope.interleaved);
+    if (a.daw && a.daw->gain) q = g.daw_gain(q, g.linear(n, l.gain.weight), l.gain.bias);
+    const AttentionOptions options = {.scale = 1.0f / std::sqrt(static_cast<float>(hd)),
+                                      .window = a.window[static_cast<std::size_t>(i)],
+                                      .skip = a.daw && !g.training() ? kSkip : 0.0f};
+    const Var y = attend(g, l, i, n, {q, k, v}, rows, options);  // [T, H, hd]
+    return apply(g, l.out, g.reshape(y, {T, a.heads * hd}));
+  }
+
+  struct Qkv {
+    Var q, k, v;
+  };
+  // Over the cache when there is one, else over the documents of this step.
+  Var attend(Graph& g, const Layer& l, std::int64_t i, const Var& n, const Qkv& x, const Rows& rows,
+             const AttentionOptions& options) const {
+    if (rows.cache == nullptr)
+      return g.attention(x.q, x.k, x.v, decay(g, l, n, rows, {}), rows.start, options);
+    const PagedKv kv = rows.cache->layer(i, rows.table);
+    Tensor base;
+    if (config_.attention.daw) base = g.kv_load_decay(kv, rows.sequence, rows.position);
+    const Var A = decay(g, l, n, rows, base);
+    g.kv_store(kv, x.k, x.v, A, rows.sequence, rows.position);
+    return g.attention_paged(x.q, kv, A, rows.sequence, rows.position, options);
+  }
+
+  // A [T, KV], or empty without DAW.
+  Var decay(Graph& g, const Layer& l, const Var& n, const Rows& rows, const Tensor& base) const {
+    if (!config_.attention.daw) return {};
+    const Tensor newline = config_.attention.daw->newline ? rows.newline : Tensor{};
+    return g.daw_decay(g.linear(n, l.gate.weight), l.gate.bias, l.newline, newline, rows.start,
+                       base);
+  }
+
+  DecoderConfig config_;
+  NetworkShape shape_;
+  Var embedding_;  // [V, D]
+  std::vector<Layer> layers_;
+  Var norm_;            // [D]
+  Var head_;            // [V, D]
+  Tensor frequencies_;  // [hd/2]
+};
+
+}  // namespace
+
+std::unique_ptr<Network> load_network(const ModelFiles& files, Params& params) {
+  return std::make_unique<Decoder>(files, params);
+}
+
+}  // namespace r1

@@ -1,0 +1,59 @@
+#include "lib/nn/kv_cache.h"
+
+#include <cassert>
+#include <numeric>
+
+namespace r1 {
+
+std::size_t KvShape::page_bytes() const {
+  const auto positions = static_cast<std::size_t>(layers * kv_heads * kPageTokens);
+  const std::size_t per_position =
+      2 * static_cast<std::size_t>(head_dim) * block_bytes(dtype) + (decay ? sizeof(float) : 0);
+  return positions * per_position;
+}
+
+KvCache::KvCache(Backend& backend, const KvShape& shape, std::int64_t pages)
+    : shape_(shape), users_(static_cast<std::size_t>(pages), 0) {
+  const auto take = [&](const Shape& dims, DType dtype) {
+    Tensor t{nullptr, dims, dtype, backend.device()};
+    t.data = memory_.emplace_back(backend, t.bytes()).data();
+    return t;
+  };
+  for (std::int64_t l = 0; l < shape.layers; ++l) {
+    const Shape dims = {pages, shape.kv_heads, kPageTokens, shape.head_dim};
+    PagedKv kv{.keys = take(dims, shape.dtype),
+               .values = take(dims, shape.dtype),
+               .decay = {},
+               .table = {}};
+    if (shape.decay) kv.decay = take({pages, shape.kv_heads, kPageTokens}, DType::f32);
+    layers_.push_back(kv);
+  }
+  free_.resize(static_cast<std::size_t>(pages));
+  std::iota(free_.rbegin(), free_.rend(), 0);  // low numbers are taken first
+}
+
+std::int32_t KvCache::take() {
+  assert(!free_.empty());
+  const std::int32_t page = free_.back();
+  free_.pop_back();
+  users_[static_cast<std::size_t>(page)] = 1;
+  return page;
+}
+
+void KvCache::share(std::int32_t page) {
+  assert(users_[static_cast<std::size_t>(page)] > 0);
+  ++users_[static_cast<std::size_t>(page)];
+}
+
+void KvCache::give_back(std::int32_t page) {
+  assert(users_[static_cast<std::size_t>(page)] > 0);
+  if (--users_[static_cast<std::size_t>(page)] == 0) free_.push_back(page);
+}
+
+PagedKv KvCache::layer(std::int64_t l, const Tensor& table) const {
+  PagedKv kv = layers_[static_cast<std::size_t>(l)];
+  kv.table = table;
+  return kv;
+}
+
+}  // namespace r1
