@@ -28,6 +28,7 @@ class ChatTemplate {
  private:
   enum class Form { deepseek_r1, chatml, llama3, inst, deepseek_coder };
   Form form_ = Form::chatml;
+  std::string default_system_;  // deepseek-coder: what its template says when nobody else does
 };
 
 // Splits what a thinking model wrote at the first </think>; `answer` without leading newlines.

@@ -27,9 +27,14 @@ class FimForm {
  private:
   std::string_view family_;
   std::vector<TokenId> stops_;
-  TokenId prefix_ = 0, suffix_ = 0, middle_ = 0;
-  std::optional<TokenId> repo_name_, file_sep_;
+  bool suffix_first_ = false;
+  TokenId prefix_ = 0, suffix_ = 0;
+  std::optional<TokenId> middle_;    // none: the prompt ends with the prefix
+  std::optional<TokenId> file_sep_;  // none: other files stand before the prefix as text
 };
+
+// Is this the text of a token that only we may write: a marker of some family's FIM or chat form?
+bool is_marker_text(std::string_view text);
 
 // Every token at which generation ends whatever was asked: EOS, end-of-turn tokens, FIM markers,
 // pads and separators, each if the vocabulary has it (MODELS.md 7, 8), and `more` from the files.

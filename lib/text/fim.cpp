@@ -1,0 +1,138 @@
+#include "lib/text/fim.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+// The markers of a family, and whether the suffix stands first. Sources: the model cards of each.
+struct Family {
+  std::string_view name, prefix, suffix, middle;  // middle empty: the prefix ends the prompt
+  bool suffix_first;
+  std::string_view wants, wants_not;  // a token that must, or must not, be there too
+};
+constexpr Family kFamilies[] = {
+    // The Qwen distills of R1 have Qwen's markers, and nothing shows that they still work.
+    {"qwen2.5-coder", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", false, "<|fim_pad|>",
+     "<｜User｜>"},
+    {"r1", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", false, "", "<|fim_pad|>"},
+    {"deepseek-coder", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>", false, "", ""},
+    {"mellum", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", true, "<filename>", "<gh_stars>"},
+    {"starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", false, "", ""},
+    {"codellama", "▁<PRE>", "▁<SUF>", "▁<MID>", false, "", ""},
+    {"codestral", "[PREFIX]", "[SUFFIX]", "", true, "", ""},
+};
+
+// Every token that ends an answer in some family (MODELS.md 7 and 8).
+constexpr std::string_view kStops[] = {"<｜end▁of▁sentence｜>",
+                                       "<|im_end|>",
+                                       "<|endoftext|>",
+                                       "<|eot_id|>",
+                                       "<|end_of_text|>",
+                                       "<|EOT|>",
+                                       "</s>",
+                                       "▁<EOT>",
+                                       "<|fim_prefix|>",
+                                       "<|fim_suffix|>",
+                                       "<|fim_middle|>",
+                                       "<|fim_pad|>",
+                                       "<|repo_name|>",
+                                       "<|file_sep|>",
+                                       "<｜fim▁begin｜>",
+                                       "<｜fim▁hole｜>",
+                                       "<｜fim▁end｜>",
+                                       "<fim_prefix>",
+                                       "<fim_suffix>",
+                                       "<fim_middle>",
+                                       "<fim_pad>",
+                                       "<repo_name>",
+                                       "<reponame>",
+                                       "<file_sep>",
+                                       "▁<PRE>",
+                                       "▁<SUF>",
+                                       "▁<MID>",
+                                       "[PREFIX]",
+                                       "[SUFFIX]"};
+
+bool matches(const Family& f, const Tokenizer& t) {
+  const auto has = [&t](std::string_view token) { return t.find(token).has_value(); };
+  return has(f.prefix) && has(f.suffix) && (f.middle.empty() || has(f.middle)) &&
+         (f.wants.empty() || has(f.wants)) && (f.wants_not.empty() || !has(f.wants_not));
+}
+
+void append(std::vector<TokenId>& ids, const std::vector<TokenId>& more) {
+  ids.insert(ids.end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+std::optional<FimForm> FimForm::find(const Tokenizer& tokenizer) {
+  for (const Family& f : kFamilies) {
+    if (!matches(f, tokenizer)) continue;
+    FimForm form;
+    form.family_ = f.name;
+    form.suffix_first_ = f.suffix_first;
+    form.prefix_ = *tokenizer.find(f.prefix);
+    form.suffix_ = *tokenizer.find(f.suffix);
+    if (!f.middle.empty()) form.middle_ = tokenizer.find(f.middle);
+    for (const std::string_view separator : {"<|file_sep|>", "<file_sep>"})
+      if (f.name != "r1" && !form.file_sep_) form.file_sep_ = tokenizer.find(separator);
+    form.stops_ = stop_tokens(tokenizer, {});
+    return form;
+  }
+  return std::nullopt;
+}
+
+std::vector<TokenId> FimForm::encode(const Tokenizer& tokenizer, std::string_view prefix,
+                                     std::string_view suffix,
+                                     const std::vector<ExtraFile>& extra) const {
+  std::vector<TokenId> ids;
+  if (tokenizer.add_bos() && tokenizer.bos()) ids.push_back(*tokenizer.bos());
+  std::string before;
+  for (const ExtraFile& file : extra) {
+    const std::string text = file.name + "\n" + file.text;
+    if (file_sep_) {
+      ids.push_back(*file_sep_);
+      append(ids, tokenizer.encode(text));
+    } else {
+      before += "# " + text + "\n";
+    }
+  }
+  const auto append_prefix = [&] {
+    ids.push_back(prefix_);
+    append(ids, tokenizer.encode(before + std::string(prefix)));
+  };
+  const auto append_suffix = [&] {
+    ids.push_back(suffix_);
+    append(ids, tokenizer.encode_continued(suffix));
+  };
+  if (suffix_first_) {
+    append_suffix();
+    append_prefix();
+  } else {
+    append_prefix();
+    append_suffix();
+  }
+  if (middle_) ids.push_back(*middle_);
+  return ids;
+}
+
+bool is_marker_text(std::string_view text) {
+  return text != "</s>" &&
+         std::find(std::begin(kStops), std::end(kStops), text) != std::end(kStops);
+}
+
+std::vector<TokenId> stop_tokens(const Tokenizer& tokenizer, const std::vector<TokenId>& more) {
+  std::vector<TokenId> ids = more;
+  if (tokenizer.eos()) ids.push_back(*tokenizer.eos());
+  for (const std::string_view token : kStops)
+    if (const auto id = tokenizer.find(token)) ids.push_back(*id);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+}  // namespace r1

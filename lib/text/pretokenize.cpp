@@ -1,0 +1,215 @@
+#include "lib/text/pretokenize.h"
+
+#include <cctype>
+#include <cstdint>
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+namespace r1 {
+namespace {
+
+constexpr std::size_t kLongestPattern = 65'536;
+constexpr std::uint32_t kMatchLimit = 100'000, kHeapKib = 65'536;
+
+// White space as Oniguruma counts it, as the inside of a class: PCRE2 adds U+180E.
+constexpr std::string_view kSpace =
+    R"(\t-\r\x20\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
+
+// GPT-2's own pattern, which "ByteLevel" with use_regex stands for.
+constexpr std::string_view kGpt2 =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+std::string rewritten(std::string_view pattern) {
+  std::string out;
+  bool in_class = false;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    if (c != '\\' || i + 1 == pattern.size()) {
+      if (c == '[') in_class = true;
+      if (c == ']') in_class = false;
+      out += c;
+      continue;
+    }
+    const std::string_view rest = pattern.substr(i + 1);
+    if (rest[0] == 's') {
+      out += in_class ? std::string(kSpace) : fmt::format("[{}]", kSpace);
+    } else if (rest[0] == 'S') {
+      if (in_class) fail(ErrorKind::model, "a pre-tokenizer's regex has \\S inside a class");
+      out += fmt::format("[^{}]", kSpace);
+    } else if (rest.starts_with("p{Han}")) {
+      out += "\\p{sc:Han}";
+      i += 5;
+    } else {
+      out += c;
+      out += rest[0];
+    }
+    ++i;
+  }
+  return out;
+}
+
+std::string literal(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80 && !std::isalnum(byte)) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+}  // namespace
+
+struct Regex::Inside {
+  pcre2_code* code = nullptr;
+  pcre2_match_context* context = nullptr;
+  Inside() = default;
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+  ~Inside() {
+    pcre2_match_context_free(context);
+    pcre2_code_free(code);
+  }
+};
+
+Regex::Regex(std::string_view pattern) : inside_(std::make_unique<Inside>()) {
+  if (pattern.size() > kLongestPattern)
+    fail(ErrorKind::limit, "a pre-tokenizer's regex has {} bytes", pattern.size());
+  const std::string text = rewritten(pattern);
+  int error = 0;
+  PCRE2_SIZE where = 0;
+  constexpr std::uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C;
+  inside_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), kOptions,
+                                &error, &where, nullptr);
+  if (inside_->code == nullptr) {
+    unsigned char message[200];
+    pcre2_get_error_message(error, message, sizeof message);
+    fail(ErrorKind::model, "a pre-tokenizer's regex is wrong at byte {}: {}", where,
+         escaped(reinterpret_cast<const char*>(message)));
+  }
+  pcre2_jit_compile(inside_->code, PCRE2_JIT_COMPLETE);  // without it matching is only slower
+  inside_->context = pcre2_match_context_create(nullptr);
+  pcre2_set_match_limit(inside_->context, kMatchLimit);
+  pcre2_set_depth_limit(inside_->context, kMatchLimit);
+  pcre2_set_heap_limit(inside_->context, kHeapKib);
+}
+
+Regex::~Regex() = default;
+Regex::Regex(Regex&& other) noexcept = default;
+
+std::vector<Regex::Match> Regex::matches(std::string_view text) const {
+  const auto release = [](pcre2_match_data* data) { pcre2_match_data_free(data); };
+  const std::unique_ptr<pcre2_match_data, decltype(release)> data(
+      pcre2_match_data_create_from_pattern(inside_->code, nullptr), release);
+  std::vector<Match> out;
+  for (std::size_t from = 0; from < text.size(); from = out.back().end) {
+    const int found =
+        pcre2_match(inside_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
+                    PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, data.get(), inside_->context);
+    if (found == PCRE2_ERROR_NOMATCH) break;
+    if (found < 0)
+      fail(ErrorKind::limit, "a pre-tokenizer's regex takes too many steps on this text");
+    const PCRE2_SIZE* pair = pcre2_get_ovector_pointer(data.get());
+    out.push_back({pair[0], pair[1]});
+  }
+  return out;
+}
+
+Pretokenizer Pretokenizer::from_json(const Json& json) {
+  Pretokenizer out;
+  if (!json.is_null()) out.add_json(json);
+  return out;
+}
+
+Pretokenizer Pretokenizer::from_patterns(const std::vector<std::string>& patterns) {
+  Pretokenizer out;
+  for (const std::string& pattern : patterns) out.steps_.push_back({Regex(pattern)});
+  return out;
+}
+
+void Pretokenizer::add_json(const Json& json) {
+  const std::string where = "tokenizer.json: pre_tokenizer";
+  const std::string& type = json.at("type", where).string(where);
+  const auto flag = [&](std::string_view name, bool absent) {
+    const Json* value = json.find(name);
+    return value == nullptr ? absent : value->boolean(where);
+  };
+  if (type == "Sequence") {
+    for (const Json& step : json.at("pretokenizers", where).array(where)) add_json(step);
+  } else if (type == "Split") {
+    add_split(json);
+  } else if (type == "Digits") {
+    steps_.push_back({Regex(flag("individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)")});
+  } else if (type == "Punctuation") {
+    steps_.push_back({Regex(R"([\p{P}!-/:-@\[-`{-~])")});
+  } else if (type == "ByteLevel") {
+    add_prefix_space_ = add_prefix_space_ || flag("add_prefix_space", true);
+    if (flag("use_regex", true)) steps_.push_back({Regex(kGpt2)});
+  } else {
+    fail(ErrorKind::model, "the pre-tokenizer {} is not one that runs here", escaped(type));
+  }
+}
+
+void Pretokenizer::add_split(const Json& json) {
+  const std::string where = "tokenizer.json: pre_tokenizer Split";
+  const Json& pattern = json.at("pattern", where);
+  const Json* regex = pattern.find("Regex");
+  const std::string text =
+      regex != nullptr ? regex->string(where) : literal(pattern.at("String", where).string(where));
+  const Json* behavior = json.find("behavior");
+  const std::string name = behavior == nullptr ? "Isolated" : behavior->string(where);
+  Step step{Regex(text)};
+  if (name == "Removed")
+    step.keep = Keep::removed;
+  else if (name == "MergedWithPrevious")
+    step.keep = Keep::with_previous;
+  else if (name == "MergedWithNext")
+    step.keep = Keep::with_next;
+  else if (name != "Isolated")
+    fail(ErrorKind::model, "the split behavior {} is not one that runs here", escaped(name));
+  if (const Json* invert = json.find("invert")) step.invert = invert->boolean(where);
+  steps_.push_back(std::move(step));
+}
+
+std::vector<std::string_view> Pretokenizer::split(std::string_view text) const {
+  std::vector<std::string_view> pieces = {text}, next;
+  for (const Step& step : steps_) {
+    next.clear();
+    for (const std::string_view piece : pieces) cut(next, piece, step);
+    pieces.swap(next);
+  }
+  return pieces;
+}
+
+// Walks over matches and what stands between them; `invert` swaps the two.
+void Pretokenizer::cut(std::vector<std::string_view>& out, std::string_view piece,
+                       const Step& step) {
+  const std::size_t first = out.size();
+  bool before_matched = false;
+  const auto add = [&](std::size_t begin, std::size_t end, bool matched) {
+    if (begin == end) return;
+    const bool joins =
+        out.size() > first && ((step.keep == Keep::with_previous && matched && !before_matched) ||
+                               (step.keep == Keep::with_next && !matched && before_matched));
+    if (joins)
+      out.back() = {out.back().data(),
+                    static_cast<std::size_t>(piece.data() + end - out.back().data())};
+    else if (!(step.keep == Keep::removed && matched))
+      out.push_back(piece.substr(begin, end - begin));
+    before_matched = matched;
+  };
+  std::size_t done = 0;
+  for (const Regex::Match& m : step.regex.matches(piece)) {
+    add(done, m.begin, step.invert);
+    add(m.begin, m.end, !step.invert);
+    done = m.end;
+  }
+  add(done, piece.size(), step.invert);
+}
+
+}  // namespace r1

@@ -1,0 +1,156 @@
+#include "lib/text/sentencepiece_tokenizer.h"
+
+#include <array>
+#include <charconv>
+#include <unordered_map>
+
+#include <fmt/format.h>
+#include <sentencepiece_processor.h>
+
+#include "lib/base/error.h"
+#include "lib/base/utf8.h"
+#include "lib/text/sentencepiece_proto.h"
+#include "lib/text/special_tokens.h"
+
+namespace r1 {
+namespace {
+
+constexpr char32_t kSpaceMark = 0x2581;  // sentencepiece's own letter for a space
+constexpr std::string_view kSpaceMarkText = "\u2581";
+constexpr std::string_view kAnchor = "\u263A";  // text before a continuation
+
+std::string with_spaces(std::string_view piece) {
+  std::string out;
+  for (std::size_t at = 0; at < piece.size();) {
+    const bool mark = piece.substr(at).starts_with(kSpaceMarkText);
+    out += mark ? ' ' : piece[at];
+    at += mark ? kSpaceMarkText.size() : 1;
+  }
+  return out;
+}
+
+class SentencepieceTokenizer : public Tokenizer {
+ public:
+  SentencepieceTokenizer(ByteSpan proto, std::string_view name) {
+    const SentencepieceModel model = check_sentencepiece_proto(proto, name);
+    add_dummy_prefix_ = model.add_dummy_prefix;
+    if (const auto status = processor_.LoadFromSerializedProto(as_text(proto)); !status.ok())
+      fail(ErrorKind::model, "{}: {}", escaped(name), escaped(status.ToString()));
+    byte_ids_.fill(-1);
+    for (const SentencepieceModel::Piece& piece : model.pieces) add(piece);
+    if (processor_.GetPieceSize() != static_cast<int>(texts_.size()))
+      fail(ErrorKind::model, "{} says it has {} pieces and has {}", escaped(name),
+           processor_.GetPieceSize(), texts_.size());
+    anchor_ids_ = pieces_of(kAnchor).size();
+  }
+
+  void set_special(const SpecialTokens& special) {
+    bos_ = special.bos;
+    eos_ = special.eos;
+    add_bos_ = special.add_bos && bos_.has_value();
+  }
+
+  std::vector<TokenId> encode(std::string_view text) const override {
+    return encode_after(text, false);
+  }
+  std::vector<TokenId> encode_continued(std::string_view text) const override {
+    return encode_after(text, true);
+  }
+  std::string_view bytes(TokenId id) const override {
+    return id >= 0 && id < size() ? texts_[static_cast<std::size_t>(id)] : std::string_view();
+  }
+  std::int64_t size() const override { return static_cast<std::int64_t>(texts_.size()); }
+  std::optional<TokenId> find(std::string_view token) const override {
+    const auto found = ids_.find(std::string(token));
+    return found == ids_.end() ? std::nullopt : std::optional(found->second);
+  }
+  bool is_marker(TokenId id) const override {
+    return id >= 0 && id < size() && markers_[static_cast<std::size_t>(id)];
+  }
+
+ private:
+  void add(const SentencepieceModel::Piece& piece) {
+    const auto id = static_cast<TokenId>(texts_.size());
+    ids_.emplace(piece.text, id);
+    const bool marker = piece.type == PieceType::control || piece.type == PieceType::unknown;
+    markers_.push_back(marker);
+    if (piece.type == PieceType::byte) {
+      unsigned value = 0;
+      std::from_chars(piece.text.data() + 3, piece.text.data() + 5, value, 16);
+      byte_ids_[value] = id;
+      texts_.emplace_back(1, static_cast<char>(value));
+    } else {
+      texts_.push_back(marker ? std::string() : with_spaces(piece.text));
+    }
+  }
+
+  std::vector<int> pieces_of(std::string_view text) const {
+    std::vector<int> ids;
+    if (const auto status = processor_.Encode({text.data(), text.size()}, &ids); !status.ok())
+      fail(ErrorKind::model, "sentencepiece: {}", escaped(status.ToString()));
+    return ids;
+  }
+
+  // A run of ordinary text. Only the beginning of a text gets the leading space.
+  void append_run(std::vector<TokenId>& ids, std::string_view run, bool continued) const {
+    if (run.empty()) return;
+    if (!continued || !add_dummy_prefix_) {
+      const std::vector<int> pieces = pieces_of(run);
+      ids.insert(ids.end(), pieces.begin(), pieces.end());
+      return;
+    }
+    const std::vector<int> pieces = pieces_of(std::string(kAnchor) + std::string(run));
+    ids.insert(ids.end(), pieces.begin() + static_cast<std::ptrdiff_t>(anchor_ids_), pieces.end());
+  }
+
+  void append_byte(std::vector<TokenId>& ids, char c) const {
+    const TokenId id = byte_ids_[static_cast<unsigned char>(c)];
+    ids.push_back(id >= 0 ? id : processor_.unk_id());
+  }
+
+  // The library would turn the letter U+2581 into a space and a bad byte into U+FFFD: both go in as
+  // byte pieces, so that every text comes back as it was.
+  std::vector<TokenId> encode_after(std::string_view text, bool continued) const {
+    std::vector<TokenId> ids;
+    std::size_t run = 0, at = 0;
+    while (at < text.size()) {
+      const Utf8Step step = next_utf8(text.substr(at));
+      if (step.valid && step.code_point != kSpaceMark) {
+        at += step.bytes;
+        continue;
+      }
+      append_run(ids, text.substr(run, at - run), continued);
+      for (std::size_t i = 0; i < step.bytes; ++i) append_byte(ids, text[at + i]);
+      continued = true;
+      at += step.bytes;
+      run = at;
+    }
+    append_run(ids, text.substr(run), continued);
+    return ids;
+  }
+
+  sentencepiece::SentencePieceProcessor processor_;
+  bool add_dummy_prefix_ = true;
+  std::size_t anchor_ids_ = 0;  // how many ids kAnchor makes, the leading space included
+  std::vector<std::string> texts_;
+  std::vector<bool> markers_;
+  std::array<TokenId, 256> byte_ids_{};
+  std::unordered_map<std::string, TokenId> ids_;
+};
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(ByteSpan proto, std::string_view name) {
+  return std::make_unique<SentencepieceTokenizer>(proto, name);
+}
+
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const ModelFiles& files) {
+  const std::string path = files.side_path("tokenizer.model").string();
+  const std::string proto = files.is_gguf() ? sentencepiece_proto(files.gguf()) : read_file(path);
+  auto tokenizer = std::make_unique<SentencepieceTokenizer>(
+      as_bytes(proto), files.is_gguf() ? files.gguf().name() : path);
+  tokenizer->set_special(special_tokens(files, *tokenizer, true));
+  return tokenizer;
+}
+
+}  // namespace r1

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "lib/text/tokenizer.h"
+
+namespace r1 {
+
+// From a tokenizer.model beside the weights, or from GGUF metadata whose `tokenizer.ggml.model` is
+// llama. Text round-trips whatever its bytes. Fails with `model`.
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const ModelFiles& files);
+
+// The same from the bytes of a tokenizer.model; what a fuzzer calls.
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(ByteSpan proto, std::string_view name);
+
+}  // namespace r1

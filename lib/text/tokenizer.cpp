@@ -1,0 +1,50 @@
+#include "lib/text/tokenizer.h"
+
+#include <filesystem>
+
+#include "lib/base/error.h"
+#include "lib/text/bpe_tokenizer.h"
+#include "lib/text/sentencepiece_tokenizer.h"
+
+namespace r1 {
+
+std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files,
+                                          const std::filesystem::path& data_dir) {
+  if (files.is_gguf()) {
+    const auto kind = files.gguf().string("tokenizer.ggml.model");
+    if (!kind) fail(ErrorKind::model, "{} has no tokenizer.ggml.model", files.gguf().name());
+    if (*kind == "llama") return make_sentencepiece_tokenizer(files);
+    if (*kind == "gpt2") return make_bpe_tokenizer(files, data_dir);
+    fail(ErrorKind::model, "{}: the tokenizer {} is not one that runs here", files.gguf().name(),
+         escaped(*kind));
+  }
+  // tokenizer.model first: a tokenizer.json made from it differs at spaces and special tokens.
+  if (std::filesystem::exists(files.side_path("tokenizer.model")))
+    return make_sentencepiece_tokenizer(files);
+  if (std::filesystem::exists(files.side_path("tokenizer.json")))
+    return make_bpe_tokenizer(files, data_dir);
+  fail(ErrorKind::model, "{} has neither tokenizer.model nor tokenizer.json",
+       escaped(files.path().string()));
+}
+
+std::vector<TokenId> encode_parts(const Tokenizer& tokenizer, const std::vector<PromptPart>& parts,
+                                  bool add_bos) {
+  std::vector<TokenId> ids;
+  if (add_bos && tokenizer.bos()) ids.push_back(*tokenizer.bos());
+  bool continued = false;
+  for (const PromptPart& part : parts) {
+    if (part.marker) {
+      const auto id = tokenizer.find(part.text);
+      if (!id) fail(ErrorKind::model, "the vocabulary has no token {}", escaped(part.text));
+      ids.push_back(*id);
+      continue;
+    }
+    const auto more =
+        continued ? tokenizer.encode_continued(part.text) : tokenizer.encode(part.text);
+    ids.insert(ids.end(), more.begin(), more.end());
+    continued = true;
+  }
+  return ids;
+}
+
+}  // namespace r1
