@@ -39,11 +39,11 @@ TEST_P(GgufVocabulary, GivesThePublishedIds) {
 
 INSTANTIATE_TEST_SUITE_P(Vectors, GgufVocabulary,
                          testing::Values("gpt-2", "mpt", "falcon", "starcoder", "refact",
-                                         "llama-spm"), "phi-3", "deepseek-coder", "deepseek-llm"),
-                         [](const auto& param_info) {
-  std::string name = param_info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
+                                         "llama-spm"),
+                         [](const auto& each) {
+                           std::string name = each.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
                          });
 
 }  // namespace
