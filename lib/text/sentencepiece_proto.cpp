@@ -1,5 +1,6 @@
 #include "lib/text/sentencepiece_proto.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -180,16 +181,22 @@ std::string sentencepiece_proto(const GgufFile& gguf) {
     fail(ErrorKind::model,
          "{}: tokenizer.ggml.tokens, .scores and .token_type do not have one entry a token",
          gguf.name());
-  const std::int64_t unknown = gguf.integer("tokenizer.ggml.unknown_token_id").value_or(0);
+  const auto kUnknown = static_cast<std::int64_t>(PieceType::unknown);
+  const std::int64_t unknown =
+      gguf.integer("tokenizer.ggml.unknown_token_id")
+          .value_or(std::find(types->begin(), types->end(), kUnknown) - types->begin());
   Writer proto;
   for (std::size_t i = 0; i < tokens->size(); ++i) {
     Writer piece;
     piece.text(1, (*tokens)[i]);
     piece.real(2, (*scores)[i]);
-    // Some files mark several tokens as unknown; the library takes one. The others match nothing.
-    const bool second_unknown = (*types)[i] == static_cast<std::int64_t>(PieceType::unknown) &&
-                                static_cast<std::int64_t>(i) != unknown;
-    const auto type = second_unknown ? static_cast<std::int64_t>(PieceType::control) : (*types)[i];
+    // The library takes one unknown token. Some files mark fillers as unknown too, or the unknown
+    // token as control: the id decides, and a filler that is control matches nothing.
+    std::int64_t type = (*types)[i];
+    if (static_cast<std::int64_t>(i) == unknown)
+      type = kUnknown;
+    else if (type == kUnknown)
+      type = static_cast<std::int64_t>(PieceType::control);
     piece.number(3, static_cast<std::uint64_t>(type));
     proto.text(1, piece.out());
   }
@@ -198,8 +205,7 @@ std::string sentencepiece_proto(const GgufFile& gguf) {
   trainer.number(3, kBpe);
   trainer.number(4, tokens->size());
   trainer.number(35, 1);  // byte_fallback
-  trainer.number(
-      40, static_cast<std::uint64_t>(gguf.integer("tokenizer.ggml.unknown_token_id").value_or(0)));
+  trainer.number(40, static_cast<std::uint64_t>(unknown));
   proto.text(2, trainer.out());
   Writer normalizer;
   normalizer.text(1, "identity");

@@ -6,7 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "lib/text/tokenizer.h"
+#include "lib/text/bpe_tokenizer.h"
+#include "tests/support/published_bpe.h"
 
 namespace r1 {
 namespace {
@@ -39,12 +40,41 @@ TEST_P(GgufVocabulary, GivesThePublishedIds) {
 
 INSTANTIATE_TEST_SUITE_P(Vectors, GgufVocabulary,
                          testing::Values("gpt-2", "mpt", "falcon", "starcoder", "refact",
-                                         "llama-spm"),
+                                         "llama-spm", "phi-3", "deepseek-coder", "deepseek-llm"),
                          [](const auto& each) {
                            std::string name = each.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
+
+// An entry of pretokenizers.json by name.
+Json entry_of(const std::string& name) {
+  const Json file = parse_json(read_file((kShare / "pretokenizers.json").string()), "");
+  const Json& entry = file.at(name, "");
+  const Json* like = entry.find("like");
+  return like == nullptr ? entry : file.at(like->string(""), "");
+}
+
+void expect_vectors(const test::PublishedBpe& bpe, const std::string& name) {
+  const std::string text = test::tokenizer_json(bpe, entry_of(name));
+  const auto tokenizer = make_bpe_tokenizer(parse_json(text, "tokenizer.json"));
+  expect_vectors(*tokenizer, kVocab / ("ggml-vocab-" + name + ".gguf"));
+}
+
+TEST(TokenizerJson, OfLlama3GivesThePublishedIds) {
+  const fs::path folder = fs::path(R1_TEST_DATA) / "text/llama3";
+  if (!fs::exists(folder)) GTEST_SKIP() << "skipped: no " << folder;
+  expect_vectors(test::read_gpt2_form(folder), "llama-bpe");
+}
+
+TEST(TokenizerJson, OfQwen2AndTheQwenDistillsGivesThePublishedIds) {
+  const fs::path path = fs::path(R1_TEST_DATA) / "text/qwen2/qwen.tiktoken";
+  if (!fs::exists(path)) GTEST_SKIP() << "skipped: no " << path;
+  const test::PublishedBpe bpe = test::read_tiktoken(path);
+  EXPECT_EQ(bpe.vocabulary.size(), 151'643u);
+  expect_vectors(bpe, "qwen2");
+  expect_vectors(bpe, "deepseek-r1-qwen");
+}
 
 }  // namespace
 }  // namespace r1
