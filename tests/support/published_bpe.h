@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/json.h"
 #include "lib/text/bpe.h"
+#include "lib/text/bpe_tokenizer.h"
 
 // The text of a tokenizer.json for vocabularies that were published in another form.
 namespace r1::test {
@@ -119,6 +121,32 @@ inline PublishedBpe read_tiktoken(const std::filesystem::path& path) {
                               letters_of(token.substr(ends[0])));
   }
   return bpe;
+}
+
+// An entry of pretokenizers.json by name.
+inline Json pretokenizer_entry(const std::string& name) {
+  const auto path = std::filesystem::path(R1_SOURCE_DIR) / "share/pretokenizers.json";
+  const Json file = parse_json(read_file(path.string()), "pretokenizers.json");
+  const Json& entry = file.at(name, "");
+  const Json* like = entry.find("like");
+  return like == nullptr ? entry : file.at(like->string(""), "");
+}
+
+// A published vocabulary of the test data by the name of its pre-tokenizer; nothing when absent.
+inline std::unique_ptr<Tokenizer> published_tokenizer(const std::string& name) {
+  namespace fs = std::filesystem;
+  const fs::path text = fs::path(R1_TEST_DATA) / "text", ranks = text / "qwen2/qwen.tiktoken";
+  const fs::path gguf = text / "vocab" / ("ggml-vocab-" + name + ".gguf");
+  const auto from = [&name](const PublishedBpe& bpe) {
+    const std::string json = tokenizer_json(bpe, pretokenizer_entry(name));
+    return make_bpe_tokenizer(parse_json(json, "tokenizer.json"));
+  };
+  if (name == "llama-bpe" && fs::exists(text / "llama3"))
+    return from(read_gpt2_form(text / "llama3"));
+  if ((name == "qwen2" || name == "deepseek-r1-qwen") && fs::exists(ranks))
+    return from(read_tiktoken(ranks));
+  if (!fs::exists(gguf)) return nullptr;
+  return load_tokenizer(ModelFiles::open(gguf), fs::path(R1_SOURCE_DIR) / "share");
 }
 
 }  // namespace r1::test
