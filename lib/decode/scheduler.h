@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/error.h"
+#include "lib/decode/prefix_index.h"
 #include "lib/decode/sampler.h"
 #include "lib/models/network.h"
 
@@ -26,12 +28,15 @@ struct SequenceRequest {
   std::vector<std::int32_t> stop_tokens;  // sorted; the token itself is not reported
   std::function<bool(const Sample&)> on_token;
   std::function<void(FinishReason)> on_finish;
+  std::function<void(const Error&)>
+      on_error;  // instead of on_finish, when its logits are no numbers
 };
 
 struct SchedulerOptions {
-  std::int64_t max_batch = 16;        // sequences decoded together
-  std::int64_t chunk_tokens = 512;    // rows of one step: a long prompt is read in chunks
-  std::int64_t cache_pages = 0;       // 0: room for max_batch contexts of moderate length
+  std::int64_t max_batch = 16;      // sequences decoded together
+  std::int64_t chunk_tokens = 512;  // rows of one step: a long prompt is read in chunks
+  std::int64_t cache_pages = 0;     // 0: room for max_batch texts of moderate length
+  bool share_prefixes = true;
   std::int64_t allowed_ids = 0;       // ids past the tokenizer are never drawn; 0: all
   std::vector<std::uint8_t> newline;  // by id: do its bytes hold a newline?
   DType kv_dtype = DType::bf16;
@@ -54,11 +59,30 @@ class Scheduler {
   struct Totals {
     std::int64_t prompt_tokens = 0, shared_tokens = 0, new_tokens = 0, steps = 0;
   };
-  const Totals& totals() const;
+  const Totals& totals() const { return totals_; }
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  struct Sequence;
+  struct Step;
+
+  bool admit(Sequence& sequence);
+  void admit_waiting();
+  Step plan();
+  void run(const Step& step);
+  void advance(Sequence& sequence, std::span<const float> logits);
+  void finish(Sequence& sequence, FinishReason reason);
+  void release(Sequence& sequence);
+  void note_full_pages(Sequence& sequence);
+
+  Backend& backend_;
+  const Network& network_;
+  SchedulerOptions options_;
+  KvCache cache_;
+  Arena arena_;
+  PrefixIndex prefixes_;
+  std::list<std::unique_ptr<Sequence>> waiting_, running_;
+  std::vector<float> logits_;  // [R, V] of one step
+  Totals totals_;
 };
 
 }  // namespace r1

@@ -75,6 +75,7 @@ class Completer {
   void run(const Callbacks& callbacks);
 
  private:
+  struct Item;
   struct State;
   std::unique_ptr<State> state_;
 };

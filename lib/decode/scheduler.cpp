@@ -1,0 +1,248 @@
+#include "lib/decode/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace r1 {
+namespace {
+
+constexpr std::int64_t kModerateTokens = 2048;
+constexpr std::size_t kMostCacheBytes = std::size_t{8} << 30;
+constexpr std::size_t kRecent = 64;  // tokens that the repeat penalty looks at
+
+std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+
+KvShape kv_shape(const Network& network, DType dtype) {
+  KvShape kv = network.shape().kv;
+  kv.dtype = dtype;
+  return kv;
+}
+
+// Memory that is never touched costs nothing on the CPU, so this is a limit, not a use.
+std::int64_t page_count(const Network& network, const SchedulerOptions& options) {
+  if (options.cache_pages > 0) return options.cache_pages;
+  const std::int64_t context = network.shape().context;
+  const std::int64_t several = options.max_batch * pages_for(std::min(context, kModerateTokens));
+  const auto most =
+      static_cast<std::int64_t>(kMostCacheBytes / kv_shape(network, options.kv_dtype).page_bytes());
+  return std::max<std::int64_t>(1, std::min(std::max(several, pages_for(context)), most));
+}
+
+}  // namespace
+
+struct Scheduler::Sequence {
+  SequenceRequest request;
+  std::vector<std::int32_t> ids;    // prompt and answer
+  std::vector<std::int32_t> pages;  // taken as they are needed
+  std::int64_t stored = 0;          // positions whose keys and values are in the cache
+  std::int64_t noted = 0;           // whole pages the prefix index has seen
+  std::int64_t most = 0;            // ids at the end, at most
+  bool done = false;
+
+  std::int64_t size() const { return static_cast<std::int64_t>(ids.size()); }
+  std::int64_t missing() const { return size() - stored; }
+  bool reading() const { return stored < static_cast<std::int64_t>(request.prompt.size()); }
+};
+
+// The rows of one pass, on the host.
+struct Scheduler::Step {
+  std::vector<std::int32_t> ids, position, start, sequence, newline, wanted;
+  std::vector<Sequence*> sequences;                      // by row of the page table
+  std::vector<std::pair<Sequence*, std::int64_t>> rows;  // how many rows each got
+
+  void add(Sequence& s, std::int64_t count, const std::vector<std::uint8_t>& lines) {
+    const auto first = static_cast<std::int32_t>(ids.size());
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int32_t id = s.ids[static_cast<std::size_t>(s.stored + i)];
+      ids.push_back(id);
+      position.push_back(static_cast<std::int32_t>(s.stored + i));
+      start.push_back(first);
+      sequence.push_back(static_cast<std::int32_t>(sequences.size()));
+      newline.push_back(
+          static_cast<std::size_t>(id) < lines.size() ? lines[static_cast<std::size_t>(id)] : 0);
+    }
+    sequences.push_back(&s);
+    rows.emplace_back(&s, count);
+    if (s.stored + count == s.size())
+      wanted.push_back(first + static_cast<std::int32_t>(count) - 1);
+  }
+};
+
+Scheduler::Scheduler(Backend& backend, const Network& network, SchedulerOptions options)
+    : backend_(backend),
+      network_(network),
+      options_(std::move(options)),
+      cache_(backend, kv_shape(network, options_.kv_dtype), page_count(network, options_)),
+      arena_(backend),
+      prefixes_(cache_) {
+  if (options_.allowed_ids <= 0) options_.allowed_ids = network.shape().vocab;
+}
+
+Scheduler::~Scheduler() = default;
+
+void Scheduler::submit(SequenceRequest request) {
+  const auto prompt = static_cast<std::int64_t>(request.prompt.size());
+  const std::int64_t context = std::min(network_.shape().context, cache_.pages() * kPageTokens);
+  if (prompt >= context)
+    fail(ErrorKind::too_long, "the prompt has {} tokens, and the model takes {}", prompt, context);
+  auto s = std::make_unique<Sequence>();
+  s->ids = request.prompt;
+  s->most = std::min(prompt + request.max_tokens, context);
+  s->request = std::move(request);
+  waiting_.push_back(std::move(s));
+}
+
+bool Scheduler::busy() const { return !waiting_.empty() || !running_.empty(); }
+
+bool Scheduler::full() const {
+  return static_cast<std::int64_t>(waiting_.size() + running_.size()) >= options_.max_batch;
+}
+
+// A sequence starts only when the pages that all running ones may still want, and its own, are
+// there: nothing that runs ever waits for a page.
+bool Scheduler::admit(Sequence& s) {
+  if (static_cast<std::int64_t>(running_.size()) >= options_.max_batch) return false;
+  const auto same_beginning = [&s](const std::unique_ptr<Sequence>& other) {
+    constexpr auto kPage = static_cast<std::size_t>(kPageTokens);
+    return other->reading() && other->ids.size() > kPage && s.ids.size() > kPage &&
+           std::equal(s.ids.begin(), s.ids.begin() + kPage, other->ids.begin());
+  };
+  // One that is just being read with this beginning will leave it in the index.
+  if (options_.share_prefixes && std::any_of(running_.begin(), running_.end(), same_beginning))
+    return false;
+  if (options_.share_prefixes) s.pages = prefixes_.take(s.ids);
+  std::int64_t promised = 0;
+  for (const auto& other : running_)
+    promised += pages_for(other->most) - static_cast<std::int64_t>(other->pages.size());
+  const std::int64_t want =
+      promised + pages_for(s.most) - static_cast<std::int64_t>(s.pages.size());
+  prefixes_.make_room(want);
+  if (cache_.free_pages() < want) {
+    release(s);
+    return false;
+  }
+  s.stored = static_cast<std::int64_t>(s.pages.size()) * kPageTokens;
+  s.noted = static_cast<std::int64_t>(s.pages.size());
+  totals_.shared_tokens += s.stored;
+  totals_.prompt_tokens += s.size();
+  return true;
+}
+
+void Scheduler::admit_waiting() {
+  while (!waiting_.empty() && admit(*waiting_.front()))
+    running_.splice(running_.end(), waiting_, waiting_.begin());
+}
+
+// Sequences that are being continued first, one row each; then prompts, in order, in what is left.
+Scheduler::Step Scheduler::plan() {
+  Step step;
+  std::int64_t left = options_.chunk_tokens;
+  for (const auto& s : running_)
+    if (!s->reading() || s->missing() == 1) step.add(*s, s->missing(), options_.newline);
+  left -= static_cast<std::int64_t>(step.ids.size());
+  for (const auto& s : running_) {
+    if (!s->reading() || s->missing() == 1) continue;
+    const std::int64_t count = std::min(s->missing(), left);
+    if (count <= 0) break;
+    step.add(*s, count, options_.newline);
+    left -= count;
+  }
+  return step;
+}
+
+void Scheduler::step() {
+  admit_waiting();
+  const Step step = plan();
+  if (step.ids.empty()) return;
+  for (const auto& [s, count] : step.rows)
+    while (static_cast<std::int64_t>(s->pages.size()) < pages_for(s->stored + count))
+      s->pages.push_back(cache_.take());
+  run(step);
+  std::size_t row = 0;
+  const auto V = static_cast<std::size_t>(network_.shape().vocab);
+  for (const auto& [s, count] : step.rows) {
+    s->stored += count;
+    note_full_pages(*s);
+    if (s->missing() == 0) advance(*s, std::span(logits_).subspan(V * row++, V));
+  }
+  std::erase_if(running_, [](const std::unique_ptr<Sequence>& s) { return s->done; });
+  ++totals_.steps;
+}
+
+// One forward pass; logits_ [R, V] of the rows wanted.
+void Scheduler::run(const Step& step) {
+  std::size_t width = 1;
+  for (const Sequence* s : step.sequences) width = std::max(width, s->pages.size());
+  std::vector<std::int32_t> table(width * step.sequences.size(), 0);
+  for (std::size_t i = 0; i < step.sequences.size(); ++i)
+    std::copy(step.sequences[i]->pages.begin(), step.sequences[i]->pages.end(),
+              table.begin() + static_cast<std::ptrdiff_t>(i * width));
+  arena_.reset();
+  Graph g(backend_, arena_);
+  Rows rows;
+  rows.ids = g.integers(step.ids);
+  rows.position = g.integers(step.position);
+  rows.start = g.integers(step.start);
+  rows.newline = g.integers(step.newline);
+  // At least one row, so that the pass has an end; its logits are not looked at.
+  rows.wanted = g.integers(step.wanted.empty() ? std::vector<std::int32_t>{0} : step.wanted);
+  rows.cache = &cache_;
+  rows.sequence = g.integers(step.sequence);
+  rows.table = g.integers(table).reshaped(
+      {static_cast<std::int64_t>(step.sequences.size()), static_cast<std::int64_t>(width)});
+  const Var logits = network_.forward(g, rows);
+  logits_.resize(static_cast<std::size_t>(logits.value.shape.elements()));
+  backend_.copy_to_host(logits_.data(), logits.value);
+}
+
+void Scheduler::note_full_pages(Sequence& s) {
+  if (!options_.share_prefixes) return;
+  const std::int64_t whole = s.stored / kPageTokens;
+  if (whole == s.noted) return;
+  s.noted = whole;
+  prefixes_.remember(s.ids, std::span(s.pages).first(static_cast<std::size_t>(whole)));
+}
+
+// Draws the next token of a sequence and ends it where it ends.
+void Scheduler::advance(Sequence& s, std::span<const float> logits) {
+  const SequenceRequest& r = s.request;
+  const auto produced = s.size() - static_cast<std::int64_t>(r.prompt.size());
+  if (s.size() >= s.most) return finish(s, FinishReason::length);
+  const std::span<const std::int32_t> all = s.ids;
+  Sample drawn;
+  try {
+    drawn = sample(logits, options_.allowed_ids, all.last(std::min(all.size(), kRecent)),
+                   r.sampling, r.stream, produced, r.top_logprobs);
+  } catch (const Error& e) {
+    release(s);
+    s.done = true;
+    if (r.on_error) r.on_error(e);
+    return;
+  }
+  if (std::binary_search(r.stop_tokens.begin(), r.stop_tokens.end(), drawn.id))
+    return finish(s, FinishReason::stop);
+  ++totals_.new_tokens;
+  s.ids.push_back(drawn.id);
+  if (!r.on_token(drawn)) return finish(s, FinishReason::stop);
+  if (s.size() >= s.most) finish(s, FinishReason::length);
+}
+
+void Scheduler::finish(Sequence& s, FinishReason reason) {
+  release(s);
+  s.done = true;
+  s.request.on_finish(reason);
+}
+
+void Scheduler::release(Sequence& s) {
+  for (const std::int32_t page : s.pages) cache_.give_back(page);
+  s.pages.clear();
+}
+
+void Scheduler::cancel_all(FinishReason reason) {
+  for (auto* list : {&running_, &waiting_}) {
+    for (const auto& s : *list) finish(*s, reason);
+    list->clear();
+  }
+}
+
+}  // namespace r1

@@ -1,0 +1,103 @@
+#include "lib/tasks/loaded_model.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+// The type that holds most of the weights' bytes.
+DType main_type(const ModelFiles& files) {
+  std::array<std::size_t, 16> bytes{};
+  for (const NamedTensor& t : files.tensors())
+    bytes[static_cast<std::size_t>(t.tensor.dtype)] += t.tensor.bytes();
+  return static_cast<DType>(std::max_element(bytes.begin(), bytes.end()) - bytes.begin());
+}
+
+DType compute_type(const std::string& dtype, DType weights) {
+  if (dtype == "f32") return DType::f32;
+  if (dtype == "bf16") return DType::bf16;
+  return weights == DType::f32 ? DType::f32 : DType::bf16;
+}
+
+// "eos_token_id" is a number or a list.
+std::vector<TokenId> eos_ids(const Json& generation, std::int64_t vocab) {
+  const std::string where = "generation_config.json: eos_token_id";
+  const Json* value = generation.find("eos_token_id");
+  std::vector<TokenId> ids;
+  if (value == nullptr || value->is_null()) return ids;
+  const auto add = [&](const Json& id) {
+    const std::int64_t n = id.integer(where);
+    if (n < 0 || n >= vocab)
+      fail(ErrorKind::model, "{} is {}, and there are {} tokens", where, n, vocab);
+    ids.push_back(static_cast<TokenId>(n));
+  };
+  if (!value->is_array()) {
+    add(*value);
+  } else {
+    for (const Json& id : value->array(where)) add(id);
+  }
+  return ids;
+}
+
+// What the model's makers sample with; greedy when they say so or nothing.
+void read_sampling(LoadedModel& m, const Json& generation) {
+  const std::string where = "generation_config.json";
+  if (const Json* sample = generation.find("do_sample");
+      sample != nullptr && !sample->boolean(where))
+    return;
+  const auto number = [&](std::string_view key) -> std::optional<float> {
+    const Json* value = generation.find(key);
+    if (value == nullptr || value->is_null()) return std::nullopt;
+    return static_cast<float>(value->number(where));
+  };
+  m.default_temperature = number("temperature");
+  m.default_top_p = number("top_p");
+  m.default_min_p = number("min_p");
+  if (const auto k = number("top_k")) m.default_top_k = static_cast<std::int64_t>(*k);
+}
+
+std::string read_template(const ModelFiles& files) {
+  if (files.is_gguf())
+    return std::string(files.gguf().string("tokenizer.chat_template").value_or(""));
+  const std::filesystem::path alone = files.side_path("chat_template.jinja");
+  if (std::filesystem::exists(alone)) return read_file(alone, 1 << 20);
+  const Json config = files.side_file("tokenizer_config.json");
+  const Json* source = config.find("chat_template");
+  return source != nullptr && source->is_string() ? source->string("chat_template") : std::string();
+}
+
+}  // namespace
+
+LoadedModel load_model_with_text(Backend& backend, const std::string& name,
+                                 const std::filesystem::path& path,
+                                 const ModelLoadOptions& options) {
+  LoadedModel m;
+  m.name = name;
+  m.files = std::make_unique<ModelFiles>(ModelFiles::open(path, options.use_mmap));
+  const DType weights = main_type(*m.files);
+  const DType compute = compute_type(options.dtype, weights);
+  m.quant = to_string(weights);
+  m.kv_dtype = compute;
+  m.tokenizer = load_tokenizer(*m.files, options.data_dir);
+  m.params = std::make_unique<Params>(backend, *m.files, LoadOptions{.compute = compute});
+  m.network = load_network(*m.files, *m.params);
+  const std::int64_t vocab = m.network->shape().vocab;
+  if (m.tokenizer->size() > vocab)
+    fail(ErrorKind::model, "{}: the tokenizer has {} tokens, and the embedding {} rows",
+         escaped(path.string()), m.tokenizer->size(), vocab);
+  m.fim = FimForm::find(*m.tokenizer);
+  m.chat_template = read_template(*m.files);
+  const Json generation =
+      m.files->is_gguf() ? Json() : m.files->side_file("generation_config.json");
+  read_sampling(m, generation);
+  m.stop_tokens = stop_tokens(*m.tokenizer, eos_ids(generation, vocab));
+  for (TokenId id = 0; id < m.tokenizer->size(); ++id)
+    m.newline.push_back(m.tokenizer->bytes(id).find('\n') != std::string_view::npos);
+  return m;
+}
+
+}  // namespace r1
