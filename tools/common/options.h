@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -14,18 +15,20 @@ struct Option {
   std::string name;    // "temperature", without the dashes
   char letter = '\0';  // 't', or none
   std::string group;   // heading in the help: "Generation"
-  // Where the value goes; what stands there is the default. Numbers are decimal and checked
-  // against `least` and `most`.
+  // Where the value goes; what stands there is the default. A switch is a bool, or an integer that
+  // counts how often it was given.
   std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<std::string>*> into;
-  std::string metavar;                    // "PATH"; empty for a switch
-  std::string help;                       // one full sentence
-  std::vector<std::string> choices = {};  // when only some words will do
-  double least = 0, most = 1e18;          // of a number
+  std::string metavar;                                              // "FILE"; empty for a switch
+  std::string help;                                                 // one full sentence
+  std::vector<std::string> choices = {};                            // when only some words will do
+  double least = -1e18, most = 1e18;                                // of a number
+  enum class Unit { none, milliseconds, bytes } unit = Unit::none;  // "250ms 30s 2h", "64K 2M 1G"
   enum class Completes { nothing, file, directory, model } completes = Completes::nothing;
-  bool in_help = true;    // false: in --help but not in the one screen of -h
-  bool hidden = false;    // for tests
-  bool in_config = true;  // may a config file set it?
-  bool* given = nullptr;  // set when the option was given anywhere
+  bool brief = false;            // stands in -h as well
+  bool hidden = false;           // for tests: in no help, page or completion
+  bool in_config = true;         // may a config file set it?
+  std::string environment = {};  // "R1_THREADS"
+  bool* given = nullptr;         // set when the value does not come from us
 };
 
 struct Program {
@@ -36,9 +39,33 @@ struct Program {
   std::vector<std::string>* operands = nullptr;
 };
 
-// Reads flags, environment and config file (TOOLS.md 1.9), answers -h, --help, -V, --generate and
-// --print-config, runs `body`, and turns any Error into one line on stderr and an exit status.
-// `body` returns the status of a run that did not fail as a whole (0 or 1).
-int run_program(const Program& program, int argc, char** argv, const std::function<int()>& body);
+// Where a setting came from, for --print-config.
+struct Setting {
+  const Option* option = nullptr;
+  std::string source;  // "built in", "R1_THREADS", "config.toml:3", "command line"
+};
+
+// Reads the command line into the table: no abbreviations, no clever guesses (TOOLS.md 1.2, 10).
+// Options and operands may be mixed; `--` ends the options. The last one of a scalar counts.
+// Fails with `usage`. `given` holds the options that were given, in order, with their values.
+struct Given {
+  const Option* option = nullptr;
+  std::string value;  // empty for a switch
+};
+std::vector<Given> parse_command_line(const Program& program,
+                                      const std::vector<std::string>& arguments);
+
+// Puts a value where the option wants it. Fails with `usage`, naming the option as `shown`.
+// The first value of a list replaces its default (`first`), later ones are added.
+void set_value(const Option& option, std::string_view value, std::string_view shown, bool first);
+
+// A whole decimal number; a decimal fraction; "30s"; "64K". Fail with `usage` and the name of the
+// option.
+std::int64_t parse_integer(std::string_view text, std::string_view shown);
+double parse_number(std::string_view text, std::string_view shown);
+
+bool is_switch(const Option& option);
+// The value as the option's own words: "0.8", "true"; empty when there is none.
+std::string value_text(const Option& option);
 
 }  // namespace r1

@@ -1,0 +1,147 @@
+#include "tools/common/config_file.h"
+
+#include <algorithm>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+class Line {
+ public:
+  Line(std::string_view text, std::string_view file, int number)
+      : rest_(text), file_(file), number_(number) {}
+
+  void skip() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r"), rest_.size())); }
+  bool at_end() {
+    skip();
+    return rest_.empty() || rest_[0] == '#';
+  }
+  bool take(char c) {
+    skip();
+    if (rest_.empty() || rest_[0] != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  [[noreturn]] void refuse(std::string_view why) const {
+    fail(ErrorKind::usage, "{}:{}: {}", escaped(file_), number_, why);
+  }
+  void end() {
+    if (!at_end()) refuse("there is something behind the value");
+  }
+
+  std::string word() {  // a key or a table's name
+    skip();
+    const auto letter = [](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+    };
+    const std::size_t n = static_cast<std::size_t>(
+        std::find_if_not(rest_.begin(), rest_.end(), letter) - rest_.begin());
+    if (n == 0) refuse("a name of letters, digits and - is wanted");
+    return take_text(n);
+  }
+  bool at_string() {
+    skip();
+    return !rest_.empty() && (rest_[0] == '"' || rest_[0] == '\'');
+  }
+  std::string string() {
+    const char quote = rest_[0];
+    rest_.remove_prefix(1);
+    std::string out;
+    while (!rest_.empty() && rest_[0] != quote) {
+      char c = rest_[0];
+      rest_.remove_prefix(1);
+      if (c == '\\' && quote == '"') c = escape();
+      out += c;
+    }
+    if (!take(quote)) refuse("the string does not end");
+    return out;
+  }
+  std::string bare() {  // a number or a boolean
+    skip();
+    return take_text(std::min(rest_.find_first_of(" \t\r,]#"), rest_.size()));
+  }
+
+ private:
+  char escape() {
+    if (rest_.empty()) refuse("the string does not end");
+    const char c = rest_[0];
+    rest_.remove_prefix(1);
+    switch (c) {
+      case 'n':
+        return '\n';
+      case 't':
+        return '\t';
+      case '"':
+      case '\\':
+        return c;
+      default:
+        refuse("only \\n, \\t, \\\" and \\\\ may be escaped");
+    }
+  }
+  std::string take_text(std::size_t n) {
+    std::string out(rest_.substr(0, n));
+    rest_.remove_prefix(n);
+    return out;
+  }
+
+  std::string_view rest_;
+  std::string_view file_;
+  int number_;
+};
+
+std::string value(Line& line) {
+  if (line.at_string()) return line.string();
+  std::string word = line.bare();
+  const bool number = !word.empty() && word.find_first_not_of("0123456789.-") == std::string::npos;
+  if (word != "true" && word != "false" && !number)
+    line.refuse("a string in quotes, a number, true, false or a list is wanted");
+  return word;
+}
+
+ConfigEntry entry(Line& line, const std::string& table, int number) {
+  ConfigEntry e{table, line.word(), {}, false, number};
+  if (!line.take('=')) line.refuse("= is wanted behind the name");
+  if (!line.take('[')) {
+    e.values.push_back(value(line));
+    return e;
+  }
+  e.is_list = true;
+  while (!line.take(']')) {
+    if (!line.at_string()) line.refuse("a list holds strings in quotes, on one line");
+    e.values.push_back(line.string());
+    if (!line.take(',')) {
+      if (!line.take(']')) line.refuse("a list ends in ]");
+      break;
+    }
+  }
+  return e;
+}
+
+}  // namespace
+
+std::vector<ConfigEntry> parse_config(std::string_view text, std::string_view file) {
+  std::vector<ConfigEntry> entries;
+  std::string table;
+  for (int number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    Line line(text.substr(0, end), file, number);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.at_end()) continue;
+    if (line.take('[')) {
+      table = line.word();
+      if (!line.take(']')) line.refuse("a table's name ends in ]");
+    } else {
+      if (table.empty()) line.refuse("a key stands before the first table");
+      entries.push_back(entry(line, table, number));
+      const ConfigEntry& e = entries.back();
+      for (std::size_t i = 0; i + 1 < entries.size(); ++i)
+        if (entries[i].table == e.table && entries[i].key == e.key)
+          line.refuse("the key " + e.key + " stands here twice");
+    }
+    line.end();
+  }
+  return entries;
+}
+
+}  // namespace r1

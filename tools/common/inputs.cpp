@@ -1,0 +1,61 @@
+#include "tools/common/inputs.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/error.h"
+#include "tools/common/signals.h"
+
+namespace r1 {
+
+bool LineReader::take(std::string& line) {
+  const std::size_t at = buffer_.find(separator_, scanned_);
+  scanned_ = buffer_.size();
+  if (at == std::string::npos) {
+    if (!at_end_ || buffer_.empty()) return false;
+    line = std::move(buffer_);
+    buffer_.clear();
+  } else {
+    line = buffer_.substr(0, at);
+    buffer_.erase(0, at + 1);
+  }
+  scanned_ = 0;
+  return true;
+}
+
+LineReader::State LineReader::next(std::string& line, bool wait) {
+  constexpr std::size_t kLongest = std::size_t{256} << 20;
+  while (!take(line)) {
+    if (at_end_ || caught_signal() != 0) return State::end;
+    pollfd ready{descriptor_, POLLIN, 0};
+    const int found = ::poll(&ready, 1, wait ? -1 : 0);
+    if (found < 0 && errno == EINTR) continue;
+    if (found == 0) return State::not_yet;
+    std::array<char, 65536> chunk;
+    const ssize_t got = ::read(descriptor_, chunk.data(), chunk.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(ErrorKind::decode, "standard input: {}", std::strerror(errno));
+    at_end_ = got == 0;
+    buffer_.append(chunk.data(), static_cast<std::size_t>(got));
+    if (buffer_.size() > kLongest)
+      fail(ErrorKind::limit, "a line has more than {} bytes", kLongest);
+  }
+  return State::line;
+}
+
+std::string text_or_file(const std::string& argument) {
+  if (!argument.starts_with('@')) return argument;
+  if (argument.starts_with("@@")) return argument.substr(1);
+  try {
+    return read_file(argument.substr(1));
+  } catch (const Error& e) {
+    fail(ErrorKind::usage, "{}", e.what());
+  }
+}
+
+}  // namespace r1

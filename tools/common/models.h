@@ -1,0 +1,18 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "lib/io/model_dir.h"
+
+namespace r1 {
+
+// Where this process looks for models: `model_path` (folders separated by colons), what is shipped
+// beside the executable, and the stores that the environment names.
+ModelPlaces model_places(const std::string& model_path);
+// The folder of pretokenizers.json: installed beside the executable, or the source's.
+std::filesystem::path data_folder();
+// What --list-models prints.
+std::string model_list(const ModelPlaces& places, bool json);
+
+}  // namespace r1

@@ -1,0 +1,209 @@
+#include "tools/common/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+[[noreturn]] void refuse(std::string_view shown, std::string_view value, std::string_view want) {
+  fail(ErrorKind::usage, "{} wants {}, not '{}'", shown, want, escaped(value));
+}
+
+// The factor of a unit at the end of `text`, which is cut off.
+double take_unit(std::string_view& text, Option::Unit unit, std::string_view shown) {
+  struct Factor {
+    std::string_view ending;
+    double value;
+  };
+  static constexpr Factor kTimes[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+  static constexpr Factor kSizes[] = {
+      {"K", 1024.0}, {"M", 1024.0 * 1024}, {"G", 1024.0 * 1024 * 1024}};
+  const std::string_view whole = text;
+  const auto take = [&text](const auto& factors) {
+    for (const Factor& f : factors)
+      if (text.ends_with(f.ending)) {
+        text.remove_suffix(f.ending.size());
+        return f.value;
+      }
+    return 0.0;
+  };
+  if (unit == Option::Unit::none) return 1;
+  if (unit == Option::Unit::milliseconds) {
+    if (const double factor = take(kTimes); factor > 0) return factor;
+    refuse(shown, whole, "a time with its unit, such as 250ms, 30s or 2h");
+  }
+  const double factor = take(kSizes);
+  return factor > 0 ? factor : 1;
+}
+
+void check_range(const Option& o, double value, std::string_view text, std::string_view shown) {
+  if (value >= o.least && value <= o.most) return;
+  const auto word = [](double limit) { return fmt::format("{}", limit); };
+  if (o.most >= 1e18) refuse(shown, text, "a number of at least " + word(o.least));
+  refuse(shown, text, "a number from " + word(o.least) + " to " + word(o.most));
+}
+
+void check_choice(const Option& o, std::string_view value, std::string_view shown) {
+  if (o.choices.empty() || std::find(o.choices.begin(), o.choices.end(), value) != o.choices.end())
+    return;
+  refuse(shown, value, fmt::format("{}", fmt::join(o.choices, "|")));
+}
+
+bool parse_bool(std::string_view value, std::string_view shown) {
+  if (value == "true") return true;
+  if (value == "false") return false;
+  refuse(shown, value, "true or false");
+}
+
+// Splits the command line and finds each option in the table.
+class Reader {
+ public:
+  Reader(const Program& program, const std::vector<std::string>& arguments)
+      : program_(program), arguments_(arguments) {}
+
+  std::vector<Given> read() {
+    std::vector<std::string> operands;
+    while (at_ < arguments_.size()) {
+      const std::string& word = arguments_[at_++];
+      if (word == "--") {
+        operands.insert(operands.end(), arguments_.begin() + static_cast<std::ptrdiff_t>(at_),
+                        arguments_.end());
+        break;
+      }
+      if (word.starts_with("--"))
+        read_long(word);
+      else if (word.size() > 1 && word[0] == '-')
+        read_letters(word);
+      else
+        operands.push_back(word);
+    }
+    if (program_.operands == nullptr && !operands.empty())
+      fail(ErrorKind::usage, "there is no place for '{}'", escaped(operands[0]));
+    if (program_.operands != nullptr) *program_.operands = std::move(operands);
+    return std::move(given_);
+  }
+
+ private:
+  void read_long(const std::string& word) {
+    const std::size_t equals = word.find('=');
+    const std::string name = word.substr(2, equals == std::string::npos ? equals : equals - 2);
+    const std::string shown = "--" + name;
+    for (const Option& o : program_.options) {
+      if (o.name != name) continue;
+      if (is_switch(o)) {
+        if (equals != std::string::npos) fail(ErrorKind::usage, "{} takes no value", shown);
+        given_.push_back({&o, ""});
+        return;
+      }
+      if (equals == std::string::npos) return take_next(o, shown);
+      if (equals + 1 == word.size()) fail(ErrorKind::usage, "{}= has no value", shown);
+      given_.push_back({&o, word.substr(equals + 1)});
+      return;
+    }
+    fail(ErrorKind::usage, "there is no option {}{}", escaped(shown), nearest(name));
+  }
+
+  // -qv, -n 5 and -n5.
+  void read_letters(const std::string& word) {
+    for (std::size_t i = 1; i < word.size(); ++i) {
+      const std::string shown = {'-', word[i]};
+      const auto found = std::find_if(program_.options.begin(), program_.options.end(),
+                                      [&](const Option& o) { return o.letter == word[i]; });
+      if (found == program_.options.end())
+        fail(ErrorKind::usage, "there is no option {}", escaped(shown));
+      if (is_switch(*found)) {
+        given_.push_back({&*found, ""});
+        continue;
+      }
+      if (i + 1 == word.size()) return take_next(*found, shown);
+      given_.push_back({&*found, word.substr(i + 1)});
+      return;
+    }
+  }
+
+  void take_next(const Option& o, const std::string& shown) {
+    if (at_ == arguments_.size()) fail(ErrorKind::usage, "{} wants a value, {}", shown, o.metavar);
+    const std::string& value = arguments_[at_++];
+    if (value.starts_with("--") && value.size() > 2)
+      fail(ErrorKind::usage, "{} wants a value, {}; write --{}={} if that is it", shown, o.metavar,
+           o.name, escaped(value));
+    given_.push_back({&o, value});
+  }
+
+  // ", did you mean --suffix", if one is near.
+  std::string nearest(const std::string& name) const {
+    for (const Option& o : program_.options)
+      if (!o.hidden && (o.name.starts_with(name) || name.starts_with(o.name)))
+        return fmt::format("; did you mean --{}", o.name);
+    return {};
+  }
+
+  const Program& program_;
+  const std::vector<std::string>& arguments_;
+  std::size_t at_ = 0;
+  std::vector<Given> given_;
+};
+
+}  // namespace
+
+bool is_switch(const Option& option) { return option.metavar.empty(); }
+
+std::vector<Given> parse_command_line(const Program& program,
+                                      const std::vector<std::string>& arguments) {
+  return Reader(program, arguments).read();
+}
+
+std::int64_t parse_integer(std::string_view text, std::string_view shown) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size())
+    refuse(shown, text, "a whole number");
+  return value;
+}
+
+double parse_number(std::string_view text, std::string_view shown) {
+  double value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
+    refuse(shown, text, "a number");
+  return value;
+}
+
+void set_value(const Option& o, std::string_view value, std::string_view shown, bool first) {
+  check_choice(o, value, shown);
+  if (o.given != nullptr) *o.given = true;
+  if (auto* const* flag = std::get_if<bool*>(&o.into)) {
+    **flag = parse_bool(value, shown);
+  } else if (auto* const* integer = std::get_if<std::int64_t*>(&o.into)) {
+    std::string_view digits = value;
+    const double factor = take_unit(digits, o.unit, shown);
+    const double number = factor * static_cast<double>(parse_integer(digits, shown));
+    check_range(o, number, value, shown);
+    **integer = factor == 1 ? parse_integer(digits, shown) : static_cast<std::int64_t>(number);
+  } else if (auto* const* real = std::get_if<double*>(&o.into)) {
+    const double number = parse_number(value, shown);
+    check_range(o, number, value, shown);
+    **real = number;
+  } else if (auto* const* text = std::get_if<std::string*>(&o.into)) {
+    **text = value;
+  } else {
+    auto& list = *std::get<std::vector<std::string>*>(o.into);
+    if (first) list.clear();
+    list.emplace_back(value);
+  }
+}
+
+std::string value_text(const Option& o) {
+  if (auto* const* flag = std::get_if<bool*>(&o.into)) return **flag ? "true" : "false";
+  if (auto* const* integer = std::get_if<std::int64_t*>(&o.into)) return std::to_string(**integer);
+  if (auto* const* real = std::get_if<double*>(&o.into)) return fmt::format("{}", **real);
+  if (auto* const* text = std::get_if<std::string*>(&o.into)) return **text;
+  return fmt::format("{}", fmt::join(*std::get<std::vector<std::string>*>(o.into), " "));
+}
+
+}  // namespace r1

@@ -1,0 +1,257 @@
+#include "tools/common/program.h"
+
+#include <exception>
+#include <filesystem>
+#include <map>
+#include <new>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/error.h"
+#include "lib/base/json.h"
+#include "lib/base/output.h"
+#include "tools/common/config_file.h"
+#include "tools/common/docs.h"
+#include "tools/common/signals.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string shown(const Option& o) { return "--" + o.name; }
+
+// Sets options from one place after the other; the later place counts.
+class Settings {
+ public:
+  explicit Settings(Program& program) : program_(program) {
+    for (const Option& o : program.options) sources_[&o] = "built in";
+  }
+
+  void from_config(const std::string& choice) {
+    if (choice == "none") return;
+    if (!choice.empty()) return read_config(choice);
+    const std::string home = environment("XDG_CONFIG_HOME");
+    const fs::path user =
+        !home.empty() ? fs::path(home) : fs::path(environment("HOME")) / ".config";
+    for (const fs::path& path : {fs::path("/etc/xdg/r1/config.toml"), user / "r1/config.toml"})
+      if (std::error_code ignored; fs::exists(path, ignored)) read_config(path.string());
+  }
+
+  void from_environment() {
+    for (const Option& o : program_.options) {
+      if (o.environment.empty()) continue;
+      const std::string value = environment(o.environment);
+      if (value.empty()) continue;
+      set_value(o, value, o.environment, true);
+      sources_[&o] = o.environment;
+    }
+  }
+
+  void from_command_line(const std::vector<Given>& given) {
+    std::map<const Option*, int> times;
+    for (const auto& [option, value] : given) {
+      const bool first = times[option]++ == 0;
+      auto* const* count = std::get_if<std::int64_t*>(&option->into);
+      if (count != nullptr && is_switch(*option))
+        **count = times[option];
+      else
+        set_value(*option, is_switch(*option) ? "true" : value, shown(*option), first);
+      sources_[option] = "command line";
+    }
+  }
+
+  std::string json() const {
+    JsonWriter w;
+    w.begin_object();
+    for (const Option& o : program_.options)
+      if (!o.hidden && o.in_config)
+        w.key(o.name)
+            .begin_object()
+            .key("value")
+            .string(value_text(o))
+            .key("source")
+            .string(sources_.at(&o))
+            .end_object();
+    return w.end_object().text();
+  }
+
+ private:
+  void read_config(const std::string& path) {
+    std::string text;
+    try {
+      text = read_file(path, 1 << 20);
+    } catch (const Error& e) {
+      fail(ErrorKind::usage, "{}", e.what());  // a configuration that cannot be read is wrong usage
+    }
+    for (const ConfigEntry& e : parse_config(text, path)) {
+      if (e.table != "common" && e.table != program_.name) continue;
+      const std::string where = fmt::format("{}:{}: {}", escaped(path), e.line, e.key);
+      const Option& o = option_named(e.key, where);
+      const bool list = std::holds_alternative<std::vector<std::string>*>(o.into);
+      if (e.is_list != list)
+        fail(ErrorKind::usage, "{} wants {}", where, list ? "a list" : "one value");
+      bool first = true;
+      for (const std::string& value : e.values)
+        set_value(o, value, where, std::exchange(first, false));
+      sources_[&o] = fmt::format("{}:{}", path, e.line);
+    }
+  }
+
+  const Option& option_named(const std::string& key, const std::string& where) const {
+    for (const Option& o : program_.options)
+      if (o.name == key && !o.hidden) {
+        if (!o.in_config) fail(ErrorKind::usage, "{} cannot be set by a configuration file", where);
+        return o;
+      }
+    fail(ErrorKind::usage, "{} is no option", where);
+  }
+
+  Program& program_;
+  std::map<const Option*, std::string> sources_;
+};
+
+std::string version_text(const Program& program, const StandardOptions& s) {
+  constexpr const char* kVersion = R1_VERSION;
+  if (s.quiet > 0) return std::string(kVersion) + "\n";
+  if (s.json != nullptr && *s.json) {
+    JsonWriter w;
+    w.begin_object().key("tool").string(program.name).key("version").string(kVersion);
+    w.key("commit")
+        .string(R1_COMMIT)
+        .key("cpu")
+        .string(R1_CPU_LEVELS)
+        .key("cuda")
+        .null()
+        .end_object();
+    return w.text() + "\n";
+  }
+  return fmt::format("{} {} ({}) lib {} cpu {} no cuda\n", program.name, kVersion, R1_COMMIT,
+                     kVersion, R1_CPU_LEVELS);
+}
+
+// Text that the tool itself is asked for; empty when it is to work.
+std::string asked_for(const Program& program, const StandardOptions& s, const Settings& settings,
+                      const char* manual) {
+  if (s.help || s.brief_help) return help_text(program, !s.help);
+  if (s.version) return version_text(program, s);
+  if (s.generate == "man") return man_page(program, manual);
+  if (!s.generate.empty()) return completion(program, s.generate);
+  if (s.print_config) return settings.json() + "\n";
+  return {};
+}
+
+// Help and version answer even when other settings are wrong.
+bool given_alone(const std::vector<Given>& given) {
+  for (const Given& g : given)
+    if (g.option->name == "help" || g.option->name == "version" || g.option->name == "generate" ||
+        g.option->letter == 'h')
+      return true;
+  return false;
+}
+
+int run_body(Program& program, StandardOptions& standard, const char* manual,
+             const std::vector<std::string>& arguments, const std::function<int(const Ui&)>& body) {
+  Settings settings(program);
+  const std::vector<Given> given = parse_command_line(program, arguments);
+  settings.from_command_line(given);  // once for --config; and again, because it counts most
+  if (!given_alone(given)) {
+    settings.from_config(standard.config);
+    settings.from_environment();
+    settings.from_command_line(given);
+  }
+  if (const std::string text = asked_for(program, standard, settings, manual); !text.empty()) {
+    const auto out = open_stdout();
+    out->write(text);
+    out->close();
+    return 0;
+  }
+  return body(Ui::detect(static_cast<int>(standard.quiet), static_cast<int>(standard.verbose),
+                         standard.no_progress));
+}
+
+}  // namespace
+
+void add_standard_options(Program& program, StandardOptions& s) {
+  const std::string group = "This tool";
+  std::vector<Option>& o = program.options;
+  o.push_back({.name = "quiet",
+               .letter = 'q',
+               .group = group,
+               .into = &s.quiet,
+               .help = "No progress, notes or warnings; twice: nothing on standard error."});
+  o.push_back({.name = "verbose",
+               .letter = 'v',
+               .group = group,
+               .into = &s.verbose,
+               .help = "Say which model, device and timing; twice: everything."});
+  o.push_back({.name = "no-progress",
+               .group = group,
+               .into = &s.no_progress,
+               .help = "Draw no line of progress on a terminal."});
+  o.push_back({.name = "config",
+               .group = group,
+               .into = &s.config,
+               .metavar = "FILE",
+               .help = "Read settings from this file; none reads no file.",
+               .completes = Option::Completes::file,
+               .in_config = false});
+  o.push_back({.name = "print-config",
+               .group = group,
+               .into = &s.print_config,
+               .help = "Print the settings in force and where each came from, as JSON.",
+               .in_config = false});
+  o.push_back({.name = "generate",
+               .group = group,
+               .into = &s.generate,
+               .metavar = "WHAT",
+               .help = "Print the man page or a shell's completions.",
+               .choices = {"man", "bash", "zsh", "fish"},
+               .in_config = false});
+  o.push_back({.name = "version",
+               .letter = 'V',
+               .group = group,
+               .into = &s.version,
+               .help = "Print the version; with -q the number alone.",
+               .in_config = false});
+  o.push_back({.name = "brief-help",
+               .letter = 'h',
+               .group = group,
+               .into = &s.brief_help,
+               .help = "Print the options used most.",
+               .hidden = true,
+               .in_config = false});
+  o.push_back({.name = "help",
+               .group = group,
+               .into = &s.help,
+               .help = "Print all options; -h prints those used most.",
+               .brief = true,
+               .in_config = false});
+}
+
+int run_program(Program& program, StandardOptions& standard, const char* manual, int argc,
+                char** argv, const std::function<int(const Ui&)>& body) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto complain = [&](std::string_view why) {
+    Ui{.verbosity = -static_cast<int>(standard.quiet)}.say(program.name, why, -1);
+  };
+  int status = 3;
+  try {
+    watch_signals();
+    guard_mappings(program.name);
+    status = run_body(program, standard, manual, arguments, body);
+  } catch (const Error& e) {
+    complain(e.what());
+    status = exit_status(e.kind());
+  } catch (const std::bad_alloc&) {
+    complain("out of memory");
+  } catch (const std::exception& e) {
+    complain(fmt::format("internal error: {}; please report it", escaped(e.what())));
+  }
+  if (const int signal_number = caught_signal(); signal_number != 0) end_by_signal(signal_number);
+  return status;
+}
+
+}  // namespace r1

@@ -1,0 +1,39 @@
+#include "tools/common/signals.h"
+
+#include <csignal>
+#include <initializer_list>
+
+#include <unistd.h>
+
+namespace r1 {
+namespace {
+
+volatile std::sig_atomic_t caught = 0;
+
+void note(int signal_number) {
+  if (caught != 0) ::_exit(128 + signal_number);
+  caught = signal_number;
+}
+
+}  // namespace
+
+void watch_signals() {
+  for (const int s : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction old {};
+    ::sigaction(s, nullptr, &old);
+    if (old.sa_handler == SIG_IGN) continue;
+    struct sigaction action {};
+    action.sa_handler = note;  // without SA_RESTART: a read that waits comes back
+    ::sigaction(s, &action, nullptr);
+  }
+}
+
+int caught_signal() { return caught; }
+
+void end_by_signal(int signal_number) {
+  ::signal(signal_number, SIG_DFL);
+  ::raise(signal_number);
+  ::_exit(128 + signal_number);
+}
+
+}  // namespace r1

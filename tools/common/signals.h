@@ -1,0 +1,12 @@
+#pragma once
+
+namespace r1 {
+
+// SIGINT, SIGTERM, SIGHUP: the first is noted, so that the run can end in order; a second one ends
+// the process at once. A signal that was ignored when we started stays ignored.
+void watch_signals();
+int caught_signal();  // 0: none
+// Ends this process by the signal, so that a shell and make see it.
+[[noreturn]] void end_by_signal(int signal_number);
+
+}  // namespace r1

@@ -1,0 +1,47 @@
+#include "tools/common/ui.h"
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "lib/base/utf8.h"
+
+namespace r1 {
+
+Ui Ui::detect(int quiet, int verbose, bool no_progress) {
+  Ui ui;
+  ui.stdin_tty = ::isatty(STDIN_FILENO) != 0;
+  ui.stdout_tty = ::isatty(STDOUT_FILENO) != 0;
+  ui.stderr_tty = ::isatty(STDERR_FILENO) != 0;
+  ui.verbosity = verbose - quiet;
+  ui.progress = ui.stderr_tty && !no_progress && ui.verbosity >= 0;
+  return ui;
+}
+
+void Ui::say(std::string_view tool, std::string_view line, int least) const {
+  if (verbosity < least) return;
+  const std::string text = fmt::format("{}: {}\n", tool, line);
+  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+std::string harmless(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const Utf8Step step = next_utf8(text);
+    const auto c = static_cast<std::uint32_t>(step.code_point);
+    if (!drives_terminal(step.code_point))
+      append_utf8(out, step.code_point);
+    else
+      out += c < 0x80 ? fmt::format("\\x{:02x}", c) : fmt::format("\\u{:04x}", c);
+    text.remove_prefix(step.bytes);
+  }
+  return out;
+}
+
+std::string environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::string() : value;
+}
+
+}  // namespace r1

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace r1 {
+
+// What decides every decoration, found out once. Nothing else asks what a stream is.
+struct Ui {
+  bool stdin_tty = false, stdout_tty = false, stderr_tty = false;
+  bool progress = false;  // may a line of progress be drawn on stderr?
+  int verbosity = 0;      // -qq -2, -q -1, -v 1, -vv 2
+
+  static Ui detect(int quiet, int verbose, bool no_progress);
+  // One line on stderr, if `verbosity` is at least `least`; a failed write is ignored.
+  void say(std::string_view tool, std::string_view line, int least) const;
+};
+
+// Makes text from models and files harmless for a terminal (QUALITY.md 8): what would drive it
+// prints as \x1b or \u202e. Whole characters only: `text` is valid UTF-8.
+std::string harmless(std::string_view text);
+
+// The value of an environment variable; empty when it is not set.
+std::string environment(const std::string& name);
+
+}  // namespace r1

@@ -1,0 +1,250 @@
+#include "tools/complete/records.h"
+
+#include <fmt/format.h>
+
+#include "lib/base/json.h"
+#include "lib/base/sha256.h"
+#include "lib/base/utf8.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::string_view kSchema = "r1.complete/1";
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    for (std::size_t k = 0; k < 3; ++k)
+      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (std::size_t k = 0; k < 4; ++k)
+      out += i + k <= bytes.size() ? kLetters[(group >> (18 - 6 * k)) & 63] : '=';
+  }
+  return out;
+}
+
+void write_path(JsonWriter& w, const std::string& path) {
+  w.begin_object();
+  if (is_utf8(path))
+    w.key("text").string(path);
+  else
+    w.key("bytes").string(base64(path));
+  w.end_object();
+}
+
+std::string id_of(const CompletionResult& r, const ItemSource& source) {
+  if (!r.request.id.empty()) return r.request.id;
+  if (source.path.empty()) return std::to_string(r.index);
+  return is_utf8(source.path) ? source.path : "base64:" + base64(source.path);
+}
+
+void write_logprobs(JsonWriter& w, const Answer& a, const Tokenizer& tokenizer) {
+  w.key("logprobs").begin_array();
+  for (const Sample& s : a.samples) {
+    w.begin_object()
+        .key("id")
+        .integer(s.id)
+        .key("text")
+        .string(tokenizer.bytes(s.id))
+        .key("logprob")
+        .number(s.logprob);
+    w.key("top").begin_array();
+    for (const TokenLogprob& t : s.top)
+      w.begin_object()
+          .key("id")
+          .integer(t.id)
+          .key("text")
+          .string(tokenizer.bytes(t.id))
+          .key("logprob")
+          .number(t.logprob)
+          .end_object();
+    w.end_array().end_object();
+  }
+  w.end_array();
+}
+
+void write_answer(JsonWriter& w, const Answer& a, const CompletionRequest& request,
+                  const Tokenizer& tokenizer) {
+  w.key("text").string(a.text).key("finish_reason").string(finish_name(a.finish));
+  if (request.logprobs >= 0) {
+    w.key("tokens").begin_array();
+    for (const TokenId id : a.tokens) w.integer(id);
+    w.end_array();
+    write_logprobs(w, a, tokenizer);
+  }
+  if (!a.reasoning.empty()) w.key("reasoning").string(a.reasoning);
+}
+
+void write_output(JsonWriter& w, const CompletionResult& r, const Tokenizer& tokenizer) {
+  if (r.error || r.answers.empty()) {
+    w.null();
+    return;
+  }
+  w.begin_object();
+  write_answer(w, r.answers[0], r.request, tokenizer);
+  if (r.answers.size() > 1) {
+    w.key("answers").begin_array();
+    for (const Answer& a : r.answers) {
+      w.begin_object();
+      write_answer(w, a, r.request, tokenizer);
+      w.end_object();
+    }
+    w.end_array();
+  }
+  w.end_object();
+}
+
+std::int64_t completion_tokens(const CompletionResult& r) {
+  std::int64_t n = 0;
+  for (const Answer& a : r.answers) n += static_cast<std::int64_t>(a.tokens.size());
+  return n;
+}
+
+void write_usage(JsonWriter& w, const CompletionResult& r) {
+  w.begin_object().key("prompt_tokens").integer(r.prompt_tokens);
+  w.key("completion_tokens").integer(completion_tokens(r)).end_object();
+}
+
+void write_error(JsonWriter& w, const std::optional<Error>& error) {
+  if (!error) {
+    w.null();
+    return;
+  }
+  w.begin_object().key("code").string(code(error->kind())).key("message").string(error->what());
+  w.key("retryable").boolean(retryable(error->kind())).end_object();
+}
+
+void write_warnings(JsonWriter& w, const CompletionResult& r, const ItemSource& source) {
+  w.begin_array();
+  for (const std::string& text : source.warnings) w.string(text);
+  for (const std::string& text : r.warnings) w.string(text);
+  w.end_array();
+}
+
+// The body that the published batch interface gives for a request.
+void write_openai_response(JsonWriter& w, const CompletionResult& r, const RecordContext& c) {
+  if (r.error) {
+    w.null();
+    return;
+  }
+  const bool chat = !r.request.messages.empty();
+  w.begin_object().key("status_code").integer(200).key("body").begin_object();
+  w.key("object")
+      .string(chat ? "chat.completion" : "text_completion")
+      .key("model")
+      .string(c.model_name);
+  w.key("choices").begin_array();
+  std::int64_t index = 0;
+  for (const Answer& a : r.answers) {
+    w.begin_object().key("index").integer(index++);
+    if (chat)
+      w.key("message")
+          .begin_object()
+          .key("role")
+          .string("assistant")
+          .key("content")
+          .string(a.text)
+          .end_object();
+    else
+      w.key("text").string(a.text);
+    w.key("finish_reason").string(finish_name(a.finish)).end_object();
+  }
+  w.end_array().key("usage").begin_object().key("prompt_tokens").integer(r.prompt_tokens);
+  w.key("completion_tokens").integer(completion_tokens(r));
+  w.key("total_tokens")
+      .integer(r.prompt_tokens + completion_tokens(r))
+      .end_object()
+      .end_object()
+      .end_object();
+}
+
+}  // namespace
+
+std::string_view finish_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::time:
+      return "time";
+    case FinishReason::interrupted:
+      return "interrupted";
+  }
+  return "";
+}
+
+RecordContext record_context(const CompleteSettings& s, const LoadedModel& model,
+                             const std::string& device) {
+  RecordContext c;
+  c.model_name = model.name;
+  c.digest = model.files->digest();
+  c.quant = model.quant;
+  c.device = device;
+  c.openai = s.openai_batch;
+  c.timing = s.timing;
+  const std::string shaping = fmt::format(
+      "{}\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}", c.tool, kSchema, c.digest,
+      s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty, s.answers, s.seed,
+      s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
+      s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt, s.dtype);
+  c.recipe = sha256_hex(as_bytes(shaping)).substr(0, 16);
+  return c;
+}
+
+std::string record_line(const CompletionResult& r, const ItemSource& source, const RecordContext& c,
+                        const Tokenizer& tokenizer) {
+  JsonWriter w;
+  const std::string id = id_of(r, source);
+  w.begin_object().key("schema").string(kSchema).key("index").integer(r.index).key("id").string(id);
+  w.key("status").string(r.error ? "error" : "ok");
+  if (c.openai) {
+    w.key("custom_id").string(id).key("response");
+    write_openai_response(w, r, c);
+    w.key("error");
+    write_error(w, r.error);
+    return w.end_object().text() + "\n";
+  }
+  w.key("input").begin_object();
+  if (!source.path.empty()) {
+    w.key("path");
+    write_path(w, source.path);
+  }
+  w.key("bytes").integer(static_cast<std::int64_t>(source.bytes)).end_object().key("output");
+  write_output(w, r, tokenizer);
+  if (r.error) {
+    w.key("model").null().key("params").null().key("usage").null();
+  } else {
+    w.key("model").begin_object().key("name").string(c.model_name).key("revision").null();
+    w.key("digest").string(c.digest).key("quant").string(c.quant).end_object();
+    w.key("params").begin_object().key("seed").integer(
+        static_cast<std::int64_t>(r.request.sampling.seed));
+    w.key("device")
+        .string(c.device)
+        .key("determinism")
+        .string("D2")
+        .key("recipe")
+        .string(c.recipe)
+        .end_object();
+    w.key("usage");
+    write_usage(w, r);
+  }
+  w.key("warnings");
+  write_warnings(w, r, source);
+  w.key("error");
+  write_error(w, r.error);
+  if (c.timing) w.key("timing_ms").number(source.timing_ms);
+  return w.end_object().text() + "\n";
+}
+
+std::string summary_line(std::int64_t ok, std::int64_t failed, std::int64_t skipped,
+                         bool interrupted) {
+  JsonWriter w;
+  w.begin_object().key("schema").string("r1.summary/1").key("index").null().key("id").null();
+  w.key("ok").integer(ok).key("skipped").integer(skipped).key("failed").integer(failed);
+  return w.key("interrupted").boolean(interrupted).end_object().text() + "\n";
+}
+
+}  // namespace r1

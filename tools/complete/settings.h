@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace r1 {
+
+// What the command line of r1-complete says; the defaults are here.
+struct CompleteSettings {
+  // input
+  std::vector<std::string> operands, extra;
+  std::string prompt, prefix_file, suffix, cursor, system, files_from;
+  bool nul = false, chat = false, json = false, jsonl = false, openai_batch = false;
+  // generation
+  std::int64_t max_tokens = 128, top_k = 0, answers = 1, seed = 0, time_limit_ms = 0;
+  double temperature = 0, top_p = 1, min_p = 0, repeat_penalty = 1;
+  bool temperature_given = false, top_p_given = false, top_k_given = false, min_p_given = false;
+  std::vector<std::string> stop;
+  std::string stop_at;
+  // output
+  bool echo = false, filter = false, extract = false, no_stream = false, force = false,
+       resume = false;
+  bool unordered = false, fail_fast = false, summary = false, timing = false, sanitize = false;
+  std::int64_t logprobs = -1, max_errors = 0;
+  std::string output = "-";
+  // model and machine
+  std::string model, model_path, device = "auto", dtype = "auto", cpu_isa;
+  bool list_models = false, no_mmap = false, deterministic = false;
+  std::int64_t threads = 0, batch_size = 16, max_inflight = 64;
+
+  bool request_lines() const { return jsonl || openai_batch; }
+  bool records() const { return json || request_lines(); }
+};
+
+}  // namespace r1

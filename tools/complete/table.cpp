@@ -1,0 +1,342 @@
+#include "tools/complete/table.h"
+
+namespace r1 {
+namespace {
+
+using Completes = Option::Completes;
+
+void add_input(std::vector<Option>& o, CompleteSettings& s) {
+  const std::string g = "Input";
+  o.push_back({.name = "prompt",
+               .letter = 'p',
+               .group = g,
+               .into = &s.prompt,
+               .metavar = "TEXT|@F",
+               .help = "Complete this text; with - or FILE it follows what they hold.",
+               .brief = true,
+               .in_config = false});
+  o.push_back({.name = "prefix-file",
+               .group = g,
+               .into = &s.prefix_file,
+               .metavar = "F",
+               .help = "Complete the text of this file.",
+               .completes = Completes::file,
+               .in_config = false});
+  o.push_back({.name = "suffix",
+               .group = g,
+               .into = &s.suffix,
+               .metavar = "TEXT|@F",
+               .help = "Fill in between the text and this.",
+               .brief = true,
+               .in_config = false});
+  o.push_back({.name = "cursor",
+               .group = g,
+               .into = &s.cursor,
+               .metavar = "MARK",
+               .help = "Fill in where this mark stands in the text.",
+               .brief = true});
+  o.push_back({.name = "extra",
+               .group = g,
+               .into = &s.extra,
+               .metavar = "F",
+               .help = "Another file to look at; may be given again.",
+               .completes = Completes::file,
+               .in_config = false});
+  o.push_back({.name = "chat",
+               .group = g,
+               .into = &s.chat,
+               .help = "The text is a question: use the model's chat template.",
+               .brief = true});
+  o.push_back({.name = "system",
+               .group = g,
+               .into = &s.system,
+               .metavar = "TEXT|@F",
+               .help = "The system text of a chat."});
+  o.push_back({.name = "jsonl",
+               .group = g,
+               .into = &s.jsonl,
+               .help = "Read requests, one JSON object a line, and write records.",
+               .brief = true,
+               .in_config = false});
+  o.push_back({.name = "openai-batch",
+               .group = g,
+               .into = &s.openai_batch,
+               .help = "Read and write the lines of an OpenAI batch file.",
+               .in_config = false});
+  o.push_back({.name = "files-from",
+               .group = g,
+               .into = &s.files_from,
+               .metavar = "FILE|-",
+               .help = "Complete the files whose names stand here, one a line.",
+               .completes = Completes::file,
+               .in_config = false});
+  o.push_back({.name = "null",
+               .letter = '0',
+               .group = g,
+               .into = &s.nul,
+               .help = "Names of --files-from end in NUL.",
+               .in_config = false});
+}
+
+void add_generation(std::vector<Option>& o, CompleteSettings& s) {
+  const std::string g = "Generation";
+  o.push_back({.name = "max-tokens",
+               .letter = 'n',
+               .group = g,
+               .into = &s.max_tokens,
+               .metavar = "N",
+               .help = "Stop after this many tokens.",
+               .least = 0,
+               .most = 16777216,
+               .brief = true});
+  o.push_back({.name = "stop",
+               .group = g,
+               .into = &s.stop,
+               .metavar = "S",
+               .help = "Stop before this text; may be given again.",
+               .brief = true});
+  o.push_back({.name = "stop-at",
+               .group = g,
+               .into = &s.stop_at,
+               .metavar = "PLACE",
+               .help = "Stop at the end of the line, or of the indented block.",
+               .choices = {"line", "block"},
+               .brief = true});
+  o.push_back({.name = "temperature",
+               .group = g,
+               .into = &s.temperature,
+               .metavar = "X",
+               .help = "How freely to draw; 0 takes the most likely token.",
+               .least = 0,
+               .most = 100,
+               .brief = true,
+               .given = &s.temperature_given});
+  o.push_back({.name = "top-p",
+               .group = g,
+               .into = &s.top_p,
+               .metavar = "X",
+               .help = "Draw among the tokens that make up this share.",
+               .least = 0,
+               .most = 1,
+               .given = &s.top_p_given});
+  o.push_back({.name = "top-k",
+               .group = g,
+               .into = &s.top_k,
+               .metavar = "N",
+               .help = "Draw among this many tokens; 0 means all.",
+               .least = 0,
+               .most = 16777216,
+               .given = &s.top_k_given});
+  o.push_back({.name = "min-p",
+               .group = g,
+               .into = &s.min_p,
+               .metavar = "X",
+               .help = "Leave out tokens less likely than this share of the best.",
+               .least = 0,
+               .most = 1,
+               .given = &s.min_p_given});
+  o.push_back({.name = "repeat-penalty",
+               .group = g,
+               .into = &s.repeat_penalty,
+               .metavar = "X",
+               .help = "Make tokens of the last 64 less likely; 1 means no change.",
+               .least = 0.001,
+               .most = 1000});
+  o.push_back({.name = "seed",
+               .letter = 's',
+               .group = g,
+               .into = &s.seed,
+               .metavar = "N",
+               .help = "The same seed draws the same tokens.",
+               .least = 0,
+               .most = 9e18});
+  o.push_back({.name = "answers",
+               .letter = 'N',
+               .group = g,
+               .into = &s.answers,
+               .metavar = "N",
+               .help = "Answers to each request; more than one wants records.",
+               .least = 1,
+               .most = 1024});
+  o.push_back({.name = "time-limit",
+               .group = g,
+               .into = &s.time_limit_ms,
+               .metavar = "DUR",
+               .help = "Stop each answer after this time.",
+               .least = 0,
+               .most = 1e12,
+               .unit = Option::Unit::milliseconds});
+}
+
+void add_output(std::vector<Option>& o, CompleteSettings& s) {
+  const std::string g = "Output";
+  o.push_back({.name = "output",
+               .letter = 'o',
+               .group = g,
+               .into = &s.output,
+               .metavar = "FILE|-",
+               .help = "Write here; the file appears when it is whole.",
+               .completes = Completes::file,
+               .brief = true,
+               .in_config = false});
+  o.push_back({.name = "force",
+               .letter = 'f',
+               .group = g,
+               .into = &s.force,
+               .help = "Replace the output file.",
+               .in_config = false});
+  o.push_back(
+      {.name = "json",
+       .group = g,
+       .into = &s.json,
+       .help =
+           "Write one record a line for texts too; with --version or --list-models one document.",
+       .brief = true});
+  o.push_back({.name = "echo",
+               .group = g,
+               .into = &s.echo,
+               .help = "Write the text around the completion too."});
+  o.push_back(
+      {.name = "filter",
+       .group = g,
+       .into = &s.filter,
+       .help = "For editors: write the whole text, completed, or unchanged when that fails.",
+       .brief = true});
+  o.push_back({.name = "extract",
+               .group = g,
+               .into = &s.extract,
+               .help = "Write the first fenced block of the answer alone."});
+  o.push_back({.name = "no-stream",
+               .group = g,
+               .into = &s.no_stream,
+               .help = "Write a completion when it is whole."});
+  o.push_back({.name = "logprobs",
+               .group = g,
+               .into = &s.logprobs,
+               .metavar = "N",
+               .help = "Log-probabilities in records, with the N best tokens; -1 means none.",
+               .least = -1,
+               .most = 100});
+  o.push_back({.name = "unordered",
+               .group = g,
+               .into = &s.unordered,
+               .help = "Write records as they are done."});
+  o.push_back({.name = "summary",
+               .group = g,
+               .into = &s.summary,
+               .help = "End with a record that counts the others."});
+  o.push_back({.name = "timing",
+               .group = g,
+               .into = &s.timing,
+               .help = "Times in records, which then never repeat exactly."});
+  o.push_back({.name = "sanitize",
+               .group = g,
+               .into = &s.sanitize,
+               .help = "Make control characters harmless in pipes and files too."});
+  o.push_back({.name = "fail-fast",
+               .group = g,
+               .into = &s.fail_fast,
+               .help = "Take no more requests after the first that fails."});
+  o.push_back({.name = "max-errors",
+               .group = g,
+               .into = &s.max_errors,
+               .metavar = "N",
+               .help = "Take no more requests after this many failed; 0 means no limit.",
+               .least = 0});
+}
+
+void add_model(std::vector<Option>& o, CompleteSettings& s) {
+  const std::string g = "Model and machine";
+  o.push_back(
+      {.name = "model",
+       .letter = 'm',
+       .group = g,
+       .into = &s.model,
+       .metavar = "MODEL",
+       .help = "A .gguf file, a folder, or a name of --list-models; without it the shipped model.",
+       .completes = Completes::model,
+       .brief = true,
+       .environment = "R1_MODEL"});
+  o.push_back({.name = "model-path",
+               .group = g,
+               .into = &s.model_path,
+               .metavar = "DIRS",
+               .help = "Folders to look for models in, separated by colons.",
+               .completes = Completes::directory,
+               .environment = "R1_MODEL_PATH"});
+  o.push_back({.name = "list-models",
+               .group = g,
+               .into = &s.list_models,
+               .help = "Print the names of the models on this machine.",
+               .brief = true,
+               .in_config = false});
+  o.push_back({.name = "device",
+               .group = g,
+               .into = &s.device,
+               .metavar = "DEVICE",
+               .help = "Where to run.",
+               .choices = {"auto", "cpu", "cuda", "ref"},
+               .environment = "R1_DEVICE"});
+  o.push_back({.name = "dtype",
+               .group = g,
+               .into = &s.dtype,
+               .metavar = "TYPE",
+               .help = "What products are made in; f32 keeps every bit of 16-bit weights.",
+               .choices = {"auto", "f32", "bf16"}});
+  o.push_back({.name = "threads",
+               .letter = 't',
+               .group = g,
+               .into = &s.threads,
+               .metavar = "N",
+               .help = "Threads; 0 means one a physical core.",
+               .least = 0,
+               .most = 1024,
+               .brief = true,
+               .environment = "R1_THREADS"});
+  o.push_back({.name = "batch-size",
+               .group = g,
+               .into = &s.batch_size,
+               .metavar = "N",
+               .help = "Requests worked on together.",
+               .least = 1,
+               .most = 1024});
+  o.push_back({.name = "max-inflight",
+               .group = g,
+               .into = &s.max_inflight,
+               .metavar = "N",
+               .help = "Requests read ahead of the first unfinished one.",
+               .least = 1,
+               .most = 1000000});
+  o.push_back({.name = "deterministic",
+               .group = g,
+               .into = &s.deterministic,
+               .help = "The same bytes whatever the batch; always so on the CPU."});
+  o.push_back({.name = "no-mmap",
+               .group = g,
+               .into = &s.no_mmap,
+               .help = "Read model files instead of mapping them."});
+  o.push_back({.name = "cpu-isa",
+               .group = g,
+               .into = &s.cpu_isa,
+               .metavar = "LEVEL",
+               .help = "Instruction set.",
+               .hidden = true});
+}
+
+}  // namespace
+
+Program complete_program(CompleteSettings& settings, StandardOptions& standard) {
+  Program p{.name = "r1-complete",
+            .summary = "finish code and text",
+            .synopsis = "[OPTIONS] [FILE…|-]",
+            .operands = &settings.operands};
+  add_input(p.options, settings);
+  add_generation(p.options, settings);
+  add_output(p.options, settings);
+  add_model(p.options, settings);
+  standard.json = &settings.json;
+  add_standard_options(p, standard);
+  return p;
+}
+
+}  // namespace r1
