@@ -21,13 +21,15 @@ struct TokenLogprob {
 };
 struct Sample {
   std::int32_t id = 0;
-  float logprob = 0;              // of `id` under the plain softmax, before any option
+  float logprob = 0;  // of `id` under the plain softmax, before any option; 0 unless asked for
   std::vector<TokenLogprob> top;  // the most likely ones, if asked for
 };
 
 // Draws one token. `stream` names the item (a hash of its id and of which of its N answers it is),
 // `position` the place in the answer: the draw depends on seed, stream and position alone. Ties go
 // to the lower id. `allowed` ids only: [0, allowed). `recent`: what repeat_penalty looks at.
+// `top_logprobs`: how many beside the token's own; -1: none at all. Fails with `model` when a logit
+// is NaN or infinite, or every id is ruled out.
 Sample sample(std::span<const float> logits, std::int64_t allowed,
               std::span<const std::int32_t> recent, const SamplingOptions& options,
               std::uint64_t stream, std::int64_t position, int top_logprobs);

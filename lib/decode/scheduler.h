@@ -24,7 +24,7 @@ struct SequenceRequest {
   std::int64_t max_tokens = 128;
   SamplingOptions sampling;
   std::uint64_t stream = 0;
-  int top_logprobs = 0;
+  int top_logprobs = -1;                  // as in sample()
   std::vector<std::int32_t> stop_tokens;  // sorted; the token itself is not reported
   std::function<bool(const Sample&)> on_token;
   std::function<void(FinishReason)> on_finish;

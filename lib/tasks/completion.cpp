@@ -170,7 +170,7 @@ void Completer::State::submit(Item& item, std::vector<TokenId> prompt, bool thin
                       .max_tokens = r.max_tokens,
                       .sampling = r.sampling,
                       .stream = stream_of(id, k),
-                      .top_logprobs = std::max(r.logprobs, 0),
+                      .top_logprobs = r.logprobs,
                       .stop_tokens = model.stop_tokens};
     s.on_token = [this, &item, &p](const Sample& sample) { return on_token(item, p, sample); };
     s.on_finish = [this, &item, &p](FinishReason reason) { on_finish(item, p, reason); };
