@@ -12,6 +12,8 @@
 
 namespace r1::test {
 
+using Ids = std::vector<std::int32_t>;
+
 // A model of a file or folder on one backend, and its logits for whole texts or step by step.
 class Runner {
  public:
@@ -31,30 +33,33 @@ class Runner {
   std::vector<std::uint8_t> newline;
 
   // Logits [T, V] of a text read in one pass over itself, without a cache.
-  std::vector<float> whole(const std::vector<std::int32_t>& ids) {
+  std::vector<float> whole(const Ids& ids) { return packed({ids}); }
+
+  // The same of several texts in a row.
+  std::vector<float> packed(const std::vector<Ids>& texts) {
     arena_.reset();
     Graph g(*backend_, arena_);
-    Rows rows = plain_rows(g, ids, 0);
-    return host(network_->forward(g, rows));
+    const Batch batch = join(texts, std::vector<std::int32_t>(texts.size(), 0));
+    return host(network_->forward(g, batch.rows(g)));
   }
 
   // The same through the cache, in passes of `chunk` rows. Row t of the result is position t.
-  std::vector<float> in_chunks(const std::vector<std::int32_t>& ids, std::size_t chunk) {
+  std::vector<float> in_chunks(const Ids& ids, std::size_t chunk) {
     start();
     std::vector<float> logits;
     for (std::size_t at = 0; at < ids.size(); at += chunk) {
       const std::size_t n = std::min(chunk, ids.size() - at);
-      const std::vector<float> part = step({ids.begin() + static_cast<std::ptrdiff_t>(at),
-                                            ids.begin() + static_cast<std::ptrdiff_t>(at + n)});
+      const auto from = ids.begin() + static_cast<std::ptrdiff_t>(at);
+      const std::vector<float> part = step(Ids(from, from + static_cast<std::ptrdiff_t>(n)));
       logits.insert(logits.end(), part.begin(), part.end());
     }
     return logits;
   }
 
   // `count` ids after a prompt, the most likely one each time (the lower of equals).
-  std::vector<std::int32_t> greedy(const std::vector<std::int32_t>& prompt, std::size_t count) {
+  Ids greedy(const Ids& prompt, std::size_t count) {
     start();
-    std::vector<std::int32_t> ids, next = prompt;
+    Ids ids, next = prompt;
     while (ids.size() < count) {
       const std::vector<float> logits = step(next);
       const auto last = logits.end() - network_->shape().vocab;
@@ -64,40 +69,63 @@ class Runner {
     return ids;
   }
 
-  // Begins a sequence over an empty cache; `step` reads on and gives its logits [T, V].
-  void start() {
+  // Begins sequences over an empty cache; `step` reads on and gives the logits [T, V] of what it
+  // read, sequence after sequence.
+  void start(std::size_t sequences = 1) {
     constexpr std::int64_t kPages = 16;
     KvShape kv = network_->shape().kv;
     kv.dtype = DType::f32;
     cache_ = std::make_unique<KvCache>(*backend_, kv, kPages);
-    position_ = 0;
+    position_.assign(sequences, 0);
   }
-  std::vector<float> step(const std::vector<std::int32_t>& ids) {
+  std::vector<float> step(const Ids& ids) { return step(std::vector<Ids>{ids}); }
+  std::vector<float> step(const std::vector<Ids>& more) {
     arena_.reset();
     Graph g(*backend_, arena_);
-    Rows rows = plain_rows(g, ids, position_);
-    std::vector<std::int32_t> pages(static_cast<std::size_t>(cache_->pages()));
+    const Batch batch = join(more, position_);
+    Rows rows = batch.rows(g);
+    const auto sequences = static_cast<std::int64_t>(position_.size());
+    const std::int64_t each = cache_->pages() / sequences;
+    std::vector<std::int32_t> pages(static_cast<std::size_t>(sequences * each));
     std::iota(pages.rbegin(), pages.rend(), 0);  // backwards: a page number is not a place
     rows.cache = cache_.get();
-    rows.sequence = g.integers(std::vector<std::int32_t>(ids.size(), 0));
-    rows.table = g.integers(pages).reshaped({1, cache_->pages()});
-    position_ += static_cast<std::int32_t>(ids.size());
+    rows.sequence = g.integers(batch.sequence);
+    rows.table = g.integers(pages).reshaped({sequences, each});
+    for (std::size_t s = 0; s < more.size(); ++s)
+      position_[s] += static_cast<std::int32_t>(more[s].size());
     return host(network_->forward(g, rows));
+  }
+  const KvCache& cache() const { return *cache_; }
+
+  // Pieces of texts in a row, each going on from its position.
+  struct Batch {
+    Ids ids, position, start, newline, sequence;
+    Rows rows(Graph& g) const {
+      Rows rows;
+      rows.ids = g.integers(ids);
+      rows.position = g.integers(position);
+      rows.start = g.integers(start);
+      rows.newline = g.integers(newline);
+      return rows;
+    }
+  };
+  Batch join(const std::vector<Ids>& pieces, const std::vector<std::int32_t>& from) const {
+    Batch b;
+    for (std::size_t s = 0; s < pieces.size(); ++s) {
+      const auto first = static_cast<std::int32_t>(b.ids.size());
+      for (std::size_t t = 0; t < pieces[s].size(); ++t) {
+        const std::int32_t id = pieces[s][t];
+        b.ids.push_back(id);
+        b.position.push_back(from[s] + static_cast<std::int32_t>(t));
+        b.start.push_back(first);
+        b.newline.push_back(newline.empty() ? 0 : newline[static_cast<std::size_t>(id)]);
+        b.sequence.push_back(static_cast<std::int32_t>(s));
+      }
+    }
+    return b;
   }
 
  private:
-  Rows plain_rows(Graph& g, const std::vector<std::int32_t>& ids, std::int32_t position) const {
-    std::vector<std::int32_t> positions(ids.size()), lines;
-    std::iota(positions.begin(), positions.end(), position);
-    for (const std::int32_t id : ids)
-      lines.push_back(newline.empty() ? 0 : newline[static_cast<std::size_t>(id)]);
-    Rows rows;
-    rows.ids = g.integers(ids);
-    rows.position = g.integers(positions);
-    rows.start = g.integers(std::vector<std::int32_t>(ids.size(), 0));
-    rows.newline = g.integers(lines);
-    return rows;
-  }
   std::vector<float> host(const Var& logits) {
     std::vector<float> out(static_cast<std::size_t>(logits.value.shape.elements()));
     backend_->copy_to_host(out.data(), logits.value);
@@ -110,7 +138,7 @@ class Runner {
   std::unique_ptr<Network> network_;
   Arena arena_;
   std::unique_ptr<KvCache> cache_;
-  std::int32_t position_ = 0;
+  std::vector<std::int32_t> position_;  // of each sequence
 };
 
 }  // namespace r1::test
