@@ -1,0 +1,98 @@
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "kernels/cpu/isa/kernels.h"
+#include "lib/backend/backend.h"
+#include "lib/base/parallel.h"
+
+namespace r1 {
+
+// Kernels for this machine's processor, on a fixed pool of threads. The members of an op family are
+// defined in the file of that name; what is compiled once per instruction set is in `isa`.
+class CpuBackend : public Backend {
+ public:
+  // isa: "baseline", "avx2", "avx512", or empty for the best this machine has. Fails with `device`
+  // when it has not got that one, with `usage` when there is none so named.
+  CpuBackend(int threads, std::string_view isa);
+
+  Device device() const override { return Device::cpu; }
+  void* allocate(std::size_t bytes) override;
+  void release(void* memory) override;
+  void copy_from_host(const Tensor& dst, const void* src) override;
+  void copy_to_host(void* dst, const Tensor& src) override;
+  void zero(const Tensor& t) override;
+  void synchronize() override {}
+  Weight load_weight(const Tensor& host, DType compute) override;
+  void linear(const Tensor& y, const Tensor& x, const Tensor& w) override;
+  void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
+                       const Tensor& w) override;
+  void add_bias(const Tensor& y, const Tensor& x, const Tensor& b) override;
+  void add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) override;
+  void embedding(const Tensor& y, const Tensor& w, const Tensor& ids) override;
+  void embedding_backward(const Tensor& dw, const Tensor& dy, const Tensor& ids) override;
+  void rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, const Tensor& w,
+                float eps) override;
+  void rms_norm_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
+                         const Tensor& w, const Tensor& rstd) override;
+  void swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) override;
+  void swiglu_backward(const Tensor& dgate, const Tensor& dup, const Tensor& dy, const Tensor& gate,
+                       const Tensor& up) override;
+  void add(const Tensor& y, const Tensor& a, const Tensor& b) override;
+  void add_scaled(const Tensor& y, const Tensor& x, float s) override;
+  void gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) override;
+  void gather_rows_backward(const Tensor& dx, const Tensor& dy, const Tensor& rows) override;
+  void rope_table(const Tensor& table, const Tensor& positions, const Tensor& frequencies,
+                  float magnitude) override;
+  void rope(const Tensor& y, const Tensor& x, const Tensor& table, bool interleaved) override;
+  void rope_backward(const Tensor& dx, const Tensor& dy, const Tensor& table,
+                     bool interleaved) override;
+  void daw_decay(const Tensor& A, const Tensor& a, const Tensor& b, const Tensor& l,
+                 const Tensor& newline, const Tensor& start, const Tensor& base) override;
+  void daw_decay_backward(const Tensor& da, const Tensor& db, const Tensor& dl, const Tensor& dA,
+                          const Tensor& a, const Tensor& b, const Tensor& l, const Tensor& newline,
+                          const Tensor& start) override;
+  void daw_gain(const Tensor& y, const Tensor& q, const Tensor& a, const Tensor& b) override;
+  void daw_gain_backward(const Tensor& dq, const Tensor& da, const Tensor& db, const Tensor& dy,
+                         const Tensor& q, const Tensor& a, const Tensor& b) override;
+  void attention(const Tensor& y, const Tensor& lse, const Tensor& q, const Tensor& k,
+                 const Tensor& v, const Tensor& A, const Tensor& start,
+                 const AttentionOptions& options) override;
+  void attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dA,
+                          const Tensor& dy, const Tensor& y, const Tensor& lse, const Tensor& q,
+                          const Tensor& k, const Tensor& v, const Tensor& A, const Tensor& start,
+                          const AttentionOptions& options) override;
+  void kv_store(const PagedKv& kv, const Tensor& k, const Tensor& v, const Tensor& A,
+                const Tensor& sequence, const Tensor& position) override;
+  void kv_load_decay(const Tensor& base, const PagedKv& kv, const Tensor& sequence,
+                     const Tensor& position) override;
+  void attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv, const Tensor& A,
+                       const Tensor& sequence, const Tensor& position,
+                       const AttentionOptions& options) override;
+  void cross_entropy(const Tensor& loss, const Tensor& logits, const Tensor& targets) override;
+  void cross_entropy_backward(const Tensor& dlogits, const Tensor& dloss, const Tensor& logits,
+                              const Tensor& targets) override;
+  void adamw(const Tensor& w, const Tensor& m, const Tensor& v, const Tensor& g,
+             const AdamwOptions& options) override;
+  void sum_squares(const Tensor& out, const Tensor& x) override;
+
+ private:
+  // body(begin, end) over [0, rows), on several threads when `work` (elements touched) is worth it.
+  void for_rows(std::int64_t rows, std::int64_t work_per_row,
+                const std::function<void(std::int64_t, std::int64_t)>& body);
+  // Rows of x in the form that a panel type wants, in memory of this backend until the next call.
+  cpu::Rows prepare(const Tensor& x, cpu::PanelType type);
+  // Row n of a weight, widened; `room` holds it when it is not f32 already.
+  const float* weight_row(const Tensor& w, std::int64_t n, std::vector<float>& room) const;
+
+  const cpu::Kernels& kernels_;
+  ThreadPool pool_;
+  std::vector<std::uint16_t> bf16_;  // what `prepare` hands out
+  std::vector<std::int8_t> q_;
+  std::vector<float> scale_;
+  std::vector<std::int32_t> sum_;
+};
+
+}  // namespace r1

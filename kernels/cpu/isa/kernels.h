@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/isa/layout.h"
+
+namespace r1::cpu {
+
+// Rows of x as a product wants them: f32; bf16 with K padded to even by zero; or 8 bits.
+struct Rows {
+  const float* f32 = nullptr;           // [rows, K]
+  const std::uint16_t* bf16 = nullptr;  // [rows, K rounded up to even]
+  const std::int8_t* q = nullptr;       // [rows, K]: x = scale q
+  const float* scale = nullptr;         // [rows, K / 32]
+  const std::int32_t* sum = nullptr;    // [rows, K / 16]: sums of q
+};
+
+// One query row of one head on its way through its past, block by block.
+struct Attend {
+  const float* q;  // [hd]
+  std::int64_t hd;
+  float scale, own;    // own: A of the row, 0 without DAW
+  float largest, sum;  // of the scores so far; the weights so far, by e^largest
+  float* mean;         // [hd] weighted values so far, by e^largest
+};
+inline constexpr int kAttendBlock = 64;
+struct PastBlock {  // positions 0 … n - 1 of a block, n <= kAttendBlock
+  const void* keys;
+  const void* values;
+  std::int64_t stride;  // elements between positions
+  const float* decay;   // or null
+  std::int64_t decay_stride;
+  int n;
+};
+
+// What is compiled once per instruction set. Plain pointers only: an inline function of the
+// standard library compiled here could end up in use on a machine without these instructions.
+struct Kernels {
+  // y[r, 0 … n) = sum over K of x[r] panel: n of the panel's 16 rows, y rows `stride` apart.
+  void (*product)(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,
+                  std::int64_t rows, std::int64_t K, int n);
+  // q, scale and sum of one row, K a multiple of 32.
+  void (*quantize)(std::int8_t* q, float* scale, std::int32_t* sum, const float* x, std::int64_t K);
+  void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
+
+  float (*dot)(const float* a, const float* b, std::int64_t n);
+  void (*axpy)(float* y, float s, const float* x, std::int64_t n);  // y += s x
+  float (*largest)(const float* x, std::int64_t n);
+  // y = exp(x - shift), which may be x itself or null; returns the sum.
+  float (*exp_sum)(float* y, const float* x, float shift, std::int64_t n);
+  void (*swiglu)(float* y, const float* gate, const float* up, std::int64_t n);
+  void (*swiglu_backward)(float* dgate, float* dup, const float* dy, const float* gate,
+                          const float* up, std::int64_t n);  // dgate and dup may be null
+
+  void (*attend_f32)(Attend& a, const PastBlock& past);
+  void (*attend_bf16)(Attend& a, const PastBlock& past);
+};
+
+}  // namespace r1::cpu
+
+namespace r1::baseline {
+extern const cpu::Kernels kKernels;
+}
+namespace r1::avx2 {
+extern const cpu::Kernels kKernels;
+}
+namespace r1::avx512 {
+extern const cpu::Kernels kKernels;
+}

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace r1::cpu {
+
+// Weights lie in panels of 16 rows, interleaved so that one 64-byte load holds all 16 rows at the
+// same place of K. Rows that are not there are zero.
+inline constexpr int kPanelRows = 16;
+inline constexpr int kBlock = 32;  // elements of K that share a scale
+
+enum class PanelType : std::uint8_t { f32, bf16, q8_0, q4_0, q4_k, q5_k, q6_k };
+
+// Bytes of a panel, 16 rows of K elements. Letters: r row of the panel, k element of K.
+//   f32     K x 16 f32
+//   bf16    pairs of k: K/2 x 16 rows x 2
+//   q8_0    blocks of 32 k: values, 16 f16 scales                      8.5 bits a weight
+//   q4_0    the same with nibbles                                      4.5
+//   q4_k    per 256 k: 16 f16 d, 16 f16 m, then 8 blocks of values, 16 u8 scales, 16 u8 minima  4.6
+//   q5_k    the same with bytes                                        8.6
+//   q6_k    per 256 k: 16 f16 d, then 8 blocks of values, 2 x 16 i8 scales                      8.6
+// Values as bytes: 8 quads of k x 16 rows x 4. As nibbles: the low ones of quad j, which is k = 4j
+// … 4j + 3, lie in the low nibbles of the same place in the first 4 quads, those of quad j + 4 in
+// the high ones.
+inline constexpr std::size_t kByteValues = 512, kNibbleValues = 256;
+inline constexpr std::size_t kHalves = 32;       // 16 f16
+inline constexpr std::int64_t kSuperBlocks = 8;  // blocks of 32 in 256
+
+constexpr std::size_t block_size(PanelType type) {  // of 32 k, without what 256 k share
+  switch (type) {
+    case PanelType::f32:
+      return 32 * 16 * 4;
+    case PanelType::bf16:
+      return 32 * 16 * 2;
+    case PanelType::q8_0:
+      return kByteValues + kHalves;
+    case PanelType::q4_0:
+      return kNibbleValues + kHalves;
+    case PanelType::q4_k:
+      return kNibbleValues + 32;
+    case PanelType::q5_k:
+    case PanelType::q6_k:
+      return kByteValues + 32;
+  }
+  return 0;
+}
+constexpr std::size_t shared_size(PanelType type) {  // of 256 k
+  if (type == PanelType::q4_k || type == PanelType::q5_k) return 2 * kHalves;
+  return type == PanelType::q6_k ? kHalves : 0;
+}
+// Where block b (of 32 k) begins, and what the 256 k around it share.
+constexpr std::size_t block_offset(PanelType type, std::int64_t b) {
+  const auto i = static_cast<std::size_t>(b);
+  if (shared_size(type) == 0) return i * block_size(type);
+  return i / kSuperBlocks * (shared_size(type) + kSuperBlocks * block_size(type)) +
+         shared_size(type) + i % kSuperBlocks * block_size(type);
+}
+constexpr std::size_t shared_offset(PanelType type, std::int64_t b) {
+  const auto i = static_cast<std::size_t>(b) / kSuperBlocks;
+  return i * (shared_size(type) + kSuperBlocks * block_size(type));
+}
+
+}  // namespace r1::cpu

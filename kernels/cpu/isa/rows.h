@@ -1,0 +1,17 @@
+#pragma once
+
+#include "kernels/cpu/isa/kernels.h"
+
+namespace r1::R1_ISA {
+
+float dot(const float* a, const float* b, std::int64_t n);
+void axpy(float* y, float s, const float* x, std::int64_t n);
+float largest(const float* x, std::int64_t n);
+float exp_sum(float* y, const float* x, float shift, std::int64_t n);
+void swiglu(float* y, const float* gate, const float* up, std::int64_t n);
+void swiglu_backward(float* dgate, float* dup, const float* dy, const float* gate, const float* up,
+                     std::int64_t n);
+void attend_f32(cpu::Attend& a, const cpu::PastBlock& past);
+void attend_bf16(cpu::Attend& a, const cpu::PastBlock& past);
+
+}  // namespace r1::R1_ISA

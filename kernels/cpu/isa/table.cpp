@@ -1,0 +1,21 @@
+#include "kernels/cpu/isa/kernels.h"
+#include "kernels/cpu/isa/products.h"
+#include "kernels/cpu/isa/rows.h"
+
+namespace r1::R1_ISA {
+
+const cpu::Kernels kKernels = {
+    .product = product,
+    .quantize = quantize,
+    .to_bf16 = to_bf16,
+    .dot = dot,
+    .axpy = axpy,
+    .largest = largest,
+    .exp_sum = exp_sum,
+    .swiglu = swiglu,
+    .swiglu_backward = swiglu_backward,
+    .attend_f32 = attend_f32,
+    .attend_bf16 = attend_bf16,
+};
+
+}  // namespace r1::R1_ISA

@@ -1,0 +1,150 @@
+#include <algorithm>
+#include <cassert>
+
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/panels.h"
+#include "kernels/cpu/rows.h"
+#include "lib/tensor/quant_block.h"
+
+namespace r1 {
+
+using cpu::kPanelRows;
+using cpu::PanelType;
+using cpu::row;
+
+namespace {
+
+std::int64_t panels_of(const Tensor& w) { return (w.rows() + kPanelRows - 1) / kPanelRows; }
+
+}  // namespace
+
+Backend::Weight CpuBackend::load_weight(const Tensor& host, DType compute) {
+  Weight weight{host, Buffer()};
+  if (!is_quantized(host.dtype))
+    weight.tensor.dtype = compute == DType::bf16 ? DType::bf16 : DType::f32;
+  const PanelType type = cpu::panel_type(weight.tensor.dtype);
+  const std::size_t size = cpu::panel_size(type, host.cols());
+  weight.memory = Buffer(*this, size * static_cast<std::size_t>(panels_of(host)));
+  weight.tensor.data = weight.memory.data();
+  weight.tensor.packed = true;
+  pool_.for_ranges(panels_of(host), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t p = begin; p < end; ++p)
+      cpu::pack_panel(weight.tensor.as<std::byte>() + static_cast<std::size_t>(p) * size, type,
+                      host, p);
+  });
+  return weight;
+}
+
+cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
+  const std::int64_t T = x.rows(), K = x.cols(), even = (K + 1) / 2 * 2;
+  if (type == PanelType::f32) return {.f32 = x.as<float>()};
+  if (type == PanelType::bf16) {
+    bf16_.resize(static_cast<std::size_t>(T * even));
+    for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t t = begin; t < end; ++t) {
+        bf16_[static_cast<std::size_t>((t + 1) * even - 1)] = 0;
+        kernels_.to_bf16(bf16_.data() + t * even, row(x, t), K);
+      }
+    });
+    return {.bf16 = bf16_.data()};
+  }
+  q_.resize(static_cast<std::size_t>(T * K));
+  scale_.resize(static_cast<std::size_t>(T * (K / cpu::kBlock)));
+  sum_.resize(static_cast<std::size_t>(T * (K / 16)));
+  for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t)
+      kernels_.quantize(q_.data() + t * K, scale_.data() + t * (K / cpu::kBlock),
+                        sum_.data() + t * (K / 16), row(x, t), K);
+  });
+  return {.q = q_.data(), .scale = scale_.data(), .sum = sum_.data()};
+}
+
+// A plain weight becomes an f32 panel on the way: x is not rounded then.
+void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w) {
+  const std::int64_t T = x.rows(), K = x.cols(), N = w.rows();
+  const PanelType type = w.packed ? cpu::panel_type(w.dtype) : PanelType::f32;
+  const std::size_t size = cpu::panel_size(type, K);
+  const cpu::Rows rows = prepare(x, type);
+  for_rows(panels_of(w), kPanelRows * K, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<std::byte> room(w.packed ? 0 : size);
+    for (std::int64_t p = begin; p < end; ++p) {
+      const std::byte* panel = room.data();
+      if (w.packed)
+        panel = w.as<std::byte>() + static_cast<std::size_t>(p) * size;
+      else
+        cpu::pack_panel(room.data(), type, w, p);
+      kernels_.product(type, y.as<float>() + p * kPanelRows, N, panel, rows, T, K,
+                       static_cast<int>(std::min<std::int64_t>(kPanelRows, N - p * kPanelRows)));
+    }
+  });
+}
+
+const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,
+                                    std::vector<float>& room) const {
+  if (!w.packed && w.dtype == DType::f32) return row(w, n);
+  room.resize(static_cast<std::size_t>(w.cols()));
+  if (w.packed) {
+    cpu::unpack_row(room.data(), w, n);
+  } else {
+    const auto blocks = static_cast<std::size_t>(n * (w.cols() / block_elements(w.dtype)));
+    unpack(room, w.as<std::byte>() + blocks * block_bytes(w.dtype), w.dtype);
+  }
+  return room.data();
+}
+
+void CpuBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
+                                 const Tensor& x, const Tensor& w) {
+  const std::int64_t T = dy.rows(), N = w.rows(), K = w.cols();
+  if (!dx.empty())
+    for_rows(T, N * K, [&](std::int64_t begin, std::int64_t end) {
+      constexpr std::int64_t kTile = 16;  // rows of dx that stay near while w streams by
+      std::vector<float> room;
+      for (std::int64_t t0 = begin; t0 < end; t0 += kTile)
+        for (std::int64_t n = 0; n < N; ++n) {
+          const float* wn = weight_row(w, n, room);
+          for (std::int64_t t = t0; t < std::min(end, t0 + kTile); ++t)
+            kernels_.axpy(row(dx, t), row(dy, t)[n], wn, K);
+        }
+    });
+  if (!dw.empty()) {
+    assert(w.dtype == DType::f32 && !w.packed);
+    for_rows(N, T * K, [&](std::int64_t begin, std::int64_t end) {
+      constexpr std::int64_t kTile = 16;
+      for (std::int64_t n0 = begin; n0 < end; n0 += kTile)
+        for (std::int64_t t = 0; t < T; ++t)
+          for (std::int64_t n = n0; n < std::min(end, n0 + kTile); ++n)
+            kernels_.axpy(row(dw, n), row(dy, t)[n], row(x, t), K);
+    });
+  }
+}
+
+void CpuBackend::add_bias(const Tensor& y, const Tensor& x, const Tensor& b) {
+  const std::int64_t N = x.cols();
+  for_rows(x.rows(), N, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t)
+      for (std::int64_t n = 0; n < N; ++n) row(y, t)[n] = row(x, t)[n] + b.as<float>()[n];
+  });
+}
+
+void CpuBackend::add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) {
+  if (!db.empty())
+    for (std::int64_t t = 0; t < dy.rows(); ++t)
+      kernels_.axpy(db.as<float>(), 1.0f, row(dy, t), dy.cols());
+  if (!dx.empty()) add_scaled(dx, dy, 1.0f);
+}
+
+void CpuBackend::embedding(const Tensor& y, const Tensor& w, const Tensor& ids) {
+  for_rows(y.rows(), y.cols(), [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> room;
+    for (std::int64_t t = begin; t < end; ++t) {
+      const float* values = weight_row(w, ids.as<std::int32_t>()[t], room);
+      std::copy(values, values + y.cols(), row(y, t));
+    }
+  });
+}
+
+void CpuBackend::embedding_backward(const Tensor& dw, const Tensor& dy, const Tensor& ids) {
+  gather_rows_backward(dw, dy, ids);
+}
+
+}  // namespace r1

@@ -1,0 +1,52 @@
+#include <cmath>
+
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/rows.h"
+
+namespace r1 {
+
+using cpu::row;
+
+void CpuBackend::rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, const Tensor& w,
+                          float eps) {
+  const std::int64_t D = x.cols();
+  const float* weight = w.as<float>();
+  for_rows(x.rows(), D, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const float* in = row(x, r);
+      float* out = row(y, r);
+      const float mean = kernels_.dot(in, in, D) / static_cast<float>(D);
+      const float scale = 1.0f / std::sqrt(mean + eps);
+      for (std::int64_t d = 0; d < D; ++d) out[d] = in[d] * scale * weight[d];
+      if (!rstd.empty()) rstd.as<float>()[r] = scale;
+    }
+  });
+}
+
+// With n = x rstd:  dx += rstd (dy w - n mean(dy w n)),  dw += sum of dy n over rows.
+void CpuBackend::rms_norm_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
+                                   const Tensor& x, const Tensor& w, const Tensor& rstd) {
+  const std::int64_t R = x.rows(), D = x.cols();
+  const float* weight = w.as<float>();
+  if (!dx.empty())
+    for_rows(R, D, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> dn(static_cast<std::size_t>(D));
+      for (std::int64_t r = begin; r < end; ++r) {
+        const float *in = row(x, r), *d = row(dy, r), scale = rstd.as<float>()[r];
+        for (std::int64_t i = 0; i < D; ++i) dn[static_cast<std::size_t>(i)] = d[i] * weight[i];
+        const float mean = kernels_.dot(dn.data(), in, D) * scale / static_cast<float>(D);
+        kernels_.axpy(row(dx, r), scale, dn.data(), D);
+        kernels_.axpy(row(dx, r), -scale * scale * mean, in, D);
+      }
+    });
+  if (!dw.empty())  // by columns, so that threads do not share them
+    for_rows(D, R, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = 0; r < R; ++r) {
+        const float scale = rstd.as<float>()[r];
+        for (std::int64_t d = begin; d < end; ++d)
+          dw.as<float>()[d] += row(dy, r)[d] * row(x, r)[d] * scale;
+      }
+    });
+}
+
+}  // namespace r1

@@ -1,0 +1,244 @@
+#include "kernels/cpu/panels.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <vector>
+
+#include "lib/tensor/quant_block.h"
+
+namespace r1::cpu {
+namespace {
+
+// Where element k of row r lies among the values of a block, and in which nibble.
+std::size_t byte_place(int r, int k) {
+  return static_cast<std::size_t>(k / 4 * 64 + r * 4 + k % 4);
+}
+std::size_t nibble_place(int r, int k) { return byte_place(r, k % 16); }
+
+void put_nibble(std::byte* values, int r, int k, int q) {
+  std::byte& b = values[nibble_place(r, k)];
+  b |= static_cast<std::byte>(k < 16 ? q : q << 4);
+}
+int nibble_at(const std::byte* values, int r, int k) {
+  const int b = std::to_integer<int>(values[nibble_place(r, k)]);
+  return k < 16 ? b & 15 : b >> 4;
+}
+void put_half(std::byte* halves, int r, std::uint16_t h) { std::memcpy(halves + 2 * r, &h, 2); }
+float half_at(const std::byte* halves, int r) {
+  std::uint16_t h = 0;
+  std::memcpy(&h, halves + 2 * r, 2);
+  return f16_to_f32(h);
+}
+
+// The blocks of one row of a file go to their places in a panel: b counts 32 k, or 256.
+struct Target {
+  std::byte* panel;
+  PanelType type;
+  int r;
+  std::byte* block(std::int64_t b) const { return panel + block_offset(type, b); }
+  std::byte* shared(std::int64_t super) const {
+    return panel + shared_offset(type, super * kSuperBlocks);
+  }
+};
+
+void place(const Target& to, const BlockQ8_0& in, std::int64_t b) {
+  for (int k = 0; k < 32; ++k) to.block(b)[byte_place(to.r, k)] = static_cast<std::byte>(in.q[k]);
+  put_half(to.block(b) + kByteValues, to.r, in.d);
+}
+
+void place(const Target& to, const BlockQ4_0& in, std::int64_t b) {
+  for (int k = 0; k < 32; ++k)
+    put_nibble(to.block(b), to.r, k, k < 16 ? in.q[k] & 15 : in.q[k - 16] >> 4);
+  put_half(to.block(b) + kNibbleValues, to.r, in.d);
+}
+
+void put_scale_min(std::byte* scales, int r, ScaleMin s) {
+  scales[r] = static_cast<std::byte>(s.scale);
+  scales[16 + r] = static_cast<std::byte>(s.minimum);
+}
+
+// Sub-block 2p has the low nibbles of q[32p …], 2p + 1 the high ones.
+int low_bits(const std::uint8_t* q, int j, int k) {
+  const int b = q[j / 2 * 32 + k];
+  return j % 2 == 0 ? b & 15 : b >> 4;
+}
+
+void place(const Target& to, const BlockQ4_K& in, std::int64_t super) {
+  put_half(to.shared(super), to.r, in.d);
+  put_half(to.shared(super) + kHalves, to.r, in.m);
+  for (int j = 0; j < 8; ++j) {
+    std::byte* block = to.block(super * kSuperBlocks + j);
+    for (int k = 0; k < 32; ++k) put_nibble(block, to.r, k, low_bits(in.q, j, k));
+    put_scale_min(block + kNibbleValues, to.r, scale_min(in.s, j));
+  }
+}
+
+void place(const Target& to, const BlockQ5_K& in, std::int64_t super) {
+  put_half(to.shared(super), to.r, in.d);
+  put_half(to.shared(super) + kHalves, to.r, in.m);
+  for (int j = 0; j < 8; ++j) {
+    std::byte* block = to.block(super * kSuperBlocks + j);
+    for (int k = 0; k < 32; ++k)
+      block[byte_place(to.r, k)] =
+          static_cast<std::byte>(low_bits(in.q, j, k) + (in.h[k] >> j & 1) * 16);
+    put_scale_min(block + kByteValues, to.r, scale_min(in.s, j));
+  }
+}
+
+// Stored as 0 … 63, as in the file. Element 32 j + i is in half a = j / 4, third k = j % 4.
+void place(const Target& to, const BlockQ6_K& in, std::int64_t super) {
+  put_half(to.shared(super), to.r, in.d);
+  for (int j = 0; j < 8; ++j) {
+    std::byte* block = to.block(super * kSuperBlocks + j);
+    const int a = j / 4, k = j % 4;
+    for (int i = 0; i < 32; ++i) {
+      const int low = in.l[64 * a + 32 * (k % 2) + i], high = in.h[32 * a + i] >> (2 * k) & 3;
+      block[byte_place(to.r, i)] =
+          static_cast<std::byte>((k < 2 ? low & 15 : low >> 4) | high << 4);
+    }
+    for (int half = 0; half < 2; ++half)
+      block[kByteValues + static_cast<std::size_t>(16 * half + to.r)] =
+          static_cast<std::byte>(in.s[2 * j + half]);
+  }
+}
+
+template <typename Block>
+void place_row(const Target& to, const std::byte* row, std::int64_t blocks) {
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    Block in;  // copied, because a file's blocks need not lie on their own alignment
+    std::memcpy(&in, row + static_cast<std::size_t>(b) * sizeof in, sizeof in);
+    place(to, in, b);
+  }
+}
+
+void place_floats(std::byte* panel, PanelType type, int r, const std::vector<float>& values) {
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    const auto row = static_cast<std::size_t>(r);
+    if (type == PanelType::f32) {
+      std::memcpy(panel + (k * 16 + row) * 4, &values[k], 4);
+    } else {
+      const std::uint16_t b = f32_to_bf16(values[k]);
+      std::memcpy(panel + (k / 2 * 32 + row * 2 + k % 2) * 2, &b, 2);
+    }
+  }
+}
+
+// Element k of block b (of 32) in row r.
+float element(const std::byte* panel, PanelType type, std::int64_t b, int r, int k) {
+  const std::byte* block = panel + block_offset(type, b);
+  const std::byte* shared = panel + shared_offset(type, b);
+  const auto byte = [&](std::size_t at) { return std::to_integer<std::uint8_t>(block[at]); };
+  const auto row = static_cast<std::size_t>(r);
+  switch (type) {
+    case PanelType::q8_0:
+      return half_at(block + kByteValues, r) * static_cast<std::int8_t>(byte(byte_place(r, k)));
+    case PanelType::q4_0:
+      return half_at(block + kNibbleValues, r) * static_cast<float>(nibble_at(block, r, k) - 8);
+    case PanelType::q4_k:
+      return half_at(shared, r) * byte(kNibbleValues + row) *
+                 static_cast<float>(nibble_at(block, r, k)) -
+             half_at(shared + kHalves, r) * byte(kNibbleValues + 16 + row);
+    case PanelType::q5_k:
+      return half_at(shared, r) * byte(kByteValues + row) * byte(byte_place(r, k)) -
+             half_at(shared + kHalves, r) * byte(kByteValues + 16 + row);
+    case PanelType::q6_k: {
+      const std::size_t half = k < 16 ? 0 : 16;
+      return half_at(shared, r) * static_cast<std::int8_t>(byte(kByteValues + half + row)) *
+             static_cast<float>(byte(byte_place(r, k)) - 32);
+    }
+    case PanelType::f32:
+    case PanelType::bf16:
+      break;
+  }
+  assert(false && "no blocks");
+  return 0.0f;
+}
+
+}  // namespace
+
+PanelType panel_type(DType dtype) {
+  switch (dtype) {
+    case DType::q8_0:
+      return PanelType::q8_0;
+    case DType::q4_0:
+      return PanelType::q4_0;
+    case DType::q4_k:
+      return PanelType::q4_k;
+    case DType::q5_k:
+      return PanelType::q5_k;
+    case DType::q6_k:
+      return PanelType::q6_k;
+    case DType::bf16:
+      return PanelType::bf16;
+    case DType::f32:
+    case DType::f16:
+    case DType::i32:
+      break;
+  }
+  return PanelType::f32;
+}
+
+std::size_t panel_size(PanelType type, std::int64_t K) {
+  const auto k = static_cast<std::size_t>(K);
+  if (type == PanelType::f32) return k * 16 * 4;
+  if (type == PanelType::bf16) return (k + 1) / 2 * 16 * 4;
+  const std::size_t shared = shared_size(type) == 0 ? 0 : k / 256 * shared_size(type);
+  return k / 32 * block_size(type) + shared;
+}
+
+void pack_panel(std::byte* panel, PanelType type, const Tensor& w, std::int64_t p) {
+  const std::int64_t K = w.cols(), blocks = K / block_elements(w.dtype);
+  const std::size_t row_bytes = static_cast<std::size_t>(blocks) * block_bytes(w.dtype);
+  std::memset(panel, 0, panel_size(type, K));
+  std::vector<float> values;
+  for (int r = 0; r < kPanelRows && p * kPanelRows + r < w.rows(); ++r) {
+    const auto* row = w.as<std::byte>() + static_cast<std::size_t>(p * kPanelRows + r) * row_bytes;
+    const Target to{panel, type, r};
+    switch (type) {
+      case PanelType::q8_0:
+        place_row<BlockQ8_0>(to, row, blocks);
+        break;
+      case PanelType::q4_0:
+        place_row<BlockQ4_0>(to, row, blocks);
+        break;
+      case PanelType::q4_k:
+        place_row<BlockQ4_K>(to, row, blocks);
+        break;
+      case PanelType::q5_k:
+        place_row<BlockQ5_K>(to, row, blocks);
+        break;
+      case PanelType::q6_k:
+        place_row<BlockQ6_K>(to, row, blocks);
+        break;
+      case PanelType::f32:
+      case PanelType::bf16:
+        values.resize(static_cast<std::size_t>(K));
+        unpack(values, row, w.dtype);
+        place_floats(panel, type, r, values);
+        break;
+    }
+  }
+}
+
+void unpack_row(float* values, const Tensor& w, std::int64_t n) {
+  const std::int64_t K = w.cols();
+  const PanelType type = panel_type(w.dtype);
+  const auto r = static_cast<int>(n % kPanelRows);
+  const auto* panel =
+      w.as<std::byte>() + static_cast<std::size_t>(n / kPanelRows) * panel_size(type, K);
+  for (std::int64_t k = 0; k < K; ++k) {
+    const auto row = static_cast<std::size_t>(r), i = static_cast<std::size_t>(k);
+    if (type == PanelType::f32) {
+      std::memcpy(&values[k], panel + (i * 16 + row) * 4, 4);
+    } else if (type == PanelType::bf16) {
+      std::uint16_t b = 0;
+      std::memcpy(&b, panel + (i / 2 * 32 + row * 2 + i % 2) * 2, 2);
+      values[k] = bf16_to_f32(b);
+    } else {
+      values[k] = element(panel, type, k / kBlock, r, static_cast<int>(k % kBlock));
+    }
+  }
+}
+
+}  // namespace r1::cpu
