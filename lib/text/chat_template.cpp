@@ -28,58 +28,97 @@ struct Prompt {
   }
 };
 
-std::string system_of(const std::vector<ChatMessage>& messages) {
-  std::string system;
+std::string system_of(const std::vector<ChatMessage>& messages, std::string_view otherwise) {
+  std::string system(otherwise);
   for (const ChatMessage& m : messages)
     if (m.role == "system") system = m.content;  // of several the last one counts
   return system;
 }
 
-Prompt deepseek_r1(const std::vector<ChatMessage>& messages) {
-  Prompt p;
-  p.marker("<｜begin▁of▁sentence｜>").text(system_of(messages));
-  for (const ChatMessage& m : messages) {
-    if (m.role == "user") p.marker("<｜User｜>").text(m.content);
-    if (m.role == "assistant") {
-      const std::size_t end = m.content.rfind("</think>");
-      const std::string_view answer =
-          std::string_view(m.content).substr(end == std::string::npos ? 0 : end + 8);
-      p.marker("<｜Assistant｜>").text(answer).marker("<｜end▁of▁sentence｜>");
-    }
-  }
-  // <think> is text here: in some vocabularies it is a token that is not special, and matches.
-  return p.marker("<｜Assistant｜>").text("<think>\n");
+// What follows the last </think>: thoughts of earlier turns are not shown again.
+std::string_view after_thoughts(std::string_view answer) {
+  constexpr std::string_view kEnd = "</think>";
+  const std::size_t end = answer.rfind(kEnd);
+  return end == std::string_view::npos ? answer : answer.substr(end + kEnd.size());
 }
 
-Prompt chatml(const std::vector<ChatMessage>& messages) {
+std::string_view without_leading_newlines(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of('\n'), text.size()));
+  return text;
+}
+
+// What stands in `source` between two texts; nothing when they are not there, or when a quote
+// between them shows that the template puts it together from parts.
+std::string_view literal_between(std::string_view source, std::string_view before,
+                                 std::string_view after) {
+  for (std::size_t at = source.find(before); at != std::string_view::npos;
+       at = source.find(before, at + 1)) {
+    const std::string_view rest = source.substr(at + before.size());
+    const std::string_view found = rest.substr(0, rest.find(after));
+    if (!found.empty() && found.size() < rest.size() &&
+        found.find_first_of("'\"{") == std::string_view::npos)
+      return found;
+  }
+  return {};
+}
+
+Prompt deepseek_r1(const std::vector<ChatMessage>& messages, bool opens_think) {
   Prompt p;
-  for (const ChatMessage& m : messages)
-    p.marker("<|im_start|>").text(m.role + "\n" + m.content).marker("<|im_end|>").text("\n");
+  p.marker("<｜begin▁of▁sentence｜>").text(system_of(messages, ""));
+  for (const ChatMessage& m : messages) {
+    if (m.role == "user") p.marker("<｜User｜>").text(m.content);
+    if (m.role == "assistant")
+      p.marker("<｜Assistant｜>").text(after_thoughts(m.content)).marker("<｜end▁of▁sentence｜>");
+  }
+  p.marker("<｜Assistant｜>");
+  // <think> is text here: in some vocabularies it is a token that is not special, and matches.
+  return opens_think ? p.text("<think>\n") : p;
+}
+
+Prompt chatml(const std::vector<ChatMessage>& messages, std::string_view default_system,
+              bool cuts_thoughts) {
+  Prompt p;
+  const auto add = [&p](std::string_view role, std::string_view content) {
+    p.marker("<|im_start|>").text(std::string(role) + "\n" + std::string(content));
+    p.marker("<|im_end|>").text("\n");
+  };
+  const bool has_system = !messages.empty() && messages[0].role == "system";
+  if (!has_system && !default_system.empty()) add("system", default_system);
+  for (const ChatMessage& m : messages) {
+    const bool cut = cuts_thoughts && m.role == "assistant";
+    add(m.role, cut ? without_leading_newlines(after_thoughts(m.content)) : m.content);
+  }
   return p.marker("<|im_start|>").text("assistant\n");
 }
 
-Prompt llama3(const std::vector<ChatMessage>& messages) {
+Prompt llama3(const std::vector<ChatMessage>& messages, std::string_view system_head) {
   Prompt p;
   const auto head = [&p](std::string_view role) {
     p.marker("<|start_header_id|>").text(role).marker("<|end_header_id|>");
   };
   p.marker("<|begin_of_text|>");
-  for (const ChatMessage& m : messages) {
-    head(m.role);
-    p.text("\n\n" + stripped(m.content)).marker("<|eot_id|>");
+  const bool has_system = !messages.empty() && messages[0].role == "system";
+  if (!system_head.empty()) {
+    head("system");
+    const std::string text = has_system ? stripped(messages[0].content) : "";
+    p.text("\n\n" + std::string(system_head) + text).marker("<|eot_id|>");
+  }
+  for (std::size_t i = !system_head.empty() && has_system ? 1 : 0; i < messages.size(); ++i) {
+    head(messages[i].role);
+    p.text("\n\n" + stripped(messages[i].content)).marker("<|eot_id|>");
   }
   head("assistant");
   return p.text("\n\n");
 }
 
-// Llama 2 and Mistral: the system text stands inside the first question.
-Prompt inst(const std::vector<ChatMessage>& messages) {
+// Llama 2: BOS before each question, and the system text inside the first one.
+Prompt inst_llama2(const std::vector<ChatMessage>& messages) {
   Prompt p;
-  std::string system = system_of(messages);
+  std::string system = system_of(messages, "");
   if (!system.empty()) system = "<<SYS>>\n" + system + "\n<</SYS>>\n\n";
   for (const ChatMessage& m : messages) {
     if (m.role == "user") {
-      p.marker("<s>").text("[INST] " + system + stripped(m.content) + " [/INST]");
+      p.marker("<s>").text("[INST] " + stripped(system + m.content) + " [/INST]");
       system.clear();
     }
     if (m.role == "assistant") p.text(" " + stripped(m.content) + " ").marker("</s>");
@@ -87,10 +126,29 @@ Prompt inst(const std::vector<ChatMessage>& messages) {
   return p;
 }
 
+// Mistral: one BOS. The later templates have tokens for [INST], and put the system text before the
+// last question; the earlier ones have no place for it, and we do the same.
+Prompt inst_mistral(const std::vector<ChatMessage>& messages, bool inst_is_marker) {
+  Prompt p;
+  p.marker("<s>");
+  const std::string system = system_of(messages, "");
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const ChatMessage& m = messages[i];
+    const bool last = i + 1 == messages.size();
+    const std::string content = (last && !system.empty() ? system + "\n\n" : "") + m.content;
+    if (m.role == "user" && inst_is_marker)
+      p.marker("[INST]").text(" " + content).marker("[/INST]");
+    else if (m.role == "user")
+      p.text("[INST] " + content + " [/INST]");
+    if (m.role == "assistant")
+      p.text(inst_is_marker ? " " + stripped(m.content) : m.content).marker("</s>");
+  }
+  return p;
+}
+
 Prompt deepseek_coder(const std::vector<ChatMessage>& messages, std::string_view default_system) {
   Prompt p;
-  const std::string system = system_of(messages);
-  p.marker("<｜begin▁of▁sentence｜>").text(system.empty() ? default_system : system);
+  p.marker("<｜begin▁of▁sentence｜>").text(system_of(messages, default_system));
   for (const ChatMessage& m : messages) {
     if (m.role == "user") p.text("### Instruction:\n" + m.content + "\n");
     if (m.role == "assistant")
@@ -99,12 +157,14 @@ Prompt deepseek_coder(const std::vector<ChatMessage>& messages, std::string_view
   return p.text("### Response:\n");
 }
 
-// The system text that a template falls back to: its own sentence, up to the end of that line.
-std::string default_system(std::string_view source) {
-  const std::size_t begin = source.find("You are");
-  if (begin == std::string_view::npos) return {};
-  const std::size_t end = source.find_first_of("\n\\'\"", begin);
-  return std::string(source.substr(begin, end - begin)) + "\n";
+// The lines that Llama 3.1 and later put before every system text. Their date is a literal of the
+// template: nothing here reads a clock.
+std::string llama3_system_head(std::string_view source) {
+  const std::string_view knowledge = literal_between(source, "Cutting Knowledge Date: ", "\\n");
+  if (knowledge.empty()) return {};
+  const std::string_view today = literal_between(source, "date_string = \"", "\"");
+  return "Cutting Knowledge Date: " + std::string(knowledge) +
+         "\nToday Date: " + std::string(today) + "\n\n";
 }
 
 }  // namespace
@@ -117,19 +177,28 @@ ChatTemplate ChatTemplate::recognise(std::string_view source) {
     return source.find(text) != std::string_view::npos;
   };
   ChatTemplate t;
-  if (has("<｜User｜>") && has("<｜Assistant｜>"))
+  if (has("<｜User｜>") && has("<｜Assistant｜>")) {
     t.form_ = Form::deepseek_r1;
-  else if (has("<|im_start|>"))
+    t.opens_think_ = has("<｜Assistant｜><think>");
+  } else if (has("<|im_start|>")) {
     t.form_ = Form::chatml;
-  else if (has("<|start_header_id|>"))
+    t.default_system_ = literal_between(source, "<|im_start|>system\\n", "<|im_end|>");
+    t.cuts_thoughts_ = has("</think>");
+  } else if (has("<|start_header_id|>")) {
     t.form_ = Form::llama3;
-  else if (has("### Instruction:") && has("<|EOT|>"))
-    t.form_ = Form::deepseek_coder, t.default_system_ = default_system(source);
-  else if (has("[INST]"))
+    t.system_head_ = llama3_system_head(source);
+  } else if (has("### Instruction:") && has("<|EOT|>")) {
+    t.form_ = Form::deepseek_coder;
+    if (const std::string_view text = literal_between(source, "'You are ", "\\n'"); !text.empty())
+      t.default_system_ = "You are " + std::string(text) + "\n";
+  } else if (has("[INST]")) {
     t.form_ = Form::inst;
-  else
+    t.has_sys_marks_ = has("<<SYS>>");
+    t.inst_is_marker_ = !has(" [/INST]");
+  } else {
     fail(ErrorKind::model, "the chat template is of no known form; it begins {}",
          escaped(source.substr(0, 60)));
+  }
   return t;
 }
 
@@ -152,13 +221,14 @@ std::string_view ChatTemplate::form() const {
 std::vector<PromptPart> ChatTemplate::render(const std::vector<ChatMessage>& messages) const {
   switch (form_) {
     case Form::deepseek_r1:
-      return deepseek_r1(messages).parts;
+      return deepseek_r1(messages, opens_think_).parts;
     case Form::chatml:
-      return chatml(messages).parts;
+      return chatml(messages, default_system_, cuts_thoughts_).parts;
     case Form::llama3:
-      return llama3(messages).parts;
+      return llama3(messages, system_head_).parts;
     case Form::inst:
-      return inst(messages).parts;
+      return (has_sys_marks_ ? inst_llama2(messages) : inst_mistral(messages, inst_is_marker_))
+          .parts;
     case Form::deepseek_coder:
       return deepseek_coder(messages, default_system_).parts;
   }
@@ -166,12 +236,14 @@ std::vector<PromptPart> ChatTemplate::render(const std::vector<ChatMessage>& mes
 }
 
 ThoughtAndAnswer split_reasoning(std::string_view output) {
-  constexpr std::string_view kEnd = "</think>";
-  const std::size_t at = output.find(kEnd);
-  if (at == std::string_view::npos) return {std::string(output), {}, false};
-  std::string_view answer = output.substr(at + kEnd.size());
-  answer.remove_prefix(std::min(answer.find_first_not_of('\n'), answer.size()));
-  return {std::string(output.substr(0, at)), std::string(answer), true};
+  constexpr std::string_view kBegin = "<think>", kEnd = "</think>";
+  const std::size_t end = output.find(kEnd);
+  std::string_view reasoning = output.substr(0, end);
+  if (reasoning.starts_with(kBegin))
+    reasoning = without_leading_newlines(reasoning.substr(kBegin.size()));
+  if (end == std::string_view::npos) return {std::string(reasoning), {}, false};
+  return {std::string(reasoning),
+          std::string(without_leading_newlines(output.substr(end + kEnd.size()))), true};
 }
 
 }  // namespace r1

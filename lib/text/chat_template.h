@@ -22,16 +22,24 @@ class ChatTemplate {
 
   // The prompt up to where the answer begins. BOS is part of it where the form writes one.
   std::vector<PromptPart> render(const std::vector<ChatMessage>& messages) const;
-  bool thinks() const { return form_ == Form::deepseek_r1; }  // output begins inside <think>
+  // Does an answer begin with reasoning, whether or not the prompt itself opens <think>?
+  bool thinks() const { return form_ == Form::deepseek_r1 || cuts_thoughts_; }
   std::string_view form() const;
 
  private:
   enum class Form { deepseek_r1, chatml, llama3, inst, deepseek_coder };
   Form form_ = Form::chatml;
-  std::string default_system_;  // deepseek-coder: what its template says when nobody else does
+  // What the source says beside the form.
+  std::string default_system_;   // the system text when the messages have none
+  std::string system_head_;      // llama3: the lines that stand before it ("Today Date: …")
+  bool cuts_thoughts_ = false;   // chatml: of earlier answers only what follows </think> stays
+  bool opens_think_ = false;     // deepseek-r1: the prompt ends with <think>
+  bool has_sys_marks_ = false;   // inst: <<SYS>> around the system text, as Llama 2 has it
+  bool inst_is_marker_ = false;  // inst: [INST] is a token
 };
 
-// Splits what a thinking model wrote at the first </think>; `answer` without leading newlines.
+// Splits what a thinking model wrote at the first </think>; `reasoning` without an opening <think>,
+// `answer` without leading newlines.
 struct ThoughtAndAnswer {
   std::string reasoning, answer;
   bool complete = false;  // was there a </think>?

@@ -1,0 +1,146 @@
+// Prompts as each family's own template writes them, worked out by hand from the templates.
+#include "lib/text/chat_template.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/fails.h"
+
+namespace r1 {
+namespace {
+
+using Messages = std::vector<ChatMessage>;
+const Messages kTalk = {
+    {"user", "One?"}, {"assistant", "<think>\nHm.\n</think>\n\n1."}, {"user", " Two? "}};
+
+// A prompt as one text; markers stand in ⟦ ⟧, so that text which only looks like one is seen.
+std::string shown(std::string_view source, const Messages& messages) {
+  std::string out;
+  for (const PromptPart& part : ChatTemplate::recognise(source).render(messages))
+    out += part.marker ? "⟦" + part.text + "⟧" : part.text;
+  return out;
+}
+
+Messages with_system(Messages messages) {
+  messages.insert(messages.begin(), {"system", "Be brief."});
+  return messages;
+}
+
+TEST(ChatTemplate, OfDeepSeekR1DropsEarlierThoughtsAndOpensThink) {
+  const std::string source = "'<｜User｜>' + content '<｜Assistant｜><think>\\n'";
+  EXPECT_EQ(shown(source, with_system(kTalk)),
+            "⟦<｜begin▁of▁sentence｜>⟧Be brief.⟦<｜User｜>⟧One?⟦<｜Assistant｜>⟧\n\n1."
+            "⟦<｜end▁of▁sentence｜>⟧⟦<｜User｜>⟧ Two? ⟦<｜Assistant｜>⟧<think>\n");
+  EXPECT_TRUE(ChatTemplate::recognise(source).thinks());
+}
+
+TEST(ChatTemplate, OfDeepSeekR1OpensThinkOnlyIfItsSourceDoes) {
+  EXPECT_EQ(shown("'<｜User｜>' '<｜Assistant｜>'", {{"user", "a"}}),
+            "⟦<｜begin▁of▁sentence｜>⟧⟦<｜User｜>⟧a⟦<｜Assistant｜>⟧");
+}
+
+TEST(ChatTemplate, OfDeepSeekR1TakesTheLastOfSeveralSystemTexts) {
+  EXPECT_EQ(shown("<｜User｜><｜Assistant｜>", {{"system", "x"}, {"user", "a"}, {"system", "y"}}),
+            "⟦<｜begin▁of▁sentence｜>⟧y⟦<｜User｜>⟧a⟦<｜Assistant｜>⟧");
+}
+
+TEST(ChatTemplate, ChatmlBeginsWithTheSystemTextOfItsSource) {
+  const std::string source =
+      "{{'<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n'}}"
+      "{{'<|im_start|>system\\nYou help.<|im_end|>\\n'}}{{'<|im_start|>' + role}}";
+  EXPECT_EQ(shown(source, {{"user", "a"}}),
+            "⟦<|im_start|>⟧system\nYou help.⟦<|im_end|>⟧\n"
+            "⟦<|im_start|>⟧user\na⟦<|im_end|>⟧\n⟦<|im_start|>⟧assistant\n");
+  EXPECT_EQ(shown(source, {{"system", "b"}, {"user", "a"}}),
+            "⟦<|im_start|>⟧system\nb⟦<|im_end|>⟧\n"
+            "⟦<|im_start|>⟧user\na⟦<|im_end|>⟧\n⟦<|im_start|>⟧assistant\n");
+}
+
+TEST(ChatTemplate, ChatmlKeepsEarlierThoughtsUnlessItsSourceCutsThem) {
+  EXPECT_EQ(shown("<|im_start|>", {{"assistant", "<think>x</think>\n\n1."}}),
+            "⟦<|im_start|>⟧assistant\n<think>x</think>\n\n1.⟦<|im_end|>⟧\n"
+            "⟦<|im_start|>⟧assistant\n");
+  EXPECT_FALSE(ChatTemplate::recognise("<|im_start|>").thinks());
+  EXPECT_EQ(
+      shown("<|im_start|> content.split('</think>')", {{"assistant", "<think>x</think>\n\n1."}}),
+      "⟦<|im_start|>⟧assistant\n1.⟦<|im_end|>⟧\n⟦<|im_start|>⟧assistant\n");
+  EXPECT_TRUE(ChatTemplate::recognise("<|im_start|> '</think>'").thinks());
+}
+
+TEST(ChatTemplate, OfLlama3StripsEachContent) {
+  EXPECT_EQ(
+      shown("'<|start_header_id|>'", with_system({{"user", " a\n"}})),
+      "⟦<|begin_of_text|>⟧⟦<|start_header_id|>⟧system⟦<|end_header_id|>⟧\n\nBe brief.⟦<|eot_id|>⟧"
+      "⟦<|start_header_id|>⟧user⟦<|end_header_id|>⟧\n\na⟦<|eot_id|>⟧"
+      "⟦<|start_header_id|>⟧assistant⟦<|end_header_id|>⟧\n\n");
+}
+
+TEST(ChatTemplate, OfLlama31HasASystemTextAlways) {
+  const std::string source =
+      "<|start_header_id|> date_string = \"26 Jul 2024\" \"Cutting Knowledge Date: December "
+      "2023\\n\"";
+  const std::string head =
+      "⟦<|begin_of_text|>⟧⟦<|start_header_id|>⟧system⟦<|end_header_id|>⟧\n\n"
+      "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n";
+  const std::string tail =
+      "⟦<|eot_id|>⟧⟦<|start_header_id|>⟧user⟦<|end_header_id|>⟧\n\na⟦<|eot_id|>⟧"
+      "⟦<|start_header_id|>⟧assistant⟦<|end_header_id|>⟧\n\n";
+  EXPECT_EQ(shown(source, {{"user", "a"}}), head + tail);
+  EXPECT_EQ(shown(source, with_system({{"user", "a"}})), head + "Be brief." + tail);
+}
+
+TEST(ChatTemplate, OfLlama2HasTheSystemTextInTheFirstQuestion) {
+  EXPECT_EQ(shown("[INST] <<SYS>> [/INST]",
+                  with_system({{"user", "a "}, {"assistant", "b"}, {"user", "c"}})),
+            "⟦<s>⟧[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\na [/INST] b ⟦</s>⟧"
+            "⟦<s>⟧[INST] c [/INST]");
+}
+
+TEST(ChatTemplate, OfMistralHasOneBosAndItsMarkersAreTokensOnlyInTheLaterForm) {
+  const Messages talk = {{"user", "a"}, {"assistant", "b"}, {"user", "c"}};
+  EXPECT_EQ(shown("'[INST] ' + content + ' [/INST]'", talk),
+            "⟦<s>⟧[INST] a [/INST]b⟦</s>⟧[INST] c [/INST]");
+  EXPECT_EQ(shown("\"[INST] \" + content + \"[/INST]\"", talk),
+            "⟦<s>⟧⟦[INST]⟧ a⟦[/INST]⟧ b⟦</s>⟧⟦[INST]⟧ c⟦[/INST]⟧");
+}
+
+TEST(ChatTemplate, OfDeepSeekCoderSaysItsOwnSystemTextUnlessThereIsOne) {
+  const std::string source =
+      "{{'You are an AI.\\n'}} '### Instruction:\\n' '### Response:\\n' '\\n<|EOT|>\\n'";
+  EXPECT_EQ(shown(source, {{"user", "a"}, {"assistant", "b"}, {"user", "c"}}),
+            "⟦<｜begin▁of▁sentence｜>⟧You are an AI.\n### Instruction:\na\n### Response:\nb\n"
+            "⟦<|EOT|>⟧\n### Instruction:\nc\n### Response:\n");
+  EXPECT_EQ(shown(source, with_system({{"user", "a"}})),
+            "⟦<｜begin▁of▁sentence｜>⟧Be brief.### Instruction:\na\n### Response:\n");
+}
+
+TEST(ChatTemplate, OfNoKnownFormIsRefusedWithWhatItSays) {
+  EXPECT_FAILS(ErrorKind::model, "no known form; it begins Human: {{ x",
+               ChatTemplate::recognise("Human: {{ x }}"));
+  EXPECT_FAILS(ErrorKind::model, "begins \\x1b[31m", ChatTemplate::recognise("\x1b[31m"));
+  EXPECT_FAILS(ErrorKind::limit, "262145 bytes",
+               ChatTemplate::recognise(std::string(262'145, 'x')));
+}
+
+TEST(SplitReasoning, CutsAtTheFirstEndOfThought) {
+  const ThoughtAndAnswer a = split_reasoning("Let me see.\n</think>\n\nIt is </think> 4.");
+  EXPECT_EQ(a.reasoning, "Let me see.\n");
+  EXPECT_EQ(a.answer, "It is </think> 4.");
+  EXPECT_TRUE(a.complete);
+}
+
+TEST(SplitReasoning, TakesAnOpeningThinkAway) {
+  EXPECT_EQ(split_reasoning("<think>\nHm.</think>x").reasoning, "Hm.");
+  EXPECT_EQ(split_reasoning("<think>\nHm").reasoning, "Hm");
+}
+
+TEST(SplitReasoning, WithoutAnEndThereIsNoAnswer) {
+  const ThoughtAndAnswer a = split_reasoning("still thinking");
+  EXPECT_EQ(a.reasoning, "still thinking");
+  EXPECT_EQ(a.answer, "");
+  EXPECT_FALSE(a.complete);
+}
+
+}  // namespace
+}  // namespace r1
