@@ -1,28 +1,14 @@
 #include "lib/text/bpe.h"
 
-#include <array>
 #include <bit>
 #include <functional>
 #include <queue>
 
 #include "lib/base/error.h"
-#include "lib/base/utf8.h"
+#include "lib/text/byte_letters.h"
 
 namespace r1 {
 namespace {
-
-bool stands_for_itself(unsigned byte) {
-  return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-}
-
-// The letter of each byte.
-std::array<char32_t, 256> byte_letters() {
-  std::array<char32_t, 256> letters{};
-  char32_t next = 0x100;
-  for (unsigned byte = 0; byte < 256; ++byte)
-    letters[byte] = stands_for_itself(byte) ? byte : next++;
-  return letters;
-}
 
 std::int64_t pair_key(TokenId left, TokenId right) {
   return std::int64_t{left} << 32 | static_cast<std::uint32_t>(right);
@@ -33,111 +19,113 @@ std::size_t spread(std::uint64_t key, std::size_t size) {
   return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ull) >> 20) & (size - 1);
 }
 
+// The symbols of a pre-token under merging, as a linked list, and a heap of the merges that are
+// possible now. A candidate whose symbols have changed since is stale and skipped.
+struct Symbol {
+  TokenId id;
+  std::int32_t before, after;
+};
+struct Candidate {
+  std::int32_t rank, at;
+  TokenId left, right;
+  bool operator>(const Candidate& c) const { return std::pair(rank, at) > std::pair(c.rank, c.at); }
+};
+
 }  // namespace
 
-std::string letters_of(std::string_view bytes) {
-  static const std::array<char32_t, 256> kLetters = byte_letters();
-  std::string out;
-  for (const char c : bytes) append_utf8(out, kLetters[static_cast<unsigned char>(c)]);
-  return out;
+void PieceTable::reserve(std::size_t pieces, std::size_t bytes) {
+  slots_.assign(std::bit_ceil(2 * pieces + 2), {});
+  ends_.reserve(pieces);
+  bytes_.reserve(bytes);
 }
 
-std::string bytes_of(std::string_view letters) {
-  static const std::array<std::int16_t, 0x144> kBytes = [] {
-    std::array<std::int16_t, 0x144> bytes{};
-    bytes.fill(-1);
-    const std::array<char32_t, 256> of = byte_letters();
-    for (std::size_t b = 0; b < 256; ++b) bytes[of[b]] = static_cast<std::int16_t>(b);
-    return bytes;
-  }();
-  std::string out;
-  while (!letters.empty()) {
-    const Utf8Step step = next_utf8(letters);
-    if (step.valid && step.code_point < kBytes.size() && kBytes[step.code_point] >= 0)
-      out += static_cast<char>(kBytes[step.code_point]);
-    else
-      out += letters.substr(0, step.bytes);
-    letters.remove_prefix(step.bytes);
-  }
-  return out;
-}
-
-void PieceTable::reserve(std::size_t pieces) { slots_.assign(std::bit_ceil(2 * pieces + 2), {}); }
-
-std::size_t PieceTable::place(std::string_view key) const {
-  std::size_t i = std::hash<std::string_view>{}(key) & (slots_.size() - 1);
-  while (slots_[i].id >= 0 && slots_[i].key != key) i = (i + 1) & (slots_.size() - 1);
+std::size_t PieceTable::place(std::string_view piece, std::uint32_t& tag) const {
+  const std::uint64_t hash = std::hash<std::string_view>{}(piece);
+  tag = static_cast<std::uint32_t>(hash >> 32);
+  std::size_t i = hash & (slots_.size() - 1);
+  while (slots_[i].id >= 0 && (slots_[i].tag != tag || (*this)[slots_[i].id] != piece))
+    i = (i + 1) & (slots_.size() - 1);
   return i;
 }
 
-bool PieceTable::insert(std::string_view key, TokenId id) {
-  Slot& slot = slots_[place(key)];
+bool PieceTable::add(std::string_view piece, bool can_be_found) {
+  bytes_ += piece;
+  ends_.push_back(static_cast<std::uint32_t>(bytes_.size()));
+  if (!can_be_found) return true;
+  std::uint32_t tag = 0;
+  Slot& slot = slots_[place(piece, tag)];
   if (slot.id >= 0) return false;
-  slot = {key, id};
+  slot = {tag, size() - 1};
   return true;
 }
 
-TokenId PieceTable::find(std::string_view key) const {
-  return slots_.empty() ? -1 : slots_[place(key)].id;
+TokenId PieceTable::find(std::string_view piece) const {
+  std::uint32_t tag = 0;
+  return slots_[place(piece, tag)].id;
 }
 
-Bpe::Bpe(std::span<const std::string_view> pieces,
-         std::span<const std::pair<std::string_view, std::string_view>> merges, bool ignore_merges)
-    : ignore_merges_(ignore_merges) {
-  table_.reserve(pieces.size());
-  for (std::size_t id = 0; id < pieces.size(); ++id)
-    if (!pieces[id].empty() && !table_.insert(pieces[id], static_cast<TokenId>(id)))
-      fail(ErrorKind::model, "the vocabulary has the token {} twice", escaped(pieces[id]));
-  for (unsigned byte = 0; byte < 256; ++byte)
-    byte_ids_[byte] = table_.find(letters_of(std::string(1, static_cast<char>(byte))));
-  merges_.assign(std::bit_ceil(2 * merges.size() + 2), {});
+std::string_view PieceTable::operator[](TokenId id) const {
+  const auto i = static_cast<std::size_t>(id);
+  const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
+  return std::string_view(bytes_).substr(begin, ends_[i] - begin);
+}
+
+Bpe::Bpe(PieceTable pieces, std::span<const Merge> merges, bool ignore_merges)
+    : pieces_(std::move(pieces)), ignore_merges_(ignore_merges) {
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    byte_ids_[byte] = pieces_.find({&c, 1});
+  }
+  rules_.assign(std::bit_ceil(2 * merges.size() + 2), {});
+  add_rules(merges);
+}
+
+void Bpe::add_rules(std::span<const Merge> merges) {
   std::string whole;
+  TokenId likely = 0;  // merges mostly make the tokens in the order of their ids
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-    const auto& [left, right] = merges[rank];
-    whole.assign(left).append(right);
-    const TokenId a = table_.find(left), b = table_.find(right), both = table_.find(whole);
+    whole.clear();
+    append_bytes_of(whole, merges[rank].first);
+    const std::size_t cut = whole.size();
+    append_bytes_of(whole, merges[rank].second);
+    const std::string_view text = whole;
+    const bool guessed = likely < pieces_.size() && pieces_[likely] == text;
+    const TokenId a = pieces_.find(text.substr(0, cut)), b = pieces_.find(text.substr(cut));
+    const TokenId both = guessed ? likely : pieces_.find(text);
     if (a < 0 || b < 0 || both < 0)
       fail(ErrorKind::model, "merge {} joins {} and {}, of which one or the whole is no token",
-           rank, escaped(left), escaped(right));
-    add_merge(a, b, static_cast<std::int32_t>(rank), both);
+           rank, escaped(merges[rank].first), escaped(merges[rank].second));
+    likely = both + 1;
+    const std::int64_t pair = pair_key(a, b);
+    Rule& rule = rules_[place(pair)];
+    if (rule.pair < 0)
+      rule = {pair, static_cast<std::int32_t>(rank), both};  // of equals the first is the best
   }
 }
 
-void Bpe::add_merge(TokenId left, TokenId right, std::int32_t rank, TokenId whole) {
-  const std::int64_t key = pair_key(left, right);
-  std::size_t i = spread(static_cast<std::uint64_t>(key), merges_.size());
-  while (merges_[i].pair >= 0 && merges_[i].pair != key) i = (i + 1) & (merges_.size() - 1);
-  if (merges_[i].pair < 0)
-    merges_[i] = {key, rank, whole};  // the first of equals has the lower rank
+std::size_t Bpe::place(std::int64_t pair) const {
+  std::size_t i = spread(static_cast<std::uint64_t>(pair), rules_.size());
+  while (rules_[i].pair >= 0 && rules_[i].pair != pair) i = (i + 1) & (rules_.size() - 1);
+  return i;
 }
 
-const Bpe::Merge* Bpe::merge_of(TokenId left, TokenId right) const {
-  const std::int64_t key = pair_key(left, right);
-  std::size_t i = spread(static_cast<std::uint64_t>(key), merges_.size());
-  while (merges_[i].pair >= 0 && merges_[i].pair != key) i = (i + 1) & (merges_.size() - 1);
-  return merges_[i].pair == key ? &merges_[i] : nullptr;
+const Bpe::Rule* Bpe::rule_of(TokenId left, TokenId right) const {
+  const Rule& rule = rules_[place(pair_key(left, right))];
+  return rule.pair >= 0 ? &rule : nullptr;
+}
+
+void Bpe::stand_in(unsigned char byte, TokenId id) {
+  if (byte_ids_[byte] < 0) byte_ids_[byte] = id;
 }
 
 void Bpe::encode(std::vector<TokenId>& ids, std::string_view bytes) const {
   if (ignore_merges_)
-    if (const TokenId whole = table_.find(letters_of(bytes)); whole >= 0) {
+    if (const TokenId whole = pieces_.find(bytes); whole >= 0) {
       ids.push_back(whole);
       return;
     }
-  // A linked list of symbols, and a heap of the merges that are possible now. An entry that names
-  // symbols which have changed since is stale and skipped.
-  struct Symbol {
-    TokenId id;
-    std::int32_t before, after;
-  };
-  struct Candidate {
-    std::int32_t rank, at;
-    TokenId left, right;
-    bool operator>(const Candidate& c) const {
-      return std::pair(rank, at) > std::pair(c.rank, c.at);
-    }
-  };
   std::vector<Symbol> symbols;
+  symbols.reserve(bytes.size());
   for (const char c : bytes) {
     const TokenId id = byte_ids_[static_cast<unsigned char>(c)];
     if (id < 0)
@@ -154,7 +142,7 @@ void Bpe::encode(std::vector<TokenId>& ids, std::string_view bytes) const {
   const auto consider = [&](std::int32_t i) {
     if (i < 0 || at(i).after >= count) return;
     const TokenId left = at(i).id, right = at(at(i).after).id;
-    if (const Merge* m = merge_of(left, right)) heap.push({m->rank, i, left, right});
+    if (const Rule* rule = rule_of(left, right)) heap.push({rule->rank, i, left, right});
   };
   for (std::int32_t i = 0; i + 1 < count; ++i) consider(i);
   while (!heap.empty()) {
@@ -162,7 +150,7 @@ void Bpe::encode(std::vector<TokenId>& ids, std::string_view bytes) const {
     heap.pop();
     const std::int32_t right = at(c.at).after;
     if (at(c.at).id != c.left || right >= count || at(right).id != c.right) continue;
-    at(c.at).id = merge_of(c.left, c.right)->whole;
+    at(c.at).id = rule_of(c.left, c.right)->whole;
     at(c.at).after = at(right).after;
     if (at(right).after < count) at(at(right).after).before = c.at;
     at(right).id = -1;

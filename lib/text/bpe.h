@@ -11,53 +11,60 @@
 
 namespace r1 {
 
-// Strings to ids by open addressing: 150,000 pieces in a few milliseconds. Keys are views.
+// The pieces of a vocabulary as bytes, end to end, and their ids by open addressing: 150,000 pieces
+// in a few milliseconds.
 class PieceTable {
  public:
-  void reserve(std::size_t pieces);
-  bool insert(std::string_view key, TokenId id);  // false when the key is there already
-  TokenId find(std::string_view key) const;       // -1: none
+  void reserve(std::size_t pieces, std::size_t bytes);
+  // The next id. Only a piece that can be found goes into the table; false when it is there
+  // already.
+  bool add(std::string_view piece, bool can_be_found);
+  TokenId find(std::string_view piece) const;  // -1: none
+  std::string_view operator[](TokenId id) const;
+  TokenId size() const { return static_cast<TokenId>(ends_.size()); }
 
  private:
   struct Slot {
-    std::string_view key;
+    std::uint32_t tag = 0;  // upper half of the hash: most others are seen to differ without a look
     TokenId id = -1;
   };
-  std::size_t place(std::string_view key) const;
+  std::size_t place(std::string_view piece, std::uint32_t& tag) const;
 
+  std::string bytes_;
+  std::vector<std::uint32_t> ends_;
   std::vector<Slot> slots_;
 };
 
-// Byte-pair merging over a vocabulary written in the 256 letters that GPT-2 gives to bytes.
+// Byte-pair merging over such a vocabulary.
 class Bpe {
  public:
-  // pieces[id] in letters; an empty one is no piece. merges are pairs of pieces, best first. The
-  // strings outlive this. Fails with `model` when a merge names what is no piece.
-  Bpe(std::span<const std::string_view> pieces,
-      std::span<const std::pair<std::string_view, std::string_view>> merges, bool ignore_merges);
+  using Merge = std::pair<std::string_view, std::string_view>;
 
-  // Appends the ids of one pre-token, given as raw bytes. Lowest rank first, then leftmost.
+  // Merges are pairs of pieces in GPT-2's letters, best first. Fails with `model` when one names
+  // what is no piece.
+  Bpe(PieceTable pieces, std::span<const Merge> merges, bool ignore_merges);
+
+  // A token for a byte that is no piece itself.
+  void stand_in(unsigned char byte, TokenId id);
+  // Appends the ids of one pre-token. Lowest rank first, then leftmost. With `ignore_merges` a
+  // pre-token that is a whole piece is that piece.
   void encode(std::vector<TokenId>& ids, std::string_view bytes) const;
-  TokenId find(std::string_view letters) const { return table_.find(letters); }
+  const PieceTable& pieces() const { return pieces_; }
 
  private:
-  struct Merge {
+  struct Rule {
     std::int64_t pair = -1;  // left id << 32 | right id
     std::int32_t rank = 0;
     TokenId whole = -1;
   };
-  const Merge* merge_of(TokenId left, TokenId right) const;
-  void add_merge(TokenId left, TokenId right, std::int32_t rank, TokenId whole);
+  void add_rules(std::span<const Merge> merges);
+  std::size_t place(std::int64_t pair) const;
+  const Rule* rule_of(TokenId left, TokenId right) const;
 
-  PieceTable table_;
-  std::vector<Merge> merges_;  // open addressing by pair
+  PieceTable pieces_;
+  std::vector<Rule> rules_;  // open addressing by pair
   TokenId byte_ids_[256];
   bool ignore_merges_;
 };
-
-// Bytes in GPT-2's letters, and back: printable Latin-1 stands for itself, the other 68 bytes for
-// U+0100 onwards. A character that is no such letter stays as it is.
-std::string letters_of(std::string_view bytes);
-std::string bytes_of(std::string_view letters);
 
 }  // namespace r1

@@ -13,6 +13,6 @@ std::unique_ptr<Tokenizer> make_bpe_tokenizer(const ModelFiles& files,
                                               const std::filesystem::path& data_dir);
 
 // The same from the text of a tokenizer.json alone, without BOS and EOS.
-std::unique_ptr<Tokenizer> make_bpe_tokenizer(const Json& tokenizer_json);
+std::unique_ptr<Tokenizer> make_bpe_tokenizer(Json tokenizer_json);
 
 }  // namespace r1

@@ -13,8 +13,8 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/json.h"
-#include "lib/text/bpe.h"
 #include "lib/text/bpe_tokenizer.h"
+#include "lib/text/byte_letters.h"
 
 // The text of a tokenizer.json for vocabularies that were published in another form.
 namespace r1::test {
