@@ -5,10 +5,11 @@
 namespace r1 {
 namespace {
 
-// FNV-1a over the ids. A collision is only a miss: entries keep their ids and are compared.
-std::uint64_t hash_of(std::span<const std::int32_t> ids) {
-  std::uint64_t h = 0xCBF29CE484222325ull;
-  for (const std::int32_t id : ids) h = (h ^ static_cast<std::uint32_t>(id)) * 0x100000001B3ull;
+// FNV-1a, by word. Two pages of one hash are told apart by their ids.
+std::uint64_t hash_of(std::uint64_t before, std::span<const std::int32_t> ids) {
+  constexpr std::uint64_t kPrime = 0x100000001B3ull;
+  std::uint64_t h = (0xCBF29CE484222325ull ^ before) * kPrime;
+  for (const std::int32_t id : ids) h = (h ^ static_cast<std::uint32_t>(id)) * kPrime;
   return h;
 }
 
@@ -16,44 +17,50 @@ constexpr std::size_t kPage = static_cast<std::size_t>(kPageTokens);
 
 }  // namespace
 
-PrefixIndex::Entry* PrefixIndex::find(std::span<const std::int32_t> ids) {
-  const auto found = entries_.find(hash_of(ids));
-  if (found == entries_.end() ||
-      !std::equal(ids.begin(), ids.end(), found->second.ids.begin(), found->second.ids.end()))
-    return nullptr;
-  order_.splice(order_.begin(), order_, found->second.place);
-  return &found->second;
+PrefixIndex::Place PrefixIndex::find(Known before, std::span<const std::int32_t> ids) {
+  const auto found = places_.find(hash_of(before, ids));
+  if (found == places_.end()) return order_.end();
+  const Entry& e = *found->second;
+  const bool same = e.before == before && std::equal(ids.begin(), ids.end(), e.ids.begin());
+  return same ? found->second : order_.end();
 }
 
-std::vector<std::int32_t> PrefixIndex::take(std::span<const std::int32_t> ids) {
-  std::vector<std::int32_t> pages;
-  for (std::size_t end = kPage; end < ids.size(); end += kPage) {
-    const Entry* entry = find(ids.first(end));
-    if (entry == nullptr) break;
-    cache_.share(entry->page);
-    pages.push_back(entry->page);
+PrefixIndex::Beginning PrefixIndex::take(std::span<const std::int32_t> ids) {
+  Beginning known;
+  std::vector<Place> chain;
+  for (std::size_t at = 0; at + kPage < ids.size(); at += kPage) {
+    const Place place = find(known.last, ids.subspan(at, kPage));
+    if (place == order_.end()) break;
+    cache_.share(place->page);
+    known.pages.push_back(place->page);
+    known.last = place->name;
+    chain.push_back(place);
   }
-  return pages;
+  // The first page ends up in front: without it those behind it cannot be found.
+  for (auto at = chain.rbegin(); at != chain.rend(); ++at)
+    order_.splice(order_.begin(), order_, *at);
+  return known;
 }
 
-void PrefixIndex::remember(std::span<const std::int32_t> ids, std::span<const std::int32_t> pages) {
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    const auto text = ids.first((i + 1) * kPage);
-    const std::uint64_t h = hash_of(text);
-    if (entries_.contains(h)) continue;
-    cache_.share(pages[i]);
-    order_.push_front(h);
-    entries_.emplace(h, Entry{{text.begin(), text.end()}, pages[i], order_.begin()});
-  }
+PrefixIndex::Known PrefixIndex::remember(Known before, std::span<const std::int32_t> ids,
+                                         std::int32_t page) {
+  if (const Place place = find(before, ids); place != order_.end()) return place->name;
+  const std::uint64_t hash = hash_of(before, ids);
+  if (const auto other = places_.find(hash); other != places_.end()) forget(other->second);
+  cache_.share(page);
+  order_.push_front({next_++, before, {ids.begin(), ids.end()}, page});
+  places_.emplace(hash, order_.begin());
+  return order_.front().name;
+}
+
+void PrefixIndex::forget(Place place) {
+  cache_.give_back(place->page);
+  places_.erase(hash_of(place->before, place->ids));
+  order_.erase(place);
 }
 
 void PrefixIndex::make_room(std::int64_t free) {
-  while (cache_.free_pages() < free && !order_.empty()) {
-    const auto last = entries_.find(order_.back());
-    cache_.give_back(last->second.page);
-    entries_.erase(last);
-    order_.pop_back();
-  }
+  while (cache_.free_pages() < free && !order_.empty()) forget(std::prev(order_.end()));
 }
 
 }  // namespace r1

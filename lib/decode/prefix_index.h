@@ -11,31 +11,41 @@
 namespace r1 {
 
 // Whole pages whose keys and values are known for a beginning of text, so that the next text with
-// that beginning need not read it again. Holds one use of each page; the page that was wanted least
-// recently is given back first.
+// that beginning need not read it again. Each page is known by its own ids and by the page before
+// it. Holds one use of each page; the one that was wanted least recently is given back first.
 class PrefixIndex {
  public:
   explicit PrefixIndex(KvCache& cache) : cache_(cache) {}
 
-  // The pages of the longest known beginning of `ids`, each with a use for the caller; all of them
-  // end before the last id, whose logits must be made.
-  std::vector<std::int32_t> take(std::span<const std::int32_t> ids);
-  // `pages[i]` holds ids [64 i, 64 i + 64). Those that are new are remembered.
-  void remember(std::span<const std::int32_t> ids, std::span<const std::int32_t> pages);
+  // A known page; 0 stands for the beginning of the text. A page that was given back has a number
+  // that never comes again.
+  using Known = std::uint64_t;
+
+  struct Beginning {
+    std::vector<std::int32_t> pages;  // each with a use for the caller
+    Known last = 0;
+  };
+  // The longest known beginning of `ids` that ends before the last id, whose logits must be made.
+  Beginning take(std::span<const std::int32_t> ids);
+  // `page` holds these ids, kPageTokens of them, after `before`.
+  Known remember(Known before, std::span<const std::int32_t> ids, std::int32_t page);
   // Gives back pages until `free` are free, or none is held any more.
   void make_room(std::int64_t free);
 
  private:
   struct Entry {
-    std::vector<std::int32_t> ids;  // the text from its beginning to the end of this page
+    Known name = 0, before = 0;
+    std::vector<std::int32_t> ids;
     std::int32_t page = 0;
-    std::list<std::uint64_t>::iterator place;
   };
-  Entry* find(std::span<const std::int32_t> ids);  // ids: whole pages from the beginning
+  using Place = std::list<Entry>::iterator;
+  Place find(Known before, std::span<const std::int32_t> ids);  // order_.end(): unknown
+  void forget(Place place);
 
   KvCache& cache_;
-  std::unordered_map<std::uint64_t, Entry> entries_;  // by hash of the ids
-  std::list<std::uint64_t> order_;                    // the most recently wanted first
+  std::list<Entry> order_;                           // the most recently wanted first
+  std::unordered_map<std::uint64_t, Place> places_;  // by hash of `before` and `ids`
+  Known next_ = 1;
 };
 
 }  // namespace r1

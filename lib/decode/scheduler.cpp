@@ -36,6 +36,7 @@ struct Scheduler::Sequence {
   std::vector<std::int32_t> pages;  // taken as they are needed
   std::int64_t stored = 0;          // positions whose keys and values are in the cache
   std::int64_t noted = 0;           // whole pages the prefix index has seen
+  PrefixIndex::Known known = 0;     // the last of them
   std::int64_t most = 0;            // ids at the end, at most
   bool done = false;
 
@@ -87,7 +88,7 @@ void Scheduler::submit(SequenceRequest request) {
     fail(ErrorKind::too_long, "the prompt has {} tokens, and the model takes {}", prompt, context);
   auto s = std::make_unique<Sequence>();
   s->ids = request.prompt;
-  s->most = std::min(prompt + request.max_tokens, context);
+  s->most = prompt + std::min(request.max_tokens, context - prompt);
   s->request = std::move(request);
   waiting_.push_back(std::move(s));
 }
@@ -110,7 +111,11 @@ bool Scheduler::admit(Sequence& s) {
   // One that is just being read with this beginning will leave it in the index.
   if (options_.share_prefixes && std::any_of(running_.begin(), running_.end(), same_beginning))
     return false;
-  if (options_.share_prefixes) s.pages = prefixes_.take(s.ids);
+  if (options_.share_prefixes) {
+    PrefixIndex::Beginning known = prefixes_.take(s.ids);
+    s.pages = std::move(known.pages);
+    s.known = known.last;
+  }
   std::int64_t promised = 0;
   for (const auto& other : running_)
     promised += pages_for(other->most) - static_cast<std::int64_t>(other->pages.size());
@@ -139,7 +144,7 @@ Scheduler::Step Scheduler::plan() {
   std::int64_t left = options_.chunk_tokens;
   for (const auto& s : running_)
     if (!s->reading() || s->missing() == 1) step.add(*s, s->missing(), options_.newline);
-  left -= static_cast<std::int64_t>(step.ids.size());
+  left = std::max<std::int64_t>(1, left - static_cast<std::int64_t>(step.ids.size()));
   for (const auto& s : running_) {
     if (!s->reading() || s->missing() == 1) continue;
     const std::int64_t count = std::min(s->missing(), left);
@@ -197,10 +202,11 @@ void Scheduler::run(const Step& step) {
 
 void Scheduler::note_full_pages(Sequence& s) {
   if (!options_.share_prefixes) return;
-  const std::int64_t whole = s.stored / kPageTokens;
-  if (whole == s.noted) return;
-  s.noted = whole;
-  prefixes_.remember(s.ids, std::span(s.pages).first(static_cast<std::size_t>(whole)));
+  constexpr auto kPage = static_cast<std::size_t>(kPageTokens);
+  for (; (s.noted + 1) * kPageTokens <= s.stored; ++s.noted) {
+    const auto i = static_cast<std::size_t>(s.noted);
+    s.known = prefixes_.remember(s.known, std::span(s.ids).subspan(i * kPage, kPage), s.pages[i]);
+  }
 }
 
 // Draws the next token of a sequence and ends it where it ends.

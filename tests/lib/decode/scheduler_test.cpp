@@ -1,0 +1,237 @@
+#include "lib/decode/scheduler.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "lib/tasks/loaded_model.h"
+#include "tests/support/backends.h"
+#include "tests/support/fails.h"
+#include "tests/support/run_network.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tiny_model.h"
+
+namespace r1 {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+// What became of one sequence.
+struct Outcome {
+  Ids ids;
+  std::vector<float> logprobs;
+  std::optional<FinishReason> finish;
+  std::string error;
+  bool operator==(const Outcome&) const = default;
+};
+
+Ids random_ids(std::uint64_t seed, std::size_t n, std::int32_t below = 256) {
+  Ids ids;
+  for (std::size_t i = 0; i < n; ++i)
+    ids.push_back(
+        static_cast<std::int32_t>(random_bits(seed, 2, i) % static_cast<std::uint64_t>(below)));
+  return ids;
+}
+
+class SchedulerTest : public testing::Test {
+ protected:
+  SchedulerTest() { load({}); }
+  void load(const test::TinyModel& tiny) {
+    path_ = test::write_tiny_model(dir_ / "tiny.gguf", tiny);
+    model_ = load_model_with_text(*backend_, "tiny", path_, {});
+  }
+  SchedulerOptions options(std::int64_t batch = 16) const {
+    return {.max_batch = batch, .newline = model_.newline, .kv_dtype = model_.kv_dtype};
+  }
+  // Submits, noting into `outcome`.
+  static void submit(Scheduler& s, Outcome& outcome, SequenceRequest request) {
+    request.top_logprobs = 0;
+    if (!request.on_token) request.on_token = [](const Sample&) { return true; };
+    request.on_token = [&outcome, inner = request.on_token](const Sample& sample) {
+      outcome.ids.push_back(sample.id);
+      outcome.logprobs.push_back(sample.logprob);
+      return inner(sample);
+    };
+    request.on_finish = [&outcome](FinishReason reason) { outcome.finish = reason; };
+    request.on_error = [&outcome](const Error& e) { outcome.error = e.what(); };
+    s.submit(std::move(request));
+  }
+  // All of them, together; the outcomes in order, and what the scheduler counted.
+  std::vector<Outcome> run(const SchedulerOptions& options,
+                           const std::vector<SequenceRequest>& requests) {
+    Scheduler s(*backend_, *model_.network, options);
+    std::vector<Outcome> outcomes(requests.size());
+    for (std::size_t i = 0; i < requests.size(); ++i) submit(s, outcomes[i], requests[i]);
+    while (s.busy()) s.step();
+    totals_ = s.totals();
+    return outcomes;
+  }
+  // Prompts of many lengths, some with a long common beginning, some sampled.
+  static std::vector<SequenceRequest> mixture(std::size_t n) {
+    std::vector<SequenceRequest> requests;
+    const Ids common = random_ids(99, 150);
+    for (std::size_t i = 0; i < n; ++i) {
+      SequenceRequest r{.prompt = random_ids(i, 1 + i * 37 % 140),
+                        .max_tokens = 5 + std::int64_t(i) % 9};
+      if (i % 3 == 1) r.prompt.insert(r.prompt.begin(), common.begin(), common.end());
+      if (i % 2 == 1) r.sampling = {.temperature = 0.9f, .top_p = 0.95f, .repeat_penalty = 1.1f};
+      r.stream = i;
+      requests.push_back(std::move(r));
+    }
+    return requests;
+  }
+
+  test::TempDir dir_;
+  std::filesystem::path path_;
+  std::unique_ptr<Backend> backend_ = open_backend("ref");
+  LoadedModel model_;
+  Scheduler::Totals totals_;
+};
+
+TEST_F(SchedulerTest, GreedyIsWhatTheBareNetworkGivesStepByStep) {
+  test::Runner runner(open_backend("ref"), path_);
+  runner.newline = model_.newline;
+  for (const std::size_t length : {1u, 63u, 64u, 65u, 200u}) {
+    const Ids prompt = random_ids(length, length);
+    const auto outcome = run(options(), {{.prompt = prompt, .max_tokens = 40}});
+    EXPECT_EQ(outcome[0].ids, runner.greedy(prompt, 40)) << length;
+    EXPECT_EQ(outcome[0].finish, FinishReason::length);
+  }
+}
+
+TEST_F(SchedulerTest, EverySequenceIsTheSameBitsInAnyBatch) {
+  const auto requests = mixture(20);
+  const auto alone = run(options(1), requests);
+  for (const std::int64_t batch : {2, 7, 32}) EXPECT_EQ(run(options(batch), requests), alone);
+}
+
+TEST_F(SchedulerTest, TheSizeOfAChunkDoesNotShow) {
+  const auto requests = mixture(8);
+  const auto want = run(options(), requests);
+  for (const std::int64_t chunk : {1, 7, 64}) {
+    SchedulerOptions o = options();
+    o.chunk_tokens = chunk;
+    EXPECT_EQ(run(o, requests), want) << chunk;
+  }
+}
+
+TEST_F(SchedulerTest, SharedBeginningsGiveTheSameBitsAndAreReadOnce) {
+  for (const DType kv : {DType::f32, DType::bf16}) {
+    const auto requests = mixture(9);
+    SchedulerOptions o = options(3);
+    o.kv_dtype = kv;
+    o.share_prefixes = false;
+    const auto want = run(o, requests);
+    EXPECT_EQ(totals_.shared_tokens, 0);
+    o.share_prefixes = true;
+    EXPECT_EQ(run(o, requests), want);
+    EXPECT_EQ(totals_.shared_tokens, 2 * 128);  // of three with 150 ids in common, two whole pages
+  }
+}
+
+TEST_F(SchedulerTest, AWholePromptThatIsKnownStillHasItsLastIdRead) {
+  const SequenceRequest r{.prompt = random_ids(1, 128), .max_tokens = 8};
+  const auto outcomes = run(options(1), {r, r});
+  EXPECT_EQ(outcomes[0], outcomes[1]);
+  EXPECT_EQ(outcomes[1].ids.size(), 8u);
+  EXPECT_EQ(totals_.shared_tokens, 64);
+}
+
+TEST_F(SchedulerTest, AnAnswerIsABeginningForTheNextTurn) {
+  const auto first = run(options(1), {{.prompt = random_ids(1, 100), .max_tokens = 40}})[0];
+  Ids turn = random_ids(1, 100);
+  turn.insert(turn.end(), first.ids.begin(), first.ids.end());
+  turn.push_back(5);
+  run(options(1), {{.prompt = random_ids(1, 100), .max_tokens = 40}, {.prompt = turn}});
+  EXPECT_EQ(totals_.shared_tokens, 128);
+}
+
+TEST_F(SchedulerTest, FewPagesMakeSequencesWaitAndChangeNothing) {
+  const auto requests = mixture(12);
+  const auto want = run(options(), requests);
+  SchedulerOptions o = options();
+  for (const std::int64_t pages : {5, 6, 9}) {  // the longest takes five
+    o.cache_pages = pages;
+    EXPECT_EQ(run(o, requests), want) << pages;
+  }
+}
+
+TEST_F(SchedulerTest, APromptThatCanNeverFitIsRefusedAndTheRestGoesOn) {
+  Scheduler s(*backend_, *model_.network, options());
+  Outcome good, bad;
+  submit(s, good, {.prompt = {5}, .max_tokens = 3});
+  EXPECT_FAILS(ErrorKind::too_long, "512", submit(s, bad, {.prompt = random_ids(1, 512)}));
+  while (s.busy()) s.step();
+  EXPECT_EQ(good.ids.size(), 3u);
+  EXPECT_TRUE(bad.ids.empty());
+}
+
+TEST_F(SchedulerTest, AnAnswerEndsWhereTheContextEnds) {
+  for (const std::int64_t most : {std::int64_t{600}, std::numeric_limits<std::int64_t>::max()}) {
+    const auto outcome = run(options(), {{.prompt = random_ids(1, 500), .max_tokens = most}})[0];
+    EXPECT_EQ(outcome.ids.size(), 12u);
+    EXPECT_EQ(outcome.finish, FinishReason::length);
+  }
+}
+
+TEST_F(SchedulerTest, NoTokensWantedIsAnEmptyAnswer) {
+  const auto outcome = run(options(), {{.prompt = {5}, .max_tokens = 0}})[0];
+  EXPECT_TRUE(outcome.ids.empty());
+  EXPECT_EQ(outcome.finish, FinishReason::length);
+}
+
+TEST_F(SchedulerTest, AStopTokenEndsAnAnswerAndIsNotPartOfIt) {
+  const SequenceRequest r{.prompt = random_ids(4, 20), .max_tokens = 12};
+  const Ids all = run(options(), {r})[0].ids;
+  SequenceRequest stopped = r;
+  stopped.stop_tokens = {all[5]};
+  const Outcome outcome = run(options(), {stopped})[0];
+  const auto first = std::find(all.begin(), all.end(), all[5]);
+  EXPECT_EQ(outcome.ids, Ids(all.begin(), first));
+  EXPECT_EQ(outcome.finish, FinishReason::stop);
+}
+
+TEST_F(SchedulerTest, ASequenceEndsWhenItsReaderHasEnough) {
+  int left = 3;
+  SequenceRequest r{.prompt = {5}, .on_token = [&left](const Sample&) { return --left > 0; }};
+  const Outcome outcome = run(options(), {r})[0];
+  EXPECT_EQ(outcome.ids.size(), 3u);
+  EXPECT_EQ(outcome.finish, FinishReason::stop);
+}
+
+TEST_F(SchedulerTest, IdsPastTheAllowedOnesAreNeverDrawn) {
+  SchedulerOptions o = options();
+  o.allowed_ids = 40;
+  SequenceRequest r{.prompt = {5}, .max_tokens = 200, .sampling = {.temperature = 2}};
+  const Ids ids = run(o, {r})[0].ids;
+  EXPECT_EQ(ids.size(), 200u);
+  for (const std::int32_t id : ids) EXPECT_LT(id, 40);
+}
+
+TEST_F(SchedulerTest, CancellingEndsWhatRunsAndWhatWaits) {
+  Scheduler s(*backend_, *model_.network, options(2));
+  std::vector<Outcome> outcomes(4);
+  for (Outcome& o : outcomes) submit(s, o, {.prompt = random_ids(1, 70), .max_tokens = 50});
+  for (int i = 0; i < 5; ++i) s.step();
+  s.cancel_all(FinishReason::interrupted);
+  EXPECT_FALSE(s.busy());
+  for (const Outcome& o : outcomes) EXPECT_EQ(o.finish, FinishReason::interrupted);
+  // It can be used again, and nothing has leaked.
+  Outcome after;
+  submit(s, after, {.prompt = random_ids(1, 450), .max_tokens = 50});
+  while (s.busy()) s.step();
+  EXPECT_EQ(after.ids.size(), 50u);
+}
+
+TEST_F(SchedulerTest, LogitsThatAreNotNumbersFailTheirItemAlone) {
+  load({.head_fault = std::numeric_limits<float>::quiet_NaN()});
+  const auto outcomes = run(options(), {{.prompt = {5}}, {.prompt = {6}, .max_tokens = 0}});
+  EXPECT_NE(outcomes[0].error.find("not a number"), std::string::npos) << outcomes[0].error;
+  EXPECT_EQ(outcomes[0].finish, std::nullopt);
+  EXPECT_EQ(outcomes[1].finish, FinishReason::length);
+}
+
+}  // namespace
+}  // namespace r1
