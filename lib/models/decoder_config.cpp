@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -30,10 +31,16 @@ constexpr Family kFamilies[] = {
 // Everything here is what the file says; the checks name its keys.
 [[noreturn]] void refuse(std::string_view what) { fail(ErrorKind::model, "{}", what); }
 
-std::int64_t in_range(std::string_view key, std::int64_t value, std::int64_t least,
-                      std::int64_t most) {
-  if (value < least || value > most)
-    fail(ErrorKind::model, "{} is {}, not from {} to {}", key, value, least, most);
+// What a number may be. Beyond that it is an attack or an accident (QUALITY.md 4.3).
+struct Range {
+  std::int64_t least, most;
+};
+constexpr Range kLayers{1, 512}, kWidth{1, 65536}, kHeads{1, 1024}, kHeadSize{2, 1024};
+constexpr Range kInner{1, 1 << 20}, kVocab{1, 1 << 21}, kContext{1, 1 << 24}, kWindow{0, 1 << 24};
+
+std::int64_t in_range(std::string_view key, std::int64_t value, const Range& range) {
+  if (value < range.least || value > range.most)
+    fail(ErrorKind::model, "{} is {}, not from {} to {}", key, value, range.least, range.most);
   return value;
 }
 
@@ -43,29 +50,27 @@ double positive(std::string_view key, double value) {
   return value;
 }
 
-// The sizes as either kind of file gives them, before they are checked against each other.
-struct Sizes {
-  std::int64_t layers, width, heads, kv_heads, head_dim, inner, context;
-  double eps, theta;
-};
+// The smallest is a normal f32: below it the sum under the root could be 0.
+float epsilon(std::string_view key, double value) {
+  if (!(value >= std::numeric_limits<float>::min() && value < 1))
+    fail(ErrorKind::model, "{} is {}, not between 0 and 1", key, value);
+  return static_cast<float>(value);
+}
 
-void set_sizes(DecoderConfig& c, const Sizes& s) {
-  c.layers = in_range("the number of layers", s.layers, 1, 512);
-  c.width = in_range("the width", s.width, 1, 65536);
-  c.inner = in_range("the feed-forward width", s.inner, 1, 1 << 20);
-  c.context = in_range("the context", s.context, 1, 16'777'216);
-  c.attention.heads = in_range("the number of heads", s.heads, 1, 1024);
-  c.attention.kv_heads = in_range("the number of key-value heads", s.kv_heads, 1, 1024);
-  c.attention.head_dim = in_range("the head size", s.head_dim, 2, 1024);
-  if (c.attention.heads % c.attention.kv_heads != 0)
-    fail(ErrorKind::model, "{} heads do not share {} key-value heads", c.attention.heads,
-         c.attention.kv_heads);
-  if (c.attention.head_dim % 2 != 0)
-    fail(ErrorKind::model, "the head size {} is odd", c.attention.head_dim);
-  if (!(s.eps > 0 && s.eps < 1))
-    fail(ErrorKind::model, "the norm epsilon is {}, not between 0 and 1", s.eps);
-  c.eps = static_cast<float>(s.eps);
-  positive("the rope base", s.theta);
+void check_heads(const DecoderConfig::Attention& a) {
+  if (a.heads % a.kv_heads != 0)
+    fail(ErrorKind::model, "{} heads do not share {} key-value heads", a.heads, a.kv_heads);
+  if (a.head_dim % 2 != 0) fail(ErrorKind::model, "the head size {} is odd", a.head_dim);
+}
+
+// The vocabulary is as large as the embedding has rows.
+std::int64_t embedding_rows(const ModelFiles& files, std::string_view name) {
+  const Tensor* embedding = files.find(name);
+  if (embedding == nullptr)
+    fail(ErrorKind::model, "{} has no tensor {}", escaped(files.path().string()), name);
+  if (embedding->shape.rank() != 2)
+    fail(ErrorKind::model, "{} is {}, not a matrix", name, to_string(embedding->shape));
+  return in_range(fmt::format("the number of rows of {}", name), embedding->shape[0], kVocab);
 }
 
 void check_scaling(const RopeScaling& s) {
@@ -87,23 +92,33 @@ void set_rope(DecoderConfig& c, double theta, const RopeScaling& scaling) {
   c.rope.magnitude = rope_magnitude(scaling);
 }
 
+// Numbers may be fine one by one and give nonsense together.
+void check_angles(const DecoderConfig::Rope& rope) {
+  const auto usable = [](float x) { return std::isfinite(x) && x > 0; };
+  if (!usable(rope.magnitude) ||
+      !std::all_of(rope.frequencies.begin(), rope.frequencies.end(), usable))
+    refuse("the rope's base and scaling give no usable angles");
+}
+
 // --- config.json ---------------------------------------------------------------------------------
 
+// One object of config.json; `where` names it: "config.json", "config.json: rope_scaling".
 class JsonConfig {
  public:
-  explicit JsonConfig(const Json& config) : config_(config) {}
+  JsonConfig(const Json& config, std::string where) : config_(config), where_(std::move(where)) {}
 
   const Json* find(std::string_view key) const {
     const Json* value = config_.find(key);
     return value == nullptr || value->is_null() ? nullptr : value;
   }
-  std::int64_t integer(std::string_view key) const {
+  JsonConfig in(std::string_view key) const { return {*find(key), where(key)}; }
+  std::int64_t integer(std::string_view key, const Range& range) const {
     const Json* value = find(key);
-    if (value == nullptr) fail(ErrorKind::model, "config.json has no {}", key);
-    return value->integer(where(key));
+    if (value == nullptr) fail(ErrorKind::model, "{} has no {}", where_, key);
+    return in_range(where(key), value->integer(where(key)), range);
   }
-  std::int64_t integer(std::string_view key, std::int64_t absent) const {
-    return find(key) == nullptr ? absent : integer(key);
+  std::int64_t integer(std::string_view key, const Range& range, std::int64_t absent) const {
+    return find(key) == nullptr ? in_range(where(key), absent, range) : integer(key, range);
   }
   double number(std::string_view key, double absent) const {
     const Json* value = find(key);
@@ -113,38 +128,46 @@ class JsonConfig {
     const Json* value = find(key);
     return value == nullptr ? absent : value->boolean(where(key));
   }
-  static std::string where(std::string_view key) { return fmt::format("config.json: {}", key); }
+  std::string text(std::string_view key, std::string_view absent) const {
+    const Json* value = find(key);
+    return value == nullptr ? std::string(absent) : value->string(where(key));
+  }
+  std::string where(std::string_view key) const { return fmt::format("{}: {}", where_, key); }
 
  private:
   const Json& config_;
+  std::string where_;
 };
 
 const Family& family_of(const JsonConfig& config) {
   const Json* names = config.find("architectures");
   if (names == nullptr) refuse("config.json has no architectures");
-  const Json::Array& list = names->array("config.json: architectures");
+  const Json::Array& list = names->array(config.where("architectures"));
   if (list.empty()) refuse("config.json: architectures is empty");
-  const std::string& name = list[0].string("config.json: architectures");
+  const std::string& name = list[0].string(config.where("architectures"));
   for (const Family& f : kFamilies)
     if (f.class_name == name) return f;
   fail(ErrorKind::model, "the architecture {} is not one that runs here", escaped(name));
 }
 
-RopeScaling read_scaling(const Json& scaling) {
-  const JsonConfig in(scaling);
-  const Json* type = in.find("rope_type") != nullptr ? in.find("rope_type") : in.find("type");
-  const std::string name = type == nullptr ? "default" : type->string("config.json: rope_type");
-  RopeScaling s;
+RopeScaling::Kind scaling_kind(std::string_view name) {
   using Kind = RopeScaling::Kind;
-  if (name == "default") return s;
-  if (name == "linear")
-    s.kind = Kind::linear;
-  else if (name == "llama3")
-    s.kind = Kind::llama3;
-  else if (name == "yarn")
-    s.kind = Kind::yarn;
-  else
-    fail(ErrorKind::model, "the rope scaling {} is not one that runs here", escaped(name));
+  if (name == "default" || name == "none") return Kind::none;
+  if (name == "linear") return Kind::linear;
+  if (name == "llama3") return Kind::llama3;
+  if (name == "yarn") return Kind::yarn;
+  fail(ErrorKind::model, "the rope scaling {} is not one that runs here", escaped(name));
+}
+
+// rope_scaling, or rope_parameters as Transformers 5 writes it.
+RopeScaling read_scaling(const JsonConfig& in) {
+  RopeScaling s;
+  if (in.find("rope_type") == nullptr && in.find("type") == nullptr && in.find("factor") != nullptr)
+    fail(ErrorKind::model, "{} is missing, and factor is there", in.where("rope_type"));
+  s.kind = scaling_kind(in.text("rope_type", in.text("type", "default")));
+  if (in.number("partial_rotary_factor", 1) != 1 || !in.boolean("truncate", true))
+    fail(ErrorKind::model, "{} or truncate is not as it runs here",
+         in.where("partial_rotary_factor"));
   s.factor = in.number("factor", 0);
   s.original_context = in.number("original_max_position_embeddings", 0);
   s.low = in.number("low_freq_factor", s.low);
@@ -153,96 +176,103 @@ RopeScaling read_scaling(const Json& scaling) {
   s.beta_slow = in.number("beta_slow", s.beta_slow);
   if (in.find("attention_factor") != nullptr) s.attention_factor = in.number("attention_factor", 1);
   s.attn_factor = in.number("attn_factor", 1);
+  s.mscale = in.number("mscale", 0);
+  s.mscale_all_dim = in.number("mscale_all_dim", 0);
   return s;
 }
 
-void read_rope(DecoderConfig& c, const JsonConfig& in, double theta) {
-  const Json* given =
-      in.find("rope_parameters") != nullptr ? in.find("rope_parameters") : in.find("rope_scaling");
-  RopeScaling scaling = given == nullptr ? RopeScaling{} : read_scaling(*given);
-  if (scaling.original_context == 0) scaling.original_context = static_cast<double>(c.context);
+void read_rope(DecoderConfig& c, const JsonConfig& in) {
+  RopeScaling scaling;
+  double theta = in.number("rope_theta", 10000);
+  for (const std::string_view key : {"rope_scaling", "rope_parameters"}) {
+    if (in.find(key) == nullptr) continue;
+    for (const auto& [name, value] : in.find(key)->object(in.where(key)))
+      if (value.is_object())
+        fail(ErrorKind::model, "{} differs by layer, which does not run here", in.where(key));
+    scaling = read_scaling(in.in(key));
+    theta = in.in(key).number("rope_theta", theta);
+  }
+  positive(in.where("rope_theta"), theta);
+  if (scaling.original_context == 0 && scaling.kind == RopeScaling::Kind::yarn)
+    scaling.original_context = static_cast<double>(c.context);
   set_rope(c, theta, scaling);
 }
 
-double read_theta(const JsonConfig& in) {
-  if (const Json* parameters = in.find("rope_parameters"))
-    if (const Json* theta = parameters->find("rope_theta"))
-      return theta->number("config.json: rope_theta");
-  return in.number("rope_theta", 10000);
-}
-
-// Which layers look back only so far.
+// Which layers look back only so far. Llama's own never do.
 void read_window(DecoderConfig& c, const JsonConfig& in, const Family& family) {
   std::vector<std::int64_t>& window = c.attention.window;
   window.assign(static_cast<std::size_t>(c.layers), 0);
   const bool qwen = family.class_name.starts_with("Qwen");
-  if (in.find("sliding_window") == nullptr || (qwen && !in.boolean("use_sliding_window", false)))
-    return;
-  const std::int64_t size = in_range("sliding_window", in.integer("sliding_window"), 1, 16'777'216);
+  const bool mistral = family.class_name.starts_with("Mistral");
+  if (in.find("sliding_window") == nullptr || !(mistral || qwen)) return;
+  if (qwen && !in.boolean("use_sliding_window", false)) return;
+  const std::int64_t size = in.integer("sliding_window", {1, kWindow.most});
   const Json* types = in.find("layer_types");
+  if (types == nullptr && qwen)
+    refuse("config.json has use_sliding_window and no layer_types: the layers are unknown");
   if (types == nullptr) {
-    if (qwen)
-      refuse(
-          "config.json has use_sliding_window and no layer_types, so that the layers are unknown");
-    if (family.class_name == "MistralForCausalLM") std::fill(window.begin(), window.end(), size);
+    std::fill(window.begin(), window.end(), size);
     return;
   }
-  const Json::Array& list = types->array("config.json: layer_types");
+  const Json::Array& list = types->array(in.where("layer_types"));
   if (list.size() != window.size())
-    fail(ErrorKind::model, "config.json: layer_types has {} entries for {} layers", list.size(),
+    fail(ErrorKind::model, "{} has {} entries for {} layers", in.where("layer_types"), list.size(),
          c.layers);
-  for (std::size_t i = 0; i < list.size(); ++i)
-    if (list[i].string("config.json: layer_types") == "sliding_attention") window[i] = size;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const std::string& type = list[i].string(in.where("layer_types"));
+    if (type == "sliding_attention")
+      window[i] = size;
+    else if (type != "full_attention")
+      fail(ErrorKind::model, "{} has {}, which does not run here", in.where("layer_types"),
+           escaped(type));
+  }
 }
 
 void refuse_what_is_not_built(const JsonConfig& in) {
-  const Json* act =
-      in.find("hidden_act") != nullptr ? in.find("hidden_act") : in.find("hidden_activation");
-  if (act != nullptr && act->string("config.json: hidden_act") != "silu")
-    fail(ErrorKind::model, "config.json: hidden_act is {}, not silu", escaped(act->string("")));
+  const std::string act = in.text("hidden_act", in.text("hidden_activation", "silu"));
+  if (act != "silu")
+    fail(ErrorKind::model, "config.json: hidden_act is {}, not silu", escaped(act));
   if (in.number("partial_rotary_factor", 1) != 1)
     refuse("config.json: partial_rotary_factor is not 1");
+  if (in.find("quantization_config") != nullptr)
+    refuse(
+        "config.json has a quantization_config; quantized weights are read from GGUF files only");
 }
 
 DecoderConfig from_json(const ModelFiles& files) {
-  const JsonConfig in(files.config());
+  const JsonConfig in(files.config(), "config.json");
   const Family& family = family_of(in);
   refuse_what_is_not_built(in);
   DecoderConfig c;
-  Sizes s{};
-  s.layers = in.integer("num_hidden_layers");
-  s.width = in.integer("hidden_size");
-  s.heads = in_range("num_attention_heads", in.integer("num_attention_heads"), 1, 1024);
-  s.kv_heads = in.integer("num_key_value_heads", s.heads);
-  s.head_dim = in.integer("head_dim", s.width / s.heads);
-  s.inner = in.integer("intermediate_size");
-  s.context = in.integer("max_position_embeddings", 2048);
-  s.eps = in.number("rms_norm_eps", 1e-6);
-  s.theta = read_theta(in);
-  set_sizes(c, s);
-  read_rope(c, in, s.theta);
+  DecoderConfig::Attention& a = c.attention;
+  c.layers = in.integer("num_hidden_layers", kLayers);
+  c.width = in.integer("hidden_size", kWidth);
+  c.inner = in.integer("intermediate_size", kInner);
+  c.context = in.integer("max_position_embeddings", kContext);
+  c.eps = epsilon(in.where("rms_norm_eps"), in.number("rms_norm_eps", 1e-6));
+  a.heads = in.integer("num_attention_heads", kHeads);
+  a.kv_heads = in.integer("num_key_value_heads", kHeads, a.heads);
+  a.head_dim = in.integer("head_dim", kHeadSize, c.width / a.heads);
+  check_heads(a);
+  read_rope(c, in);
   read_window(c, in, family);
-  c.attention.qkv_bias =
-      family.qkv_bias || files.find("model.layers.0.self_attn.q_proj.bias") != nullptr;
-  c.attention.out_bias = files.find("model.layers.0.self_attn.o_proj.bias") != nullptr;
-  c.attention.qk_norm = family.qk_norm;
+  a.qkv_bias = family.qkv_bias || files.find("model.layers.0.self_attn.q_proj.bias") != nullptr;
+  a.out_bias = files.find("model.layers.0.self_attn.o_proj.bias") != nullptr;
+  a.qk_norm = family.qk_norm;
   if (family.daw) {
-    const Json* switches = in.find("daw");
-    if (switches == nullptr) refuse("config.json has no daw");
-    const JsonConfig daw(*switches);
-    c.attention.daw = {daw.boolean("newline", false), daw.boolean("gain", false)};
+    if (in.find("daw") == nullptr) refuse("config.json has no daw");
+    const JsonConfig daw = in.in("daw");
+    a.daw = {daw.boolean("newline", false), daw.boolean("gain", false)};
   }
-  const Tensor* embedding = files.find("model.embed_tokens.weight");
-  c.vocab = embedding == nullptr ? 0 : embedding->shape[0];
-  if (in.integer("vocab_size", c.vocab) != c.vocab)
-    fail(ErrorKind::model, "vocab_size is {}, and model.embed_tokens.weight has {} rows",
-         in.integer("vocab_size"), c.vocab);
+  c.vocab = embedding_rows(files, "model.embed_tokens.weight");
+  if (const std::int64_t said = in.integer("vocab_size", kVocab, c.vocab); said != c.vocab)
+    fail(ErrorKind::model,
+         "config.json: vocab_size is {}, and model.embed_tokens.weight has {} rows", said, c.vocab);
   c.tied = files.find("lm_head.weight") == nullptr;
   return c;
 }
 
-// --- GGUF
-// ------------------------------------------------------------------------------------------
+// --- GGUF ----------------------------------------------------------------------------------------
 
 const Family& family_of(const GgufFile& gguf) {
   const auto name = gguf.string("general.architecture");
@@ -258,13 +288,13 @@ class GgufConfig {
   GgufConfig(const GgufFile& gguf, std::string_view family) : gguf_(gguf), family_(family) {}
 
   std::string key(std::string_view name) const { return fmt::format("{}.{}", family_, name); }
-  std::int64_t integer(std::string_view name) const {
+  std::int64_t integer(std::string_view name, const Range& range) const {
     const auto value = gguf_.integer(key(name));
-    if (!value) fail(ErrorKind::model, "{} has no {}", gguf_.name(), key(name));
-    return *value;
+    if (!value) fail(ErrorKind::model, "{} has no {}", escaped(gguf_.name()), key(name));
+    return in_range(key(name), *value, range);
   }
-  std::int64_t integer(std::string_view name, std::int64_t absent) const {
-    return gguf_.integer(key(name)).value_or(absent);
+  std::int64_t integer(std::string_view name, const Range& range, std::int64_t absent) const {
+    return in_range(key(name), gguf_.integer(key(name)).value_or(absent), range);
   }
   double number(std::string_view name, double absent) const {
     return gguf_.number(key(name)).value_or(absent);
@@ -273,27 +303,30 @@ class GgufConfig {
   std::string text(std::string_view name, std::string_view absent) const {
     return std::string(gguf_.string(key(name)).value_or(absent));
   }
+  // A key that may only say what is so anyway.
+  void must_be(std::string_view name, std::int64_t value) const {
+    if (const std::int64_t said = gguf_.integer(key(name)).value_or(value); said != value)
+      fail(ErrorKind::model, "{} is {}, and only {} runs here", key(name), said, value);
+  }
 
  private:
   const GgufFile& gguf_;
   std::string_view family_;
 };
 
+// A factor without a type is linear; old files call it scale_linear.
 RopeScaling read_scaling(const GgufConfig& in) {
   RopeScaling s;
-  const std::string type = in.text("rope.scaling.type", "none");
-  if (type == "none") return s;
-  if (type == "linear")
-    s.kind = RopeScaling::Kind::linear;
-  else if (type == "yarn")
-    s.kind = RopeScaling::Kind::yarn;
-  else
-    fail(ErrorKind::model, "the rope scaling {} is not one that runs here", escaped(type));
-  s.factor = in.number("rope.scaling.factor", 1);
+  s.factor = in.number("rope.scaling.factor", in.number("rope.scale_linear", 1));
+  s.kind = scaling_kind(in.text("rope.scaling.type", s.factor == 1 ? "none" : "linear"));
   s.original_context = in.number("rope.scaling.original_context_length", 0);
   s.beta_fast = in.number("rope.scaling.yarn_beta_fast", s.beta_fast);
   s.beta_slow = in.number("rope.scaling.yarn_beta_slow", s.beta_slow);
   s.attn_factor = in.number("rope.scaling.attn_factor", 1);
+  if (s.kind == RopeScaling::Kind::llama3)
+    refuse("the rope scaling llama3 of a GGUF file is a tensor, rope_freqs.weight");
+  if (in.number("rope.scaling.yarn_log_multiplier", 0) != 0)
+    fail(ErrorKind::model, "{} does not run here", in.key("rope.scaling.yarn_log_multiplier"));
   return s;
 }
 
@@ -315,35 +348,32 @@ DecoderConfig from_gguf(const ModelFiles& files) {
   const Family& family = family_of(files.gguf());
   const GgufConfig in(files.gguf(), family.gguf);
   DecoderConfig c;
-  Sizes s{};
-  s.layers = in.integer("block_count");
-  s.width = in.integer("embedding_length");
-  s.heads = in_range(in.key("attention.head_count"), in.integer("attention.head_count"), 1, 1024);
-  s.kv_heads = in.integer("attention.head_count_kv", s.heads);
-  s.head_dim = in.integer("attention.key_length", s.width / s.heads);
-  s.inner = in.integer("feed_forward_length");
-  s.context = in.integer("context_length");
-  s.eps = in.number("attention.layer_norm_rms_epsilon", 1e-6);
-  s.theta = in.number("rope.freq_base", 10000);
-  set_sizes(c, s);
-  if (in.integer("attention.value_length", s.head_dim) != s.head_dim ||
-      in.integer("rope.dimension_count", s.head_dim) != s.head_dim)
-    refuse("heads whose value or rope size differs from their key size do not run here");
-  if (in.integer("expert_count", 0) != 0) refuse("models with experts do not run here");
+  DecoderConfig::Attention& a = c.attention;
+  c.layers = in.integer("block_count", kLayers);
+  c.width = in.integer("embedding_length", kWidth);
+  c.inner = in.integer("feed_forward_length", kInner);
+  c.context = in.integer("context_length", kContext);
+  c.eps = epsilon(in.key("attention.layer_norm_rms_epsilon"),
+                  in.number("attention.layer_norm_rms_epsilon", 1e-6));
+  a.heads = in.integer("attention.head_count", kHeads);
+  a.kv_heads = in.integer("attention.head_count_kv", kHeads, a.heads);
+  a.head_dim = in.integer("attention.key_length", kHeadSize, c.width / a.heads);
+  check_heads(a);
+  in.must_be("attention.value_length", a.head_dim);
+  in.must_be("rope.dimension_count", a.head_dim);
+  in.must_be("expert_count", 0);
   RopeScaling scaling = read_scaling(in);
   if (scaling.original_context == 0) scaling.original_context = static_cast<double>(c.context);
-  set_rope(c, s.theta, scaling);
+  set_rope(c, positive(in.key("rope.freq_base"), in.number("rope.freq_base", 10000)), scaling);
   divide_frequencies(c, files);
   c.rope.interleaved = family.gguf_interleaved;
-  const std::int64_t window = in_range(in.key("attention.sliding_window"),
-                                       in.integer("attention.sliding_window", 0), 0, 16'777'216);
-  c.attention.window.assign(static_cast<std::size_t>(c.layers), window);
-  c.attention.qkv_bias = family.qkv_bias || files.find("blk.0.attn_q.bias") != nullptr;
-  c.attention.out_bias = files.find("blk.0.attn_output.bias") != nullptr;
-  c.attention.qk_norm = family.qk_norm;
-  if (family.daw) c.attention.daw = {in.boolean("daw.newline"), in.boolean("daw.gain")};
-  const Tensor* embedding = files.find("token_embd.weight");
-  c.vocab = embedding == nullptr ? 0 : embedding->shape[0];
+  a.window.assign(static_cast<std::size_t>(c.layers),
+                  in.integer("attention.sliding_window", kWindow, 0));
+  a.qkv_bias = family.qkv_bias || files.find("blk.0.attn_q.bias") != nullptr;
+  a.out_bias = files.find("blk.0.attn_output.bias") != nullptr;
+  a.qk_norm = family.qk_norm;
+  if (family.daw) a.daw = {in.boolean("daw.newline"), in.boolean("daw.gain")};
+  c.vocab = embedding_rows(files, "token_embd.weight");
   c.tied = files.find("output.weight") == nullptr;
   return c;
 }
@@ -351,9 +381,9 @@ DecoderConfig from_gguf(const ModelFiles& files) {
 }  // namespace
 
 DecoderConfig read_decoder_config(const ModelFiles& files) {
-  DecoderConfig c = files.is_gguf() ? from_gguf(files) : from_json(files);
-  in_range("the vocabulary", c.vocab, 1, 2'097'152);
-  return c;
+  DecoderConfig config = files.is_gguf() ? from_gguf(files) : from_json(files);
+  check_angles(config.rope);
+  return config;
 }
 
 }  // namespace r1

@@ -58,8 +58,9 @@ std::vector<float> rope_frequencies(std::int64_t dims, double theta, const RopeS
 float rope_magnitude(const RopeScaling& s) {
   if (s.kind != RopeScaling::Kind::yarn) return 1.0f;
   if (s.attention_factor) return static_cast<float>(*s.attention_factor);
-  const double usual = s.factor <= 1 ? 1.0 : 0.1 * std::log(s.factor) + 1;
-  return static_cast<float>(s.attn_factor * usual);
+  const auto m = [&](double a) { return s.factor <= 1 ? 1.0 : 0.1 * a * std::log(s.factor) + 1; };
+  const bool both = s.mscale != 0 && s.mscale_all_dim != 0;
+  return static_cast<float>(s.attn_factor * (both ? m(s.mscale) / m(s.mscale_all_dim) : m(1)));
 }
 
 }  // namespace r1

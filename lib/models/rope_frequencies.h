@@ -14,6 +14,9 @@ struct RopeScaling {
   double beta_fast = 32, beta_slow = 1;    // yarn
   std::optional<double> attention_factor;  // yarn: the magnitude itself
   double attn_factor = 1;                  // yarn: multiplies the usual magnitude
+  double mscale = 0,
+         mscale_all_dim = 0;  // yarn: when both are given, the usual magnitude is
+                              // m(mscale) / m(mscale_all_dim), m(a) = 0.1 a ln factor + 1
 };
 
 // w_i of each pair, i = 0 … dims/2 - 1: theta^(-2i/dims), scaled.

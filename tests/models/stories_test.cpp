@@ -6,6 +6,8 @@
 #include "lib/base/json.h"
 #include "tests/support/backends.h"
 #include "tests/support/run_network.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/to_gguf.h"
 
 namespace r1 {
 namespace {
@@ -24,17 +26,12 @@ class Stories : public testing::Test {
       out.push_back(static_cast<std::int32_t>(id.integer("e")));
     return out;
   }
-  static std::vector<test::Candidate> all_backends() {
-    std::vector<test::Candidate> all = test::backends();
-    all.insert(all.begin(), {"ref"});
-    return all;
-  }
   Json expected_;
 };
 
 TEST_F(Stories, EveryBackendGivesThe256GreedyIds) {
   const std::vector<std::int32_t> want = ids();
-  for (const test::Candidate& candidate : all_backends()) {
+  for (const test::Candidate& candidate : test::backends_and_ref()) {
     test::Runner runner(candidate.open(), kStories);
     std::vector<std::int32_t> have = runner.greedy({want[0]}, want.size() - 1);
     have.insert(have.begin(), want[0]);
@@ -42,8 +39,20 @@ TEST_F(Stories, EveryBackendGivesThe256GreedyIds) {
   }
 }
 
+TEST_F(Stories, AsGgufOnEveryBackendToo) {
+  const test::TempDir dir;
+  test::GgufOf(kStories).write(dir / "stories.gguf");
+  const std::vector<std::int32_t> want = ids();
+  for (const test::Candidate& candidate : test::backends_and_ref()) {
+    test::Runner runner(candidate.open(), dir / "stories.gguf");
+    std::vector<std::int32_t> have = runner.greedy({want[0]}, want.size() - 1);
+    have.insert(have.begin(), want[0]);
+    EXPECT_EQ(have, want) << candidate.name;
+  }
+}
+
 TEST_F(Stories, TheFirstLogitsAreThePublishedOnes) {
-  for (const test::Candidate& candidate : all_backends()) {
+  for (const test::Candidate& candidate : test::backends_and_ref()) {
     test::Runner runner(candidate.open(), kStories);
     const std::vector<float> logits = runner.whole({ids()[0]});
     const Json::Array& first = expected_.at("logits_pos0_first8", "e").array("e");
@@ -59,7 +68,7 @@ TEST_F(Stories, TheFirstLogitsAreThePublishedOnes) {
 TEST_F(Stories, StepByStepChunkedAndWholeAreTheSameBits) {
   std::vector<std::int32_t> text = ids();
   text.resize(150);
-  for (const test::Candidate& candidate : all_backends()) {
+  for (const test::Candidate& candidate : test::backends_and_ref()) {
     test::Runner runner(candidate.open(), kStories);
     const std::vector<float> steps = runner.in_chunks(text, 1);
     for (const std::size_t chunk : {7u, 64u, 150u})
