@@ -24,31 +24,36 @@ constexpr std::string_view kSpace =
 constexpr std::string_view kGpt2 =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+// The same pattern for PCRE2. What the two engines read differently is rewritten or refused.
 std::string rewritten(std::string_view pattern) {
   std::string out;
   bool in_class = false;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
     const char c = pattern[i];
-    if (c != '\\' || i + 1 == pattern.size()) {
-      if (c == '[') in_class = true;
-      if (c == ']') in_class = false;
-      out += c;
+    const std::string_view rest = pattern.substr(i + 1);
+    if (c == '\\' && !rest.empty()) {
+      ++i;
+      if (rest[0] == 's') {
+        out += in_class ? std::string(kSpace) : fmt::format("[{}]", kSpace);
+      } else if (rest[0] == 'S' && !in_class) {
+        out += fmt::format("[^{}]", kSpace);
+      } else if (rest.starts_with("p{Han}")) {
+        out += "\\p{sc:Han}";
+        i += 5;
+      } else if (std::string_view("wWhHbBSGXRKQE").find(rest[0]) != std::string_view::npos) {
+        fail(ErrorKind::model, "a pre-tokenizer's regex has \\{}{}, which does not run here",
+             rest[0], in_class ? " inside a class" : "");
+      } else {
+        out += {c, rest[0]};
+      }
       continue;
     }
-    const std::string_view rest = pattern.substr(i + 1);
-    if (rest[0] == 's') {
-      out += in_class ? std::string(kSpace) : fmt::format("[{}]", kSpace);
-    } else if (rest[0] == 'S') {
-      if (in_class) fail(ErrorKind::model, "a pre-tokenizer's regex has \\S inside a class");
-      out += fmt::format("[^{}]", kSpace);
-    } else if (rest.starts_with("p{Han}")) {
-      out += "\\p{sc:Han}";
-      i += 5;
-    } else {
-      out += c;
-      out += rest[0];
-    }
-    ++i;
+    if (in_class && (c == '[' || (c == '&' && rest.starts_with('&'))))
+      fail(ErrorKind::model,
+           "a pre-tokenizer's regex has a class in a class, which does not run here");
+    if (c == '[') in_class = true;
+    if (c == ']') in_class = false;
+    out += c;
   }
   return out;
 }
@@ -83,7 +88,9 @@ Regex::Regex(std::string_view pattern) : inside_(std::make_unique<Inside>()) {
   const std::string text = rewritten(pattern);
   int error = 0;
   PCRE2_SIZE where = 0;
-  constexpr std::uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C;
+  // MULTILINE: ^ and $ stand for the ends of lines, always.
+  constexpr std::uint32_t kOptions =
+      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
   inside_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), kOptions,
                                 &error, &where, nullptr);
   if (inside_->code == nullptr) {
@@ -142,11 +149,15 @@ void Pretokenizer::add_json(const Json& json) {
   if (type == "Sequence") {
     for (const Json& step : json.at("pretokenizers", where).array(where)) add_json(step);
   } else if (type == "Split") {
-    add_split(json);
+    const Json& pattern = json.at("pattern", where);
+    const Json* regex = pattern.find("Regex");
+    add_step(regex != nullptr ? regex->string(where)
+                              : literal(pattern.at("String", where).string(where)),
+             json);
   } else if (type == "Digits") {
     steps_.push_back({Regex(flag("individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)")});
   } else if (type == "Punctuation") {
-    steps_.push_back({Regex(R"([\p{P}!-/:-@\[-`{-~])")});
+    add_step(R"([\p{P}!-/:-@\[-`{-~])", json);
   } else if (type == "ByteLevel") {
     add_prefix_space_ = add_prefix_space_ || flag("add_prefix_space", true);
     if (flag("use_regex", true)) steps_.push_back({Regex(kGpt2)});
@@ -155,22 +166,19 @@ void Pretokenizer::add_json(const Json& json) {
   }
 }
 
-void Pretokenizer::add_split(const Json& json) {
-  const std::string where = "tokenizer.json: pre_tokenizer Split";
-  const Json& pattern = json.at("pattern", where);
-  const Json* regex = pattern.find("Regex");
-  const std::string text =
-      regex != nullptr ? regex->string(where) : literal(pattern.at("String", where).string(where));
+// A step with this pattern, and with the "behavior" and "invert" of `json`.
+void Pretokenizer::add_step(const std::string& pattern, const Json& json) {
+  const std::string where = "tokenizer.json: pre_tokenizer";
   const Json* behavior = json.find("behavior");
   const std::string name = behavior == nullptr ? "Isolated" : behavior->string(where);
-  Step step{Regex(text)};
+  Step step{Regex(name == "Contiguous" ? "(?:" + pattern + ")+" : pattern)};
   if (name == "Removed")
     step.keep = Keep::removed;
   else if (name == "MergedWithPrevious")
     step.keep = Keep::with_previous;
   else if (name == "MergedWithNext")
     step.keep = Keep::with_next;
-  else if (name != "Isolated")
+  else if (name != "Isolated" && name != "Contiguous")
     fail(ErrorKind::model, "the split behavior {} is not one that runs here", escaped(name));
   if (const Json* invert = json.find("invert")) step.invert = invert->boolean(where);
   steps_.push_back(std::move(step));

@@ -50,7 +50,7 @@ class Pretokenizer {
     bool invert = false;
   };
   void add_json(const Json& json);
-  void add_split(const Json& json);
+  void add_step(const std::string& pattern, const Json& json);
   static void cut(std::vector<std::string_view>& out, std::string_view piece, const Step& step);
 
   std::vector<Step> steps_;
