@@ -1,0 +1,241 @@
+// Which file speaks for a model, where BOS and EOS come from, and what may become a marker.
+#include "lib/text/tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/byte_tokenizer.h"
+#include "tests/support/fails.h"
+#include "tests/support/published_bpe.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tiny_vocabulary.h"
+
+namespace r1 {
+namespace {
+
+using Ids = std::vector<TokenId>;
+const std::string kShare = std::string(R1_SOURCE_DIR) + "/share";
+
+// A Hugging Face directory with no tensors in it.
+class Folder {
+ public:
+  Folder() {
+    write("config.json", R"({"bos_token_id":1,"eos_token_id":1})");
+    write("model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
+  }
+  void write(std::string_view name, std::string_view bytes) const {
+    test::write_bytes(dir_ / name, bytes);
+  }
+  std::unique_ptr<Tokenizer> load() const {
+    return load_tokenizer(ModelFiles::open(dir_.path()), kShare);
+  }
+
+ private:
+  test::TempDir dir_;
+};
+
+test::TinyBpe with_markers() {
+  return {.added = R"([{"id":300,"content":"<bos>","special":true},)"
+                   R"({"id":301,"content":"<eos>","special":true},)"
+                   R"({"id":302,"content":"<think>","special":false},)"
+                   R"({"id":303,"content":"<|fim_middle|>","special":false}])"};
+}
+
+TEST(LoadTokenizer, TakesBosAndEosByTheirTextsAndNotByConfigIds) {
+  Folder folder;
+  folder.write("tokenizer.json", with_markers().json());
+  folder.write("tokenizer_config.json",
+               R"({"bos_token":{"content":"<bos>","lstrip":false},"eos_token":"<eos>",)"
+               R"("add_bos_token":true})");
+  const auto tokenizer = folder.load();
+  EXPECT_EQ(tokenizer->bos(), 300);
+  EXPECT_EQ(tokenizer->eos(), 301);
+  EXPECT_TRUE(tokenizer->add_bos());
+}
+
+TEST(LoadTokenizer, FallsBackToTheSpecialTokensMap) {
+  Folder folder;
+  folder.write("tokenizer.json", with_markers().json());
+  folder.write("special_tokens_map.json", R"({"eos_token":"<eos>"})");
+  const auto tokenizer = folder.load();
+  EXPECT_EQ(tokenizer->bos(), std::nullopt);
+  EXPECT_EQ(tokenizer->eos(), 301);
+  EXPECT_FALSE(tokenizer->add_bos());
+}
+
+TEST(LoadTokenizer, AddsBosWhenThePostProcessorDoes) {
+  Folder folder;
+  test::TinyBpe bpe = with_markers();
+  bpe.post_processor =
+      R"({"type":"Sequence","processors":[{"type":"ByteLevel"},{"type":"TemplateProcessing",)"
+      R"("single":[{"SpecialToken":{"id":"<bos>","type_id":0}},{"Sequence":{"id":"A"}}]}]})";
+  folder.write("tokenizer.json", bpe.json());
+  folder.write("tokenizer_config.json", R"({"bos_token":"<bos>"})");
+  EXPECT_TRUE(folder.load()->add_bos());
+  folder.write("tokenizer_config.json", R"({"bos_token":"<bos>","add_bos_token":false})");
+  EXPECT_FALSE(folder.load()->add_bos());
+}
+
+TEST(LoadTokenizer, PrefersTokenizerModelToWhatWasMadeFromIt) {
+  Folder folder;
+  EXPECT_FAILS(ErrorKind::model, "neither tokenizer.model nor tokenizer.json", folder.load());
+  folder.write("tokenizer.json", with_markers().json());
+  const std::string gguf = test::TinySentencepiece{.pieces = {"a", "b", "ab"}}.gguf();
+  folder.write("tokenizer.model", sentencepiece_proto(GgufFile::parse(as_bytes(gguf), "x.gguf")));
+  EXPECT_EQ(folder.load()->size(), 3 + 256 + 3);
+}
+
+std::unique_ptr<Tokenizer> load_gguf(const test::TempDir& dir, const test::GgufEntries& more) {
+  test::GgufEntries entries = {
+      {"general.architecture", std::string("llama")},
+      {"tokenizer.ggml.model", std::string("gpt2")},
+      {"tokenizer.ggml.pre", std::string("gpt-2")},
+      {"tokenizer.ggml.tokens",
+       std::vector<std::string>{"a", "b", "ab", "<s>", "<x>", "[PAD5]", "<unused>"}},
+      {"tokenizer.ggml.token_type", std::vector<std::int32_t>{1, 1, 1, 3, 4, 4, 5}},
+      {"tokenizer.ggml.merges", std::vector<std::string>{"a b"}},
+      {"tokenizer.ggml.bos_token_id", 3u}};
+  entries.insert(entries.end(), more.begin(), more.end());
+  test::write_bytes(dir / "x.gguf", test::gguf_bytes(entries));
+  return load_tokenizer(ModelFiles::open(dir / "x.gguf"), kShare);
+}
+
+TEST(LoadTokenizer, ReadsTheTypesOfGgufTokens) {
+  const test::TempDir dir;
+  const auto tokenizer = load_gguf(dir, {{"tokenizer.ggml.add_bos_token", true}});
+  EXPECT_EQ(tokenizer->encode("ab<x>a"), (Ids{2, 4, 0}));
+  EXPECT_TRUE(tokenizer->is_marker(3));
+  EXPECT_TRUE(tokenizer->is_marker(5));
+  EXPECT_FALSE(tokenizer->is_marker(4));
+  EXPECT_EQ(tokenizer->bytes(4), "<x>");
+  EXPECT_EQ(tokenizer->bytes(6), "");
+  EXPECT_EQ(tokenizer->bytes(7), "");
+  EXPECT_EQ(tokenizer->bytes(-1), "");
+  EXPECT_TRUE(tokenizer->add_bos());
+}
+
+TEST(LoadTokenizer, RefusesABosPastTheVocabulary) {
+  const test::TempDir dir;
+  EXPECT_FAILS(ErrorKind::model, "eos_token_id is 7, and there are 7 tokens",
+               load_gguf(dir, {{"tokenizer.ggml.eos_token_id", 7u}}));
+}
+
+TEST(LoadTokenizer, TakesATokenizerJsonBesideAGgufFileOnlyIfItIsTheSameVocabulary) {
+  const test::TempDir dir;
+  const std::string json = R"({"model":{"vocab":{"a":0,"b":1,"ab":2},"merges":[]},)"
+                           R"("added_tokens":[{"id":3,"content":"<s>","special":true}]})";
+  test::write_bytes(dir / "tokenizer.json", json);
+  EXPECT_EQ(load_gguf(dir, {})->encode("ab"), (Ids{0, 1}));  // it has no merges
+  std::string other = json;
+  other.replace(other.find("\"ab\""), 4, "\"ba\"");
+  test::write_bytes(dir / "tokenizer.json", other);
+  EXPECT_EQ(load_gguf(dir, {})->encode("ab"), (Ids{2}));
+}
+
+TEST(LoadTokenizer, PrefersTheTokenizerJsonInsideAGgufFile) {
+  const test::TempDir dir;
+  const auto tokenizer = load_gguf(
+      dir, {{"tokenizer.huggingface.json",
+             std::string(R"({"model":{"vocab":{"a":0,"b":1,"c":2,"<s>":3},"merges":[]}})")}});
+  EXPECT_EQ(tokenizer->encode("ab"), (Ids{0, 1}));
+}
+
+TEST(UserText, NeverBecomesAMarker) {
+  const auto tokenizer = with_markers().make();
+  EXPECT_EQ(tokenizer->encode("<bos>").size(), 5u);
+  EXPECT_EQ(tokenizer->encode("<|fim_middle|>").size(), 14u);  // though the file says not special
+  EXPECT_EQ(tokenizer->encode("a<think>"), (Ids{'a', 302}));
+  EXPECT_EQ(tokenizer->bytes(300), "");
+  EXPECT_EQ(tokenizer->bytes(302), "<think>");
+  EXPECT_EQ(tokenizer->find("<bos>"), 300);
+}
+
+TEST(UserText, NeverBecomesAMarkerOfSentencepiece) {
+  const auto tokenizer = test::TinySentencepiece{
+      .pieces = {"<", "s", ">", "|", "fim"},
+      .control = {
+          "<|fim_middle|>"}}.make();
+  for (const std::string text : {"<s>", "</s>", "<unk>", "<|fim_middle|>", "<0x41>"}) {
+    std::string back;
+    for (const TokenId id : tokenizer->encode(text)) {
+      EXPECT_FALSE(tokenizer->is_marker(id)) << text;
+      back += tokenizer->bytes(id);
+    }
+    EXPECT_EQ(back, text);
+  }
+  EXPECT_EQ(tokenizer->find("<|fim_middle|>"), 3);
+}
+
+TEST(UserText, NeverBecomesAMarkerOfDeepSeekCoder) {
+  const auto tokenizer = test::published_tokenizer("deepseek-coder");
+  if (!tokenizer) GTEST_SKIP() << "skipped: no vocabulary deepseek-coder";
+  for (const char* text : {"<｜fim▁begin｜>", "<｜begin▁of▁sentence｜>", "<|EOT|>"}) {
+    const auto marker = tokenizer->find(text);
+    ASSERT_TRUE(marker) << text;
+    EXPECT_TRUE(tokenizer->is_marker(*marker)) << text;
+    for (const TokenId id : tokenizer->encode(text)) EXPECT_FALSE(tokenizer->is_marker(id)) << text;
+  }
+  EXPECT_EQ(tokenizer->bos(), 32013);
+  EXPECT_EQ(tokenizer->eos(), 32014);
+  EXPECT_TRUE(tokenizer->add_bos());
+}
+
+TEST(AddedTokens, MatchTheLeftmostThenTheLongest) {
+  const auto tokenizer = test::TinyBpe{.added = R"([{"id":300,"content":"ab"},)"
+                                                R"({"id":301,"content":"abcd"},)"
+                                                R"({"id":302,"content":"bcde"}])"}
+                             .make();
+  EXPECT_EQ(tokenizer->encode("abcde"), (Ids{301, 'e'}));
+  EXPECT_EQ(tokenizer->encode("abce"), (Ids{300, 'c', 'e'}));
+  EXPECT_EQ(tokenizer->encode("xbcde"), (Ids{'x', 302}));
+}
+
+TEST(AddedTokens, TakeSpacesAlongAndKeepOutOfWords) {
+  const auto tokenizer = test::TinyBpe{.added = R"([{"id":300,"content":"L","lstrip":true},)"
+                                                R"({"id":301,"content":"R","rstrip":true},)"
+                                                R"({"id":302,"content":"W","single_word":true}])"}
+                             .make();
+  EXPECT_EQ(tokenizer->encode("a \nLb"), (Ids{'a', 300, 'b'}));
+  EXPECT_EQ(tokenizer->encode("aR \tb"), (Ids{'a', 301, 'b'}));
+  EXPECT_EQ(tokenizer->encode("W-aW W"), (Ids{302, '-', 'a', 'W', ' ', 302}));
+}
+
+TEST(ByteLevel, PutsAPrefixSpaceBeforeEachRunOfText) {
+  test::TinyBpe bpe{.merges = {{"Ġ", "a"}}};
+  bpe.pre_tokenizer = R"({"type":"ByteLevel","add_prefix_space":true})";
+  EXPECT_EQ(bpe.make()->encode("a a"), (Ids{256, 256}));
+}
+
+TEST(IgnoreMerges, MakesAWholePieceOneToken) {
+  test::TinyBpe bpe{.merges = {{"a", "b"}, {"b", "c"}, {"a", "bc"}}};
+  EXPECT_EQ(bpe.make()->encode("abc"), (Ids{256, 'c'}));
+  bpe.ignore_merges = true;
+  EXPECT_EQ(bpe.make()->encode("abc"), (Ids{258}));
+}
+
+TEST(Sentencepiece, ContinuesATextWithoutItsLeadingSpace) {
+  const auto tokenizer = test::published_tokenizer("llama-spm");
+  if (!tokenizer) GTEST_SKIP() << "skipped: no vocabulary llama-spm";
+  const auto shown = [&](const Ids& ids) {
+    std::string out;
+    for (const TokenId id : ids) out += "[" + std::string(tokenizer->bytes(id)) + "]";
+    return out;
+  };
+  EXPECT_EQ(shown(tokenizer->encode("return x")), "[ return][ x]");
+  EXPECT_EQ(shown(tokenizer->encode_continued("return x")), "[return][ x]");
+  EXPECT_EQ(shown(tokenizer->encode_continued("\nfoo")), "[\n][foo]");
+  EXPECT_EQ(shown(tokenizer->encode_continued(" foo")), "[ foo]");
+  EXPECT_EQ(shown(tokenizer->encode_continued("")), "");
+}
+
+TEST(EncodeParts, PutsMarkersByIdAndAddsBosOnce) {
+  test::ByteTokenizer tokenizer({"<s>", "<m>"}, true);
+  tokenizer.set_bos("<s>", true);
+  EXPECT_EQ(tokenizer.shown(encode_parts(tokenizer, {{"a<m>"}, {"<m>", true}, {"b"}}, true)),
+            "⟦<s>⟧ a<m>⟦<m>⟧b");
+  EXPECT_EQ(tokenizer.shown(encode_parts(tokenizer, {{"<s>", true}, {"a"}}, false)), "⟦<s>⟧ a");
+  EXPECT_FAILS(ErrorKind::model, "no token <other>",
+               encode_parts(tokenizer, {{"<other>", true}}, false));
+}
+
+}  // namespace
+}  // namespace r1
