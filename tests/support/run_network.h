@@ -43,6 +43,28 @@ class Runner {
     return host(network_->forward(g, batch.rows(g)));
   }
 
+  // The mean loss of the next token over texts in a row; `learn` adds its gradient to the weights'.
+  double loss(const std::vector<Ids>& texts, bool learn = false) {
+    arena_.reset();
+    Graph g(*backend_, arena_, learn ? Graph::Mode::training : Graph::Mode::inference);
+    Ids targets;
+    for (const Ids& text : texts) {
+      targets.insert(targets.end(), text.begin() + 1, text.end());
+      targets.push_back(-1);
+    }
+    const auto counted = static_cast<double>(targets.size() - texts.size());
+    const Batch batch = join(texts, std::vector<std::int32_t>(texts.size(), 0));
+    const Var losses =
+        g.cross_entropy(network_->forward(g, batch.rows(g)), g.integers(targets));  // [T]
+    if (learn) {
+      const std::vector<float> share(targets.size(), static_cast<float>(1 / counted));
+      backend_->copy_from_host(losses.grad, share.data());
+      g.backward();
+    }
+    const std::vector<float> each = host(losses);
+    return std::accumulate(each.begin(), each.end(), 0.0) / counted;
+  }
+
   // The same through the cache, in passes of `chunk` rows. Row t of the result is position t.
   std::vector<float> in_chunks(const Ids& ids, std::size_t chunk) {
     start();
