@@ -13,18 +13,20 @@ using Bytes = const unsigned char*;
 
 R1_INLINE std::int32_t four_bytes(const void* p) { return load<std::int32_t>(p); }
 
-R1_INLINE void write(float* y, F16 v, int n) {
-  if (n == cpu::kPanelRows)
+R1_INLINE void write(float* y, Floats v, int n) {
+  if (n >= kLanes)
     store(y, v);
-  else
+  else if (n > 0)
     store_some(y, v, n);
 }
 
+// A part of a panel: as many of its rows as a register has lanes. Other parts lie 4 kLanes bytes
+// away in the same 64, so that they come out of the cache.
 template <int R>
 void product_f32(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K, int n) {
-  Each<F16, R> sum;
+  Each<Floats, R> sum;
   for (std::int64_t k = 0; k < K; ++k) {
-    const F16 v = load<F16>(w + 64 * k);
+    const Floats v = load<Floats>(w + 64 * k);
     for (int r = 0; r < R; ++r) sum[r] += v * x.f32[r * K + k];
   }
   for (int r = 0; r < R; ++r) write(y + r * stride, sum[r], n);
@@ -33,24 +35,25 @@ void product_f32(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int
 template <int R>
 void product_bf16(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K, int n) {
   const std::int64_t pairs = (K + 1) / 2;
-  Each<F16, R> sum;
+  Each<Floats, R> sum;
   for (std::int64_t k = 0; k < pairs; ++k) {
-    const I16 v = load<I16>(w + 64 * k);
+    const Ints v = load<Ints>(w + 64 * k);
     for (int r = 0; r < R; ++r)
       sum[r] = dot_bf16(sum[r], v, four_bytes(x.bf16 + 2 * (r * pairs + k)));
   }
   for (int r = 0; r < R; ++r) write(y + r * stride, sum[r], n);
 }
 
+constexpr bool has_shared(PanelType type) { return cpu::shared_size(type) > 0; }
 constexpr bool has_nibbles(PanelType type) {
   return type == PanelType::q4_0 || type == PanelType::q4_k;
 }
 
-// Quad j of a block in 16 rows.
+// Quad j of a block.
 template <PanelType type>
-R1_INLINE I16 quad(Bytes values, int j) {
-  if constexpr (!has_nibbles(type)) return load<I16>(values + 64 * j);
-  const I16 both = load<I16>(values + 64 * (j % 4));
+R1_INLINE Ints quad(Bytes values, int j) {
+  if constexpr (!has_nibbles(type)) return load<Ints>(values + 64 * j);
+  const Ints both = load<Ints>(values + 64 * (j % 4));
   return (j < 4 ? both : both >> 4) & 0x0f0f0f0f;
 }
 
@@ -63,16 +66,16 @@ constexpr std::int32_t start_of_sum() {
   return type == PanelType::q6_k ? -32 : 0;
 }
 
-R1_INLINE F16 from_bytes(Bytes p) { return __builtin_convertvector(load<B16>(p), F16); }
-R1_INLINE F16 from_signed_bytes(Bytes p) { return __builtin_convertvector(load<C16>(p), F16); }
+R1_INLINE Floats from_bytes(Bytes p) { return to_floats(load_narrow<Ints, std::uint8_t>(p)); }
+R1_INLINE Floats from_signed_bytes(Bytes p) { return to_floats(load_narrow<Ints, std::int8_t>(p)); }
 
 // The sums of quads first … last - 1 for R rows of x, whose quads begin at q and lie K apart.
 template <PanelType type, int R>
-R1_INLINE void add_quads_of_rows(Each<I16, R>& sum, Bytes values, const std::int8_t* q,
+R1_INLINE void add_quads_of_rows(Each<Ints, R>& sum, Bytes values, const std::int8_t* q,
                                  std::int64_t K, int first, int last) {
 #pragma GCC unroll 8
   for (int j = first; j < last; ++j) {
-    const I16 v = quad<type>(values, j);
+    const Ints v = quad<type>(values, j);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const std::int32_t four = four_bytes(q + r * K + 4 * j);
@@ -81,44 +84,47 @@ R1_INLINE void add_quads_of_rows(Each<I16, R>& sum, Bytes values, const std::int
   }
 }
 
+// `part` is the panel's first row of this part.
 template <PanelType type, int R>
-void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K, int n) {
+void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K, int part,
+                    int n) {
   const std::int64_t blocks = K / cpu::kBlock;
   constexpr std::size_t after = has_nibbles(type) ? cpu::kNibbleValues : cpu::kByteValues;
   constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
   constexpr bool has_halves = type == PanelType::q6_k;  // a scale for each 16
-  Each<F16, R> total;
+  Each<Floats, R> total;
   for (std::int64_t b = 0; b < blocks; ++b) {
     const Bytes block = w + cpu::block_offset(type, b), shared = w + cpu::shared_offset(type, b);
+    const Bytes scales = block + after + part,
+                halves = (has_shared(type) ? shared : block + after) + 2 * part;
     const std::int8_t* q = x.q + b * cpu::kBlock;
     const std::int32_t* sum_of_x = x.sum + 2 * b;  // of the first 16, and of the rest
-    Each<I16, R> sum, rest;
+    Each<Ints, R> sum, rest;
     for (int r = 0; r < R; ++r) {
       const std::int32_t s0 = sum_of_x[2 * r * blocks], s1 = sum_of_x[2 * r * blocks + 1];
-      sum[r] = I16{} + start_of_sum<type>() * (has_halves ? s0 : s0 + s1);
-      if (has_halves) rest[r] = I16{} + start_of_sum<type>() * s1;
+      sum[r] = all(start_of_sum<type>() * (has_halves ? s0 : s0 + s1));
+      if (has_halves) rest[r] = all(start_of_sum<type>() * s1);
     }
-    add_quads_of_rows<type>(sum, block, q, K, 0, has_halves ? 4 : 8);
-    if constexpr (has_halves) add_quads_of_rows<type>(rest, block, q, K, 4, 8);
+    add_quads_of_rows<type>(sum, block + 4 * part, q, K, 0, has_halves ? 4 : 8);
+    if constexpr (has_halves) add_quads_of_rows<type>(rest, block + 4 * part, q, K, 4, 8);
 
-    F16 scale = from_f16(cpu::shared_size(type) == 0 ? block + after : shared), second{}, minimum{};
+    Floats scale = from_f16(halves), second{}, minimum{};
     if constexpr (has_halves) {
-      second = scale * from_signed_bytes(block + after + 16);
-      scale = scale * from_signed_bytes(block + after);
+      second = scale * from_signed_bytes(scales + 16);
+      scale = scale * from_signed_bytes(scales);
     }
     if constexpr (has_minimum) {
-      scale = scale * from_bytes(block + after);
-      minimum = from_f16(shared + cpu::kHalves) * from_bytes(block + after + 16);
+      scale = scale * from_bytes(scales);
+      minimum = from_f16(halves + cpu::kHalves) * from_bytes(scales + 16);
     }
     for (int r = 0; r < R; ++r) {
-      const float step = x.scale[r * blocks + b];
-      F16 part = to_float(sum[r]) * scale;
-      if constexpr (has_halves) part += to_float(rest[r]) * second;
+      Floats product = to_floats(sum[r]) * scale;
+      if constexpr (has_halves) product += to_floats(rest[r]) * second;
       if constexpr (has_minimum) {
         const std::int32_t all_x = sum_of_x[2 * r * blocks] + sum_of_x[2 * r * blocks + 1];
-        part -= minimum * static_cast<float>(all_x);
+        product -= minimum * static_cast<float>(all_x);
       }
-      total[r] += part * step;
+      total[r] += product * x.scale[r * blocks + b];
     }
   }
   for (int r = 0; r < R; ++r) write(y + r * stride, total[r], n);
@@ -126,12 +132,14 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
 
 template <PanelType type, int R>
 void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K, int n) {
-  if constexpr (type == PanelType::f32)
-    product_f32<R>(y, stride, w, x, K, n);
-  else if constexpr (type == PanelType::bf16)
-    product_bf16<R>(y, stride, w, x, K, n);
-  else
-    product_blocks<type, R>(y, stride, w, x, K, n);
+  for (int part = 0; part < cpu::kPanelRows; part += kLanes) {
+    if constexpr (type == PanelType::f32)
+      product_f32<R>(y + part, stride, w + 4 * part, x, K, n - part);
+    else if constexpr (type == PanelType::bf16)
+      product_bf16<R>(y + part, stride, w + 4 * part, x, K, n - part);
+    else
+      product_blocks<type, R>(y + part, stride, w, x, K, part, n - part);
+  }
 }
 
 template <typename T>
@@ -152,8 +160,11 @@ void product_all(float* y, std::int64_t stride, Bytes w, Rows x, std::int64_t ro
     x = without(done, x, K);
     rows -= done;
   };
-  while (rows >= 8) product_rows<type, 8>(y, stride, w, x, K, n), step(8);
-  if (rows >= 4) product_rows<type, 4>(y, stride, w, x, K, n), step(4);
+  // Rows whose sums stay in registers: blocks have two a row, and need some besides.
+  constexpr bool has_blocks = type != PanelType::f32 && type != PanelType::bf16;
+  constexpr int kMost = has_blocks && kRegister < 64 ? 4 : 8;
+  while (rows >= kMost) product_rows<type, kMost>(y, stride, w, x, K, n), step(kMost);
+  if (kMost > 4 && rows >= 4) product_rows<type, 4>(y, stride, w, x, K, n), step(4);
   if (rows >= 2) product_rows<type, 2>(y, stride, w, x, K, n), step(2);
   if (rows >= 1) product_rows<type, 1>(y, stride, w, x, K, n);
 }
@@ -183,31 +194,31 @@ void product(PanelType type, float* y, std::int64_t stride, const void* panel, c
 
 // q = round(x / step) with step the largest |x| of 32 over 127.
 void quantize(std::int8_t* q, float* scale, std::int32_t* sum, const float* x, std::int64_t K) {
-  for (std::int64_t b = 0; b < K / cpu::kBlock; ++b) {
-    const F16 v[2] = {load<F16>(x + 32 * b), load<F16>(x + 32 * b + 16)};
-    const float most = largest(larger(larger(v[0], -v[0]), larger(v[1], -v[1])));
-    const float inverse = most > 0.0f ? 127.0f / most : 0.0f;
-    scale[b] = most / 127.0f;
-    for (int half = 0; half < 2; ++half) {
-      const I16 whole = __builtin_convertvector(nearest(v[half] * inverse), I16);
-      const C16 bytes = __builtin_convertvector(whole, C16);
-      __builtin_memcpy(q + 32 * b + 16 * half, &bytes, sizeof bytes);
-      std::int32_t total = 0;
-      for (int i = 0; i < 16; ++i) total += whole[i];
-      sum[2 * b + half] = total;
+  for (std::int64_t b = 0; b < K / cpu::kBlock; ++b, x += 32, q += 32) {
+    Floats most{};
+    for (int i = 0; i < 32; i += kLanes) {
+      const Floats v = load<Floats>(x + i);
+      most = larger(most, larger(v, -v));
     }
+    const float top = largest(most), inverse = top > 0.0f ? 127.0f / top : 0.0f;
+    scale[b] = top / 127.0f;
+    std::int32_t whole[32];
+    for (int i = 0; i < 32; i += kLanes) {
+      const Ints v = __builtin_convertvector(nearest(load<Floats>(x + i) * inverse), Ints);
+      __builtin_memcpy(whole + i, &v, sizeof v);
+    }
+    for (int i = 0; i < 32; ++i) q[i] = static_cast<std::int8_t>(whole[i]);
+    sum[2 * b] = sum[2 * b + 1] = 0;
+    for (int i = 0; i < 32; ++i) sum[2 * b + i / 16] += whole[i];
   }
 }
 
 // To nearest even; a NaN stays one.
 void to_bf16(std::uint16_t* y, const float* x, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; i += 16) {
-    const std::int64_t left = n - i < 16 ? n - i : 16;
-    const U16 v = bits<U16>(load_some(x + i, left));
-    const U16 rounded = (v + 0x7fffu + ((v >> 16) & 1u)) >> 16;
-    const U16 nan = (v >> 16) | 64u;
-    const H16 h = __builtin_convertvector((v & 0x7fffffffu) > 0x7f800000u ? nan : rounded, H16);
-    for (std::int64_t j = 0; j < left; ++j) y[i + j] = h[j];
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto v = bits<std::uint32_t>(x[i]);
+    const std::uint32_t rounded = (v + 0x7fffu + (v >> 16 & 1u)) >> 16, nan = v >> 16 | 64u;
+    y[i] = static_cast<std::uint16_t>((v & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
   }
 }
 

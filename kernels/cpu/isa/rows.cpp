@@ -6,47 +6,44 @@
 namespace r1::R1_ISA {
 namespace {
 
-// Calls body(i, n) for each 16 of count elements from i on: n of them are there.
+// Calls body(i, n) for each register of count elements, from i on: n of them are there.
 template <typename Body>
-R1_INLINE void by_sixteen(std::int64_t count, const Body& body) {
+R1_INLINE void by_register(std::int64_t count, const Body& body) {
   std::int64_t i = 0;
-  for (; i + 16 <= count; i += 16) body(i, std::int64_t{16});
+  for (; i + kLanes <= count; i += kLanes) body(i, std::int64_t{kLanes});
   if (i < count) body(i, count - i);
 }
-R1_INLINE F16 get(const float* p, std::int64_t n) {
-  return n == 16 ? load<F16>(p) : load_some(p, n);
+R1_INLINE Floats get(const float* p, std::int64_t n) {
+  return n == kLanes ? load<Floats>(p) : load_some(p, n);
 }
-R1_INLINE void put(float* p, F16 v, std::int64_t n) {
-  if (n == 16)
+R1_INLINE void put(float* p, Floats v, std::int64_t n) {
+  if (n == kLanes)
     store(p, v);
   else
     store_some(p, v, n);
 }
 
-R1_INLINE F16 sigmoid(F16 x) { return 1.0f / (1.0f + exp(-x)); }
+R1_INLINE Floats sigmoid(Floats x) { return 1.0f / (1.0f + exp(-x)); }
 
 }  // namespace
 
 float dot(const float* a, const float* b, std::int64_t n) {
-  F16 total{};
-  by_sixteen(n, [&](std::int64_t i, std::int64_t m) { total += get(a + i, m) * get(b + i, m); });
+  Floats total{};
+  by_register(n, [&](std::int64_t i, std::int64_t m) { total += get(a + i, m) * get(b + i, m); });
   return sum(total);
 }
 
 void axpy(float* y, float s, const float* x, std::int64_t n) {
-  by_sixteen(n, [&](std::int64_t i, std::int64_t m) {
-    F16 v = get(y + i, m);
-    v += get(x + i, m) * s;
-    put(y + i, v, m);
-  });
+  by_register(
+      n, [&](std::int64_t i, std::int64_t m) { put(y + i, get(y + i, m) + get(x + i, m) * s, m); });
 }
 
 float largest(const float* x, std::int64_t n) {
   float most = x[0];
-  F16 all_most = all(most);
-  by_sixteen(n, [&](std::int64_t i, std::int64_t m) {
+  Floats all_most = all(most);
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
     if (m == 16)
-      all_most = larger(all_most, load<F16>(x + i));
+      all_most = larger(all_most, load<Floats>(x + i));
     else
       for (std::int64_t j = i; j < n; ++j) most = x[j] > most ? x[j] : most;
   });
@@ -55,19 +52,20 @@ float largest(const float* x, std::int64_t n) {
 }
 
 float exp_sum(float* y, const float* x, float shift, std::int64_t n) {
-  F16 total{};
-  by_sixteen(n, [&](std::int64_t i, std::int64_t m) {
-    F16 e = exp(get(x + i, m) - shift);
+  Floats total{};
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    const Floats e = exp(get(x + i, m) - shift);
     if (y != nullptr) put(y + i, e, m);
-    for (std::int64_t j = m; j < 16; ++j) e[j] = 0.0f;
-    total += e;
+    float there[kLanes];
+    store(there, e);
+    total += m == kLanes ? e : load_some(there, m);
   });
   return sum(total);
 }
 
 void swiglu(float* y, const float* gate, const float* up, std::int64_t n) {
-  by_sixteen(n, [&](std::int64_t i, std::int64_t m) {
-    const F16 g = get(gate + i, m);
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    const Floats g = get(gate + i, m);
     put(y + i, g * sigmoid(g) * get(up + i, m), m);
   });
 }
@@ -75,11 +73,11 @@ void swiglu(float* y, const float* gate, const float* up, std::int64_t n) {
 // silu'(g) = s (1 + g (1 - s)) with s = sigmoid(g).
 void swiglu_backward(float* dgate, float* dup, const float* dy, const float* gate, const float* up,
                      std::int64_t n) {
-  by_sixteen(n, [&](std::int64_t i, std::int64_t m) {
-    const F16 g = get(gate + i, m), d = get(dy + i, m), s = sigmoid(g);
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    const Floats g = get(gate + i, m), d = get(dy + i, m), s = sigmoid(g);
     if (dup != nullptr) put(dup + i, get(dup + i, m) + d * (g * s), m);
     if (dgate == nullptr) return;
-    const F16 slope = s * (1.0f + g * (1.0f - s));
+    const Floats slope = s * (1.0f + g * (1.0f - s));
     put(dgate + i, get(dgate + i, m) + d * get(up + i, m) * slope, m);
   });
 }
@@ -87,28 +85,29 @@ void swiglu_backward(float* dgate, float* dup, const float* dy, const float* gat
 namespace {
 
 template <typename T>
-R1_INLINE F16 widen_n(const T* p, std::int64_t n) {
-  return n == 16 ? widen(p) : widen_some(p, n);
+R1_INLINE Floats widen_n(const T* p, std::int64_t n) {
+  return n == kLanes ? widen(p) : widen_some(p, n);
 }
 
 template <typename T>
 R1_INLINE float score(const float* q, const T* key, std::int64_t hd) {
-  F16 total{};
-  by_sixteen(hd,
-             [&](std::int64_t d, std::int64_t m) { total += get(q + d, m) * widen_n(key + d, m); });
+  Floats total{};
+  by_register(
+      hd, [&](std::int64_t d, std::int64_t m) { total += get(q + d, m) * widen_n(key + d, m); });
   return sum(total);
 }
 
-// mean[0 … 16 C) = mean keep + sum of p_j v_j over the block, C vectors at once in registers.
+// mean = mean keep + sum of p_j v_j over the block, in C registers; `last` are there of the last.
 template <int C, typename T>
 R1_INLINE void add_values(float* mean, float keep, const float* p, const T* values,
                           std::int64_t stride, int n, std::int64_t last) {
-  Each<F16, C> total;
-  for (int c = 0; c < C; ++c) total[c] = get(mean + 16 * c, c + 1 < C ? 16 : last) * keep;
+  const auto there = [last](int c) { return c + 1 < C ? kLanes : last; };
+  Each<Floats, C> total;
+  for (int c = 0; c < C; ++c) total[c] = get(mean + kLanes * c, there(c)) * keep;
   for (int j = 0; j < n; ++j)
     for (int c = 0; c < C; ++c)
-      total[c] += widen_n(values + j * stride + 16 * c, c + 1 < C ? 16 : last) * p[j];
-  for (int c = 0; c < C; ++c) put(mean + 16 * c, total[c], c + 1 < C ? 16 : last);
+      total[c] += widen_n(values + j * stride + kLanes * c, there(c)) * p[j];
+  for (int c = 0; c < C; ++c) put(mean + kLanes * c, total[c], there(c));
 }
 
 // Keeps the largest score so far and weights by e^(score - largest): nothing overflows, and the
@@ -130,11 +129,11 @@ void attend(cpu::Attend& a, const cpu::PastBlock& past) {
   a.sum = a.sum * keep + exp_sum(p, p, most, past.n);
   a.largest = most;
   std::int64_t d = 0;
-  for (; d + 64 <= a.hd; d += 64)
-    add_values<4>(a.mean + d, keep, p, values + d, past.stride, past.n, 16);
-  for (; d < a.hd; d += 16)
+  for (; d + 4 * kLanes <= a.hd; d += 4 * kLanes)
+    add_values<4>(a.mean + d, keep, p, values + d, past.stride, past.n, kLanes);
+  for (; d < a.hd; d += kLanes)
     add_values<1>(a.mean + d, keep, p, values + d, past.stride, past.n,
-                  a.hd - d < 16 ? a.hd - d : 16);
+                  a.hd - d < kLanes ? a.hd - d : kLanes);
 }
 
 }  // namespace
