@@ -25,21 +25,27 @@ PrefixIndex::Place PrefixIndex::find(Known before, std::span<const std::int32_t>
   return same ? found->second : order_.end();
 }
 
-PrefixIndex::Beginning PrefixIndex::take(std::span<const std::int32_t> ids) {
-  Beginning known;
-  std::vector<Place> chain;
+std::vector<PrefixIndex::Place> PrefixIndex::chain(std::span<const std::int32_t> ids) {
+  std::vector<Place> known;
   for (std::size_t at = 0; at + kPage < ids.size(); at += kPage) {
-    const Place place = find(known.last, ids.subspan(at, kPage));
+    const Place place = find(known.empty() ? 0 : known.back()->name, ids.subspan(at, kPage));
     if (place == order_.end()) break;
-    cache_.share(place->page);
-    known.pages.push_back(place->page);
-    known.last = place->name;
-    chain.push_back(place);
+    known.push_back(place);
   }
   // The first page ends up in front: without it those behind it cannot be found.
-  for (auto at = chain.rbegin(); at != chain.rend(); ++at)
+  for (auto at = known.rbegin(); at != known.rend(); ++at)
     order_.splice(order_.begin(), order_, *at);
   return known;
+}
+
+PrefixIndex::Beginning PrefixIndex::take(std::span<const std::int32_t> ids) {
+  Beginning beginning;
+  for (const Place place : chain(ids)) {
+    cache_.share(place->page);
+    beginning.pages.push_back(place->page);
+    beginning.last = place->name;
+  }
+  return beginning;
 }
 
 PrefixIndex::Known PrefixIndex::remember(Known before, std::span<const std::int32_t> ids,

@@ -27,6 +27,8 @@ class PrefixIndex {
   };
   // The longest known beginning of `ids` that ends before the last id, whose logits must be made.
   Beginning take(std::span<const std::int32_t> ids);
+  // Somebody wanted the beginning of this text just now.
+  void refresh(std::span<const std::int32_t> ids) { chain(ids); }
   // `page` holds these ids, kPageTokens of them, after `before`.
   Known remember(Known before, std::span<const std::int32_t> ids, std::int32_t page);
   // Gives back pages until `free` are free, or none is held any more.
@@ -39,6 +41,7 @@ class PrefixIndex {
     std::int32_t page = 0;
   };
   using Place = std::list<Entry>::iterator;
+  std::vector<Place> chain(std::span<const std::int32_t> ids);  // known pages, put in front
   Place find(Known before, std::span<const std::int32_t> ids);  // order_.end(): unknown
   void forget(Place place);
 

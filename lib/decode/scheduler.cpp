@@ -30,6 +30,20 @@ std::int64_t page_count(const Network& network, const SchedulerOptions& options)
 
 }  // namespace
 
+std::string_view finish_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::time:
+      return "time";
+    case FinishReason::interrupted:
+      break;
+  }
+  return "interrupted";
+}
+
 struct Scheduler::Sequence {
   SequenceRequest request;
   std::vector<std::int32_t> ids;    // prompt and answer
@@ -234,6 +248,7 @@ void Scheduler::advance(Sequence& s, std::span<const float> logits) {
 }
 
 void Scheduler::finish(Sequence& s, FinishReason reason) {
+  if (options_.share_prefixes) prefixes_.refresh(s.ids);
   release(s);
   s.done = true;
   s.request.on_finish(reason);

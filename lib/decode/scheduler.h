@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/error.h"
@@ -17,6 +18,7 @@
 namespace r1 {
 
 enum class FinishReason { stop, length, time, interrupted };
+std::string_view finish_name(FinishReason reason);  // "stop"
 
 // One sequence to go on with. `on_token` sees each sample as it is drawn and says whether to go on.
 struct SequenceRequest {

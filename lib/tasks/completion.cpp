@@ -108,6 +108,7 @@ struct Completer::State {
                    .newline = m.newline,
                    .kv_dtype = m.kv_dtype}) {}
 
+  void begin();
   void start(CompletionRequest request);
   void submit(Item& item, std::vector<TokenId> prompt, bool thinks);
   std::vector<TokenId> encode(const CompletionRequest& request, bool& thinks);
@@ -117,6 +118,14 @@ struct Completer::State {
   void hand_out(const Callbacks& callbacks);
   void stream(const Callbacks& callbacks);
 };
+
+// Anything left of a run that an error broke off goes away.
+void Completer::State::begin() {
+  scheduler.cancel_all(FinishReason::interrupted);
+  inflight.clear();
+  next_index = 0;
+  ended = interrupted = false;
+}
 
 std::vector<TokenId> Completer::State::encode(const CompletionRequest& r, bool& thinks) {
   const Tokenizer& t = *model.tokenizer;
@@ -254,6 +263,7 @@ Completer::~Completer() = default;
 
 void Completer::run(const Callbacks& callbacks) {
   State& s = *state_;
+  s.begin();
   while (true) {
     s.accept(callbacks);
     if (!s.interrupted && callbacks.interrupted && callbacks.interrupted()) {

@@ -71,7 +71,8 @@ class Completer {
     std::function<void(std::string_view)> stream;
     std::function<bool()> interrupted;  // asked once a step; may be empty
   };
-  // Returns when all are answered. An item that fails is a result with an error, in its place.
+  // Returns when all are answered. An item that fails is a result with an error, in its place. May
+  // be called again: beginnings of text that are still in the cache are not read anew.
   void run(const Callbacks& callbacks);
 
  private:

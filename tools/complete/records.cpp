@@ -162,20 +162,6 @@ void write_openai_response(JsonWriter& w, const CompletionResult& r, const Recor
 
 }  // namespace
 
-std::string_view finish_name(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::stop:
-      return "stop";
-    case FinishReason::length:
-      return "length";
-    case FinishReason::time:
-      return "time";
-    case FinishReason::interrupted:
-      return "interrupted";
-  }
-  return "";
-}
-
 RecordContext record_context(const CompleteSettings& s, const LoadedModel& model,
                              const std::string& device) {
   RecordContext c;

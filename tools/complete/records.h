@@ -31,6 +31,5 @@ std::string record_line(const CompletionResult& result, const ItemSource& source
 std::string summary_line(std::int64_t ok, std::int64_t failed, std::int64_t skipped,
                          bool interrupted);
 
-std::string_view finish_name(FinishReason reason);
 
 }  // namespace r1
