@@ -27,7 +27,7 @@ from gguf_weights import read_weights
 from ngram import Ngram
 from train import newline_table
 
-BEFORE, FIM_BEFORE, FIM_BEHIND, MOST = 448, 320, 128, 48  # tokens
+BEFORE, FIM_BEFORE, FIM_BEHIND, MOST = 1024, 352, 112, 48  # tokens
 SEED = 20261124
 CLASSES = {
     "line start": re.compile(r"(?<=^)[ \t]*(?=\S)"),
@@ -37,7 +37,8 @@ CLASSES = {
 
 
 def draw_carets(work, count):
-    """Records {class, package, before, line, behind}: `line` is what was there, up to the line end."""
+    """Records {class, package, before, line, behind}, in random order: `line` is what was there, up to the line
+    end."""
     by_package = collections.defaultdict(list)
     with open(work / "heldout.jsonl") as lines:
         for record in map(json.loads, lines):
@@ -60,7 +61,7 @@ def draw_carets(work, count):
             end = start + len(line)
             carets.append({"class": name, "package": package, "before": text[:at],
                            "line": text[at:end], "behind": text[end:]})
-    return carets
+    return [carets[i] for i in rng.permutation(len(carets))]
 
 
 class Pieces:
@@ -186,14 +187,18 @@ def summary(scores):
     return [round(float(values.mean()), 1), round(float(1.96 * values.std(ddof=1) / len(values) ** 0.5), 1)]
 
 
-def judge(carets, method):
+def judge(carets, method, limit):
+    """Scores of a method, on as many carets as there is time for."""
     exact, similar, answers, begin = [], [], [], time.time()
     for caret in carets:
+        if time.time() - begin > limit:
+            break
         have, want = method(caret).rstrip(), caret["line"].rstrip()
         answers.append(have)
         exact.append(have == want)
         similar.append(edit_similarity(have, want))
-    result = {"exact": summary(exact), "similarity": summary(similar),
+    carets = carets[:len(answers)]
+    result = {"carets": len(carets), "exact": summary(exact), "similarity": summary(similar),
               "seconds a caret": round((time.time() - begin) / len(carets), 3), "by class": {}}
     for name in CLASSES:
         chosen = [i for i, caret in enumerate(carets) if caret["class"] == name]
@@ -216,6 +221,7 @@ def main():
     parser.add_argument("--carets", type=int, default=900)
     parser.add_argument("--only", action="append", help="one method, by name; what OUT holds of others stays")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--limit", type=float, default=3600, help="seconds for each method")
     parser.add_argument("--show", type=pathlib.Path, help="write every answer here, as JSON lines")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -238,7 +244,7 @@ def main():
     for name, method in methods.items():
         if args.only and name not in args.only:
             continue
-        result, answers = judge(carets, method(args.work) if method is frequent_line else method)
+        result, answers = judge(carets, method(args.work) if method is frequent_line else method, args.limit)
         results["methods"][name] = result
         for caret, answer in zip(shown, answers):
             caret[name] = answer

@@ -48,15 +48,16 @@ class Reader:
         return self.model.logits(hidden[0, -1])
 
 
-def greedy(model, newline, prompt, count):
-    """The `count` ids that follow a prompt, and the least distance of a best logit to its second."""
-    reader, ids, gap, feed = Reader(model, newline), [], float("inf"), prompt
-    for _ in range(count):
+def greedy(model, newline, prompt, count, clear=0.0):
+    """The `count` ids that follow a prompt; fewer when a best logit is less than `clear` ahead of the second."""
+    reader, ids, feed = Reader(model, newline), [], prompt
+    while len(ids) < count:
         best = reader.read(feed).topk(2)
+        if best.values[0] - best.values[1] < clear:
+            break
         ids.append(int(best.indices[0]))
-        gap = min(gap, float(best.values[0] - best.values[1]))
         feed = ids[-1:]
-    return ids, gap
+    return ids
 
 
 def load(config_path, state):
