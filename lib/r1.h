@@ -23,7 +23,7 @@ struct ModelOptions {
 class Model {
  public:
   // A .gguf file, a Hugging Face directory, or a name as `r1-complete -m` takes it.
-  // Throws r1::Error.
+  // Throws r1::Error, a std::runtime_error whose text names what is wrong.
   static Model from_pretrained(const std::string& name_or_path, const ModelOptions& options = {});
 
   struct Inside;

@@ -30,3 +30,30 @@ r1_test(tools_tests tests/tools)
 
 add_test(NAME layers COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check_layers.py
   WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+
+# Documentation is what the tools generate, and a fresh prefix is enough to use the library.
+add_test(NAME docs COMMAND ${CMAKE_COMMAND} -E env R1_COMPLETE=$<TARGET_FILE:r1-complete>
+  ${CMAKE_CURRENT_SOURCE_DIR}/scripts/docs --check)
+if(NOT R1_SANITIZE)
+  add_test(NAME install COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/install_test.sh
+    ${CMAKE_BINARY_DIR} ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_BINARY_DIR}/tiny.gguf)
+  set_tests_properties(install PROPERTIES TIMEOUT 300 FIXTURES_REQUIRED tiny_model)
+endif()
+# Not a test: scripts/bench drives it beside other programs.
+add_executable(network_speed tests/speed/network_speed.cpp)
+target_link_libraries(network_speed PRIVATE r1 r1_kernels r1_core)
+set_target_properties(network_speed PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+# The tools as a user sees them.
+add_executable(make_tiny_model tests/support/make_tiny_model.cpp)
+target_link_libraries(make_tiny_model PRIVATE r1 r1_core)
+add_test(NAME tiny_model COMMAND make_tiny_model ${CMAKE_BINARY_DIR}/tiny.gguf)
+set_tests_properties(tiny_model PROPERTIES FIXTURES_SETUP tiny_model)
+file(GLOB cases CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli tests/cli/*.sh)
+list(REMOVE_ITEM cases run.sh)
+foreach(case IN LISTS cases)
+  string(REGEX REPLACE "\\.sh$" "" case ${case})
+  add_test(NAME cli.${case} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli/run.sh
+    ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/tiny.gguf ${case})
+  set_tests_properties(cli.${case} PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 60)
+endforeach()

@@ -8,7 +8,8 @@ namespace r1 {
 
 struct StopRules {
   std::vector<std::string> strings;
-  bool at_line_end = false;   // before the first newline that follows any text
+  bool at_line_end = false;   // before the first newline that follows any text of its line
+  bool mid_line = false;      // the line has text before the answer begins
   bool at_block_end = false;  // before the first line indented less than the block
   int block_indent = -1;      // of the block; -1: that of the first whole line
 };
@@ -17,7 +18,7 @@ struct StopRules {
 // string or of the end of the block, so that what `push` returns is final.
 class StopWatcher {
  public:
-  explicit StopWatcher(StopRules rules) : rules_(std::move(rules)) {}
+  explicit StopWatcher(StopRules rules) : rules_(std::move(rules)), any_text_(rules_.mid_line) {}
 
   std::string push(std::string_view bytes);  // what may be printed now
   bool stopped() const { return stopped_; }
@@ -31,7 +32,7 @@ class StopWatcher {
   StopRules rules_;
   std::string held_;
   bool stopped_ = false;
-  bool any_text_ = false;
+  bool any_text_;
   bool at_line_start_ = false;  // only white space since the last newline
   int indent_ = 0;              // of the line so far
   std::size_t gap_ = 0;  // bytes of white space at the end of held_, from its first newline on

@@ -199,7 +199,7 @@ fs::path find_model(std::string_view name, const ModelPlaces& places) {
   }
   if (quants.size() == 1) return quants[0]->path;
   std::string hint = models.empty() ? "; no model was found anywhere"
-                                    : "; there are " + nearest_names(name, models);
+                                    : "; the nearest: " + nearest_names(name, models);
   if (is_there(name)) hint += "; a folder of this name is here: write ./" + escaped(name);
   fail(ErrorKind::model, "there is no model {}{}", escaped(name), hint);
 }

@@ -19,11 +19,15 @@ std::uint64_t stream_of(std::string_view id, int answer) {
   return h + static_cast<std::uint64_t>(answer);
 }
 
+std::string_view last_line(std::string_view text) {
+  const std::size_t newline = text.rfind('\n');
+  return text.substr(newline == std::string_view::npos ? 0 : newline + 1);
+}
+
 // The block that a caret stands in: the indentation of its line, unless that line opens a block or
 // is empty so far, when it is what is typed already, or the first line's that follows.
 int block_indent(std::string_view prefix) {
-  const std::size_t newline = prefix.rfind('\n');
-  const std::string_view line = prefix.substr(newline == std::string_view::npos ? 0 : newline + 1);
+  const std::string_view line = last_line(prefix);
   const std::size_t indent = line.find_first_not_of(" \t");
   if (indent == std::string_view::npos) return line.empty() ? -1 : static_cast<int>(line.size());
   const std::size_t last = line.find_last_not_of(" \t\r");
@@ -172,6 +176,7 @@ void Completer::State::submit(Item& item, std::vector<TokenId> prompt, bool thin
   const CompletionRequest& r = item.result.request;
   StopRules rules = r.stop;
   if (rules.at_block_end) rules.block_indent = block_indent(r.prefix);
+  rules.mid_line = last_line(r.prefix).find_first_not_of(" \t") != std::string_view::npos;
   const std::string id = r.id.empty() ? std::to_string(item.result.index) : r.id;
   for (int k = 0; k < r.answers; ++k) {
     Progress& p = *item.answers.emplace_back(new Progress{AnswerText(rules, thinks), {}, false});

@@ -42,6 +42,7 @@ void append_wrapped(std::string& out, const std::string& text, std::size_t inden
   while (at < text.size()) {
     const std::size_t end = std::min(text.find(' ', at), text.size());
     if (column + end - at > width && column > indent) {
+      out.pop_back();  // the space before the break
       out += "\n" + std::string(indent, ' ');
       column = indent;
     }
@@ -88,15 +89,24 @@ std::string man_options(const Program& program) {
   return out;
 }
 
-constexpr const char* kExitStatus = R"(.TS
-l l.
-0	All done; what was skipped counts as done.
-1	Some items failed.
-2	The command line or the configuration is wrong; nothing was started.
-3	It could not run: the model, the device or the memory.
-4	An output could not be written.
-130, 141, 143	Ended by SIGINT, SIGPIPE or SIGTERM.
-.TE
+constexpr const char* kExitStatus = R"(.TP
+.B 0
+All done; what was skipped counts as done.
+.TP
+.B 1
+Some items failed.
+.TP
+.B 2
+The command line or the configuration is wrong; nothing was started.
+.TP
+.B 3
+It could not run: the model, the device or the memory.
+.TP
+.B 4
+An output could not be written.
+.TP
+.B 130, 141, 143
+Ended by SIGINT, SIGPIPE or SIGTERM.
 )";
 
 void replace(std::string& text, const std::string& mark, const std::string& with) {

@@ -40,12 +40,15 @@ class Texts : public Source {
     names_.pop_front();
     request = defaults_;
     if (name != "-") item.path = name;
+    std::string text;
     try {
-      std::string text = read(name);
+      text = read(name);
       item.bytes = text.size();
       if (!settings_.prompt.empty()) text += text_or_file(settings_.prompt);
-      set_text(request, std::move(text), settings_);
+      set_text(request, text, settings_);
     } catch (const Error& e) {
+      request = defaults_;
+      request.prefix = text;  // what an editor gets back
       request.broken = e;
     }
     return Completer::Next::request;

@@ -1,0 +1,102 @@
+# bash completion for r1-complete; written by r1-complete --generate bash
+_r1_complete() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+  case $prev in
+    --prompt|-p)
+      COMPREPLY=()
+      return ;;
+    --prefix-file)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return ;;
+    --suffix)
+      COMPREPLY=()
+      return ;;
+    --cursor)
+      COMPREPLY=()
+      return ;;
+    --extra)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return ;;
+    --system)
+      COMPREPLY=()
+      return ;;
+    --files-from)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return ;;
+    --max-tokens|-n)
+      COMPREPLY=()
+      return ;;
+    --stop)
+      COMPREPLY=()
+      return ;;
+    --stop-at)
+      COMPREPLY=($(compgen -W 'line block' -- "$cur"))
+      return ;;
+    --temperature)
+      COMPREPLY=()
+      return ;;
+    --top-p)
+      COMPREPLY=()
+      return ;;
+    --top-k)
+      COMPREPLY=()
+      return ;;
+    --min-p)
+      COMPREPLY=()
+      return ;;
+    --repeat-penalty)
+      COMPREPLY=()
+      return ;;
+    --seed|-s)
+      COMPREPLY=()
+      return ;;
+    --answers|-N)
+      COMPREPLY=()
+      return ;;
+    --time-limit)
+      COMPREPLY=()
+      return ;;
+    --output|-o)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return ;;
+    --logprobs)
+      COMPREPLY=()
+      return ;;
+    --max-errors)
+      COMPREPLY=()
+      return ;;
+    --model|-m)
+      COMPREPLY=($(compgen -W "$(r1-complete --list-models 2>/dev/null)" -- "$cur") $(compgen -f -- "$cur"))
+      [ "$(type -t __ltrim_colon_completions)" = function ] && __ltrim_colon_completions "$cur"
+      return ;;
+    --model-path)
+      COMPREPLY=($(compgen -d -- "$cur"))
+      return ;;
+    --device)
+      COMPREPLY=($(compgen -W 'auto cpu cuda ref' -- "$cur"))
+      return ;;
+    --dtype)
+      COMPREPLY=($(compgen -W 'auto f32 bf16' -- "$cur"))
+      return ;;
+    --threads|-t)
+      COMPREPLY=()
+      return ;;
+    --batch-size)
+      COMPREPLY=()
+      return ;;
+    --max-inflight)
+      COMPREPLY=()
+      return ;;
+    --config)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return ;;
+    --generate)
+      COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur"))
+      return ;;
+  esac
+  case $cur in
+    -*) COMPREPLY=($(compgen -W '--prompt -p --prefix-file --suffix --cursor --extra --chat --system --jsonl --openai-batch --files-from --null -0 --max-tokens -n --stop --stop-at --temperature --top-p --top-k --min-p --repeat-penalty --seed -s --answers -N --time-limit --output -o --force -f --json --echo --filter --extract --no-stream --logprobs --unordered --summary --timing --sanitize --fail-fast --max-errors --model -m --model-path --list-models --device --dtype --threads -t --batch-size --max-inflight --deterministic --no-mmap --quiet -q --verbose -v --no-progress --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    *) COMPREPLY=($(compgen -f -- "$cur")) ;;
+  esac
+}
+complete -o filenames -F _r1_complete r1-complete

@@ -1,0 +1,6 @@
+# The first signal ends the run in order: what was answered is there, and the shell sees the signal.
+mkfifo p; r1-complete --jsonl -n 4 <p >out & pid=$!
+exec 3>p; printf '{"id":"a","prompt":"x"}\n' >&3
+until [ -s out ]; do sleep 0.05; done
+kill -TERM $pid; wait $pid; echo $?
+jq -c '[.id, .status]' out

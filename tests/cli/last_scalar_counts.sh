@@ -1,0 +1,1 @@
+r1-complete -n 64 -n 2 -p 'def ' | wc -m

@@ -1,0 +1,1 @@
+printf a >a; r1-complete a a

@@ -1,0 +1,1 @@
+r1-complete --device cuda -p x

@@ -1,0 +1,3 @@
+printf a >a; printf c >c
+r1-complete --json -n 2 a missing c | jq -c '[.index, .id, .status, .error.code]'
+echo "${PIPESTATUS[0]}"
