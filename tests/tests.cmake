@@ -34,6 +34,8 @@ add_test(NAME layers COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check_layers.py
 # Documentation is what the tools generate, and a fresh prefix is enough to use the library.
 add_test(NAME docs COMMAND ${CMAKE_COMMAND} -E env R1_COMPLETE=$<TARGET_FILE:r1-complete>
   ${CMAKE_CURRENT_SOURCE_DIR}/scripts/docs --check)
+add_test(NAME readme COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/readme_test.sh ${CMAKE_BINARY_DIR}/bin
+  ${CMAKE_CURRENT_SOURCE_DIR}/README.md)
 if(NOT R1_SANITIZE)
   add_test(NAME install COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/install_test.sh
     ${CMAKE_BINARY_DIR} ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_BINARY_DIR}/tiny.gguf)
