@@ -20,6 +20,8 @@ DType main_type(const ModelFiles& files) {
 DType compute_type(const std::string& dtype, DType weights) {
   if (dtype == "f32") return DType::f32;
   if (dtype == "bf16") return DType::bf16;
+  if (dtype != "auto")
+    fail(ErrorKind::usage, "nothing is computed in {} (auto, f32, bf16)", escaped(dtype));
   return weights == DType::f32 ? DType::f32 : DType::bf16;
 }
 
@@ -43,6 +45,8 @@ std::vector<TokenId> eos_ids(const Json& generation, std::int64_t vocab) {
   return ids;
 }
 
+constexpr double kMostSampling = 1e6;  // of temperature, top_k and the like
+
 // What the model's makers sample with; greedy when they say so or nothing.
 void read_sampling(LoadedModel& m, const Json& generation) {
   const std::string where = "generation_config.json";
@@ -52,7 +56,11 @@ void read_sampling(LoadedModel& m, const Json& generation) {
   const auto number = [&](std::string_view key) -> std::optional<float> {
     const Json* value = generation.find(key);
     if (value == nullptr || value->is_null()) return std::nullopt;
-    return static_cast<float>(value->number(where));
+    const double n = value->number(fmt::format("{}: {}", where, key));
+    if (!(n >= 0 && n <= kMostSampling))
+      fail(ErrorKind::model, "{}: {} is {}, not a number from 0 to {}", where, key, n,
+           kMostSampling);
+    return static_cast<float>(n);
   };
   m.default_temperature = number("temperature");
   m.default_top_p = number("top_p");

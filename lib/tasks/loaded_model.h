@@ -32,7 +32,7 @@ struct LoadedModel {
 };
 
 struct ModelLoadOptions {
-  std::string dtype = "auto";  // auto, f32, bf16, f16
+  std::string dtype = "auto";  // auto, f32, bf16: what products are computed in
   bool use_mmap = true;
   std::filesystem::path data_dir;  // of pretokenizers.json
 };
