@@ -110,15 +110,16 @@ class Decoder : public Network {
     Loader in(params, files.is_gguf());
     embedding_ = in.matrix({"model.embed_tokens.weight", "token_embd.weight"},
                            {config_.vocab, config_.width});
+    // The largest first: while a matrix is laid out anew, it is in memory twice.
+    head_ = config_.tied
+                ? embedding_
+                : in.matrix({"lm_head.weight", "output.weight"}, {config_.vocab, config_.width});
     for (std::int64_t i = 0; i < config_.layers; ++i) {
       layers_.push_back(load_layer(in, config_, i));
       params.ignore(fmt::format("model.layers.{}.self_attn.rotary_emb.inv_freq", i));
     }
     in.leave_layers();
     norm_ = in.exact({"model.norm.weight", "output_norm.weight"}, {config_.width});
-    head_ = config_.tied
-                ? embedding_
-                : in.matrix({"lm_head.weight", "output.weight"}, {config_.vocab, config_.width});
     params.ignore("rope_freqs.weight");  // already in the frequencies
     frequencies_ = params.constant(config_.rope.frequencies);
     params.done();
