@@ -112,16 +112,39 @@ void place_row(const Target& to, const std::byte* row, std::int64_t blocks) {
   }
 }
 
-void place_floats(std::byte* panel, PanelType type, int r, const std::vector<float>& values) {
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    const auto row = static_cast<std::size_t>(r);
-    if (type == PanelType::f32) {
-      std::memcpy(panel + (k * 16 + row) * 4, &values[k], 4);
-    } else {
-      const std::uint16_t b = f32_to_bf16(values[k]);
-      std::memcpy(panel + (k / 2 * 32 + row * 2 + k % 2) * 2, &b, 2);
-    }
+// To nearest even, as f32_to_bf16, but here, where a whole model passes through.
+std::uint16_t to_bf16(float value) {
+  std::uint32_t v = 0;
+  std::memcpy(&v, &value, 4);
+  if ((v & 0x7fffffffu) > 0x7f800000u) return f32_to_bf16(value);  // NaN
+  return static_cast<std::uint16_t>((v + 0x7fffu + (v >> 16 & 1u)) >> 16);
+}
+
+void place_floats(std::byte* panel, int r, const std::vector<float>& values) {
+  std::byte* to = panel + 4 * r;
+  for (std::size_t k = 0; k < values.size(); ++k) std::memcpy(to + 64 * k, &values[k], 4);
+}
+
+void place_bf16(std::byte* panel, int r, const std::uint16_t* values, std::int64_t K) {
+  std::byte* to = panel + 4 * r;
+  for (std::int64_t k = 0; k < K; k += 2)
+    std::memcpy(to + 32 * k, values + k, k + 1 < K ? std::size_t{4} : std::size_t{2});
+}
+
+// A row of numbers that are no blocks. `floats` and `halves` are room for it.
+void place_numbers(const Target& to, const std::byte* row, const Tensor& w,
+                   std::vector<float>& floats, std::vector<std::uint16_t>& halves) {
+  const auto K = static_cast<std::size_t>(w.cols());
+  halves.resize(K);
+  if (to.type == PanelType::bf16 && w.dtype == DType::bf16) {
+    std::memcpy(halves.data(), row, 2 * K);
+    return place_bf16(to.panel, to.r, halves.data(), w.cols());
   }
+  floats.resize(K);
+  unpack(floats, row, w.dtype);
+  if (to.type == PanelType::f32) return place_floats(to.panel, to.r, floats);
+  for (std::size_t k = 0; k < K; ++k) halves[k] = to_bf16(floats[k]);
+  place_bf16(to.panel, to.r, halves.data(), w.cols());
 }
 
 // Element k of block b (of 32) in row r.
@@ -191,7 +214,8 @@ void pack_panel(std::byte* panel, PanelType type, const Tensor& w, std::int64_t 
   const std::int64_t K = w.cols(), blocks = K / block_elements(w.dtype);
   const std::size_t row_bytes = static_cast<std::size_t>(blocks) * block_bytes(w.dtype);
   std::memset(panel, 0, panel_size(type, K));
-  std::vector<float> values;
+  std::vector<float> floats;
+  std::vector<std::uint16_t> halves;
   for (int r = 0; r < kPanelRows && p * kPanelRows + r < w.rows(); ++r) {
     const auto* row = w.as<std::byte>() + static_cast<std::size_t>(p * kPanelRows + r) * row_bytes;
     const Target to{panel, type, r};
@@ -213,9 +237,7 @@ void pack_panel(std::byte* panel, PanelType type, const Tensor& w, std::int64_t 
         break;
       case PanelType::f32:
       case PanelType::bf16:
-        values.resize(static_cast<std::size_t>(K));
-        unpack(values, row, w.dtype);
-        place_floats(panel, type, r, values);
+        place_numbers(to, row, w, floats, halves);
         break;
     }
   }

@@ -66,8 +66,8 @@ constexpr std::int32_t start_of_sum() {
   return type == PanelType::q6_k ? -32 : 0;
 }
 
-R1_INLINE Floats from_bytes(Bytes p) { return to_floats(load_narrow<Ints, std::uint8_t>(p)); }
-R1_INLINE Floats from_signed_bytes(Bytes p) { return to_floats(load_narrow<Ints, std::int8_t>(p)); }
+R1_INLINE Floats from_bytes(Bytes p) { return to_floats(widen_bytes(p)); }
+R1_INLINE Floats from_signed_bytes(Bytes p) { return to_floats(widen_signed_bytes(p)); }
 
 // The sums of quads first … last - 1 for R rows of x, whose quads begin at q and lie K apart.
 template <PanelType type, int R>
@@ -93,10 +93,16 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
   constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
   constexpr bool has_halves = type == PanelType::q6_k;  // a scale for each 16
   Each<Floats, R> total;
+  Floats d{}, m{};  // of 256 k where they share them
   for (std::int64_t b = 0; b < blocks; ++b) {
-    const Bytes block = w + cpu::block_offset(type, b), shared = w + cpu::shared_offset(type, b);
-    const Bytes scales = block + after + part,
-                halves = (has_shared(type) ? shared : block + after) + 2 * part;
+    const Bytes block = w + cpu::block_offset(type, b);
+    const Bytes scales = block + after + part;
+    if (!has_shared(type)) d = from_f16(scales + part);
+    if (has_shared(type) && b % cpu::kSuperBlocks == 0) {
+      const Bytes shared = w + cpu::shared_offset(type, b) + 2 * part;
+      d = from_f16(shared);
+      if (has_minimum) m = from_f16(shared + cpu::kHalves);
+    }
     const std::int8_t* q = x.q + b * cpu::kBlock;
     const std::int32_t* sum_of_x = x.sum + 2 * b;  // of the first 16, and of the rest
     Each<Ints, R> sum, rest;
@@ -108,14 +114,14 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
     add_quads_of_rows<type>(sum, block + 4 * part, q, K, 0, has_halves ? 4 : 8);
     if constexpr (has_halves) add_quads_of_rows<type>(rest, block + 4 * part, q, K, 4, 8);
 
-    Floats scale = from_f16(halves), second{}, minimum{};
+    Floats scale = d, second{}, minimum{};
     if constexpr (has_halves) {
-      second = scale * from_signed_bytes(scales + 16);
-      scale = scale * from_signed_bytes(scales);
+      scale = d * from_signed_bytes(scales);
+      second = d * from_signed_bytes(scales + 16);
     }
     if constexpr (has_minimum) {
-      scale = scale * from_bytes(scales);
-      minimum = from_f16(halves + cpu::kHalves) * from_bytes(scales + 16);
+      scale = d * from_bytes(scales);
+      minimum = m * from_bytes(scales + 16);
     }
     for (int r = 0; r < R; ++r) {
       Floats product = to_floats(sum[r]) * scale;

@@ -2,10 +2,6 @@
 
 #include "kernels/cpu/isa/vector.h"
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 // Sums of neighbouring products, in as many rows as a register has lanes: the instructions that
 // differ between machines.
 //   dot_small   sum[r] += w[4r] x[0] + … + w[4r + 3] x[3]: bytes of w from 0 to 63, signed ones of

@@ -3,6 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace r1::R1_ISA {
 
 #if defined(__AVX512F__)
@@ -18,6 +22,8 @@ inline constexpr int kLanes = kRegister / 4;
 using Floats [[gnu::vector_size(kRegister)]] = float;
 using Ints [[gnu::vector_size(kRegister)]] = std::int32_t;
 using Words [[gnu::vector_size(kRegister)]] = std::uint32_t;
+
+using HalfRegister [[gnu::vector_size(kRegister / 2)]] = std::uint16_t;
 
 #define R1_INLINE [[gnu::always_inline]] inline
 
@@ -56,16 +62,47 @@ R1_INLINE void store_some(float* p, Floats v, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) p[i] = room[i];
 }
 
-// A register's worth of narrower whole numbers, as wider ones.
-template <typename To, typename T>
-R1_INLINE To load_narrow(const void* p) {
-  using Narrow [[gnu::vector_size(kLanes * sizeof(T))]] = T;
-  return __builtin_convertvector(load<Narrow>(p), To);
+// A register's worth of narrower whole numbers, widened. By instruction where there is one: the
+// compiler would take bytes one by one.
+#if defined(__AVX512F__)
+inline constexpr __mmask16 kAll = 0xffff;  // without a mask g++ 12 warns of its own header
+R1_INLINE Ints widen_bytes(const void* p) {
+  return bits<Ints>(_mm512_maskz_cvtepu8_epi32(kAll, load<__m128i>(p)));
 }
+R1_INLINE Ints widen_signed_bytes(const void* p) {
+  return bits<Ints>(_mm512_maskz_cvtepi8_epi32(kAll, load<__m128i>(p)));
+}
+R1_INLINE Words widen_words(const void* p) {
+  return bits<Words>(_mm512_maskz_cvtepu16_epi32(kAll, load<__m256i>(p)));
+}
+#elif defined(__AVX2__)
+R1_INLINE Ints widen_bytes(const void* p) {
+  return bits<Ints>(_mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+}
+R1_INLINE Ints widen_signed_bytes(const void* p) {
+  return bits<Ints>(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+}
+R1_INLINE Words widen_words(const void* p) {
+  return bits<Words>(_mm256_cvtepu16_epi32(load<__m128i>(p)));
+}
+#else
+template <typename To, typename T>
+R1_INLINE To widen_each(const void* p) {
+  const auto* from = static_cast<const T*>(p);
+  To v{};
+  for (int i = 0; i < kLanes; ++i) v[i] = from[i];
+  return v;
+}
+R1_INLINE Ints widen_bytes(const void* p) { return widen_each<Ints, std::uint8_t>(p); }
+R1_INLINE Ints widen_signed_bytes(const void* p) { return widen_each<Ints, std::int8_t>(p); }
+R1_INLINE Words widen_words(const void* p) {
+  return __builtin_convertvector(load<HalfRegister>(p), Words);
+}
+#endif
 
 R1_INLINE Floats widen(const float* p) { return load<Floats>(p); }
 R1_INLINE Floats widen(const std::uint16_t* p) {  // bf16
-  return bits<Floats>(load_narrow<Words, std::uint16_t>(p) << 16);
+  return bits<Floats>(widen_words(p) << 16);
 }
 R1_INLINE Floats widen_some(const float* p, std::int64_t n) { return load_some(p, n); }
 R1_INLINE Floats widen_some(const std::uint16_t* p, std::int64_t n) {
@@ -77,7 +114,7 @@ R1_INLINE Floats widen_some(const std::uint16_t* p, std::int64_t n) {
 // Halves: the exponent is moved to its place and set right by a product, which is exact for small
 // halves too. No infinities.
 R1_INLINE Floats from_f16(const void* p) {
-  const Words h = load_narrow<Words, std::uint16_t>(p);
+  const Words h = widen_words(p);
   const Floats size = bits<Floats>((h & 0x7fffu) << 13) * 0x1p112f;
   return bits<Floats>(bits<Words>(size) | ((h & 0x8000u) << 16));
 }
