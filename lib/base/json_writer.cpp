@@ -95,6 +95,7 @@ JsonWriter& JsonWriter::integer(std::int64_t value) {
 
 JsonWriter& JsonWriter::number(double value) {
   if (!std::isfinite(value)) return null();
+  if (value == 0 && std::signbit(value)) value = 0;  // "-0" would read back as the integer 0
   separate();
   char digits[40];
   const auto end = std::to_chars(digits, digits + sizeof digits, value);

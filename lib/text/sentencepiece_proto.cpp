@@ -122,6 +122,7 @@ void read_normalizer(SentencepieceModel& model, ByteSpan content, std::string_vi
   for (Field f; message.next(f);) {
     if (f.number == 2 && f.wire == bytes) check_character_map(f.content, name);
     if (f.number == 3 && f.wire == varint) model.add_dummy_prefix = f.value != 0;
+    if (f.number == 4 && f.wire == varint) model.removes_spaces = f.value != 0;
   }
 }
 
@@ -165,8 +166,9 @@ SentencepieceModel check_sentencepiece_proto(ByteSpan proto, std::string_view na
         fail(ErrorKind::limit, "{} has too many pieces", where);
       model.pieces.push_back(read_piece(f.content, where));
     }
+    SentencepieceModel unused;  // field 5 is for decoding: only its map is looked at
     if ((f.number == 3 || f.number == 5) && f.wire == bytes)
-      read_normalizer(model, f.content, where);
+      read_normalizer(f.number == 3 ? model : unused, f.content, where);
   }
   if (model.pieces.empty()) fail(ErrorKind::decode, "{} has no pieces", where);
   return model;

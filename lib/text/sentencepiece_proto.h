@@ -22,6 +22,7 @@ struct SentencepieceModel {
   };
   std::vector<Piece> pieces;
   bool add_dummy_prefix = true;
+  bool removes_spaces = true;  // at the ends, and all but one of several
 };
 
 // Walks a tokenizer.model before the library sees it, because the library trusts lengths, byte

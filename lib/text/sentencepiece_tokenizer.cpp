@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <exception>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -17,7 +18,8 @@ namespace {
 
 constexpr char32_t kSpaceMark = 0x2581;  // sentencepiece's own letter for a space
 constexpr std::string_view kSpaceMarkText = "\u2581";
-constexpr std::string_view kAnchor = "\u263A";  // text before a continuation
+// normalizer_spec {add_dummy_prefix: false}, to be merged into a ModelProto: the last one counts.
+constexpr std::string_view kNoPrefix("\x1A\x02\x18\x00", 4);
 
 std::string with_spaces(std::string_view piece) {
   std::string out;
@@ -34,14 +36,14 @@ class SentencepieceTokenizer : public Tokenizer {
   SentencepieceTokenizer(ByteSpan proto, std::string_view name) {
     const SentencepieceModel model = check_sentencepiece_proto(proto, name);
     add_dummy_prefix_ = model.add_dummy_prefix;
-    if (const auto status = processor_.LoadFromSerializedProto(as_text(proto)); !status.ok())
-      fail(ErrorKind::model, "{}: {}", escaped(name), escaped(status.ToString()));
+    if (model.removes_spaces)
+      fail(ErrorKind::model, "{} drops spaces of the text and does not run here", escaped(name));
+    load(proto, name);
     byte_ids_.fill(-1);
     for (const SentencepieceModel::Piece& piece : model.pieces) add(piece);
     if (processor_.GetPieceSize() != static_cast<int>(texts_.size()))
       fail(ErrorKind::model, "{} says it has {} pieces and has {}", escaped(name),
            processor_.GetPieceSize(), texts_.size());
-    anchor_ids_ = pieces_of(kAnchor).size();
   }
 
   void set_special(const SpecialTokens& special) {
@@ -51,10 +53,10 @@ class SentencepieceTokenizer : public Tokenizer {
   }
 
   std::vector<TokenId> encode(std::string_view text) const override {
-    return encode_after(text, false);
+    return encode_runs(text, add_dummy_prefix_);
   }
   std::vector<TokenId> encode_continued(std::string_view text) const override {
-    return encode_after(text, true);
+    return encode_runs(text, false);
   }
   std::string_view bytes(TokenId id) const override {
     return id >= 0 && id < size() ? texts_[static_cast<std::size_t>(id)] : std::string_view();
@@ -69,9 +71,22 @@ class SentencepieceTokenizer : public Tokenizer {
   }
 
  private:
+  void load(ByteSpan proto, std::string_view name) {
+    std::string why;
+    try {
+      const auto status =
+          processor_.LoadFromSerializedProto(std::string(as_text(proto)).append(kNoPrefix));
+      if (!status.ok()) why = status.ToString();
+    } catch (const std::exception& e) {  // its trie throws, at a piece that begins with NUL
+      why = e.what();
+    }
+    if (!why.empty()) fail(ErrorKind::model, "{}: {}", escaped(name), escaped(why));
+  }
+
   void add(const SentencepieceModel::Piece& piece) {
     const auto id = static_cast<TokenId>(texts_.size());
     ids_.emplace(piece.text, id);
+    if (piece.type == PieceType::unknown) unknown_ = id;
     const bool marker = piece.type == PieceType::control || piece.type == PieceType::unknown;
     markers_.push_back(marker);
     if (piece.type == PieceType::byte) {
@@ -91,26 +106,20 @@ class SentencepieceTokenizer : public Tokenizer {
     return ids;
   }
 
-  // A run of ordinary text. Only the beginning of a text gets the leading space.
-  void append_run(std::vector<TokenId>& ids, std::string_view run, bool continued) const {
+  void append_run(std::vector<TokenId>& ids, std::string_view run, bool with_space) const {
     if (run.empty()) return;
-    if (!continued || !add_dummy_prefix_) {
-      const std::vector<int> pieces = pieces_of(run);
-      ids.insert(ids.end(), pieces.begin(), pieces.end());
-      return;
-    }
-    const std::vector<int> pieces = pieces_of(std::string(kAnchor) + std::string(run));
-    ids.insert(ids.end(), pieces.begin() + static_cast<std::ptrdiff_t>(anchor_ids_), pieces.end());
+    const std::vector<int> pieces = with_space ? pieces_of(" " + std::string(run)) : pieces_of(run);
+    ids.insert(ids.end(), pieces.begin(), pieces.end());
   }
 
   void append_byte(std::vector<TokenId>& ids, char c) const {
     const TokenId id = byte_ids_[static_cast<unsigned char>(c)];
-    ids.push_back(id >= 0 ? id : processor_.unk_id());
+    ids.push_back(id >= 0 ? id : unknown_);
   }
 
   // The library would turn the letter U+2581 into a space and a bad byte into U+FFFD: both go in as
   // byte pieces, so that every text comes back as it was.
-  std::vector<TokenId> encode_after(std::string_view text, bool continued) const {
+  std::vector<TokenId> encode_runs(std::string_view text, bool with_space) const {
     std::vector<TokenId> ids;
     std::size_t run = 0, at = 0;
     while (at < text.size()) {
@@ -119,22 +128,22 @@ class SentencepieceTokenizer : public Tokenizer {
         at += step.bytes;
         continue;
       }
-      append_run(ids, text.substr(run, at - run), continued);
+      append_run(ids, text.substr(run, at - run), with_space);
       for (std::size_t i = 0; i < step.bytes; ++i) append_byte(ids, text[at + i]);
-      continued = true;
+      with_space = false;
       at += step.bytes;
       run = at;
     }
-    append_run(ids, text.substr(run), continued);
+    append_run(ids, text.substr(run), with_space);
     return ids;
   }
 
   sentencepiece::SentencePieceProcessor processor_;
-  bool add_dummy_prefix_ = true;
-  std::size_t anchor_ids_ = 0;  // how many ids kAnchor makes, the leading space included
+  bool add_dummy_prefix_ = true;  // done here, so that a continuation can go without
   std::vector<std::string> texts_;
   std::vector<bool> markers_;
   std::array<TokenId, 256> byte_ids_{};
+  TokenId unknown_ = 0;  // the library takes no model without one
   std::unordered_map<std::string, TokenId> ids_;
 };
 

@@ -1,0 +1,17 @@
+# One target a parser. With R1_FUZZ (the preset `fuzz`, clang) each is a libFuzzer program that goes
+# on for as long as it is let; in every other build it replays its corpus, so that ctest of any
+# compiler runs what was once found.
+file(GLOB entries CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/*_fuzz.cpp)
+foreach(entry IN LISTS entries)
+  get_filename_component(name ${entry} NAME_WE)
+  add_executable(${name} ${entry})
+  target_link_libraries(${name} PRIVATE r1 r1_core)
+  if(R1_FUZZ)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${name} PRIVATE tests/fuzz/replay.cpp)
+    string(REPLACE _fuzz "" corpus ${name})
+    add_test(NAME fuzz/${corpus}
+      COMMAND ${name} ${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/corpus/${corpus})
+  endif()
+endforeach()
