@@ -14,9 +14,10 @@ std::int64_t pair_key(TokenId left, TokenId right) {
   return std::int64_t{left} << 32 | static_cast<std::uint32_t>(right);
 }
 
-// Spreads the bits of a key over the table (the multiplier is 2^64 divided by the golden ratio).
-std::size_t spread(std::uint64_t key, std::size_t size) {
-  return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ull) >> 20) & (size - 1);
+// A place for a key in a table of `size`, a power of two from 2 on: the upper bits of a product,
+// for all bits of the key reach them (the multiplier is 2^64 divided by the golden ratio).
+std::size_t spread(std::int64_t key, std::size_t size) {
+  return (static_cast<std::uint64_t>(key) * 0x9E3779B97F4A7C15ull) >> (64 - std::countr_zero(size));
 }
 
 // The symbols of a pre-token under merging, as a linked list, and a heap of the merges that are
@@ -104,7 +105,7 @@ void Bpe::add_rules(std::span<const Merge> merges) {
 }
 
 std::size_t Bpe::place(std::int64_t pair) const {
-  std::size_t i = spread(static_cast<std::uint64_t>(pair), rules_.size());
+  std::size_t i = spread(pair, rules_.size());
   while (rules_[i].pair >= 0 && rules_[i].pair != pair) i = (i + 1) & (rules_.size() - 1);
   return i;
 }
