@@ -10,7 +10,6 @@ namespace {
 
 using cpu::Attend;
 using cpu::kAttendBlock;
-using cpu::PastBlock;
 using cpu::row;
 
 std::int64_t first_seen(std::int64_t start, std::int64_t i, std::int64_t window) {
@@ -44,10 +43,9 @@ void CpuBackend::attention(const Tensor& y, const Tensor& lse, const Tensor& q, 
         Attend state = begin_row(row(y, r), row(q, r), hd, options.scale, own);
         std::int64_t j = first_seen(start.as<std::int32_t>()[i], i, options.window);
         for (; j <= i; j += kAttendBlock)
-          kernels_.attend_f32(
-              state,
-              {row(k, j * KV + h), row(v, j * KV + h), KV * hd, A.empty() ? nullptr : row(A, j) + h,
-               KV, static_cast<int>(std::min<std::int64_t>(kAttendBlock, i - j + 1))});
+          kernels_.attend_f32(state, {row(k, j * KV + h), row(v, j * KV + h), KV * hd,
+                                      A.empty() ? nullptr : row(A, j) + h, KV,
+                                      std::min<std::int64_t>(kAttendBlock, i - j + 1)});
         const float sum = end_row(state);
         if (!lse.empty()) row(lse, i)[r % H] = sum;
       }

@@ -76,9 +76,8 @@ void CpuBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv
     while (j <= last) {
       const std::int64_t end = std::min(last + 1, (j / kPageTokens + 1) * kPageTokens);
       const std::int64_t from = place(kv, s, h, j);
-      attend(state,
-             {at(kv.keys, from), at(kv.values, from), hd,
-              A.empty() ? nullptr : kv.decay.as<float>() + from, 1, static_cast<int>(end - j)});
+      attend(state, {at(kv.keys, from), at(kv.values, from), hd,
+                     A.empty() ? nullptr : kv.decay.as<float>() + from, 1, end - j});
       j = end;
     }
     for (std::int64_t d = 0; d < hd; ++d) row(y, r)[d] /= state.sum;

@@ -74,7 +74,7 @@ void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w) {
       else
         cpu::pack_panel(room.data(), type, w, p);
       kernels_.product(type, y.as<float>() + p * kPanelRows, N, panel, rows, T, K,
-                       static_cast<int>(std::min<std::int64_t>(kPanelRows, N - p * kPanelRows)));
+                       std::min<std::int64_t>(kPanelRows, N - p * kPanelRows));
     }
   });
 }

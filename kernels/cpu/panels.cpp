@@ -11,21 +11,21 @@ namespace r1::cpu {
 namespace {
 
 // Where element k of row r lies among the values of a block, and in which nibble.
-std::size_t byte_place(int r, int k) {
-  return static_cast<std::size_t>(k / 4 * 64 + r * 4 + k % 4);
-}
-std::size_t nibble_place(int r, int k) { return byte_place(r, k % 16); }
+std::size_t byte_place(std::size_t r, std::size_t k) { return k / 4 * 64 + r * 4 + k % 4; }
+std::size_t nibble_place(std::size_t r, std::size_t k) { return byte_place(r, k % 16); }
 
-void put_nibble(std::byte* values, int r, int k, int q) {
+void put_nibble(std::byte* values, std::size_t r, std::size_t k, int q) {
   std::byte& b = values[nibble_place(r, k)];
   b |= static_cast<std::byte>(k < 16 ? q : q << 4);
 }
-int nibble_at(const std::byte* values, int r, int k) {
+int nibble_at(const std::byte* values, std::size_t r, std::size_t k) {
   const int b = std::to_integer<int>(values[nibble_place(r, k)]);
   return k < 16 ? b & 15 : b >> 4;
 }
-void put_half(std::byte* halves, int r, std::uint16_t h) { std::memcpy(halves + 2 * r, &h, 2); }
-float half_at(const std::byte* halves, int r) {
+void put_half(std::byte* halves, std::size_t r, std::uint16_t h) {
+  std::memcpy(halves + 2 * r, &h, 2);
+}
+float half_at(const std::byte* halves, std::size_t r) {
   std::uint16_t h = 0;
   std::memcpy(&h, halves + 2 * r, 2);
   return f16_to_f32(h);
@@ -35,7 +35,7 @@ float half_at(const std::byte* halves, int r) {
 struct Target {
   std::byte* panel;
   PanelType type;
-  int r;
+  std::size_t r;
   std::byte* block(std::int64_t b) const { return panel + block_offset(type, b); }
   std::byte* shared(std::int64_t super) const {
     return panel + shared_offset(type, super * kSuperBlocks);
@@ -43,23 +43,24 @@ struct Target {
 };
 
 void place(const Target& to, const BlockQ8_0& in, std::int64_t b) {
-  for (int k = 0; k < 32; ++k) to.block(b)[byte_place(to.r, k)] = static_cast<std::byte>(in.q[k]);
+  for (std::size_t k = 0; k < 32; ++k)
+    to.block(b)[byte_place(to.r, k)] = static_cast<std::byte>(in.q[k]);
   put_half(to.block(b) + kByteValues, to.r, in.d);
 }
 
 void place(const Target& to, const BlockQ4_0& in, std::int64_t b) {
-  for (int k = 0; k < 32; ++k)
+  for (std::size_t k = 0; k < 32; ++k)
     put_nibble(to.block(b), to.r, k, k < 16 ? in.q[k] & 15 : in.q[k - 16] >> 4);
   put_half(to.block(b) + kNibbleValues, to.r, in.d);
 }
 
-void put_scale_min(std::byte* scales, int r, ScaleMin s) {
+void put_scale_min(std::byte* scales, std::size_t r, ScaleMin s) {
   scales[r] = static_cast<std::byte>(s.scale);
   scales[16 + r] = static_cast<std::byte>(s.minimum);
 }
 
 // Sub-block 2p has the low nibbles of q[32p …], 2p + 1 the high ones.
-int low_bits(const std::uint8_t* q, int j, int k) {
+int low_bits(const std::uint8_t* q, std::size_t j, std::size_t k) {
   const int b = q[j / 2 * 32 + k];
   return j % 2 == 0 ? b & 15 : b >> 4;
 }
@@ -67,39 +68,38 @@ int low_bits(const std::uint8_t* q, int j, int k) {
 void place(const Target& to, const BlockQ4_K& in, std::int64_t super) {
   put_half(to.shared(super), to.r, in.d);
   put_half(to.shared(super) + kHalves, to.r, in.m);
-  for (int j = 0; j < 8; ++j) {
-    std::byte* block = to.block(super * kSuperBlocks + j);
-    for (int k = 0; k < 32; ++k) put_nibble(block, to.r, k, low_bits(in.q, j, k));
-    put_scale_min(block + kNibbleValues, to.r, scale_min(in.s, j));
+  for (std::size_t j = 0; j < 8; ++j) {
+    std::byte* block = to.block(super * kSuperBlocks + static_cast<std::int64_t>(j));
+    for (std::size_t k = 0; k < 32; ++k) put_nibble(block, to.r, k, low_bits(in.q, j, k));
+    put_scale_min(block + kNibbleValues, to.r, scale_min(in.s, static_cast<int>(j)));
   }
 }
 
 void place(const Target& to, const BlockQ5_K& in, std::int64_t super) {
   put_half(to.shared(super), to.r, in.d);
   put_half(to.shared(super) + kHalves, to.r, in.m);
-  for (int j = 0; j < 8; ++j) {
-    std::byte* block = to.block(super * kSuperBlocks + j);
-    for (int k = 0; k < 32; ++k)
+  for (std::size_t j = 0; j < 8; ++j) {
+    std::byte* block = to.block(super * kSuperBlocks + static_cast<std::int64_t>(j));
+    for (std::size_t k = 0; k < 32; ++k)
       block[byte_place(to.r, k)] =
           static_cast<std::byte>(low_bits(in.q, j, k) + (in.h[k] >> j & 1) * 16);
-    put_scale_min(block + kByteValues, to.r, scale_min(in.s, j));
+    put_scale_min(block + kByteValues, to.r, scale_min(in.s, static_cast<int>(j)));
   }
 }
 
 // Stored as 0 … 63, as in the file. Element 32 j + i is in half a = j / 4, third k = j % 4.
 void place(const Target& to, const BlockQ6_K& in, std::int64_t super) {
   put_half(to.shared(super), to.r, in.d);
-  for (int j = 0; j < 8; ++j) {
-    std::byte* block = to.block(super * kSuperBlocks + j);
-    const int a = j / 4, k = j % 4;
-    for (int i = 0; i < 32; ++i) {
+  for (std::size_t j = 0; j < 8; ++j) {
+    std::byte* block = to.block(super * kSuperBlocks + static_cast<std::int64_t>(j));
+    const std::size_t a = j / 4, k = j % 4;
+    for (std::size_t i = 0; i < 32; ++i) {
       const int low = in.l[64 * a + 32 * (k % 2) + i], high = in.h[32 * a + i] >> (2 * k) & 3;
       block[byte_place(to.r, i)] =
           static_cast<std::byte>((k < 2 ? low & 15 : low >> 4) | high << 4);
     }
-    for (int half = 0; half < 2; ++half)
-      block[kByteValues + static_cast<std::size_t>(16 * half + to.r)] =
-          static_cast<std::byte>(in.s[2 * j + half]);
+    for (std::size_t half = 0; half < 2; ++half)
+      block[kByteValues + 16 * half + to.r] = static_cast<std::byte>(in.s[2 * j + half]);
   }
 }
 
@@ -120,12 +120,12 @@ std::uint16_t to_bf16(float value) {
   return static_cast<std::uint16_t>((v + 0x7fffu + (v >> 16 & 1u)) >> 16);
 }
 
-void place_floats(std::byte* panel, int r, const std::vector<float>& values) {
+void place_floats(std::byte* panel, std::size_t r, const std::vector<float>& values) {
   std::byte* to = panel + 4 * r;
   for (std::size_t k = 0; k < values.size(); ++k) std::memcpy(to + 64 * k, &values[k], 4);
 }
 
-void place_bf16(std::byte* panel, int r, const std::uint16_t* values, std::int64_t K) {
+void place_bf16(std::byte* panel, std::size_t r, const std::uint16_t* values, std::int64_t K) {
   std::byte* to = panel + 4 * r;
   for (std::int64_t k = 0; k < K; k += 2)
     std::memcpy(to + 32 * k, values + k, k + 1 < K ? std::size_t{4} : std::size_t{2});
@@ -148,28 +148,31 @@ void place_numbers(const Target& to, const std::byte* row, const Tensor& w,
 }
 
 // Element k of block b (of 32) in row r.
-float element(const std::byte* panel, PanelType type, std::int64_t b, int r, int k) {
+float element(const std::byte* panel, PanelType type, std::int64_t b, std::size_t r,
+              std::size_t k) {
   const std::byte* block = panel + block_offset(type, b);
   const std::byte* shared = panel + shared_offset(type, b);
-  const auto byte = [&](std::size_t at) { return std::to_integer<std::uint8_t>(block[at]); };
-  const auto row = static_cast<std::size_t>(r);
+  const auto byte = [&](std::size_t at) {
+    return static_cast<float>(std::to_integer<std::uint8_t>(block[at]));
+  };
+  const auto signed_byte = [&](std::size_t at) {
+    return static_cast<float>(std::to_integer<std::int8_t>(block[at]));
+  };
+  const auto nibble = [&] { return static_cast<float>(nibble_at(block, r, k)); };
   switch (type) {
     case PanelType::q8_0:
-      return half_at(block + kByteValues, r) * static_cast<std::int8_t>(byte(byte_place(r, k)));
+      return half_at(block + kByteValues, r) * signed_byte(byte_place(r, k));
     case PanelType::q4_0:
-      return half_at(block + kNibbleValues, r) * static_cast<float>(nibble_at(block, r, k) - 8);
+      return half_at(block + kNibbleValues, r) * (nibble() - 8.0f);
     case PanelType::q4_k:
-      return half_at(shared, r) * byte(kNibbleValues + row) *
-                 static_cast<float>(nibble_at(block, r, k)) -
-             half_at(shared + kHalves, r) * byte(kNibbleValues + 16 + row);
+      return half_at(shared, r) * byte(kNibbleValues + r) * nibble() -
+             half_at(shared + kHalves, r) * byte(kNibbleValues + 16 + r);
     case PanelType::q5_k:
-      return half_at(shared, r) * byte(kByteValues + row) * byte(byte_place(r, k)) -
-             half_at(shared + kHalves, r) * byte(kByteValues + 16 + row);
-    case PanelType::q6_k: {
-      const std::size_t half = k < 16 ? 0 : 16;
-      return half_at(shared, r) * static_cast<std::int8_t>(byte(kByteValues + half + row)) *
-             static_cast<float>(byte(byte_place(r, k)) - 32);
-    }
+      return half_at(shared, r) * byte(kByteValues + r) * byte(byte_place(r, k)) -
+             half_at(shared + kHalves, r) * byte(kByteValues + 16 + r);
+    case PanelType::q6_k:
+      return half_at(shared, r) * signed_byte(kByteValues + (k < 16 ? 0 : 16) + r) *
+             (byte(byte_place(r, k)) - 32.0f);
     case PanelType::f32:
     case PanelType::bf16:
       break;
@@ -218,7 +221,7 @@ void pack_panel(std::byte* panel, PanelType type, const Tensor& w, std::int64_t 
   std::vector<std::uint16_t> halves;
   for (int r = 0; r < kPanelRows && p * kPanelRows + r < w.rows(); ++r) {
     const auto* row = w.as<std::byte>() + static_cast<std::size_t>(p * kPanelRows + r) * row_bytes;
-    const Target to{panel, type, r};
+    const Target to{panel, type, static_cast<std::size_t>(r)};
     switch (type) {
       case PanelType::q8_0:
         place_row<BlockQ8_0>(to, row, blocks);
@@ -244,21 +247,20 @@ void pack_panel(std::byte* panel, PanelType type, const Tensor& w, std::int64_t 
 }
 
 void unpack_row(float* values, const Tensor& w, std::int64_t n) {
-  const std::int64_t K = w.cols();
   const PanelType type = panel_type(w.dtype);
-  const auto r = static_cast<int>(n % kPanelRows);
+  const auto r = static_cast<std::size_t>(n % kPanelRows);
+  const auto K = static_cast<std::size_t>(w.cols());
   const auto* panel =
-      w.as<std::byte>() + static_cast<std::size_t>(n / kPanelRows) * panel_size(type, K);
-  for (std::int64_t k = 0; k < K; ++k) {
-    const auto row = static_cast<std::size_t>(r), i = static_cast<std::size_t>(k);
+      w.as<std::byte>() + static_cast<std::size_t>(n / kPanelRows) * panel_size(type, w.cols());
+  for (std::size_t k = 0; k < K; ++k) {
     if (type == PanelType::f32) {
-      std::memcpy(&values[k], panel + (i * 16 + row) * 4, 4);
+      std::memcpy(&values[k], panel + (k * 16 + r) * 4, 4);
     } else if (type == PanelType::bf16) {
       std::uint16_t b = 0;
-      std::memcpy(&b, panel + (i / 2 * 32 + row * 2 + i % 2) * 2, 2);
+      std::memcpy(&b, panel + (k / 2 * 32 + r * 2 + k % 2) * 2, 2);
       values[k] = bf16_to_f32(b);
     } else {
-      values[k] = element(panel, type, k / kBlock, r, static_cast<int>(k % kBlock));
+      values[k] = element(panel, type, static_cast<std::int64_t>(k) / kBlock, r, k % kBlock);
     }
   }
 }

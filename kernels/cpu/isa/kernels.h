@@ -30,7 +30,7 @@ struct PastBlock {  // positions 0 … n - 1 of a block, n <= kAttendBlock
   std::int64_t stride;  // elements between positions
   const float* decay;   // or null
   std::int64_t decay_stride;
-  int n;
+  std::int64_t n;
 };
 
 // What is compiled once per instruction set. Plain pointers only: an inline function of the
@@ -38,7 +38,7 @@ struct PastBlock {  // positions 0 … n - 1 of a block, n <= kAttendBlock
 struct Kernels {
   // y[r, 0 … n) = sum over K of x[r] panel: n of the panel's 16 rows, y rows `stride` apart.
   void (*product)(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,
-                  std::int64_t rows, std::int64_t K, int n);
+                  std::int64_t rows, std::int64_t K, std::int64_t n);
   // q, scale and sum of one row, K a multiple of 32.
   void (*quantize)(std::int8_t* q, float* scale, std::int32_t* sum, const float* x, std::int64_t K);
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);

@@ -30,9 +30,9 @@ inline constexpr std::int64_t kSuperBlocks = 8;  // blocks of 32 in 256
 constexpr std::size_t block_size(PanelType type) {  // of 32 k, without what 256 k share
   switch (type) {
     case PanelType::f32:
-      return 32 * 16 * 4;
+      return std::size_t{32} * 16 * 4;
     case PanelType::bf16:
-      return 32 * 16 * 2;
+      return std::size_t{32} * 16 * 2;
     case PanelType::q8_0:
       return kByteValues + kHalves;
     case PanelType::q4_0:

@@ -13,7 +13,7 @@ using Bytes = const unsigned char*;
 
 R1_INLINE std::int32_t four_bytes(const void* p) { return load<std::int32_t>(p); }
 
-R1_INLINE void write(float* y, Floats v, int n) {
+R1_INLINE void write(float* y, Floats v, std::int64_t n) {
   if (n >= kLanes)
     store(y, v);
   else if (n > 0)
@@ -23,7 +23,8 @@ R1_INLINE void write(float* y, Floats v, int n) {
 // A part of a panel: as many of its rows as a register has lanes. Other parts lie 4 kLanes bytes
 // away in the same 64, so that they come out of the cache.
 template <int R>
-void product_f32(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K, int n) {
+void product_f32(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K,
+                 std::int64_t n) {
   Each<Floats, R> sum;
   for (std::int64_t k = 0; k < K; ++k) {
     const Floats v = load<Floats>(w + 64 * k);
@@ -33,13 +34,14 @@ void product_f32(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int
 }
 
 template <int R>
-void product_bf16(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K, int n) {
+void product_bf16(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K,
+                  std::int64_t n) {
   const std::int64_t pairs = (K + 1) / 2;
   Each<Floats, R> sum;
   for (std::int64_t k = 0; k < pairs; ++k) {
     const Ints v = load<Ints>(w + 64 * k);
     for (int r = 0; r < R; ++r)
-      sum[r] = dot_bf16(sum[r], v, four_bytes(x.bf16 + 2 * (r * pairs + k)));
+      sum[r] = dot_bf16(sum[r], v, four_bytes(x.bf16 + (r * pairs + k) * 2));
   }
   for (int r = 0; r < R; ++r) write(y + r * stride, sum[r], n);
 }
@@ -51,7 +53,7 @@ constexpr bool has_nibbles(PanelType type) {
 
 // Quad j of a block.
 template <PanelType type>
-R1_INLINE Ints quad(Bytes values, int j) {
+R1_INLINE Ints quad(Bytes values, std::int64_t j) {
   if constexpr (!has_nibbles(type)) return load<Ints>(values + 64 * j);
   const Ints both = load<Ints>(values + 64 * (j % 4));
   return (j < 4 ? both : both >> 4) & 0x0f0f0f0f;
@@ -74,7 +76,7 @@ template <PanelType type, int R>
 R1_INLINE void add_quads_of_rows(Each<Ints, R>& sum, Bytes values, const std::int8_t* q,
                                  std::int64_t K, int first, int last) {
 #pragma GCC unroll 8
-  for (int j = first; j < last; ++j) {
+  for (std::int64_t j = first; j < last; ++j) {
     const Ints v = quad<type>(values, j);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
@@ -86,8 +88,8 @@ R1_INLINE void add_quads_of_rows(Each<Ints, R>& sum, Bytes values, const std::in
 
 // `part` is the panel's first row of this part.
 template <PanelType type, int R>
-void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K, int part,
-                    int n) {
+void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K,
+                    std::int64_t part, std::int64_t n) {
   const std::int64_t blocks = K / cpu::kBlock;
   constexpr std::size_t after = has_nibbles(type) ? cpu::kNibbleValues : cpu::kByteValues;
   constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
@@ -107,7 +109,7 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
     const std::int32_t* sum_of_x = x.sum + 2 * b;  // of the first 16, and of the rest
     Each<Ints, R> sum, rest;
     for (int r = 0; r < R; ++r) {
-      const std::int32_t s0 = sum_of_x[2 * r * blocks], s1 = sum_of_x[2 * r * blocks + 1];
+      const std::int32_t s0 = sum_of_x[r * blocks * 2], s1 = sum_of_x[r * blocks * 2 + 1];
       sum[r] = all(start_of_sum<type>() * (has_halves ? s0 : s0 + s1));
       if (has_halves) rest[r] = all(start_of_sum<type>() * s1);
     }
@@ -127,7 +129,7 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
       Floats product = to_floats(sum[r]) * scale;
       if constexpr (has_halves) product += to_floats(rest[r]) * second;
       if constexpr (has_minimum) {
-        const std::int32_t all_x = sum_of_x[2 * r * blocks] + sum_of_x[2 * r * blocks + 1];
+        const std::int32_t all_x = sum_of_x[r * blocks * 2] + sum_of_x[r * blocks * 2 + 1];
         product -= minimum * static_cast<float>(all_x);
       }
       total[r] += product * x.scale[r * blocks + b];
@@ -137,8 +139,9 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
 }
 
 template <PanelType type, int R>
-void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K, int n) {
-  for (int part = 0; part < cpu::kPanelRows; part += kLanes) {
+void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K,
+                  std::int64_t n) {
+  for (std::int64_t part = 0; part < cpu::kPanelRows; part += kLanes) {
     if constexpr (type == PanelType::f32)
       product_f32<R>(y + part, stride, w + 4 * part, x, K, n - part);
     else if constexpr (type == PanelType::bf16)
@@ -160,7 +163,7 @@ Rows without(std::int64_t rows, const Rows& x, std::int64_t K) {
 
 template <PanelType type>
 void product_all(float* y, std::int64_t stride, Bytes w, Rows x, std::int64_t rows, std::int64_t K,
-                 int n) {
+                 std::int64_t n) {
   const auto step = [&](int done) {
     y += done * stride;
     x = without(done, x, K);
@@ -178,7 +181,7 @@ void product_all(float* y, std::int64_t stride, Bytes w, Rows x, std::int64_t ro
 }  // namespace
 
 void product(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,
-             std::int64_t rows, std::int64_t K, int n) {
+             std::int64_t rows, std::int64_t K, std::int64_t n) {
   const auto w = static_cast<Bytes>(panel);
   switch (type) {
     case PanelType::f32:
@@ -202,14 +205,14 @@ void product(PanelType type, float* y, std::int64_t stride, const void* panel, c
 void quantize(std::int8_t* q, float* scale, std::int32_t* sum, const float* x, std::int64_t K) {
   for (std::int64_t b = 0; b < K / cpu::kBlock; ++b, x += 32, q += 32) {
     Floats most{};
-    for (int i = 0; i < 32; i += kLanes) {
+    for (std::int64_t i = 0; i < 32; i += kLanes) {
       const Floats v = load<Floats>(x + i);
       most = larger(most, larger(v, -v));
     }
     const float top = largest(most), inverse = top > 0.0f ? 127.0f / top : 0.0f;
     scale[b] = top / 127.0f;
     std::int32_t whole[32];
-    for (int i = 0; i < 32; i += kLanes) {
+    for (std::int64_t i = 0; i < 32; i += kLanes) {
       const Ints v = __builtin_convertvector(nearest(load<Floats>(x + i) * inverse), Ints);
       __builtin_memcpy(whole + i, &v, sizeof v);
     }

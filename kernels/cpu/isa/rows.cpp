@@ -100,11 +100,11 @@ R1_INLINE float score(const float* q, const T* key, std::int64_t hd) {
 // mean = mean keep + sum of p_j v_j over the block, in C registers; `last` are there of the last.
 template <int C, typename T>
 R1_INLINE void add_values(float* mean, float keep, const float* p, const T* values,
-                          std::int64_t stride, int n, std::int64_t last) {
+                          std::int64_t stride, std::int64_t n, std::int64_t last) {
   const auto there = [last](int c) { return c + 1 < C ? kLanes : last; };
   Each<Floats, C> total;
   for (int c = 0; c < C; ++c) total[c] = get(mean + kLanes * c, there(c)) * keep;
-  for (int j = 0; j < n; ++j)
+  for (std::int64_t j = 0; j < n; ++j)
     for (int c = 0; c < C; ++c)
       total[c] += widen_n(values + j * stride + kLanes * c, there(c)) * p[j];
   for (int c = 0; c < C; ++c) put(mean + kLanes * c, total[c], there(c));
@@ -118,7 +118,7 @@ void attend(cpu::Attend& a, const cpu::PastBlock& past) {
   const T* values = static_cast<const T*>(past.values);
   float p[cpu::kAttendBlock];
   float most = a.largest;
-  for (int j = 0; j < past.n; ++j) {
+  for (std::int64_t j = 0; j < past.n; ++j) {
     p[j] = a.scale * score(a.q, keys + j * past.stride, a.hd);
     if (past.decay != nullptr) p[j] += a.own - past.decay[j * past.decay_stride];
     most = p[j] > most ? p[j] : most;

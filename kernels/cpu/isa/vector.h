@@ -16,7 +16,7 @@ inline constexpr int kRegister = 32;
 #else
 inline constexpr int kRegister = 16;
 #endif
-inline constexpr int kLanes = kRegister / 4;
+inline constexpr std::int64_t kLanes = kRegister / 4;
 
 // As many numbers as a register holds. The compiler knows + - * / & | << and comparisons of these.
 using Floats [[gnu::vector_size(kRegister)]] = float;
@@ -86,15 +86,12 @@ R1_INLINE Words widen_words(const void* p) {
   return bits<Words>(_mm256_cvtepu16_epi32(load<__m128i>(p)));
 }
 #else
-template <typename To, typename T>
-R1_INLINE To widen_each(const void* p) {
-  const auto* from = static_cast<const T*>(p);
-  To v{};
-  for (int i = 0; i < kLanes; ++i) v[i] = from[i];
+R1_INLINE Ints widen_bytes(const void* p) {
+  Ints v{};
+  for (int i = 0; i < kLanes; ++i) v[i] = static_cast<const std::uint8_t*>(p)[i];
   return v;
 }
-R1_INLINE Ints widen_bytes(const void* p) { return widen_each<Ints, std::uint8_t>(p); }
-R1_INLINE Ints widen_signed_bytes(const void* p) { return widen_each<Ints, std::int8_t>(p); }
+R1_INLINE Ints widen_signed_bytes(const void* p) { return widen_bytes(p) << 24 >> 24; }
 R1_INLINE Words widen_words(const void* p) {
   return __builtin_convertvector(load<HalfRegister>(p), Words);
 }
@@ -123,15 +120,15 @@ R1_INLINE Floats from_f16(const void* p) {
 R1_INLINE float sum(Floats v) {
   float s[kLanes];
   store(s, v);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) s[i] += s[i + half];
+  for (std::int64_t half = kLanes / 2; half > 0; half /= 2)
+    for (std::int64_t i = 0; i < half; ++i) s[i] += s[i + half];
   return s[0];
 }
 R1_INLINE float largest(Floats v) {
   float s[kLanes];
   store(s, v);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) s[i] = s[i] > s[i + half] ? s[i] : s[i + half];
+  for (std::int64_t half = kLanes / 2; half > 0; half /= 2)
+    for (std::int64_t i = 0; i < half; ++i) s[i] = s[i] > s[i + half] ? s[i] : s[i + half];
   return s[0];
 }
 
