@@ -116,20 +116,26 @@ R1_INLINE Floats from_f16(const void* p) {
   return bits<Floats>(bits<Words>(size) | ((h & 0x8000u) << 16));
 }
 
-// Always in this order.
+// Folds a register until one number is left: always in this order, by half the width each time.
+template <std::size_t bytes, typename Fold>
+R1_INLINE float folded(const void* p, const Fold& fold) {
+  if constexpr (bytes == 8) {
+    const auto* pair = static_cast<const float*>(p);
+    return fold(pair[0], pair[1]);
+  } else {
+    using Half [[gnu::vector_size(bytes / 2)]] = float;
+    Half low, high;
+    __builtin_memcpy(&low, p, sizeof low);
+    __builtin_memcpy(&high, static_cast<const unsigned char*>(p) + sizeof low, sizeof high);
+    low = fold(low, high);
+    return folded<bytes / 2>(&low, fold);
+  }
+}
 R1_INLINE float sum(Floats v) {
-  float s[kLanes];
-  store(s, v);
-  for (std::int64_t half = kLanes / 2; half > 0; half /= 2)
-    for (std::int64_t i = 0; i < half; ++i) s[i] += s[i + half];
-  return s[0];
+  return folded<kRegister>(&v, [](auto a, auto b) { return a + b; });
 }
 R1_INLINE float largest(Floats v) {
-  float s[kLanes];
-  store(s, v);
-  for (std::int64_t half = kLanes / 2; half > 0; half /= 2)
-    for (std::int64_t i = 0; i < half; ++i) s[i] = s[i] > s[i + half] ? s[i] : s[i + half];
-  return s[0];
+  return folded<kRegister>(&v, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 // The nearest whole number, as a float; |v| < 2^22.
