@@ -130,16 +130,22 @@ class BpeTokenizer : public Tokenizer {
   bool normalize_, begins_with_bos_;
 };
 
+std::unique_ptr<Tokenizer> with_special(const ModelFiles& files, BpeDescription d) {
+  auto tokenizer = std::make_unique<BpeTokenizer>(std::move(d));
+  tokenizer->set_special(special_tokens(files, *tokenizer, tokenizer->begins_with_bos()));
+  return tokenizer;
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_bpe_tokenizer(const ModelFiles& files,
                                               const std::filesystem::path& data_dir) {
-  auto tokenizer = std::make_unique<BpeTokenizer>(
-      files.is_gguf()
-          ? describe_gguf(files, data_dir)
-          : describe_tokenizer_json(std::make_unique<Json>(files.side_file("tokenizer.json"))));
-  tokenizer->set_special(special_tokens(files, *tokenizer, tokenizer->begins_with_bos()));
-  return tokenizer;
+  return with_special(files, describe_gguf(files, data_dir));
+}
+
+std::unique_ptr<Tokenizer> make_bpe_tokenizer(const ModelFiles& files, Json tokenizer_json) {
+  return with_special(files,
+                      describe_tokenizer_json(std::make_unique<Json>(std::move(tokenizer_json))));
 }
 
 std::unique_ptr<Tokenizer> make_bpe_tokenizer(Json tokenizer_json) {

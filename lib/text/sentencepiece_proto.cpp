@@ -166,6 +166,8 @@ SentencepieceModel check_sentencepiece_proto(ByteSpan proto, std::string_view na
         fail(ErrorKind::limit, "{} has too many pieces", where);
       model.pieces.push_back(read_piece(f.content, where));
     }
+    if (f.wire == bytes && (f.number == 2 || f.number == 3 || f.number == 5))
+      model.specs.emplace_back(f.number, as_text(f.content));
     SentencepieceModel unused;  // field 5 is for decoding: only its map is looked at
     if ((f.number == 3 || f.number == 5) && f.wire == bytes)
       read_normalizer(f.number == 3 ? model : unused, f.content, where);
@@ -174,48 +176,38 @@ SentencepieceModel check_sentencepiece_proto(ByteSpan proto, std::string_view na
   return model;
 }
 
-std::string sentencepiece_proto(const GgufFile& gguf) {
-  const auto* tokens = gguf.strings("tokenizer.ggml.tokens");
-  const auto* scores = gguf.floats("tokenizer.ggml.scores");
-  const auto types = gguf.integers("tokenizer.ggml.token_type");
-  if (tokens == nullptr || scores == nullptr || !types || scores->size() != tokens->size() ||
-      types->size() != tokens->size())
-    fail(ErrorKind::model,
-         "{}: tokenizer.ggml.tokens, .scores and .token_type do not have one entry a token",
-         gguf.name());
-  const auto kUnknown = static_cast<std::int64_t>(PieceType::unknown);
-  const std::int64_t unknown =
-      gguf.integer("tokenizer.ggml.unknown_token_id")
-          .value_or(std::find(types->begin(), types->end(), kUnknown) - types->begin());
+std::string sentencepiece_proto(const SentencepieceModel& model) {
   Writer proto;
-  for (std::size_t i = 0; i < tokens->size(); ++i) {
-    Writer piece;
-    piece.text(1, (*tokens)[i]);
-    piece.real(2, (*scores)[i]);
-    // The library takes one unknown token. Some files mark fillers as unknown too, or the unknown
-    // token as control: the id decides, and a filler that is control matches nothing.
-    std::int64_t type = (*types)[i];
-    if (static_cast<std::int64_t>(i) == unknown)
-      type = kUnknown;
-    else if (type == kUnknown)
-      type = static_cast<std::int64_t>(PieceType::control);
-    piece.number(3, static_cast<std::uint64_t>(type));
-    proto.text(1, piece.out());
+  for (const SentencepieceModel::Piece& piece : model.pieces) {
+    Writer fields;
+    fields.text(1, piece.text);
+    fields.real(2, piece.score);
+    fields.number(3, static_cast<std::uint64_t>(piece.type));
+    proto.text(1, fields.out());
   }
+  for (const auto& [number, content] : model.specs) proto.text(number, content);
+  return proto.out();
+}
+
+std::string sentencepiece_proto(std::vector<SentencepieceModel::Piece> pieces,
+                                bool add_dummy_prefix) {
+  SentencepieceModel model{std::move(pieces)};
+  const auto unknown =
+      std::find_if(model.pieces.begin(), model.pieces.end(),
+                   [](const auto& piece) { return piece.type == PieceType::unknown; });
   Writer trainer;
   constexpr std::uint64_t kBpe = 2;
   trainer.number(3, kBpe);
-  trainer.number(4, tokens->size());
+  trainer.number(4, model.pieces.size());
   trainer.number(35, 1);  // byte_fallback
-  trainer.number(40, static_cast<std::uint64_t>(unknown));
-  proto.text(2, trainer.out());
+  trainer.number(40, static_cast<std::uint64_t>(unknown - model.pieces.begin()));
   Writer normalizer;
   normalizer.text(1, "identity");
-  normalizer.number(3, gguf.boolean("tokenizer.ggml.add_space_prefix").value_or(true) ? 1 : 0);
+  normalizer.number(3, add_dummy_prefix ? 1 : 0);
   normalizer.number(4, 0);  // remove_extra_whitespaces
   normalizer.number(5, 1);  // escape_whitespaces
-  proto.text(3, normalizer.out());
-  return proto.out();
+  model.specs = {{2, trainer.out()}, {3, normalizer.out()}};
+  return sentencepiece_proto(model);
 }
 
 }  // namespace r1

@@ -10,6 +10,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/utf8.h"
+#include "lib/text/fim.h"
 #include "lib/text/sentencepiece_proto.h"
 #include "lib/text/special_tokens.h"
 
@@ -34,11 +35,15 @@ std::string with_spaces(std::string_view piece) {
 class SentencepieceTokenizer : public Tokenizer {
  public:
   SentencepieceTokenizer(ByteSpan proto, std::string_view name) {
-    const SentencepieceModel model = check_sentencepiece_proto(proto, name);
+    SentencepieceModel model = check_sentencepiece_proto(proto, name);
+    // A marker that the file lets match in any text would let a user's text end a prompt.
+    for (SentencepieceModel::Piece& piece : model.pieces)
+      if (piece.type == PieceType::user_defined && is_marker_text(piece.text))
+        piece.type = PieceType::control;
     add_dummy_prefix_ = model.add_dummy_prefix;
     if (model.removes_spaces)
       fail(ErrorKind::model, "{} drops spaces of the text and does not run here", escaped(name));
-    load(proto, name);
+    load(sentencepiece_proto(model), name);
     byte_ids_.fill(-1);
     for (const SentencepieceModel::Piece& piece : model.pieces) add(piece);
     if (processor_.GetPieceSize() != static_cast<int>(texts_.size()))
@@ -71,11 +76,10 @@ class SentencepieceTokenizer : public Tokenizer {
   }
 
  private:
-  void load(ByteSpan proto, std::string_view name) {
+  void load(const std::string& proto, std::string_view name) {
     std::string why;
     try {
-      const auto status =
-          processor_.LoadFromSerializedProto(std::string(as_text(proto)).append(kNoPrefix));
+      const auto status = processor_.LoadFromSerializedProto(proto + std::string(kNoPrefix));
       if (!status.ok()) why = status.ToString();
     } catch (const std::exception& e) {  // its trie throws, at a piece that begins with NUL
       why = e.what();
@@ -147,6 +151,13 @@ class SentencepieceTokenizer : public Tokenizer {
   std::unordered_map<std::string, TokenId> ids_;
 };
 
+std::unique_ptr<Tokenizer> with_special(const ModelFiles& files, const std::string& proto,
+                                        const std::string& name) {
+  auto tokenizer = std::make_unique<SentencepieceTokenizer>(as_bytes(proto), name);
+  tokenizer->set_special(special_tokens(files, *tokenizer, true));
+  return tokenizer;
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(ByteSpan proto, std::string_view name) {
@@ -154,12 +165,15 @@ std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(ByteSpan proto, std::str
 }
 
 std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const ModelFiles& files) {
-  const std::string path = files.side_path("tokenizer.model").string();
-  const std::string proto = files.is_gguf() ? sentencepiece_proto(files.gguf()) : read_file(path);
-  auto tokenizer = std::make_unique<SentencepieceTokenizer>(
-      as_bytes(proto), files.is_gguf() ? files.gguf().name() : path);
-  tokenizer->set_special(special_tokens(files, *tokenizer, true));
-  return tokenizer;
+  if (files.is_gguf())
+    return with_special(files, sentencepiece_proto(files.gguf()), files.gguf().name());
+  const std::filesystem::path path = files.side_path("tokenizer.model");
+  return with_special(files, read_file(path), path.string());
+}
+
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const ModelFiles& files,
+                                                        const Json& tokenizer_json) {
+  return with_special(files, sentencepiece_proto(tokenizer_json), "tokenizer.json");
 }
 
 }  // namespace r1

@@ -21,8 +21,14 @@ std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files,
   // tokenizer.model first: a tokenizer.json made from it differs at spaces and special tokens.
   if (std::filesystem::exists(files.side_path("tokenizer.model")))
     return make_sentencepiece_tokenizer(files);
-  if (std::filesystem::exists(files.side_path("tokenizer.json")))
-    return make_bpe_tokenizer(files, data_dir);
+  Json json = files.side_file("tokenizer.json");
+  if (const Json* model = json.find("model")) {
+    // Byte pieces mean that it was converted from sentencepiece.
+    const Json* bytes = model->find("byte_fallback");
+    const bool converted = bytes != nullptr && bytes->is_bool() && bytes->boolean("");
+    if (converted) return make_sentencepiece_tokenizer(files, json);
+    return make_bpe_tokenizer(files, std::move(json));
+  }
   fail(ErrorKind::model, "{} has neither tokenizer.model nor tokenizer.json",
        escaped(files.path().string()));
 }

@@ -127,8 +127,8 @@ TEST(HostileSentencepiece, BytePiecesAreTheTwoHundredAndFiftySix) {
 TEST(HostileSentencepiece, EveryListHasOneEntryAToken) {
   EXPECT_FAILS(ErrorKind::model, "one entry a token", make_from(spm({"<unk>", "a"}, {2})));
   EXPECT_FAILS(ErrorKind::model, "one entry a token", make_from(spm({}, {2})));
-  EXPECT_FAILS(ErrorKind::decode, "of type 9", make_from(spm({"<unk>", "a"}, {2, 9})));
-  EXPECT_FAILS(ErrorKind::decode, "of type", make_from(spm({"<unk>", "a"}, {2, -1})));
+  EXPECT_FAILS(ErrorKind::model, "of type 9", make_from(spm({"<unk>", "a"}, {2, 9})));
+  EXPECT_FAILS(ErrorKind::model, "of type -1", make_from(spm({"<unk>", "a"}, {2, -1})));
 }
 
 TEST(HostileSentencepiece, PiecesAreNeitherEmptyNorEndlessNorDouble) {

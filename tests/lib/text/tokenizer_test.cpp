@@ -1,6 +1,9 @@
 // Which file speaks for a model, where BOS and EOS come from, and what may become a marker.
 #include "lib/text/tokenizer.h"
 
+#include <algorithm>
+#include <map>
+
 #include <gtest/gtest.h>
 
 #include "tests/support/byte_tokenizer.h"
@@ -8,6 +11,7 @@
 #include "tests/support/published_bpe.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_vocabulary.h"
+#include "tests/support/vectors.h"
 
 namespace r1 {
 namespace {
@@ -82,6 +86,56 @@ TEST(LoadTokenizer, PrefersTokenizerModelToWhatWasMadeFromIt) {
   const std::string gguf = test::TinySentencepiece{.pieces = {"a", "b", "ab"}}.gguf();
   folder.write("tokenizer.model", sentencepiece_proto(GgufFile::parse(as_bytes(gguf), "x.gguf")));
   EXPECT_EQ(folder.load()->size(), 3 + 256 + 3);
+}
+
+// A tokenizer.json as converters write it for a sentencepiece vocabulary: every way to put a piece
+// together from two is a merge, the best piece first.
+std::string converted(const std::vector<SentencepieceModel::Piece>& pieces) {
+  std::map<std::string_view, std::int64_t> ids;
+  std::vector<const SentencepieceModel::Piece*> by_score;
+  for (const auto& piece : pieces) {
+    ids.emplace(piece.text, ids.size());
+    if (piece.type == PieceType::normal) by_score.push_back(&piece);
+  }
+  std::stable_sort(by_score.begin(), by_score.end(),
+                   [](auto* a, auto* b) { return a->score > b->score; });
+  JsonWriter json;
+  json.begin_object().key("normalizer").begin_object().key("type").string("Sequence");
+  json.key("normalizers").begin_array();
+  json.begin_object().key("type").string("Prepend").key("prepend").string("▁").end_object();
+  json.begin_object().key("type").string("Replace").key("content").string("▁").end_object();
+  json.end_array().end_object();
+  json.key("added_tokens").begin_array();
+  for (const char* token : {"<unk>", "<s>", "</s>"})
+    json.begin_object().key("id").integer(ids[token]).key("content").string(token).end_object();
+  json.end_array().key("model").begin_object().key("type").string("BPE");
+  json.key("unk_token").string("<unk>").key("byte_fallback").boolean(true);
+  json.key("vocab").begin_object();
+  for (const auto& [text, id] : ids) json.key(text).integer(id);
+  json.end_object().key("merges").begin_array();
+  for (const auto* piece : by_score) {
+    const std::string_view text = piece->text;
+    for (std::size_t cut = 1; cut < text.size(); ++cut)
+      if (ids.contains(text.substr(0, cut)) && ids.contains(text.substr(cut)))
+        json.begin_array().string(text.substr(0, cut)).string(text.substr(cut)).end_array();
+  }
+  json.end_array().end_object().end_object();
+  return json.text();
+}
+
+TEST(LoadTokenizer, ReadsATokenizerJsonThatWasConvertedFromSentencepiece) {
+  const auto path = std::filesystem::path(R1_TEST_DATA) / "text/llama2-spm/tokenizer.model";
+  const auto stem = std::filesystem::path(R1_TEST_DATA) / "text/vocab/ggml-vocab-llama-spm.gguf";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "skipped: no " << path;
+  const std::string proto = read_file(path);
+  Folder folder;
+  folder.write("tokenizer.json",
+               converted(check_sentencepiece_proto(as_bytes(proto), "tokenizer.model").pieces));
+  const auto tokenizer = folder.load();
+  const test::Vectors v = test::read_vectors(stem);
+  for (std::size_t i = 0; i < v.texts.size(); ++i)
+    EXPECT_EQ(tokenizer->encode(v.texts[i]), v.ids[i]) << v.texts[i];
+  EXPECT_TRUE(tokenizer->is_marker(*tokenizer->find("</s>")));
 }
 
 std::unique_ptr<Tokenizer> load_gguf(const test::TempDir& dir, const test::GgufEntries& more) {
