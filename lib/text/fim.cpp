@@ -57,6 +57,17 @@ constexpr std::string_view kStops[] = {"<｜end▁of▁sentence｜>",
                                        "[PREFIX]",
                                        "[SUFFIX]"};
 
+// The tokens that begin a turn. Some files do not list them as special, and no user may write one.
+constexpr std::string_view kTurns[] = {"<｜begin▁of▁sentence｜>",
+                                       "<｜User｜>",
+                                       "<｜Assistant｜>",
+                                       "<|im_start|>",
+                                       "<|begin_of_text|>",
+                                       "<|start_header_id|>",
+                                       "<|end_header_id|>",
+                                       "[INST]",
+                                       "[/INST]"};
+
 bool matches(const Family& f, const Tokenizer& t) {
   const auto has = [&t](std::string_view token) { return t.find(token).has_value(); };
   return has(f.prefix) && has(f.suffix) && (f.middle.empty() || has(f.middle)) &&
@@ -121,8 +132,10 @@ std::vector<TokenId> FimForm::encode(const Tokenizer& tokenizer, std::string_vie
 }
 
 bool is_marker_text(std::string_view text) {
-  return text != "</s>" &&
-         std::find(std::begin(kStops), std::end(kStops), text) != std::end(kStops);
+  const auto is = [text](std::string_view marker) { return marker == text; };
+  if (text == "</s>") return false;  // a tag of HTML; where it ends a text it is listed as special
+  return std::any_of(std::begin(kStops), std::end(kStops), is) ||
+         std::any_of(std::begin(kTurns), std::end(kTurns), is);
 }
 
 std::vector<TokenId> stop_tokens(const Tokenizer& tokenizer, const std::vector<TokenId>& more) {

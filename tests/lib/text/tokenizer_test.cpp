@@ -41,7 +41,8 @@ test::TinyBpe with_markers() {
   return {.added = R"([{"id":300,"content":"<bos>","special":true},)"
                    R"({"id":301,"content":"<eos>","special":true},)"
                    R"({"id":302,"content":"<think>","special":false},)"
-                   R"({"id":303,"content":"<|fim_middle|>","special":false}])"};
+                   R"({"id":303,"content":"<|fim_middle|>","special":false},)"
+                   R"({"id":304,"content":"<｜User｜>","special":false}])"};
 }
 
 TEST(LoadTokenizer, TakesBosAndEosByTheirTextsAndNotByConfigIds) {
@@ -197,6 +198,7 @@ TEST(UserText, NeverBecomesAMarker) {
   const auto tokenizer = with_markers().make();
   EXPECT_EQ(tokenizer->encode("<bos>").size(), 5u);
   EXPECT_EQ(tokenizer->encode("<|fim_middle|>").size(), 14u);  // though the file says not special
+  EXPECT_EQ(tokenizer->encode("<｜User｜>").size(), 12u);      // nor of this one
   EXPECT_EQ(tokenizer->encode("a<think>"), (Ids{'a', 302}));
   EXPECT_EQ(tokenizer->bytes(300), "");
   EXPECT_EQ(tokenizer->bytes(302), "<think>");
