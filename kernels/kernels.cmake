@@ -9,8 +9,8 @@ function(r1_isa name)
   add_library(r1_kernels_${name} OBJECT ${isa_sources})
   target_link_libraries(r1_kernels_${name} PRIVATE r1_flags)
   # Vectors of 64 bytes are split where registers are shorter: none crosses a call. Products and sums
-  # become one rounding where there is such an instruction.
-  target_compile_options(r1_kernels_${name} PRIVATE -Wno-psabi -ffp-contract=fast ${ARGN})
+  # are one rounding only where multiply_add says so: the same bits in every kernel shape.
+  target_compile_options(r1_kernels_${name} PRIVATE -Wno-psabi -ffp-contract=off ${ARGN})
   target_compile_definitions(r1_kernels_${name} PRIVATE R1_ISA=${name})
   target_sources(r1_kernels PRIVATE $<TARGET_OBJECTS:r1_kernels_${name}>)
   target_compile_definitions(r1_kernels PRIVATE R1_HAS_${name}=1)

@@ -28,7 +28,7 @@ void product_f32(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int
   Each<Floats, R> sum;
   for (std::int64_t k = 0; k < K; ++k) {
     const Floats v = load<Floats>(w + 64 * k);
-    for (int r = 0; r < R; ++r) sum[r] += v * x.f32[r * K + k];
+    for (int r = 0; r < R; ++r) sum[r] = multiply_add(v, all(x.f32[r * K + k]), sum[r]);
   }
   for (int r = 0; r < R; ++r) write(y + r * stride, sum[r], n);
 }
@@ -127,12 +127,12 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
     }
     for (int r = 0; r < R; ++r) {
       Floats product = to_floats(sum[r]) * scale;
-      if constexpr (has_halves) product += to_floats(rest[r]) * second;
+      if constexpr (has_halves) product = multiply_add(to_floats(rest[r]), second, product);
       if constexpr (has_minimum) {
         const std::int32_t all_x = sum_of_x[r * blocks * 2] + sum_of_x[r * blocks * 2 + 1];
-        product -= minimum * static_cast<float>(all_x);
+        product = multiply_add(-minimum, all(static_cast<float>(all_x)), product);
       }
-      total[r] += product * x.scale[r * blocks + b];
+      total[r] = multiply_add(product, all(x.scale[r * blocks + b]), total[r]);
     }
   }
   for (int r = 0; r < R; ++r) write(y + r * stride, total[r], n);

@@ -36,9 +36,8 @@ inline constexpr std::int32_t kSignedStart = 0;
 // Widened, the products of two bf16 numbers are exact in f32.
 R1_INLINE Floats dot_bf16(Floats sum, Ints w, std::int32_t x) {
   constexpr auto kHigh = static_cast<std::int32_t>(0xffff0000);
-  sum += bits<Floats>(w << 16) * bits<float>(x << 16);
-  sum += bits<Floats>(w & kHigh) * bits<float>(x & kHigh);
-  return sum;
+  sum = multiply_add(bits<Floats>(w << 16), all(bits<float>(x << 16)), sum);
+  return multiply_add(bits<Floats>(w & kHigh), all(bits<float>(x & kHigh)), sum);
 }
 
 #if defined(__AVX2__)

@@ -29,7 +29,9 @@ R1_INLINE Floats sigmoid(Floats x) { return 1.0f / (1.0f + exp(-x)); }
 
 float dot(const float* a, const float* b, std::int64_t n) {
   Floats total{};
-  by_register(n, [&](std::int64_t i, std::int64_t m) { total += get(a + i, m) * get(b + i, m); });
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    total = multiply_add(get(a + i, m), get(b + i, m), total);
+  });
   return sum(total);
 }
 
@@ -92,8 +94,9 @@ R1_INLINE Floats widen_n(const T* p, std::int64_t n) {
 template <typename T>
 R1_INLINE float score(const float* q, const T* key, std::int64_t hd) {
   Floats total{};
-  by_register(
-      hd, [&](std::int64_t d, std::int64_t m) { total += get(q + d, m) * widen_n(key + d, m); });
+  by_register(hd, [&](std::int64_t d, std::int64_t m) {
+    total = multiply_add(get(q + d, m), widen_n(key + d, m), total);
+  });
   return sum(total);
 }
 
@@ -106,7 +109,8 @@ R1_INLINE void add_values(float* mean, float keep, const float* p, const T* valu
   for (int c = 0; c < C; ++c) total[c] = get(mean + kLanes * c, there(c)) * keep;
   for (std::int64_t j = 0; j < n; ++j)
     for (int c = 0; c < C; ++c)
-      total[c] += widen_n(values + j * stride + kLanes * c, there(c)) * p[j];
+      total[c] =
+          multiply_add(widen_n(values + j * stride + kLanes * c, there(c)), all(p[j]), total[c]);
   for (int c = 0; c < C; ++c) put(mean + kLanes * c, total[c], there(c));
 }
 

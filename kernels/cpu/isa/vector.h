@@ -48,6 +48,17 @@ R1_INLINE To bits(From v) {
 R1_INLINE Floats all(float x) { return x - Floats{}; }
 R1_INLINE Ints all(std::int32_t x) { return x - Ints{}; }
 R1_INLINE Floats to_floats(Ints v) { return __builtin_convertvector(v, Floats); }
+// a b + c, in one rounding where there is such an instruction. Said outright: left to the compiler,
+// which products are fused depends on what stands around them, and with it the bits of a row.
+R1_INLINE Floats multiply_add(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+  return bits<Floats>(_mm512_fmadd_ps(bits<__m512>(a), bits<__m512>(b), bits<__m512>(c)));
+#elif defined(__FMA__)
+  return bits<Floats>(_mm256_fmadd_ps(bits<__m256>(a), bits<__m256>(b), bits<__m256>(c)));
+#else
+  return a * b + c;
+#endif
+}
 R1_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 
 // The first n, the others zero.
@@ -150,11 +161,11 @@ R1_INLINE Floats exp(Floats x) {
   x = x < -104.0f ? all(-104.0f) : x;  // e^-104 rounds to 0
   x = x > 89.0f ? all(89.0f) : x;      // e^89 is infinite
   const Floats n = nearest(x * 0x1.715476p0f);
-  Floats r = x - n * 0x1.62e4p-1f;  // log 2 in two parts; n times the first is exact
-  r = r - n * 0x1.7f7d1cp-20f;
+  Floats r = multiply_add(n, all(-0x1.62e4p-1f), x);  // log 2 in two parts
+  r = multiply_add(n, all(-0x1.7f7d1cp-20f), r);
   Floats e = all(1.0f / 5040);
   const float series[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
-  for (const float c : series) e = e * r + c;
+  for (const float c : series) e = multiply_add(e, r, all(c));
   const Ints whole = __builtin_convertvector(n, Ints), half = whole >> 1;
   return e * bits<Floats>((half + 127) << 23) * bits<Floats>((whole - half + 127) << 23);
 }
