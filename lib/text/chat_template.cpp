@@ -7,7 +7,7 @@
 namespace r1 {
 namespace {
 
-constexpr std::size_t kLongestTemplate = 256 * 1024;
+constexpr std::size_t kLongestTemplate = std::size_t{256} * 1024;
 
 std::string stripped(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");

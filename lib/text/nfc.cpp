@@ -32,9 +32,9 @@ std::uint8_t combining_class(char32_t c) {
 void decompose(std::u32string& out, char32_t c) {
   if (c >= kS && c < kS + kSs) {
     const char32_t s = c - kS;
-    out += kL + s / (kVs * kTs);
-    out += kV + s % (kVs * kTs) / kTs;
-    if (s % kTs != 0) out += kT + s % kTs;
+    out.push_back(kL + s / (kVs * kTs));
+    out.push_back(kV + s % (kVs * kTs) / kTs);
+    if (s % kTs != 0) out.push_back(kT + s % kTs);
     return;
   }
   const auto at =
