@@ -8,22 +8,29 @@
 namespace r1 {
 namespace {
 
-// The markers of a family, and whether the suffix stands first. Sources: the model cards of each.
+using Order = FimForm::Order;
+
+// The markers of a family and their order. Sources: the model cards of each.
 struct Family {
   std::string_view name, prefix, suffix, middle;  // middle empty: the prefix ends the prompt
-  bool suffix_first;
+  Order order;
   std::string_view wants, wants_not;  // a token that must, or must not, be there too
 };
 constexpr Family kFamilies[] = {
     // The Qwen distills of R1 have Qwen's markers, and nothing shows that they still work.
-    {"qwen2.5-coder", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", false, "<|fim_pad|>",
-     "<｜User｜>"},
-    {"r1", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", false, "", "<|fim_pad|>"},
-    {"deepseek-coder", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>", false, "", ""},
-    {"mellum", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", true, "<filename>", "<gh_stars>"},
-    {"starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", false, "", ""},
-    {"codellama", "▁<PRE>", "▁<SUF>", "▁<MID>", false, "", ""},
-    {"codestral", "[PREFIX]", "[SUFFIX]", "", true, "", ""},
+    {"qwen2.5-coder", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", Order::prefix_first,
+     "<|fim_pad|>", "<｜User｜>"},
+    // r1 is trained on prefix_first too; where the prefix comes last it reads on as in plain text,
+    // and a small model does that far better (models/r1-plus-mini.md).
+    {"r1", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", Order::prefix_last, "",
+     "<|fim_pad|>"},
+    {"deepseek-coder", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>", Order::prefix_first,
+     "", ""},
+    {"mellum", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", Order::suffix_first, "<filename>",
+     "<gh_stars>"},
+    {"starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", Order::prefix_first, "", ""},
+    {"codellama", "▁<PRE>", "▁<SUF>", "▁<MID>", Order::prefix_first, "", ""},
+    {"codestral", "[PREFIX]", "[SUFFIX]", "", Order::suffix_first, "", ""},
 };
 
 // Every token that ends an answer in some family (MODELS.md 7 and 8).
@@ -85,7 +92,7 @@ std::optional<FimForm> FimForm::find(const Tokenizer& tokenizer) {
     if (!matches(f, tokenizer)) continue;
     FimForm form;
     form.family_ = f.name;
-    form.suffix_first_ = f.suffix_first;
+    form.order_ = f.order;
     form.prefix_ = *tokenizer.find(f.prefix);
     form.suffix_ = *tokenizer.find(f.suffix);
     if (!f.middle.empty()) form.middle_ = tokenizer.find(f.middle);
@@ -112,22 +119,17 @@ std::vector<TokenId> FimForm::encode(const Tokenizer& tokenizer, std::string_vie
       before += "# " + text + "\n";
     }
   }
-  const auto append_prefix = [&] {
-    ids.push_back(prefix_);
-    append(ids, tokenizer.encode(before + std::string(prefix)));
-  };
+  const auto append_prefix = [&] { append(ids, tokenizer.encode(before + std::string(prefix))); };
   const auto append_suffix = [&] {
     ids.push_back(suffix_);
     append(ids, tokenizer.encode_continued(suffix));
   };
-  if (suffix_first_) {
-    append_suffix();
-    append_prefix();
-  } else {
-    append_prefix();
-    append_suffix();
-  }
+  if (order_ == Order::suffix_first) append_suffix();
+  ids.push_back(prefix_);
+  if (order_ != Order::prefix_last) append_prefix();
+  if (order_ != Order::suffix_first) append_suffix();
   if (middle_) ids.push_back(*middle_);
+  if (order_ == Order::prefix_last) append_prefix();
   return ids;
 }
 

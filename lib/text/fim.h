@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,10 +25,14 @@ class FimForm {
   const std::vector<TokenId>& stops() const { return stops_; }
   std::string_view family() const { return family_; }
 
+  // How the markers and the two texts stand: prefix P suffix S middle; suffix S prefix P middle;
+  // prefix suffix S middle P.
+  enum class Order : std::uint8_t { prefix_first, suffix_first, prefix_last };
+
  private:
   std::string_view family_;
   std::vector<TokenId> stops_;
-  bool suffix_first_ = false;
+  Order order_ = Order::prefix_first;
   TokenId prefix_ = 0, suffix_ = 0;
   std::optional<TokenId> middle_;    // none: the prompt ends with the prefix
   std::optional<TokenId> file_sep_;  // none: other files stand before the prefix as text

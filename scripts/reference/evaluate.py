@@ -118,11 +118,12 @@ class ModelMethods:
         return self.run([self.pieces.tokenizer.bos_id(), *ids], rest)
 
     def fill_in(self, caret):
+        """With the text behind first and the text before last, so that the answer goes on from it."""
         encode, piece = self.pieces.tokenizer.encode, self.pieces.tokenizer.piece_to_id
         behind = encode(caret["behind"][:FIM_BEHIND * 12])[:FIM_BEHIND]
-        return self.run([self.pieces.tokenizer.bos_id(), piece("<|fim_prefix|>"),
-                         *tail(self.pieces, caret["before"], FIM_BEFORE), piece("<|fim_suffix|>"), *behind,
-                         piece("<|fim_middle|>")], "")
+        ids, rest = self.pieces.healed(tail(self.pieces, caret["before"], FIM_BEFORE))
+        return self.run([self.pieces.tokenizer.bos_id(), piece("<|fim_prefix|>"), piece("<|fim_suffix|>"), *behind,
+                         piece("<|fim_middle|>"), *ids], rest)
 
 
 def tail(pieces, text, count):

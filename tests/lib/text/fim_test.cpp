@@ -23,10 +23,10 @@ const std::vector<std::string> kQwen = {"<|endoftext|>",  "<|im_end|>",     "<|f
                                         "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>",
                                         "<|repo_name|>",  "<|file_sep|>"};
 
-TEST(Fim, OfR1BeginsWithBos) {
+TEST(Fim, OfR1BeginsWithBosAndEndsWithThePrefix) {
   ByteTokenizer t(kR1);
   t.set_bos("<s>", true);
-  EXPECT_EQ(prompt(t), "r1: ⟦<s>⟧⟦<|fim_prefix|>⟧P⟦<|fim_suffix|>⟧S⟦<|fim_middle|>⟧");
+  EXPECT_EQ(prompt(t), "r1: ⟦<s>⟧⟦<|fim_prefix|>⟧⟦<|fim_suffix|>⟧S⟦<|fim_middle|>⟧P");
 }
 
 TEST(Fim, OfQwenHasNoBos) {
@@ -75,7 +75,7 @@ TEST(Fim, PutsOtherFilesBeforeTheCaretsFile) {
             "qwen2.5-coder: ⟦<|file_sep|>⟧a.py\nx = 1\n⟦<|file_sep|>⟧b.py\ny"
             "⟦<|fim_prefix|>⟧P⟦<|fim_suffix|>⟧S⟦<|fim_middle|>⟧");
   EXPECT_EQ(prompt(ByteTokenizer(kR1), {{"a.py", "x"}}),
-            "r1: ⟦<|fim_prefix|>⟧# a.py\nx\nP⟦<|fim_suffix|>⟧S⟦<|fim_middle|>⟧");
+            "r1: ⟦<|fim_prefix|>⟧⟦<|fim_suffix|>⟧S⟦<|fim_middle|>⟧# a.py\nx\nP");
 }
 
 TEST(Fim, NeverTakesAMarkerFromTheUsersText) {
