@@ -73,6 +73,7 @@ class Builder {
 Json parse_json(std::string_view text, std::string_view where, std::size_t most) {
   const std::string name = escaped(where);
   if (text.size() > most) fail(ErrorKind::limit, "{} has more than {} bytes", name, most);
+  if (text.empty()) fail(ErrorKind::decode, "{} is empty", name);
   if (text.starts_with("\xEF\xBB\xBF"))
     fail(ErrorKind::decode, "{} begins with a byte order mark", name);
   simdjson::dom::parser parser;
