@@ -35,10 +35,15 @@ class Printer {
         model_(model),
         context_(context),
         harmless_(s.sanitize || (s.output == "-" && ui.stdout_tty)) {
-    if (s.output == "-")
+    if (s.output == "-") {
       out_ = open_stdout();
-    else
-      out_ = s.records() ? open_journal(s.output) : open_file(s.output);
+    } else if (s.records()) {
+      std::error_code ignored;  // what a broken run left is replaced too
+      if (s.force) std::filesystem::remove(s.output + ".partial", ignored);
+      out_ = open_journal(s.output);
+    } else {
+      out_ = open_file(s.output);
+    }
   }
 
   bool streams() const { return !s_.records() && !s_.no_stream && !s_.filter && !s_.extract; }
@@ -65,9 +70,11 @@ class Printer {
   }
 
   std::int64_t failed() const { return failed_; }
+  // Broken off, records stay in FILE.partial; the file of a text that failed does not appear.
   void close(bool interrupted) {
     if (s_.summary) out_->write(summary_line(ok_, failed_, 0, interrupted));
-    out_->close();
+    const bool text_failed = !s_.records() && !s_.filter && failed_ > 0;
+    if (s_.output == "-" || !(interrupted || text_failed)) out_->close();
   }
 
  private:
@@ -94,7 +101,7 @@ class Printer {
 
   // On failure an editor's text stays as it was.
   void write_unchanged(const CompletionRequest& r) {
-    out_->write(r.prefix);
+    out_->write(r.messages.empty() ? r.prefix : r.messages.back().content);
     if (!r.suffix) return;
     out_->write(s_.cursor);
     out_->write(*r.suffix);
@@ -160,7 +167,8 @@ class Complete {
  private:
   int run(const Program& program, const Ui& ui) {
     if (s_.list_models) return print(model_list(model_places(s_.model_path), s_.json));
-    check_settings();
+    const bool edits_stdin = s_.filter && s_.operands.empty() && s_.prompt.empty();
+    if (!edits_stdin || ui.stdin_tty) check_settings();
     if (nothing_to_read(ui)) {
       ui.say(kTool,
              "nothing to complete: give text on standard input, with -p, or in a file\n" +
@@ -168,8 +176,7 @@ class Complete {
              -1);
       return 2;
     }
-    if (s_.filter && s_.operands.empty() && s_.prompt.empty()) return run_filter(ui);
-    return complete(ui);
+    return edits_stdin ? run_filter(ui) : complete(ui);
   }
 
   static int print(const std::string& text) {
@@ -195,10 +202,11 @@ class Complete {
     const bool many = s_.operands.size() > 1 || !s_.files_from.empty();
     if (many && !s_.records())
       refuse("more than one file wants --json, so that the answers can be told apart");
+    if (s_.summary && !s_.records()) refuse("--summary wants --json or --jsonl: it is a record");
     if (s_.answers > 1 && !s_.records()) refuse("more than one answer wants --json or --jsonl");
     if (s_.output != "-" && !s_.force)
       for (const std::string& path : {s_.output, s_.output + ".partial"})
-        if (std::filesystem::exists(path))
+        if (std::error_code ignored; std::filesystem::exists(path, ignored))
           fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(path));
   }
 
@@ -207,12 +215,13 @@ class Complete {
            s_.files_from.empty();
   }
 
-  // Whatever goes wrong before the model is there, the editor's text stays.
+  // Whatever goes wrong once the command line is read, the editor's text stays.
   int run_filter(const Ui& ui) {
     const std::string text = read_all(STDIN_FILENO);
     s_.prompt = text.starts_with('@') ? "@" + text : text;
     if (text.empty()) return 0;
     try {
+      check_settings();
       return complete(ui);
     } catch (const Error& e) {
       print(text);

@@ -128,7 +128,7 @@ class Reader {
   void take_next(const Option& o, const std::string& shown) {
     if (at_ == arguments_.size()) fail(ErrorKind::usage, "{} wants a value, {}", shown, o.metavar);
     const std::string& value = arguments_[at_++];
-    if (value.starts_with("--") && value.size() > 2)
+    if (value.starts_with("--"))
       fail(ErrorKind::usage, "{} wants a value, {}; write --{}={} if that is it", shown, o.metavar,
            o.name, escaped(value));
     given_.push_back({&o, value});

@@ -37,7 +37,9 @@ class Settings {
     const fs::path user =
         !home.empty() ? fs::path(home) : fs::path(environment("HOME")) / ".config";
     for (const fs::path& path : {fs::path("/etc/xdg/r1/config.toml"), user / "r1/config.toml"})
-      if (std::error_code ignored; fs::exists(path, ignored)) read_config(path.string());
+      // A relative one would be a file of the working directory, which is not trusted.
+      if (std::error_code ignored; path.is_absolute() && fs::exists(path, ignored))
+        read_config(path.string());
   }
 
   void from_environment() {

@@ -31,5 +31,4 @@ std::string record_line(const CompletionResult& result, const ItemSource& source
 std::string summary_line(std::int64_t ok, std::int64_t failed, std::int64_t skipped,
                          bool interrupted);
 
-
 }  // namespace r1

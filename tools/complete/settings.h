@@ -19,8 +19,7 @@ struct CompleteSettings {
   std::vector<std::string> stop;
   std::string stop_at;
   // output
-  bool echo = false, filter = false, extract = false, no_stream = false, force = false,
-       resume = false;
+  bool echo = false, filter = false, extract = false, no_stream = false, force = false;
   bool unordered = false, fail_fast = false, summary = false, timing = false, sanitize = false;
   std::int64_t logprobs = -1, max_errors = 0;
   std::string output = "-";
