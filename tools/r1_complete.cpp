@@ -8,6 +8,7 @@
 #include "lib/backend/open_backend.h"
 #include "lib/base/output.h"
 #include "tools/common/docs.h"
+#include "tools/common/inputs.h"
 #include "tools/common/models.h"
 #include "tools/common/program.h"
 #include "tools/common/signals.h"
@@ -217,7 +218,7 @@ class Complete {
 
   // Whatever goes wrong once the command line is read, the editor's text stays.
   int run_filter(const Ui& ui) {
-    const std::string text = read_all(STDIN_FILENO);
+    const std::string text = read_stdin();
     s_.prompt = text.starts_with('@') ? "@" + text : text;
     if (text.empty()) return 0;
     try {

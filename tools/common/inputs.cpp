@@ -48,6 +48,21 @@ LineReader::State LineReader::next(std::string& line, bool wait) {
   return State::line;
 }
 
+std::string read_stdin() {
+  constexpr std::size_t kMost = std::size_t{1} << 30;
+  std::string text;
+  std::array<char, 65536> chunk;
+  while (true) {
+    if (caught_signal() != 0) fail(ErrorKind::interrupted, "interrupted");
+    const ssize_t got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(ErrorKind::decode, "standard input: {}", std::strerror(errno));
+    if (got == 0) return text;
+    text.append(chunk.data(), static_cast<std::size_t>(got));
+    if (text.size() > kMost) fail(ErrorKind::limit, "standard input has more than {} bytes", kMost);
+  }
+}
+
 std::string text_or_file(const std::string& argument) {
   if (!argument.starts_with('@')) return argument;
   if (argument.starts_with("@@")) return argument.substr(1);

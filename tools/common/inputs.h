@@ -25,6 +25,10 @@ class LineReader {
   bool at_end_ = false;
 };
 
+// All bytes of standard input. Fails with `interrupted` when a signal comes first, and with `limit`
+// over 1 GiB.
+std::string read_stdin();
+
 // `TEXT` as it is, `@F` the file F, `@@…` a literal @. Fails as reading F does.
 std::string text_or_file(const std::string& argument);
 

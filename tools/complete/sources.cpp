@@ -57,7 +57,7 @@ class Texts : public Source {
  private:
   static std::string read(const std::string& name) {
     if (name.empty()) return {};
-    if (name == "-") return read_all(STDIN_FILENO);
+    if (name == "-") return read_stdin();
     if (std::error_code ignored; std::filesystem::is_directory(name, ignored))
       fail(ErrorKind::usage, "{} is a directory", escaped(name));
     return read_file(name);
