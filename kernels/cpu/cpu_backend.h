@@ -92,7 +92,8 @@ class CpuBackend : public Backend {
   std::vector<std::uint16_t> bf16_;  // what `prepare` hands out
   std::vector<std::int8_t> q_;
   std::vector<float> scale_;
-  std::vector<std::int32_t> sum_;
+  std::vector<std::int32_t> start_;
+  std::vector<float> sum_;
 };
 
 }  // namespace r1

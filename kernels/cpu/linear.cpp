@@ -16,6 +16,16 @@ namespace {
 
 std::int64_t panels_of(const Tensor& w) { return (w.rows() + kPanelRows - 1) / kPanelRows; }
 
+// Bytes of a row of x on its way into products.
+std::size_t row_size(PanelType type, std::int64_t K) {
+  const std::size_t element = type == PanelType::f32 ? 4 : type == PanelType::bf16 ? 2 : 1;
+  return static_cast<std::size_t>(K) * element;
+}
+// How many of a size fit, in eights: that many rows go through a product at once.
+std::int64_t fitting(std::size_t room, std::size_t size) {
+  return static_cast<std::int64_t>(std::max<std::size_t>(1, room / size / 8)) * 8;
+}
+
 }  // namespace
 
 Backend::Weight CpuBackend::load_weight(const Tensor& host, DType compute) {
@@ -50,31 +60,43 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   }
   q_.resize(static_cast<std::size_t>(T * K));
   scale_.resize(static_cast<std::size_t>(T * (K / cpu::kBlock)));
-  sum_.resize(static_cast<std::size_t>(T * (K / 16)));
+  start_.resize(static_cast<std::size_t>(T * (K / 16)));
+  sum_.resize(static_cast<std::size_t>(T * (K / cpu::kBlock)));
   for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t)
-      kernels_.quantize(q_.data() + t * K, scale_.data() + t * (K / cpu::kBlock),
-                        sum_.data() + t * (K / 16), row(x, t), K);
+      kernels_.quantize(type,
+                        {q_.data() + t * K, scale_.data() + t * (K / cpu::kBlock),
+                         start_.data() + t * (K / 16), sum_.data() + t * (K / cpu::kBlock)},
+                        row(x, t), K);
   });
-  return {.q = q_.data(), .scale = scale_.data(), .sum = sum_.data()};
+  return {.q = q_.data(), .scale = scale_.data(), .start = start_.data(), .sum = sum_.data()};
 }
 
-// A plain weight becomes an f32 panel on the way: x is not rounded then.
+// A plain weight becomes f32 panels on the way: x is not rounded then. Panels are taken in groups
+// and rows of x in chunks that stay together in a cache of 1 MiB.
 void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w) {
   const std::int64_t T = x.rows(), K = x.cols(), N = w.rows();
   const PanelType type = w.packed ? cpu::panel_type(w.dtype) : PanelType::f32;
   const std::size_t size = cpu::panel_size(type, K);
+  const std::int64_t group = fitting(256 << 10, size),
+                     chunk = fitting(128 << 10, row_size(type, K));
   const cpu::Rows rows = prepare(x, type);
   for_rows(panels_of(w), kPanelRows * K, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<std::byte> room(w.packed ? 0 : size);
-    for (std::int64_t p = begin; p < end; ++p) {
-      const std::byte* panel = room.data();
-      if (w.packed)
-        panel = w.as<std::byte>() + static_cast<std::size_t>(p) * size;
-      else
-        cpu::pack_panel(room.data(), type, w, p);
-      kernels_.product(type, y.as<float>() + p * kPanelRows, N, panel, rows, T, K,
-                       std::min<std::int64_t>(kPanelRows, N - p * kPanelRows));
+    std::vector<std::byte> room(w.packed ? 0 : static_cast<std::size_t>(group) * size);
+    for (std::int64_t first = begin; first < end; first += group) {
+      const std::int64_t last = std::min(end, first + group);
+      const std::byte* panels = w.as<std::byte>() + static_cast<std::size_t>(first) * size;
+      if (!w.packed) {
+        for (std::int64_t p = first; p < last; ++p)
+          cpu::pack_panel(room.data() + static_cast<std::size_t>(p - first) * size, type, w, p);
+        panels = room.data();
+      }
+      for (std::int64_t t = 0; t < T; t += chunk)
+        for (std::int64_t p = first; p < last; ++p)
+          kernels_.product(type, y.as<float>() + p * kPanelRows, N,
+                           panels + static_cast<std::size_t>(p - first) * size, rows,
+                           {t, std::min(T, t + chunk)}, K,
+                           std::min<std::int64_t>(kPanelRows, N - p * kPanelRows));
     }
   });
 }

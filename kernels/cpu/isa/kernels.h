@@ -12,7 +12,19 @@ struct Rows {
   const std::uint16_t* bf16 = nullptr;  // [rows, K rounded up to even]
   const std::int8_t* q = nullptr;       // [rows, K]: x = scale q
   const float* scale = nullptr;         // [rows, K / 32]
-  const std::int32_t* sum = nullptr;    // [rows, K / 16]: sums of q
+  const std::int32_t* start = nullptr;  // [rows, K / 16]: what sums of products begin with
+  const float* sum = nullptr;           // [rows, K / 32]: sums of q
+};
+
+struct Range {
+  std::int64_t begin, end;
+};
+
+struct RowOut {  // where a row in 8 bits goes
+  std::int8_t* q;
+  float* scale;
+  std::int32_t* start;
+  float* sum;
 };
 
 // One query row of one head on its way through its past, block by block.
@@ -36,11 +48,12 @@ struct PastBlock {  // positions 0 … n - 1 of a block, n <= kAttendBlock
 // What is compiled once per instruction set. Plain pointers only: an inline function of the
 // standard library compiled here could end up in use on a machine without these instructions.
 struct Kernels {
-  // y[r, 0 … n) = sum over K of x[r] panel: n of the panel's 16 rows, y rows `stride` apart.
+  // y[r, 0 … n) = sum over K of x[r] panel, for r in rows: n of the panel's 16 rows, y rows
+  // `stride` apart.
   void (*product)(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,
-                  std::int64_t rows, std::int64_t K, std::int64_t n);
-  // q, scale and sum of one row, K a multiple of 32.
-  void (*quantize)(std::int8_t* q, float* scale, std::int32_t* sum, const float* x, std::int64_t K);
+                  Range rows, std::int64_t K, std::int64_t n);
+  // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
+  void (*quantize)(PanelType type, const RowOut& to, const float* x, std::int64_t K);
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
 
   float (*dot)(const float* a, const float* b, std::int64_t n);

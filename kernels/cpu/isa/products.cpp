@@ -61,8 +61,7 @@ R1_INLINE Ints quad(Bytes values, std::int64_t j) {
 
 // What is added to each value before it is multiplied by the scale, so that the sum of the products
 // can begin with that times the sum of x.
-template <PanelType type>
-constexpr std::int32_t start_of_sum() {
+constexpr std::int32_t start_of_sum(PanelType type) {
   if (type == PanelType::q8_0) return kSignedStart;
   if (type == PanelType::q4_0) return -8;
   return type == PanelType::q6_k ? -32 : 0;
@@ -71,19 +70,26 @@ constexpr std::int32_t start_of_sum() {
 R1_INLINE Floats from_bytes(Bytes p) { return to_floats(widen_bytes(p)); }
 R1_INLINE Floats from_signed_bytes(Bytes p) { return to_floats(widen_signed_bytes(p)); }
 
-// The sums of quads first … last - 1 for R rows of x, whose quads begin at q and lie K apart.
+// The sums of quads first … last - 1 for R rows of x, whose quads begin at q and lie K apart. Few
+// rows would wait for one sum after the other, so that odd quads have sums of their own: whole
+// numbers come out the same.
 template <PanelType type, int R>
 R1_INLINE void add_quads_of_rows(Each<Ints, R>& sum, Bytes values, const std::int8_t* q,
                                  std::int64_t K, int first, int last) {
+  constexpr int kChains = R <= 2 ? 2 : 1;
+  Each<Ints, R> other;
 #pragma GCC unroll 8
   for (std::int64_t j = first; j < last; ++j) {
     const Ints v = quad<type>(values, j);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const std::int32_t four = four_bytes(q + r * K + 4 * j);
-      sum[r] = type == PanelType::q8_0 ? dot_signed(sum[r], v, four) : dot_small(sum[r], v, four);
+      Ints& to = j % kChains == 0 ? sum[r] : other[r];
+      to = type == PanelType::q8_0 ? dot_signed(to, v, four) : dot_small(to, v, four);
     }
   }
+  if (kChains > 1)
+    for (int r = 0; r < R; ++r) sum[r] += other[r];
 }
 
 // `part` is the panel's first row of this part.
@@ -106,12 +112,11 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
       if (has_minimum) m = from_f16(shared + cpu::kHalves);
     }
     const std::int8_t* q = x.q + b * cpu::kBlock;
-    const std::int32_t* sum_of_x = x.sum + 2 * b;  // of the first 16, and of the rest
+    const std::int32_t* start = x.start + 2 * b;
     Each<Ints, R> sum, rest;
     for (int r = 0; r < R; ++r) {
-      const std::int32_t s0 = sum_of_x[r * blocks * 2], s1 = sum_of_x[r * blocks * 2 + 1];
-      sum[r] = all(start_of_sum<type>() * (has_halves ? s0 : s0 + s1));
-      if (has_halves) rest[r] = all(start_of_sum<type>() * s1);
+      if (start_of_sum(type) != 0) sum[r] = all(start[r * blocks * 2]);
+      if (has_halves) rest[r] = all(start[r * blocks * 2 + 1]);
     }
     add_quads_of_rows<type>(sum, block + 4 * part, q, K, 0, has_halves ? 4 : 8);
     if constexpr (has_halves) add_quads_of_rows<type>(rest, block + 4 * part, q, K, 4, 8);
@@ -123,15 +128,13 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
     }
     if constexpr (has_minimum) {
       scale = d * from_bytes(scales);
-      minimum = m * from_bytes(scales + 16);
+      minimum = -(m * from_bytes(scales + 16));
     }
     for (int r = 0; r < R; ++r) {
       Floats product = to_floats(sum[r]) * scale;
       if constexpr (has_halves) product = multiply_add(to_floats(rest[r]), second, product);
-      if constexpr (has_minimum) {
-        const std::int32_t all_x = sum_of_x[r * blocks * 2] + sum_of_x[r * blocks * 2 + 1];
-        product = multiply_add(-minimum, all(static_cast<float>(all_x)), product);
-      }
+      if constexpr (has_minimum)
+        product = multiply_add(minimum, all(x.sum[r * blocks + b]), product);
       total[r] = multiply_add(product, all(x.scale[r * blocks + b]), total[r]);
     }
   }
@@ -157,8 +160,12 @@ R1_INLINE const T* skip(const T* p, std::int64_t n) {
 }
 
 Rows without(std::int64_t rows, const Rows& x, std::int64_t K) {
-  return {skip(x.f32, rows * K), skip(x.bf16, rows * ((K + 1) / 2 * 2)), skip(x.q, rows * K),
-          skip(x.scale, rows * (K / cpu::kBlock)), skip(x.sum, rows * (K / 16))};
+  return {skip(x.f32, rows * K),
+          skip(x.bf16, rows * ((K + 1) / 2 * 2)),
+          skip(x.q, rows * K),
+          skip(x.scale, rows * (K / cpu::kBlock)),
+          skip(x.start, rows * (K / 16)),
+          skip(x.sum, rows * (K / cpu::kBlock))};
 }
 
 template <PanelType type>
@@ -180,9 +187,12 @@ void product_all(float* y, std::int64_t stride, Bytes w, Rows x, std::int64_t ro
 
 }  // namespace
 
-void product(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,
-             std::int64_t rows, std::int64_t K, std::int64_t n) {
+void product(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& all_x,
+             cpu::Range range, std::int64_t K, std::int64_t n) {
   const auto w = static_cast<Bytes>(panel);
+  const Rows x = without(range.begin, all_x, K);
+  const std::int64_t rows = range.end - range.begin;
+  y += range.begin * stride;
   switch (type) {
     case PanelType::f32:
       return product_all<PanelType::f32>(y, stride, w, x, rows, K, n);
@@ -202,23 +212,28 @@ void product(PanelType type, float* y, std::int64_t stride, const void* panel, c
 }
 
 // q = round(x / step) with step the largest |x| of 32 over 127.
-void quantize(std::int8_t* q, float* scale, std::int32_t* sum, const float* x, std::int64_t K) {
-  for (std::int64_t b = 0; b < K / cpu::kBlock; ++b, x += 32, q += 32) {
+void quantize(PanelType type, const cpu::RowOut& to, const float* x, std::int64_t K) {
+  for (std::int64_t b = 0; b < K / cpu::kBlock; ++b, x += cpu::kBlock) {
     Floats most{};
-    for (std::int64_t i = 0; i < 32; i += kLanes) {
+    for (std::int64_t i = 0; i < cpu::kBlock; i += kLanes) {
       const Floats v = load<Floats>(x + i);
       most = larger(most, larger(v, -v));
     }
     const float top = largest(most), inverse = top > 0.0f ? 127.0f / top : 0.0f;
-    scale[b] = top / 127.0f;
-    std::int32_t whole[32];
-    for (std::int64_t i = 0; i < 32; i += kLanes) {
+    to.scale[b] = top / 127.0f;
+    std::int32_t whole[cpu::kBlock], sum[2] = {};
+    for (std::int64_t i = 0; i < cpu::kBlock; i += kLanes) {
       const Ints v = __builtin_convertvector(nearest(load<Floats>(x + i) * inverse), Ints);
       __builtin_memcpy(whole + i, &v, sizeof v);
     }
-    for (int i = 0; i < 32; ++i) q[i] = static_cast<std::int8_t>(whole[i]);
-    sum[2 * b] = sum[2 * b + 1] = 0;
-    for (int i = 0; i < 32; ++i) sum[2 * b + i / 16] += whole[i];
+    for (int i = 0; i < cpu::kBlock; ++i) {
+      to.q[b * cpu::kBlock + i] = static_cast<std::int8_t>(whole[i]);
+      sum[i / 16] += whole[i];
+    }
+    to.sum[b] = static_cast<float>(sum[0] + sum[1]);
+    const bool by_halves = type == PanelType::q6_k;
+    to.start[2 * b] = start_of_sum(type) * (by_halves ? sum[0] : sum[0] + sum[1]);
+    to.start[2 * b + 1] = start_of_sum(type) * sum[1];
   }
 }
 
