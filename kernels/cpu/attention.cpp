@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/rows.h"
@@ -8,48 +7,45 @@
 namespace r1 {
 namespace {
 
-using cpu::Attend;
-using cpu::kAttendBlock;
 using cpu::row;
 
 std::int64_t first_seen(std::int64_t start, std::int64_t i, std::int64_t window) {
   return window > 0 ? std::max(start, i - window + 1) : start;
 }
 
-Attend begin_row(float* y, const float* q, std::int64_t hd, float scale, float own) {
-  std::fill(y, y + hd, 0.0f);
-  return {q, hd, scale, own, -std::numeric_limits<float>::infinity(), 0.0f, y};
-}
-
-// Divides by the weights; returns the log of their sum.
-float end_row(const Attend& a) {
-  for (std::int64_t d = 0; d < a.hd; ++d) a.mean[d] /= a.sum;
-  return a.largest + std::log(a.sum);
-}
-
 }  // namespace
 
+// Each document is a sequence with pages of its own, so that training and decoding share a kernel.
 void CpuBackend::attention(const Tensor& y, const Tensor& lse, const Tensor& q, const Tensor& k,
                            const Tensor& v, const Tensor& A, const Tensor& start,
                            const AttentionOptions& options) {
-  const std::int64_t H = q.shape[1], hd = q.shape[2], KV = k.shape[1], group = H / KV;
-  // Rows of all heads; late rows see more, so that rows are dealt out in turn.
-  const std::int64_t rows = q.rows(), parts = pool_.threads();
-  for_rows(parts, rows * k.shape[0] * hd / parts, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t part = begin; part < end; ++part)
-      for (std::int64_t r = part; r < rows; r += parts) {
-        const std::int64_t i = r / H, h = r % H / group;
-        const float own = A.empty() ? 0.0f : row(A, i)[h];
-        Attend state = begin_row(row(y, r), row(q, r), hd, options.scale, own);
-        std::int64_t j = first_seen(start.as<std::int32_t>()[i], i, options.window);
-        for (; j <= i; j += kAttendBlock)
-          kernels_.attend_f32(state, {row(k, j * KV + h), row(v, j * KV + h), KV * hd,
-                                      A.empty() ? nullptr : row(A, j) + h, KV,
-                                      std::min<std::int64_t>(kAttendBlock, i - j + 1)});
-        const float sum = end_row(state);
-        if (!lse.empty()) row(lse, i)[r % H] = sum;
-      }
-  });
+  const std::int64_t T = q.shape[0], KV = k.shape[1], hd = k.shape[2];
+  std::vector<std::int32_t> sequence, position, table;
+  const std::int64_t most = (T + kPageTokens - 1) / kPageTokens;  // pages of one document
+  std::int32_t pages = 0;
+  for (std::int64_t t = 0; t < T; ++t) {
+    const std::int64_t j = t - start.as<std::int32_t>()[t];
+    if (j == 0) table.resize(table.size() + static_cast<std::size_t>(most), -1);
+    sequence.push_back(static_cast<std::int32_t>(table.size()) / static_cast<std::int32_t>(most) -
+                       1);
+    position.push_back(static_cast<std::int32_t>(j));
+    if (j % kPageTokens == 0)
+      table[table.size() - static_cast<std::size_t>(most - j / kPageTokens)] = pages++;
+  }
+  const auto label = [](std::vector<std::int32_t>& values, const Shape& shape) {
+    return Tensor{values.data(), shape, DType::i32, Device::cpu};
+  };
+  const auto room = [](std::vector<float>& memory, const Shape& shape) {
+    memory.resize(static_cast<std::size_t>(shape.elements()));
+    return Tensor{memory.data(), shape, DType::f32, Device::cpu};
+  };
+  const Shape page = {pages, KV, kPageTokens, hd};
+  PagedKv kv{.keys = room(keys_, page), .values = room(values_, page)};
+  if (!A.empty()) kv.decay = room(decay_, {pages, KV, kPageTokens});
+  kv.table = label(table, {static_cast<std::int64_t>(table.size()) / most, most});
+  const Tensor sequences = label(sequence, {T}), positions = label(position, {T});
+  kv_store(kv, k, v, A, sequences, positions);
+  attend_pages(y, lse, q, kv, A, sequences, positions, options);
 }
 
 // With p_j = e^(z_j - lse), dp_j = dy·v_j and dz_j = p_j (dp_j - dy·y):

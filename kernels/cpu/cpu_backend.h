@@ -87,6 +87,12 @@ class CpuBackend : public Backend {
   // Row n of a weight, widened; `room` holds it when it is not f32 already.
   const float* weight_row(const Tensor& w, std::int64_t n, std::vector<float>& room) const;
 
+  struct PagedAttention;
+  // attention_paged, and the log of each softmax's sum in lse [T, H] unless that is empty.
+  void attend_pages(const Tensor& y, const Tensor& lse, const Tensor& q, const PagedKv& kv,
+                    const Tensor& A, const Tensor& sequence, const Tensor& position,
+                    const AttentionOptions& options);
+
   const cpu::Kernels& kernels_;
   ThreadPool pool_;
   std::vector<std::uint16_t> bf16_;  // what `prepare` hands out
@@ -94,6 +100,7 @@ class CpuBackend : public Backend {
   std::vector<float> scale_;
   std::vector<std::int32_t> start_;
   std::vector<float> sum_;
+  std::vector<float> keys_, values_, decay_;  // pages of `attention`
 };
 
 }  // namespace r1

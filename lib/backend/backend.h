@@ -17,13 +17,15 @@ struct AttentionOptions {
 };
 
 // One layer's keys and values of all sequences, in pages of kPageTokens positions.
-// dtype of keys and values: f32 or bf16 (the same). A page number indexes the first dimension.
+// dtype of keys and values: f32 or bf16 (the same). A page number indexes the first dimension; how
+// things lie inside a page of one head is the backend's own matter.
 inline constexpr std::int64_t kPageTokens = 64;
 struct PagedKv {
-  Tensor keys;    // [P, KV, kPageTokens, hd]
-  Tensor values;  // [P, KV, kPageTokens, hd]
-  Tensor decay;   // [P, KV, kPageTokens] f32, the A of DAW; empty: a model without DAW
-  Tensor table;   // i32 [S, pages per sequence]: page number of each page of each sequence
+  Tensor keys;     // [P, KV, kPageTokens, hd]
+  Tensor values;   // [P, KV, kPageTokens, hd]
+  Tensor decay;    // [P, KV, kPageTokens] f32, the A of DAW; empty: a model without DAW
+  Tensor longest;  // [P, KV] f32: the largest |k| of each page; empty: nothing is skipped
+  Tensor table;    // i32 [S, pages per sequence]: page number of each page of each sequence
 };
 
 struct AdamwOptions {
@@ -129,8 +131,8 @@ class Backend {
   // --- attention ------------------------------------------------------------------------------
   // y_i = softmax_j(scale q_i·k_j + A_i - A_j) v over start[i] <= j <= i, by head; query head h
   // uses key head h / (H / KV). For whole documents in a row: training, and tests. y, q [T, H, hd];
-  // k, v [T, KV, hd]; A [T, KV] or empty; start i32 [T]; lse [T, H] keeps the log of the softmax's
-  // sum for the backward pass, may be empty.
+  // k, v [T, KV, hd]; A [T, KV] or empty; start i32 [T]: the first row of each row's document. lse
+  // [T, H] keeps the log of the softmax's sum for the backward pass, may be empty.
   virtual void attention(const Tensor& y, const Tensor& lse, const Tensor& q, const Tensor& k,
                          const Tensor& v, const Tensor& A, const Tensor& start,
                          const AttentionOptions& options) = 0;

@@ -9,7 +9,9 @@ std::size_t KvShape::page_bytes() const {
   const auto positions = static_cast<std::size_t>(layers * kv_heads * kPageTokens);
   const std::size_t per_position =
       2 * static_cast<std::size_t>(head_dim) * block_bytes(dtype) + (decay ? sizeof(float) : 0);
-  return positions * per_position;
+  const std::size_t per_page =
+      decay ? static_cast<std::size_t>(layers * kv_heads) * sizeof(float) : 0;  // the longest key
+  return positions * per_position + per_page;
 }
 
 KvCache::KvCache(Backend& backend, const KvShape& shape, std::int64_t pages)
@@ -24,8 +26,12 @@ KvCache::KvCache(Backend& backend, const KvShape& shape, std::int64_t pages)
     PagedKv kv{.keys = take(dims, shape.dtype),
                .values = take(dims, shape.dtype),
                .decay = {},
+               .longest = {},
                .table = {}};
-    if (shape.decay) kv.decay = take({pages, shape.kv_heads, kPageTokens}, DType::f32);
+    if (shape.decay) {
+      kv.decay = take({pages, shape.kv_heads, kPageTokens}, DType::f32);
+      kv.longest = take({pages, shape.kv_heads}, DType::f32);
+    }
     layers_.push_back(kv);
   }
   free_.resize(static_cast<std::size_t>(pages));

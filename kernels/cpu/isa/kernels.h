@@ -27,22 +27,21 @@ struct RowOut {  // where a row in 8 bits goes
   float* sum;
 };
 
-// One query row of one head on its way through its past, block by block.
-struct Attend {
-  const float* q;  // [hd]
-  std::int64_t hd;
-  float scale, own;    // own: A of the row, 0 without DAW
-  float largest, sum;  // of the scores so far; the weights so far, by e^largest
-  float* mean;         // [hd] weighted values so far, by e^largest
+// One query row of one head on its way through its past, page by page.
+struct AttendRow {
+  const float* q;           // [hd]
+  float* mean;              // [hd] weighted values so far, by e^largest
+  float own;                // A of the row, 0 without DAW
+  float largest, sum;       // of the scores so far; the weights so far, by e^largest
+  std::int64_t begin, end;  // what it sees of the page at hand: at least one position
 };
-inline constexpr int kAttendBlock = 64;
-struct PastBlock {  // positions 0 … n - 1 of a block, n <= kAttendBlock
-  const void* keys;
-  const void* values;
-  std::int64_t stride;  // elements between positions
-  const float* decay;   // or null
-  std::int64_t decay_stride;
-  std::int64_t n;
+inline constexpr std::int64_t kPagePositions = 64;
+struct PastPage {      // of one key head
+  const void* keys;    // [hd, 64]
+  const void* values;  // [64, hd]
+  const float* decay;  // [64] or null
+  std::int64_t hd;
+  float scale;  // of q·k
 };
 
 // What is compiled once per instruction set. Plain pointers only: an inline function of the
@@ -65,8 +64,8 @@ struct Kernels {
   void (*swiglu_backward)(float* dgate, float* dup, const float* dy, const float* gate,
                           const float* up, std::int64_t n);  // dgate and dup may be null
 
-  void (*attend_f32)(Attend& a, const PastBlock& past);
-  void (*attend_bf16)(Attend& a, const PastBlock& past);
+  void (*attend_f32)(AttendRow* const* rows, int count, const PastPage& page);
+  void (*attend_bf16)(AttendRow* const* rows, int count, const PastPage& page);
 };
 
 }  // namespace r1::cpu

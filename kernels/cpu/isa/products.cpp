@@ -10,38 +10,34 @@ namespace {
 using cpu::PanelType;
 using cpu::Rows;
 using Bytes = const unsigned char*;
+using Narrow [[gnu::vector_size(kLanes)]] = std::int8_t;
 
 R1_INLINE std::int32_t four_bytes(const void* p) { return load<std::int32_t>(p); }
 
 R1_INLINE void write(float* y, Floats v, std::int64_t n) {
-  if (n >= kLanes)
-    store(y, v);
-  else if (n > 0)
-    store_some(y, v, n);
+  if (n > 0) store_n(y, v, n < kLanes ? n : kLanes);
 }
 
 // A part of a panel: as many of its rows as a register has lanes. Other parts lie 4 kLanes bytes
 // away in the same 64, so that they come out of the cache.
 template <int R>
-void product_f32(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K,
+void product_f32(float* y, std::int64_t stride, Bytes w, const float* x, std::int64_t K,
                  std::int64_t n) {
   Each<Floats, R> sum;
   for (std::int64_t k = 0; k < K; ++k) {
     const Floats v = load<Floats>(w + 64 * k);
-    for (int r = 0; r < R; ++r) sum[r] = multiply_add(v, all(x.f32[r * K + k]), sum[r]);
+    for (int r = 0; r < R; ++r) sum[r] = multiply_add(v, all(x[r * K + k]), sum[r]);
   }
   for (int r = 0; r < R; ++r) write(y + r * stride, sum[r], n);
 }
 
 template <int R>
-void product_bf16(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K,
-                  std::int64_t n) {
-  const std::int64_t pairs = (K + 1) / 2;
+void product_bf16(float* y, std::int64_t stride, Bytes w, const std::uint16_t* x,
+                  std::int64_t pairs, std::int64_t n) {
   Each<Floats, R> sum;
   for (std::int64_t k = 0; k < pairs; ++k) {
     const Ints v = load<Ints>(w + 64 * k);
-    for (int r = 0; r < R; ++r)
-      sum[r] = dot_bf16(sum[r], v, four_bytes(x.bf16 + (r * pairs + k) * 2));
+    for (int r = 0; r < R; ++r) sum[r] = dot_bf16(sum[r], v, four_bytes(x + (r * pairs + k) * 2));
   }
   for (int r = 0; r < R; ++r) write(y + r * stride, sum[r], n);
 }
@@ -92,11 +88,14 @@ R1_INLINE void add_quads_of_rows(Each<Ints, R>& sum, Bytes values, const std::in
     for (int r = 0; r < R; ++r) sum[r] += other[r];
 }
 
-// `part` is the panel's first row of this part.
+// Rows `first` … of x with the rows `part` … of a panel.
 template <PanelType type, int R>
-void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K,
-                    std::int64_t part, std::int64_t n) {
+void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t first,
+                    std::int64_t K, std::int64_t part, std::int64_t n) {
   const std::int64_t blocks = K / cpu::kBlock;
+  const std::int8_t* x_q = x.q + first * K;
+  const float *x_scale = x.scale + first * blocks, *x_sum = x.sum + first * blocks;
+  const std::int32_t* x_start = x.start + first * blocks * 2;
   constexpr std::size_t after = has_nibbles(type) ? cpu::kNibbleValues : cpu::kByteValues;
   constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
   constexpr bool has_halves = type == PanelType::q6_k;  // a scale for each 16
@@ -111,8 +110,8 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
       d = from_f16(shared);
       if (has_minimum) m = from_f16(shared + cpu::kHalves);
     }
-    const std::int8_t* q = x.q + b * cpu::kBlock;
-    const std::int32_t* start = x.start + 2 * b;
+    const std::int8_t* q = x_q + b * cpu::kBlock;
+    const std::int32_t* start = x_start + 2 * b;
     Each<Ints, R> sum, rest;
     for (int r = 0; r < R; ++r) {
       if (start_of_sum(type) != 0) sum[r] = all(start[r * blocks * 2]);
@@ -134,65 +133,49 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
       Floats product = to_floats(sum[r]) * scale;
       if constexpr (has_halves) product = multiply_add(to_floats(rest[r]), second, product);
       if constexpr (has_minimum)
-        product = multiply_add(minimum, all(x.sum[r * blocks + b]), product);
-      total[r] = multiply_add(product, all(x.scale[r * blocks + b]), total[r]);
+        product = multiply_add(minimum, all(x_sum[r * blocks + b]), product);
+      total[r] = multiply_add(product, all(x_scale[r * blocks + b]), total[r]);
     }
   }
   for (int r = 0; r < R; ++r) write(y + r * stride, total[r], n);
 }
 
+// R rows of x, from `first` on, with the whole panel.
 template <PanelType type, int R>
-void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t K,
-                  std::int64_t n) {
+void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t first,
+                  std::int64_t K, std::int64_t n) {
+  y += first * stride;
   for (std::int64_t part = 0; part < cpu::kPanelRows; part += kLanes) {
-    if constexpr (type == PanelType::f32)
-      product_f32<R>(y + part, stride, w + 4 * part, x, K, n - part);
-    else if constexpr (type == PanelType::bf16)
-      product_bf16<R>(y + part, stride, w + 4 * part, x, K, n - part);
-    else
-      product_blocks<type, R>(y + part, stride, w, x, K, part, n - part);
+    if constexpr (type == PanelType::f32) {
+      product_f32<R>(y + part, stride, w + 4 * part, x.f32 + first * K, K, n - part);
+    } else if constexpr (type == PanelType::bf16) {
+      const std::int64_t pairs = (K + 1) / 2;
+      product_bf16<R>(y + part, stride, w + 4 * part, x.bf16 + first * pairs * 2, pairs, n - part);
+    } else {
+      product_blocks<type, R>(y + part, stride, w, x, first, K, part, n - part);
+    }
   }
 }
 
-template <typename T>
-R1_INLINE const T* skip(const T* p, std::int64_t n) {
-  return p == nullptr ? p : p + n;
-}
-
-Rows without(std::int64_t rows, const Rows& x, std::int64_t K) {
-  return {skip(x.f32, rows * K),
-          skip(x.bf16, rows * ((K + 1) / 2 * 2)),
-          skip(x.q, rows * K),
-          skip(x.scale, rows * (K / cpu::kBlock)),
-          skip(x.start, rows * (K / 16)),
-          skip(x.sum, rows * (K / cpu::kBlock))};
-}
-
 template <PanelType type>
-void product_all(float* y, std::int64_t stride, Bytes w, Rows x, std::int64_t rows, std::int64_t K,
-                 std::int64_t n) {
-  const auto step = [&](int done) {
-    y += done * stride;
-    x = without(done, x, K);
-    rows -= done;
-  };
+void product_all(float* y, std::int64_t stride, Bytes w, const Rows& x, cpu::Range rows,
+                 std::int64_t K, std::int64_t n) {
+  std::int64_t t = rows.begin;
+  const auto left = [&] { return rows.end - t; };
   // Rows whose sums stay in registers: blocks have two a row, and need some besides.
   constexpr bool has_blocks = type != PanelType::f32 && type != PanelType::bf16;
   constexpr int kMost = has_blocks && kRegister < 64 ? 4 : 8;
-  while (rows >= kMost) product_rows<type, kMost>(y, stride, w, x, K, n), step(kMost);
-  if (kMost > 4 && rows >= 4) product_rows<type, 4>(y, stride, w, x, K, n), step(4);
-  if (rows >= 2) product_rows<type, 2>(y, stride, w, x, K, n), step(2);
-  if (rows >= 1) product_rows<type, 1>(y, stride, w, x, K, n);
+  for (; left() >= kMost; t += kMost) product_rows<type, kMost>(y, stride, w, x, t, K, n);
+  if (kMost > 4 && left() >= 4) product_rows<type, 4>(y, stride, w, x, t, K, n), t += 4;
+  if (left() >= 2) product_rows<type, 2>(y, stride, w, x, t, K, n), t += 2;
+  if (left() >= 1) product_rows<type, 1>(y, stride, w, x, t, K, n);
 }
 
 }  // namespace
 
-void product(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& all_x,
-             cpu::Range range, std::int64_t K, std::int64_t n) {
+void product(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,
+             cpu::Range rows, std::int64_t K, std::int64_t n) {
   const auto w = static_cast<Bytes>(panel);
-  const Rows x = without(range.begin, all_x, K);
-  const std::int64_t rows = range.end - range.begin;
-  y += range.begin * stride;
   switch (type) {
     case PanelType::f32:
       return product_all<PanelType::f32>(y, stride, w, x, rows, K, n);
@@ -221,19 +204,21 @@ void quantize(PanelType type, const cpu::RowOut& to, const float* x, std::int64_
     }
     const float top = largest(most), inverse = top > 0.0f ? 127.0f / top : 0.0f;
     to.scale[b] = top / 127.0f;
-    std::int32_t whole[cpu::kBlock], sum[2] = {};
-    for (std::int64_t i = 0; i < cpu::kBlock; i += kLanes) {
-      const Ints v = __builtin_convertvector(nearest(load<Floats>(x + i) * inverse), Ints);
-      __builtin_memcpy(whole + i, &v, sizeof v);
+    std::int32_t half[2];
+    for (int h = 0; h < 2; ++h) {
+      Ints total{};
+      for (std::int64_t i = 16 * h; i < 16 * (h + 1); i += kLanes) {
+        const Ints v = __builtin_convertvector(nearest(load<Floats>(x + i) * inverse), Ints);
+        const auto bytes = __builtin_convertvector(v, Narrow);
+        __builtin_memcpy(to.q + b * cpu::kBlock + i, &bytes, sizeof bytes);
+        total += v;
+      }
+      half[h] = sum(total);
     }
-    for (int i = 0; i < cpu::kBlock; ++i) {
-      to.q[b * cpu::kBlock + i] = static_cast<std::int8_t>(whole[i]);
-      sum[i / 16] += whole[i];
-    }
-    to.sum[b] = static_cast<float>(sum[0] + sum[1]);
+    to.sum[b] = static_cast<float>(half[0] + half[1]);
     const bool by_halves = type == PanelType::q6_k;
-    to.start[2 * b] = start_of_sum(type) * (by_halves ? sum[0] : sum[0] + sum[1]);
-    to.start[2 * b + 1] = start_of_sum(type) * sum[1];
+    to.start[2 * b] = start_of_sum(type) * (by_halves ? half[0] : half[0] + half[1]);
+    to.start[2 * b + 1] = start_of_sum(type) * half[1];
   }
 }
 

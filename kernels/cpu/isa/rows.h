@@ -11,7 +11,5 @@ float exp_sum(float* y, const float* x, float shift, std::int64_t n);
 void swiglu(float* y, const float* gate, const float* up, std::int64_t n);
 void swiglu_backward(float* dgate, float* dup, const float* dy, const float* gate, const float* up,
                      std::int64_t n);
-void attend_f32(cpu::Attend& a, const cpu::PastBlock& past);
-void attend_bf16(cpu::Attend& a, const cpu::PastBlock& past);
 
 }  // namespace r1::R1_ISA

@@ -1,3 +1,4 @@
+#include "kernels/cpu/isa/attend.h"
 #include "kernels/cpu/isa/kernels.h"
 #include "kernels/cpu/isa/products.h"
 #include "kernels/cpu/isa/rows.h"

@@ -73,6 +73,16 @@ R1_INLINE void store_some(float* p, Floats v, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) p[i] = room[i];
 }
 
+R1_INLINE Floats load_n(const float* p, std::int64_t n) {
+  return n == kLanes ? load<Floats>(p) : load_some(p, n);
+}
+R1_INLINE void store_n(float* p, Floats v, std::int64_t n) {
+  if (n == kLanes)
+    store(p, v);
+  else
+    store_some(p, v, n);
+}
+
 // A register's worth of narrower whole numbers, widened. By instruction where there is one: the
 // compiler would take bytes one by one.
 #if defined(__AVX512F__)
@@ -118,6 +128,10 @@ R1_INLINE Floats widen_some(const std::uint16_t* p, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) room[i] = p[i];
   return widen(room);
 }
+template <typename T>
+R1_INLINE Floats widen_n(const T* p, std::int64_t n) {
+  return n == kLanes ? widen(p) : widen_some(p, n);
+}
 
 // Halves. Without an instruction for it, the exponent is moved to its place and set right by a
 // product, which is exact for small halves too; infinities do not occur.
@@ -134,25 +148,28 @@ R1_INLINE Floats from_f16(const void* p) {
 }
 
 // Folds a register until one number is left: always in this order, by half the width each time.
-template <std::size_t bytes, typename Fold>
-R1_INLINE float folded(const void* p, const Fold& fold) {
+template <typename T, std::size_t bytes, typename Fold>
+R1_INLINE T folded(const void* p, const Fold& fold) {
   if constexpr (bytes == 8) {
-    const auto* pair = static_cast<const float*>(p);
+    const auto* pair = static_cast<const T*>(p);
     return fold(pair[0], pair[1]);
   } else {
-    using Half [[gnu::vector_size(bytes / 2)]] = float;
+    using Half [[gnu::vector_size(bytes / 2)]] = T;
     Half low, high;
     __builtin_memcpy(&low, p, sizeof low);
     __builtin_memcpy(&high, static_cast<const unsigned char*>(p) + sizeof low, sizeof high);
     low = fold(low, high);
-    return folded<bytes / 2>(&low, fold);
+    return folded<T, bytes / 2>(&low, fold);
   }
 }
 R1_INLINE float sum(Floats v) {
-  return folded<kRegister>(&v, [](auto a, auto b) { return a + b; });
+  return folded<float, kRegister>(&v, [](auto a, auto b) { return a + b; });
+}
+R1_INLINE std::int32_t sum(Ints v) {
+  return folded<std::int32_t, kRegister>(&v, [](auto a, auto b) { return a + b; });
 }
 R1_INLINE float largest(Floats v) {
-  return folded<kRegister>(&v, [](auto a, auto b) { return a > b ? a : b; });
+  return folded<float, kRegister>(&v, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 // The nearest whole number, as a float; |v| < 2^22.

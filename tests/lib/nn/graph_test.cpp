@@ -57,7 +57,7 @@ TEST(Graph, ACacheThatDoesNotFitTheHeadsIsRefused) {
   const auto v = [&](const Shape& s) { return g.make(s); };
   const auto ints = [&](std::size_t n) { return g.integers(Ints(n, 0)); };
   const Tensor pages = v({1, 2, kPageTokens, 4}).value, table = ints(1).reshaped({1, 1});
-  const PagedKv kv{pages, pages, {}, table};
+  const PagedKv kv{pages, pages, {}, {}, table};
   EXPECT_FAILS(ErrorKind::model, "kv_store: [3, 2, 8] and [1, 2, 64, 4]",
                g.kv_store(kv, v({3, 2, 8}), v({3, 2, 8}), {}, ints(3), ints(3)));
   EXPECT_FAILS(ErrorKind::model, "attention_paged: [3, 3, 4] and [1, 2, 64, 4]",

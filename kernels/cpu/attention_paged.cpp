@@ -1,0 +1,163 @@
+// Attention over pages, by tiles: up to 8 query rows of one sequence and key head walk their pages
+// together, from the newest to the oldest. Tiles are dealt out to threads; a row's pages are added
+// in one order, whatever else is in its tile.
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <limits>
+
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/rows.h"
+
+namespace r1 {
+namespace {
+
+using cpu::AttendRow;
+using cpu::row;
+
+static_assert(kPageTokens == cpu::kPagePositions);
+
+constexpr std::int64_t kTileRows = 8;
+
+// Query rows begin … end - 1 of one key head, counted along positions and the heads of its group;
+// all of one sequence.
+struct Tile {
+  std::int64_t sequence, begin, end;
+};
+
+std::vector<Tile> tiles_of(const Tensor& sequence, std::int64_t group) {
+  std::vector<Tile> tiles;
+  const auto* s = sequence.as<std::int32_t>();
+  const std::int64_t T = sequence.shape.elements();
+  for (std::int64_t t = 0, end = 0; t < T; t = end) {
+    for (end = t + 1; end < T && s[end] == s[t];) ++end;
+    for (std::int64_t r = t * group; r < end * group; r += kTileRows)
+      tiles.push_back({s[t], r, std::min(end * group, r + kTileRows)});
+  }
+  return tiles;
+}
+
+// One row of a tile: what it may see, and how far it is.
+struct Walker {
+  AttendRow state;
+  std::int64_t first, last;  // positions it sees
+  float length;              // of q
+};
+
+}  // namespace
+
+// Attention of all rows over pages that hold them. lse [T, H] may be empty.
+struct CpuBackend::PagedAttention {
+  const cpu::Kernels& kernels;
+  const Tensor &y, &lse, &q;
+  const PagedKv& kv;
+  const Tensor &A, &position;
+  const AttentionOptions& options;
+
+  std::int64_t H() const { return q.shape[1]; }
+  std::int64_t hd() const { return q.shape[2]; }
+  std::int64_t group() const { return H() / kv.keys.shape[1]; }
+
+  // Row r of [T, H], of query row i of a tile of key head h.
+  std::int64_t row_of(std::int64_t i, std::int64_t h) const {
+    return i / group() * H() + h * group() + i % group();
+  }
+
+  Walker begin(std::int64_t i, std::int64_t h) const {
+    const std::int64_t r = row_of(i, h), t = i / group(), last = position.as<std::int32_t>()[t];
+    const std::int64_t first =
+        options.window > 0 ? std::max<std::int64_t>(0, last - options.window + 1) : 0;
+    std::fill(row(y, r), row(y, r) + hd(), 0.0f);
+    Walker w{{row(q, r), row(y, r), A.empty() ? 0.0f : row(A, t)[h],
+              -std::numeric_limits<float>::infinity(), 0.0f, 0, 0},
+             first,
+             last,
+             0.0f};
+    if (skips()) w.length = std::sqrt(kernels.dot(w.state.q, w.state.q, hd()));
+    return w;
+  }
+
+  bool skips() const { return options.skip > 0.0f && !A.empty() && !kv.longest.empty(); }
+
+  // DAW.md 6: no position of the page can bring its weight over the share `skip` of the mass. A
+  // never rises, so that the page's last position decays least.
+  bool negligible(const Walker& w, std::int64_t page) const {
+    if (!skips() || w.state.sum == 0.0f) return false;
+    const float bound = w.length * kv.longest.as<float>()[page] * options.scale;
+    const float decay = w.state.own - kv.decay.as<float>()[(page + 1) * kPageTokens - 1];
+    const auto seen = static_cast<float>(w.last - w.first + 1);
+    return bound + decay < w.state.largest + std::log(options.skip / seen);
+  }
+
+  void one_tile(const Tile& tile, std::int64_t h) const {
+    Walker walkers[kTileRows];
+    const std::int64_t count = tile.end - tile.begin;
+    std::int64_t oldest = std::numeric_limits<std::int64_t>::max(), newest = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      walkers[i] = begin(tile.begin + i, h);
+      oldest = std::min(oldest, walkers[i].first / kPageTokens);
+      newest = std::max(newest, walkers[i].last / kPageTokens);
+    }
+    for (std::int64_t p = newest; p >= oldest; --p) one_page(walkers, count, tile.sequence, h, p);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const AttendRow& state = walkers[i].state;
+      for (std::int64_t d = 0; d < hd(); ++d) state.mean[d] /= state.sum;
+      const std::int64_t r = row_of(tile.begin + i, h);
+      if (!lse.empty()) row(lse, r / H())[r % H()] = state.largest + std::log(state.sum);
+    }
+  }
+
+  void one_page(Walker* walkers, std::int64_t count, std::int64_t sequence, std::int64_t h,
+                std::int64_t p) const {
+    const std::int64_t number =
+        kv.table.as<std::int32_t>()[sequence * kv.table.shape[1] + p] * kv.keys.shape[1] + h;
+    AttendRow* rows[kTileRows];
+    int there = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      Walker& w = walkers[i];
+      w.state.begin = std::max<std::int64_t>(0, w.first - p * kPageTokens);
+      w.state.end = std::min(kPageTokens, w.last + 1 - p * kPageTokens);
+      if (w.state.begin >= w.state.end) continue;
+      if (w.state.end == kPageTokens && negligible(w, number)) continue;
+      rows[there++] = &w.state;
+    }
+    if (there == 0) return;
+    const std::int64_t elements = number * kPageTokens * hd();
+    const float* decay = A.empty() ? nullptr : kv.decay.as<float>() + number * kPageTokens;
+    if (kv.keys.dtype == DType::f32)
+      kernels.attend_f32(rows, there,
+                         {kv.keys.as<float>() + elements, kv.values.as<float>() + elements, decay,
+                          hd(), options.scale});
+    else
+      kernels.attend_bf16(rows, there,
+                          {kv.keys.as<std::uint16_t>() + elements,
+                           kv.values.as<std::uint16_t>() + elements, decay, hd(), options.scale});
+  }
+};
+
+void CpuBackend::attend_pages(const Tensor& y, const Tensor& lse, const Tensor& q,
+                              const PagedKv& kv, const Tensor& A, const Tensor& sequence,
+                              const Tensor& position, const AttentionOptions& options) {
+  const PagedAttention attention{kernels_, y, lse, q, kv, A, position, options};
+  const std::vector<Tile> tiles = tiles_of(sequence, attention.group());
+  const auto count = static_cast<std::int64_t>(tiles.size());
+  std::int64_t seen = 0;  // positions of all rows together
+  for (std::int64_t t = 0; t < q.shape[0]; ++t) seen += position.as<std::int32_t>()[t] + 1;
+  const std::int64_t all = count * kv.keys.shape[1],
+                     parts = std::min<std::int64_t>(all, pool_.threads());
+  // Late tiles see more, so that they are dealt out in turn.
+  for_rows(parts, seen * attention.H() * attention.hd() / parts,
+           [&](std::int64_t begin, std::int64_t end) {
+             for (std::int64_t part = begin; part < end; ++part)
+               for (std::int64_t i = part; i < all; i += parts)
+                 attention.one_tile(tiles[static_cast<std::size_t>(i % count)], i / count);
+           });
+}
+
+void CpuBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv,
+                                 const Tensor& A, const Tensor& sequence, const Tensor& position,
+                                 const AttentionOptions& options) {
+  attend_pages(y, {}, q, kv, A, sequence, position, options);
+}
+
+}  // namespace r1
