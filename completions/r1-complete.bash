@@ -95,7 +95,7 @@ _r1_complete() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--prompt -p --prefix-file --suffix --cursor --extra --chat --system --jsonl --openai-batch --files-from --null -0 --max-tokens -n --stop --stop-at --temperature --top-p --top-k --min-p --repeat-penalty --seed -s --answers -N --time-limit --output -o --force -f --json --echo --filter --extract --no-stream --logprobs --unordered --summary --timing --sanitize --fail-fast --max-errors --model -m --model-path --list-models --device --dtype --threads -t --batch-size --max-inflight --deterministic --no-mmap --quiet -q --verbose -v --no-progress --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--prompt -p --prefix-file --suffix --cursor --extra --chat --system --jsonl --openai-batch --files-from --null -0 --max-tokens -n --stop --stop-at --temperature --top-p --top-k --min-p --repeat-penalty --seed -s --answers -N --no-heal --time-limit --output -o --force -f --json --echo --filter --extract --no-stream --logprobs --unordered --summary --timing --sanitize --fail-fast --max-errors --model -m --model-path --list-models --device --dtype --threads -t --batch-size --max-inflight --deterministic --no-mmap --quiet -q --verbose -v --no-progress --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) COMPREPLY=($(compgen -f -- "$cur")) ;;
   esac
 }

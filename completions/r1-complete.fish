@@ -20,6 +20,7 @@ complete -c r1-complete -l min-p -x -d 'Leave out tokens less likely than this s
 complete -c r1-complete -l repeat-penalty -x -d 'Make tokens of the last 64 less likely; 1 means no change.'
 complete -c r1-complete -l seed -s s -x -d 'The same seed draws the same tokens.'
 complete -c r1-complete -l answers -s N -x -d 'Answers to each request; more than one wants records.'
+complete -c r1-complete -l no-heal -d 'Go on behind the last token, even where the text cuts a word.'
 complete -c r1-complete -l time-limit -x -d 'Stop each answer after this time.'
 complete -c r1-complete -l output -s o -r -d 'Write here; the file appears when it is whole.'
 complete -c r1-complete -l force -s f -d 'Replace the output file.'

@@ -37,6 +37,16 @@ std::vector<Candidate> candidates_of(std::span<const float> logits) {
   return all;
 }
 
+// The logits of the ids in `among`; all others are ruled out.
+std::vector<float> only(std::span<const float> logits, std::span<const std::int32_t> among) {
+  std::vector<float> out(logits.size(), -INFINITY);
+  for (const std::int32_t id : among) {
+    const auto i = static_cast<std::size_t>(id);
+    if (i < out.size()) out[i] = logits[i];
+  }
+  return out;
+}
+
 // log of the sum of exp(logit), added in order of id.
 double log_sum(std::span<const float> logits) {
   const double most = *std::max_element(logits.begin(), logits.end());
@@ -121,9 +131,13 @@ void add_logprobs(Sample& out, std::span<const float> logits, std::size_t count)
 
 Sample sample(std::span<const float> logits, std::int64_t allowed,
               std::span<const std::int32_t> recent, const SamplingOptions& options,
-              std::uint64_t stream, std::int64_t position, int top_logprobs) {
+              std::uint64_t stream, std::int64_t position, int top_logprobs,
+              std::span<const std::int32_t> among) {
   logits = logits.first(std::min(logits.size(), static_cast<std::size_t>(allowed)));
   check(logits);
+  const std::span<const float> plain = logits;
+  std::vector<float> narrowed;
+  if (!among.empty()) check(logits = narrowed = only(logits, among));
   Sample out;
   if (options.temperature <= 0 && options.repeat_penalty == 1) {
     out.id =
@@ -134,7 +148,7 @@ Sample sample(std::span<const float> logits, std::int64_t allowed,
     out.id = options.temperature > 0 ? draw(all, options, stream, position)
                                      : std::min_element(all.begin(), all.end(), better)->id;
   }
-  if (top_logprobs >= 0) add_logprobs(out, logits, static_cast<std::size_t>(top_logprobs));
+  if (top_logprobs >= 0) add_logprobs(out, plain, static_cast<std::size_t>(top_logprobs));
   return out;
 }
 

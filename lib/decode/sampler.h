@@ -28,10 +28,12 @@ struct Sample {
 // Draws one token. `stream` names the item (a hash of its id and of which of its N answers it is),
 // `position` the place in the answer: the draw depends on seed, stream and position alone. Ties go
 // to the lower id. `allowed` ids only: [0, allowed). `recent`: what repeat_penalty looks at.
-// `top_logprobs`: how many beside the token's own; -1: none at all. Fails with `model` when a logit
-// is NaN or infinite, or every id is ruled out.
+// `top_logprobs`: how many beside the token's own; -1: none at all. `among`: the only ids that may
+// be drawn; empty: all. Fails with `model` when a logit is NaN or infinite, or every id is ruled
+// out.
 Sample sample(std::span<const float> logits, std::int64_t allowed,
               std::span<const std::int32_t> recent, const SamplingOptions& options,
-              std::uint64_t stream, std::int64_t position, int top_logprobs);
+              std::uint64_t stream, std::int64_t position, int top_logprobs,
+              std::span<const std::int32_t> among = {});
 
 }  // namespace r1

@@ -232,7 +232,8 @@ void Scheduler::advance(Sequence& s, std::span<const float> logits) {
   Sample drawn;
   try {
     drawn = sample(logits, options_.allowed_ids, all.last(std::min(all.size(), kRecent)),
-                   r.sampling, r.stream, produced, r.top_logprobs);
+                   r.sampling, r.stream, produced, r.top_logprobs,
+                   r.among ? r.among() : std::vector<std::int32_t>());
   } catch (const Error& e) {
     release(s);
     s.done = true;

@@ -28,6 +28,8 @@ struct SequenceRequest {
   std::uint64_t stream = 0;
   int top_logprobs = -1;                  // as in sample()
   std::vector<std::int32_t> stop_tokens;  // sorted; the token itself is not reported
+  // The only ids that may be drawn next; empty: all. Asked before each draw; may be absent.
+  std::function<std::vector<std::int32_t>()> among;
   std::function<bool(const Sample&)> on_token;
   std::function<void(FinishReason)> on_finish;
   std::function<void(const Error&)>

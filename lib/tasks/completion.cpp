@@ -5,12 +5,15 @@
 #include <deque>
 #include <utility>
 
-#include "lib/base/utf8.h"
+#include "lib/tasks/answer_text.h"
+#include "lib/tasks/healing.h"
 
 namespace r1 {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 40;  // of an answer: more than any context
 
 // FNV-1a: which stream of random numbers an item's answer draws from.
 std::uint64_t stream_of(std::string_view id, int answer) {
@@ -19,63 +22,18 @@ std::uint64_t stream_of(std::string_view id, int answer) {
   return h + static_cast<std::uint64_t>(answer);
 }
 
-std::string_view last_line(std::string_view text) {
-  const std::size_t newline = text.rfind('\n');
-  return text.substr(newline == std::string_view::npos ? 0 : newline + 1);
-}
-
-// The block that a caret stands in: the indentation of its line, unless that line opens a block or
-// is empty so far, when it is what is typed already, or the first line's that follows.
-int block_indent(std::string_view prefix) {
-  const std::string_view line = last_line(prefix);
-  const std::size_t indent = line.find_first_not_of(" \t");
-  if (indent == std::string_view::npos) return line.empty() ? -1 : static_cast<int>(line.size());
-  const std::size_t last = line.find_last_not_of(" \t\r");
-  return std::string_view(":{([").find(line[last]) == std::string_view::npos
-             ? static_cast<int>(indent)
-             : -1;
-}
-
-// Bytes of tokens to the text of one answer: stop rules, whole characters, reasoning apart.
-class AnswerText {
- public:
-  AnswerText(StopRules rules, bool thinks) : watcher_(std::move(rules)), thinking_(thinks) {}
-
-  void push(std::string_view bytes) {
-    if (!thinking_) {
-      text_ += utf8_.push(watcher_.push(bytes));
-      return;
-    }
-    raw_ += bytes;
-    const ThoughtAndAnswer split = split_reasoning(raw_);
-    if (!split.complete || split.answer.empty()) return;  // newlines before the answer do not count
-    thinking_ = false;
-    text_ += utf8_.push(watcher_.push(split.answer));
-  }
-  void finish() {
-    if (!thinking_) text_ += utf8_.push(watcher_.finish());
-    text_ += utf8_.finish();
-  }
-  bool stopped() const { return watcher_.stopped(); }
-  const std::string& text() const { return text_; }
-  std::string reasoning() const {
-    Utf8Stream whole;
-    std::string out = whole.push(split_reasoning(raw_).reasoning);
-    return out + whole.finish();
-  }
-  bool cut_while_thinking() const { return thinking_ && !split_reasoning(raw_).complete; }
-
- private:
-  StopWatcher watcher_;
-  Utf8Stream utf8_;
-  std::string text_, raw_;
-  bool thinking_;
-};
-
 struct Progress {
   AnswerText text;
+  std::string owed;  // what the text's end still has to be written again
   Answer answer;
   bool finished = false;
+
+  // The bytes of a token without those that stand in the prompt's text already.
+  std::string_view news(std::string_view bytes) {
+    const std::size_t old = std::min(bytes.size(), owed.size());
+    owed.erase(0, old);
+    return bytes.substr(old);
+  }
 };
 
 }  // namespace
@@ -114,8 +72,10 @@ struct Completer::State {
 
   void begin();
   void start(CompletionRequest request);
-  void submit(Item& item, std::vector<TokenId> prompt, bool thinks);
-  std::vector<TokenId> encode(const CompletionRequest& request, bool& thinks);
+  void submit(Item& item, std::vector<TokenId> prompt, const std::string& owed, bool thinks);
+  std::vector<TokenId> encode(const CompletionRequest& request, std::string& owed, bool& thinks);
+  std::vector<TokenId> encode_text(const CompletionRequest& request, std::string_view prefix);
+  std::vector<TokenId> ids_among(const Progress& p) const;
   bool on_token(Item& item, Progress& p, const Sample& s) const;
   void on_finish(Item& item, Progress& p, FinishReason reason) const;
   void accept(const Callbacks& callbacks);
@@ -131,7 +91,9 @@ void Completer::State::begin() {
   ended = interrupted = false;
 }
 
-std::vector<TokenId> Completer::State::encode(const CompletionRequest& r, bool& thinks) {
+// `owed` is what the answer has to begin with, because it was taken off the prompt.
+std::vector<TokenId> Completer::State::encode(const CompletionRequest& r, std::string& owed,
+                                              bool& thinks) {
   const Tokenizer& t = *model.tokenizer;
   if (!r.messages.empty()) {
     if (model.chat_template.empty())
@@ -140,14 +102,27 @@ std::vector<TokenId> Completer::State::encode(const CompletionRequest& r, bool& 
     thinks = chat->thinks();
     return encode_parts(t, chat->render(r.messages), false);
   }
+  if (r.heal && r.max_tokens > 0) {
+    const Healed healed = heal(t, r.prefix);
+    const std::string_view kept = std::string_view(r.prefix).substr(0, healed.kept);
+    std::vector<TokenId> prompt = encode_text(r, kept);
+    owed = prompt.empty() ? std::string() : healed.owed;
+    if (!prompt.empty()) return prompt;
+  }
+  return encode_text(r, r.prefix);
+}
+
+std::vector<TokenId> Completer::State::encode_text(const CompletionRequest& r,
+                                                   std::string_view prefix) {
+  const Tokenizer& t = *model.tokenizer;
   if (r.suffix) {
     if (!model.fim)
       fail(ErrorKind::model, "{} cannot fill in before a suffix", escaped(model.name));
-    return model.fim->encode(t, r.prefix, *r.suffix, r.extra);
+    return model.fim->encode(t, prefix, *r.suffix, r.extra);
   }
   std::string text;
   for (const ExtraFile& file : r.extra) text += file.text + "\n";
-  return encode_parts(t, {{text + r.prefix}}, t.add_bos());
+  return encode_parts(t, {{text.append(prefix)}}, t.add_bos());
 }
 
 void Completer::State::start(CompletionRequest request) {
@@ -161,31 +136,36 @@ void Completer::State::start(CompletionRequest request) {
   try {
     if (r.broken) throw Error(*r.broken);
     bool thinks = false;
-    std::vector<TokenId> prompt = encode(r, thinks);
+    std::string owed;
+    std::vector<TokenId> prompt = encode(r, owed, thinks);
     if (prompt.empty())
       fail(ErrorKind::usage, "the prompt is empty, and the model has no token to begin with");
-    item.result.prompt_tokens = static_cast<std::int64_t>(prompt.size());
-    submit(item, std::move(prompt), thinks);
+    item.result.prompt_tokens =
+        static_cast<std::int64_t>(prompt.size() + model.tokenizer->encode_continued(owed).size());
+    submit(item, std::move(prompt), owed, thinks);
   } catch (const Error& e) {
     item.result.error = e;
     item.answers.clear();  // the scheduler refuses the first answer or none: nothing is under way
   }
 }
 
-void Completer::State::submit(Item& item, std::vector<TokenId> prompt, bool thinks) {
+void Completer::State::submit(Item& item, std::vector<TokenId> prompt, const std::string& owed,
+                              bool thinks) {
   const CompletionRequest& r = item.result.request;
-  StopRules rules = r.stop;
-  if (rules.at_block_end) rules.block_indent = block_indent(r.prefix);
-  rules.mid_line = last_line(r.prefix).find_first_not_of(" \t") != std::string_view::npos;
+  const StopRules rules = rules_after(r.stop, r.prefix);
   const std::string id = r.id.empty() ? std::to_string(item.result.index) : r.id;
+  // Tokens that only write again what was taken back do not count.
+  const auto spare = static_cast<std::int64_t>(owed.size());
   for (int k = 0; k < r.answers; ++k) {
-    Progress& p = *item.answers.emplace_back(new Progress{AnswerText(rules, thinks), {}, false});
+    Progress& p =
+        *item.answers.emplace_back(new Progress{AnswerText(rules, thinks), owed, {}, false});
     SequenceRequest s{.prompt = prompt,
-                      .max_tokens = r.max_tokens,
+                      .max_tokens = std::min(r.max_tokens, kMostTokens) + spare,
                       .sampling = r.sampling,
                       .stream = stream_of(id, k),
                       .top_logprobs = r.logprobs,
                       .stop_tokens = model.stop_tokens};
+    if (spare > 0) s.among = [this, &p] { return ids_among(p); };
     s.on_token = [this, &item, &p](const Sample& sample) { return on_token(item, p, sample); };
     s.on_finish = [this, &item, &p](FinishReason reason) { on_finish(item, p, reason); };
     s.on_error = [&item, &p](const Error& e) {
@@ -196,19 +176,35 @@ void Completer::State::submit(Item& item, std::vector<TokenId> prompt, bool thin
   }
 }
 
+std::vector<TokenId> Completer::State::ids_among(const Progress& p) const {
+  if (p.owed.empty()) return {};
+  std::vector<TokenId> ids = ids_that_agree(*model.tokenizer, p.owed);
+  std::erase_if(ids, [this](TokenId id) {
+    return std::binary_search(model.stop_tokens.begin(), model.stop_tokens.end(), id);
+  });
+  return ids;
+}
+
 bool Completer::State::on_token(Item& item, Progress& p, const Sample& s) const {
-  p.answer.tokens.push_back(s.id);
-  if (item.result.request.logprobs >= 0) p.answer.samples.push_back(s);
-  p.text.push(model.tokenizer->bytes(s.id));
-  if (p.text.stopped()) return false;
-  if (Clock::now() < item.deadline) return true;
-  p.answer.finish = FinishReason::time;
-  return false;
+  const CompletionRequest& r = item.result.request;
+  const bool owes = !p.owed.empty();
+  const std::string_view news = p.news(model.tokenizer->bytes(s.id));
+  if (!owes || !news.empty()) {
+    p.answer.tokens.push_back(s.id);
+    if (r.logprobs >= 0) p.answer.samples.push_back(s);
+    p.text.push(news);
+    if (p.text.stopped()) return false;
+  }
+  if (Clock::now() >= item.deadline)
+    p.answer.finish = FinishReason::time;
+  else if (static_cast<std::int64_t>(p.answer.tokens.size()) >= r.max_tokens)
+    p.answer.finish = FinishReason::length;
+  return p.answer.finish == FinishReason::stop;
 }
 
 void Completer::State::on_finish(Item& item, Progress& p, FinishReason reason) const {
   p.text.finish();
-  if (p.answer.finish != FinishReason::time) p.answer.finish = reason;
+  if (p.answer.finish == FinishReason::stop) p.answer.finish = reason;
   p.answer.text = p.text.text();
   p.answer.reasoning = p.text.reasoning();
   p.finished = true;

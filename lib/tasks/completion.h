@@ -26,6 +26,9 @@ struct CompletionRequest {
   std::int64_t max_tokens = 128;
   SamplingOptions sampling;
   StopRules stop;
+  // Take the end of a word that was cut back and let the model write it (lib/tasks/healing.h). Not
+  // of messages. What was there already is no part of the answer.
+  bool heal = true;
   int answers = 1;    // -N
   int logprobs = -1;  // -1: none; k: of the token, and the k most likely beside it
   std::int64_t time_limit_ms = 0;
@@ -36,7 +39,7 @@ struct Answer {
   std::string text;  // whole UTF-8 characters
   FinishReason finish = FinishReason::stop;
   std::string reasoning;
-  std::vector<TokenId> tokens;
+  std::vector<TokenId> tokens;  // a healed answer's first one begins in the prompt's last word
   std::vector<Sample> samples;  // with logprobs >= 0
 };
 

@@ -175,7 +175,7 @@ RecordContext record_context(const CompleteSettings& s, const LoadedModel& model
       "{}\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}", c.tool, kSchema, c.digest,
       s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty, s.answers, s.seed,
       s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
-      s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt, s.dtype);
+      s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt, s.dtype + (s.no_heal ? " no-heal" : ""));
   c.recipe = sha256_hex(as_bytes(shaping)).substr(0, 16);
   return c;
 }

@@ -156,6 +156,7 @@ CompletionRequest request_of(const CompleteSettings& s, const LoadedModel& model
   }
   r.stop = {
       .strings = s.stop, .at_line_end = s.stop_at == "line", .at_block_end = s.stop_at == "block"};
+  r.heal = !s.no_heal;
   r.answers = static_cast<int>(s.answers);
   r.logprobs = static_cast<int>(s.logprobs);
   r.time_limit_ms = s.time_limit_ms;

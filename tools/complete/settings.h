@@ -18,6 +18,7 @@ struct CompleteSettings {
   bool temperature_given = false, top_p_given = false, top_k_given = false, min_p_given = false;
   std::vector<std::string> stop;
   std::string stop_at;
+  bool no_heal = false;
   // output
   bool echo = false, filter = false, extract = false, no_stream = false, force = false;
   bool unordered = false, fail_fast = false, summary = false, timing = false, sanitize = false;

@@ -158,6 +158,10 @@ void add_generation(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Answers to each request; more than one wants records.",
                .least = 1,
                .most = 1024});
+  o.push_back({.name = "no-heal",
+               .group = g,
+               .into = &s.no_heal,
+               .help = "Go on behind the last token, even where the text cuts a word."});
   o.push_back({.name = "time-limit",
                .group = g,
                .into = &s.time_limit_ms,

@@ -164,6 +164,25 @@ TEST(Sampler, ATinyTemperatureIsGreedy) {
   EXPECT_EQ(std::set<std::int32_t>(ids.begin(), ids.end()), std::set<std::int32_t>{2});
 }
 
+TEST(Sampler, OnlyTheIdsAmongTheWantedAreDrawnAndTheirLogprobsAreThePlainOnes) {
+  const std::vector<std::int32_t> among = {1, 3, 5};
+  EXPECT_EQ(sample(kLogits, 8, {}, {}, 0, 0, 0, among).id, 3);
+  std::vector<std::int32_t> ids;
+  for (std::int64_t i = 0; i < 20000; ++i)
+    ids.push_back(sample(kLogits, 8, {}, {.temperature = 1}, 7, i, 0, among).id);
+  const std::vector<double> share = softmax({-1.0f, 1.1f, -0.4f});
+  EXPECT_TRUE(follows(ids, {0, share[0], 0, share[1], 0, share[2], 0, 0}));
+  const Sample free = sample(kLogits, 8, {}, {}, 0, 0, 8);
+  const Sample bound = sample(kLogits, 8, {}, {}, 0, 0, 8, among);
+  EXPECT_EQ(bound.top.size(), free.top.size());
+  for (std::size_t i = 0; i < free.top.size(); ++i) {
+    EXPECT_EQ(bound.top[i].logprob, free.top[i].logprob);
+    if (free.top[i].id == 3) {
+      EXPECT_EQ(bound.logprob, free.top[i].logprob);
+    }
+  }
+}
+
 TEST(Sampler, LogitsThatAreNotNumbersAreTheModelsFault) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float inf = std::numeric_limits<float>::infinity();

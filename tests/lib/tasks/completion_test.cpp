@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <set>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -76,6 +77,75 @@ TEST_F(CompletionTest, WhatIsStreamedIsWhatIsAnsweredInWholeCharacters) {
   std::string answered;
   for (const CompletionResult& r : run(requests, callbacks)) answered += r.answers[0].text;
   EXPECT_EQ(streamed, answered);
+}
+
+// `text` without what the answer's first token repeats of the prompt: at most 16 bytes.
+bool goes_on_from(const std::string& prefix, std::string bytes, const std::string& text) {
+  for (std::size_t n = 0; n <= std::min<std::size_t>(16, bytes.size()); ++n) {
+    if (!prefix.ends_with(bytes.substr(0, n))) continue;
+    Utf8Stream whole;
+    std::string want = whole.push(std::string_view(bytes).substr(n));
+    want += whole.finish();
+    if (want == text) return true;
+  }
+  return false;
+}
+
+TEST_F(CompletionTest, AWordThatIsCutIsHealedAndItsBeginningIsNotPrinted) {
+  for (const auto& suffix : {std::optional<std::string>(), std::optional<std::string>("\n")}) {
+    std::set<std::string> firsts;
+    for (std::uint64_t seed = 0; seed < 60; ++seed) {
+      const CompletionResult r = one({.prefix = "x(re",
+                                      .suffix = suffix,
+                                      .max_tokens = 4,
+                                      .sampling = {.temperature = 3, .seed = seed}});
+      const Answer& a = r.answers[0];
+      const std::string_view first = model_.tokenizer->bytes(a.tokens.at(0));
+      EXPECT_TRUE(goes_on_from("x(re", bytes_of(a), a.text)) << bytes_of(a) << " to " << a.text;
+      if (first.starts_with("re") && a.text.starts_with(first.substr(2))) firsts.emplace(first);
+    }
+    EXPECT_TRUE(firsts.contains("return"));
+    EXPECT_TRUE(firsts.contains("ret"));
+  }
+}
+
+TEST_F(CompletionTest, HealingIsNotAskedForOfAChatNorWithoutIt) {
+  load({.chat = "<|im_start|><|im_end|>"});
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const SamplingOptions sampling{.temperature = 3, .seed = seed};
+    for (const CompletionRequest& request :
+         {CompletionRequest{.prefix = "x(re", .sampling = sampling, .heal = false},
+          CompletionRequest{.messages = {{"user", "x(re"}}, .sampling = sampling}}) {
+      const Answer a = one(request).answers[0];
+      EXPECT_TRUE(goes_on_from("", bytes_of(a), a.text));
+    }
+  }
+}
+
+TEST_F(CompletionTest, TokensThatOnlyRepeatThePromptDoNotCount) {
+  for (std::uint64_t seed = 0; seed < 30; ++seed)
+    for (const std::int64_t most : {0, 1, 5}) {
+      const CompletionResult r = one({.prefix = "x(re",
+                                      .max_tokens = most,
+                                      .sampling = {.temperature = 3, .seed = seed},
+                                      .logprobs = 0});
+      const Answer& a = r.answers[0];
+      if (a.finish == FinishReason::length) {
+        EXPECT_EQ(a.tokens.size(), static_cast<std::size_t>(most));
+      }
+      EXPECT_EQ(a.samples.size(), a.tokens.size());
+      EXPECT_EQ(r.prompt_tokens, 4);  // <s> x ( re
+      EXPECT_TRUE(goes_on_from("x(re", bytes_of(a), a.text));
+    }
+}
+
+TEST_F(CompletionTest, AHealedAnswerBeginsWithAWholeCharacter) {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const CompletionResult r = one({.prefix = "é = \u00e9\u263a\u263are",
+                                    .max_tokens = 1,
+                                    .sampling = {.temperature = 0.5f, .seed = seed}});
+    EXPECT_TRUE(goes_on_from(r.request.prefix, bytes_of(r.answers[0]), r.answers[0].text));
+  }
 }
 
 TEST_F(CompletionTest, ResultsComeInInputOrderHoweverLongEachTakes) {

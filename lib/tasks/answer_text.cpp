@@ -1,0 +1,58 @@
+#include "lib/tasks/answer_text.h"
+
+#include "lib/text/chat_template.h"
+
+namespace r1 {
+namespace {
+
+std::string_view last_line(std::string_view text) {
+  const std::size_t newline = text.rfind('\n');
+  return text.substr(newline == std::string_view::npos ? 0 : newline + 1);
+}
+
+// The block that a caret stands in: the indentation of its line, unless that line opens a block or
+// is empty so far, when it is what is typed already, or the first line's that follows.
+int block_indent(std::string_view prefix) {
+  const std::string_view line = last_line(prefix);
+  const std::size_t indent = line.find_first_not_of(" \t");
+  if (indent == std::string_view::npos) return line.empty() ? -1 : static_cast<int>(line.size());
+  const std::size_t last = line.find_last_not_of(" \t\r");
+  return std::string_view(":{([").find(line[last]) == std::string_view::npos
+             ? static_cast<int>(indent)
+             : -1;
+}
+
+}  // namespace
+
+void AnswerText::push(std::string_view bytes) {
+  if (!thinking_) {
+    text_ += utf8_.push(watcher_.push(bytes));
+    return;
+  }
+  raw_ += bytes;
+  const ThoughtAndAnswer split = split_reasoning(raw_);
+  if (!split.complete || split.answer.empty()) return;  // newlines before the answer do not count
+  thinking_ = false;
+  text_ += utf8_.push(watcher_.push(split.answer));
+}
+
+void AnswerText::finish() {
+  if (!thinking_) text_ += utf8_.push(watcher_.finish());
+  text_ += utf8_.finish();
+}
+
+std::string AnswerText::reasoning() const {
+  Utf8Stream whole;
+  std::string out = whole.push(split_reasoning(raw_).reasoning);
+  return out + whole.finish();
+}
+
+bool AnswerText::cut_while_thinking() const { return thinking_ && !split_reasoning(raw_).complete; }
+
+StopRules rules_after(StopRules rules, std::string_view prefix) {
+  if (rules.at_block_end) rules.block_indent = block_indent(prefix);
+  rules.mid_line = last_line(prefix).find_first_not_of(" \t") != std::string_view::npos;
+  return rules;
+}
+
+}  // namespace r1
