@@ -59,6 +59,18 @@ _r1_complete() {
     --output|-o)
       COMPREPLY=($(compgen -f -- "$cur"))
       return ;;
+    --output-dir|-O)
+      COMPREPLY=($(compgen -d -- "$cur"))
+      return ;;
+    --sidecar-ext)
+      COMPREPLY=()
+      return ;;
+    --if-exists)
+      COMPREPLY=($(compgen -W 'skip overwrite append prepend error' -- "$cur"))
+      return ;;
+    --only-failed)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return ;;
     --logprobs)
       COMPREPLY=()
       return ;;
@@ -95,7 +107,7 @@ _r1_complete() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--prompt -p --prefix-file --suffix --cursor --extra --chat --system --jsonl --openai-batch --files-from --null -0 --max-tokens -n --stop --stop-at --temperature --top-p --top-k --min-p --repeat-penalty --seed -s --answers -N --no-heal --time-limit --output -o --force -f --json --echo --filter --extract --no-stream --logprobs --unordered --summary --timing --sanitize --fail-fast --max-errors --model -m --model-path --list-models --device --dtype --threads -t --batch-size --max-inflight --deterministic --no-mmap --quiet -q --verbose -v --no-progress --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--prompt -p --prefix-file --suffix --cursor --extra --chat --system --jsonl --openai-batch --files-from --null -0 --max-tokens -n --stop --stop-at --temperature --top-p --top-k --min-p --repeat-penalty --seed -s --answers -N --no-heal --time-limit --output -o --force -f --output-dir -O --sidecar -w --sidecar-ext --if-exists --resume --only-failed --json --echo --filter --extract --no-stream --logprobs --unordered --summary --timing --sanitize --fail-fast --max-errors --model -m --model-path --list-models --device --dtype --threads -t --batch-size --max-inflight --deterministic --no-mmap --quiet -q --verbose -v --no-progress --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) COMPREPLY=($(compgen -f -- "$cur")) ;;
   esac
 }

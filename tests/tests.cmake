@@ -27,6 +27,7 @@ r1_test(nn_tests tests/lib/nn)
 r1_test(model_tests tests/models)
 r1_test(decode_tests tests/lib/decode tests/lib/tasks)
 r1_test(tools_tests tests/tools)
+target_link_libraries(tools_tests PRIVATE r1_tools)
 
 add_test(NAME layers COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check_layers.py
   WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})

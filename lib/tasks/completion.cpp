@@ -131,6 +131,7 @@ void Completer::State::start(CompletionRequest request) {
   item.result.index = next_index++;
   item.result.request = std::move(request);
   const CompletionRequest& r = item.result.request;
+  if (r.skip) return;
   if (r.time_limit_ms > 0)
     item.deadline = Clock::now() + std::chrono::milliseconds(r.time_limit_ms);
   try {

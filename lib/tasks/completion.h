@@ -32,6 +32,7 @@ struct CompletionRequest {
   int answers = 1;    // -N
   int logprobs = -1;  // -1: none; k: of the token, and the k most likely beside it
   std::int64_t time_limit_ms = 0;
+  bool skip = false;            // has its answer already: comes back in its place, without one
   std::optional<Error> broken;  // a request that could not be read: answered by this error
 };
 

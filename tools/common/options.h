@@ -24,11 +24,12 @@ struct Option {
   double least = -1e18, most = 1e18;                                // of a number
   enum class Unit { none, milliseconds, bytes } unit = Unit::none;  // "250ms 30s 2h", "64K 2M 1G"
   enum class Completes { nothing, file, directory, model } completes = Completes::nothing;
-  bool brief = false;            // stands in -h as well
-  bool hidden = false;           // for tests: in no help, page or completion
-  bool in_config = true;         // may a config file set it?
-  std::string environment = {};  // "R1_THREADS"
-  bool* given = nullptr;         // set when the value does not come from us
+  bool brief = false;               // stands in -h as well
+  bool hidden = false;              // for tests: in no help, page or completion
+  bool in_config = true;            // may a config file set it?
+  std::string config_refuses = {};  // the one value that no config file may give it
+  std::string environment = {};     // "R1_THREADS"
+  bool* given = nullptr;            // set when the value does not come from us
 };
 
 struct Program {

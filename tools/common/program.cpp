@@ -97,6 +97,9 @@ class Settings {
         fail(ErrorKind::usage, "{} wants {}", where, list ? "a list" : "one value");
       bool first = true;
       for (const std::string& value : e.values)
+        if (!o.config_refuses.empty() && value == o.config_refuses)
+          fail(ErrorKind::usage, "{} cannot be {} by a configuration file", where, value);
+      for (const std::string& value : e.values)
         set_value(o, value, where, std::exchange(first, false));
       sources_[&o] = fmt::format("{}:{}", path, e.line);
     }

@@ -20,7 +20,8 @@ void add_standard_options(Program& program, StandardOptions& standard);
 
 // Reads flags, environment and config file (TOOLS.md 1.9), answers what StandardOptions ask for,
 // runs `body`, and turns any Error into one line on stderr and an exit status. `manual` is the
-// prose of the man page. `body` returns 0, or 1 when some items failed.
+// prose of the man page. `body` returns 0, 1 when some items failed, or 4 when a
+// result could not be stored.
 int run_program(Program& program, StandardOptions& standard, const char* manual, int argc,
                 char** argv, const std::function<int(const Ui&)>& body);
 

@@ -5,25 +5,12 @@
 #include "lib/base/json.h"
 #include "lib/base/sha256.h"
 #include "lib/base/utf8.h"
+#include "tools/common/base64.h"
 
 namespace r1 {
 namespace {
 
 constexpr std::string_view kSchema = "r1.complete/1";
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k)
-      out += i + k <= bytes.size() ? kLetters[(group >> (18 - 6 * k)) & 63] : '=';
-  }
-  return out;
-}
 
 void write_path(JsonWriter& w, const std::string& path) {
   w.begin_object();
@@ -36,8 +23,7 @@ void write_path(JsonWriter& w, const std::string& path) {
 
 std::string id_of(const CompletionResult& r, const ItemSource& source) {
   if (!r.request.id.empty()) return r.request.id;
-  if (source.path.empty()) return std::to_string(r.index);
-  return is_utf8(source.path) ? source.path : "base64:" + base64(source.path);
+  return source.path.empty() ? std::to_string(r.index) : path_id(source.path);
 }
 
 void write_logprobs(JsonWriter& w, const Answer& a, const Tokenizer& tokenizer) {
@@ -172,12 +158,17 @@ RecordContext record_context(const CompleteSettings& s, const LoadedModel& model
   c.openai = s.openai_batch;
   c.timing = s.timing;
   const std::string shaping = fmt::format(
-      "{}\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}", c.tool, kSchema, c.digest,
+      "{}\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}\n{}", c.tool, kSchema, c.digest,
       s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty, s.answers, s.seed,
       s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
-      s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt, s.dtype + (s.no_heal ? " no-heal" : ""));
+      s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt,
+      s.dtype + " " + device + (s.no_heal ? " no-heal" : ""), fmt::join(s.extra, "\x1f"));
   c.recipe = sha256_hex(as_bytes(shaping)).substr(0, 16);
   return c;
+}
+
+std::string path_id(const std::string& path) {
+  return is_utf8(path) ? path : "base64:" + base64(path);
 }
 
 std::string record_line(const CompletionResult& r, const ItemSource& source, const RecordContext& c,
@@ -185,7 +176,7 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
   JsonWriter w;
   const std::string id = id_of(r, source);
   w.begin_object().key("schema").string(kSchema).key("index").integer(r.index).key("id").string(id);
-  w.key("status").string(r.error ? "error" : "ok");
+  w.key("status").string(r.error ? "error" : r.request.skip ? "skipped" : "ok");
   if (c.openai) {
     w.key("custom_id").string(id).key("response");
     write_openai_response(w, r, c);
@@ -200,7 +191,7 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
   }
   w.key("bytes").integer(static_cast<std::int64_t>(source.bytes)).end_object().key("output");
   write_output(w, r, tokenizer);
-  if (r.error) {
+  if (r.error || r.request.skip) {
     w.key("model").null().key("params").null().key("usage").null();
   } else {
     w.key("model").begin_object().key("name").string(c.model_name).key("revision").null();

@@ -23,8 +23,12 @@ struct ItemSource {
   std::size_t bytes = 0;
   std::vector<std::string> warnings;
   double timing_ms = 0;
+  std::string target;  // the file its result goes to; empty: none of its own
+  std::string kept;    // its record, made by an earlier run
 };
 
+// The id of an input: its path, or base64:… where that is not UTF-8.
+std::string path_id(const std::string& path);
 // One line of JSON, with its newline (TOOLS.md 1.5).
 std::string record_line(const CompletionResult& result, const ItemSource& source,
                         const RecordContext& context, const Tokenizer& tokenizer);

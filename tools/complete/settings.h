@@ -23,7 +23,9 @@ struct CompleteSettings {
   bool echo = false, filter = false, extract = false, no_stream = false, force = false;
   bool unordered = false, fail_fast = false, summary = false, timing = false, sanitize = false;
   std::int64_t logprobs = -1, max_errors = 0;
-  std::string output = "-";
+  std::string output = "-", output_folder, sidecar_ext = ".txt", if_exists = "skip";
+  bool sidecar = false, resume = false, if_exists_given = false;
+  std::string only_failed;  // a file of records
   // model and machine
   std::string model, model_path, device = "auto", dtype = "auto", cpu_isa;
   bool list_models = false, no_mmap = false, deterministic = false;
@@ -31,6 +33,7 @@ struct CompleteSettings {
 
   bool request_lines() const { return jsonl || openai_batch; }
   bool records() const { return json || request_lines(); }
+  bool stores() const { return sidecar || !output_folder.empty(); }
 };
 
 }  // namespace r1

@@ -24,37 +24,67 @@ int open_to_read(const std::string& path) {
 
 class Texts : public Source {
  public:
-  Texts(const CompleteSettings& s, CompletionRequest defaults)
-      : settings_(s), defaults_(std::move(defaults)), names_(s.operands.begin(), s.operands.end()) {
+  Texts(const CompleteSettings& s, CompletionRequest defaults, Choice& choice)
+      : settings_(s),
+        defaults_(std::move(defaults)),
+        choice_(choice),
+        names_(s.operands.begin(), s.operands.end()) {
     if (!s.prefix_file.empty()) names_.push_back(s.prefix_file);
     if (!s.files_from.empty())
       list_ = std::make_unique<LineReader>(open_to_read(s.files_from), s.nul ? '\0' : '\n');
+    else if (names_.empty() && choice.only_failed() && s.prompt.empty())
+      names_.insert(names_.end(), choice.failed_paths().begin(), choice.failed_paths().end());
     else if (names_.empty())
       names_.emplace_back(s.prompt.empty() ? "-" : "");  // -p alone opens nothing
   }
 
   Completer::Next next(CompletionRequest& request, ItemSource& item, bool may_wait) override {
-    if (names_.empty() && list_ != nullptr && !read_list(may_wait)) return Completer::Next::not_yet;
-    if (names_.empty()) return Completer::Next::end;
-    const std::string name = names_.front();
-    names_.pop_front();
-    request = defaults_;
-    if (name != "-") item.path = name;
-    std::string text;
-    try {
-      text = read(name);
-      item.bytes = text.size();
-      if (!settings_.prompt.empty()) text += text_or_file(settings_.prompt);
-      set_text(request, text, settings_);
-    } catch (const Error& e) {
-      request = defaults_;
-      request.prefix = text;  // what an editor gets back
-      request.broken = e;
-    }
+    do {
+      if (names_.empty() && list_ != nullptr && !read_list(may_wait))
+        return Completer::Next::not_yet;
+      if (names_.empty()) return Completer::Next::end;
+      name_ = names_.front();
+      names_.pop_front();
+    } while (!prepare(request, item));
     return Completer::Next::request;
   }
 
  private:
+  // False when the item is to be left out.
+  bool prepare(CompletionRequest& request, ItemSource& item) {
+    request = defaults_;
+    item = {};
+    if (name_ != "-") item.path = name_;
+    if (!item.path.empty()) request.id = path_id(item.path);
+    const std::string id = item.path.empty() ? std::to_string(count_) : request.id;
+    ++count_;
+    std::string text;
+    try {
+      const Choice::Verdict verdict = choice_.judge(item, id);
+      if (verdict == Choice::Verdict::drop) return false;
+      if (verdict == Choice::Verdict::skip) {
+        skip(request, item);
+        return true;
+      }
+      text = read(name_);
+      item.bytes = text.size();
+      if (!settings_.prompt.empty()) text += text_or_file(settings_.prompt);
+      set_text(request, text, settings_);
+    } catch (const Error& e) {
+      request.messages.clear();
+      request.suffix.reset();
+      request.prefix = text;  // what an editor gets back
+      request.broken = e;
+    }
+    return true;
+  }
+  static void skip(CompletionRequest& request, ItemSource& item) {
+    request.skip = true;
+    std::error_code unknown;
+    const std::uintmax_t bytes = std::filesystem::file_size(item.path, unknown);
+    item.bytes = unknown ? 0 : bytes;
+  }
+
   static std::string read(const std::string& name) {
     if (name.empty()) return {};
     if (name == "-") return read_stdin();
@@ -75,14 +105,18 @@ class Texts : public Source {
 
   const CompleteSettings& settings_;
   CompletionRequest defaults_;
+  Choice& choice_;
   std::deque<std::string> names_;
+  std::string name_;  // the one at hand
+  std::int64_t count_ = 0;
   std::unique_ptr<LineReader> list_;
 };
 
 class RequestLines : public Source {
  public:
-  RequestLines(const CompleteSettings& s, CompletionRequest defaults)
+  RequestLines(const CompleteSettings& s, CompletionRequest defaults, Choice& choice)
       : defaults_(std::move(defaults)),
+        choice_(choice),
         lines_(open_to_read(s.operands.empty() ? "-" : s.operands[0]), '\n'),
         openai_(s.openai_batch) {}
 
@@ -92,28 +126,43 @@ class RequestLines : public Source {
       const LineReader::State state = lines_.next(line, may_wait);
       if (state == LineReader::State::not_yet) return Completer::Next::not_yet;
       if (state == LineReader::State::end) return Completer::Next::end;
-    } while (line.find_first_not_of(" \t\r") == std::string::npos);
-    item.bytes = line.size();
-    request = openai_ ? read_openai_request(line, defaults_, item.warnings)
-                      : read_request(line, defaults_, item.warnings);
+    } while (line.find_first_not_of(" \t\r") == std::string::npos || !prepare(line, request, item));
     return Completer::Next::request;
   }
 
  private:
+  // False when the request is to be left out.
+  bool prepare(const std::string& line, CompletionRequest& request, ItemSource& item) {
+    item = {};
+    item.bytes = line.size();
+    request = openai_ ? read_openai_request(line, defaults_, item.warnings)
+                      : read_request(line, defaults_, item.warnings);
+    const std::string number = std::to_string(count_++);
+    const std::string id = request.id.empty() ? number : request.id;
+    const Choice::Verdict verdict = choice_.judge(item, id);
+    if (choice_.only_failed()) request.id = id;  // places shift when others are left out
+    request.skip = verdict == Choice::Verdict::skip;
+    return verdict != Choice::Verdict::drop;
+  }
+
   CompletionRequest defaults_;
+  Choice& choice_;
   LineReader lines_;
   bool openai_;
+  std::int64_t count_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Source> text_source(const CompleteSettings& settings, CompletionRequest defaults) {
-  return std::make_unique<Texts>(settings, std::move(defaults));
+std::unique_ptr<Source> text_source(const CompleteSettings& settings, CompletionRequest defaults,
+                                    Choice& choice) {
+  return std::make_unique<Texts>(settings, std::move(defaults), choice);
 }
 
-std::unique_ptr<Source> line_source(const CompleteSettings& settings, CompletionRequest defaults) {
+std::unique_ptr<Source> line_source(const CompleteSettings& settings, CompletionRequest defaults,
+                                    Choice& choice) {
   if (settings.operands.size() > 1) fail(ErrorKind::usage, "requests are read from one file");
-  return std::make_unique<RequestLines>(settings, std::move(defaults));
+  return std::make_unique<RequestLines>(settings, std::move(defaults), choice);
 }
 
 }  // namespace r1

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "lib/tasks/completion.h"
+#include "tools/complete/choice.h"
 #include "tools/complete/records.h"
 #include "tools/complete/settings.h"
 
@@ -18,9 +19,11 @@ class Source {
 };
 
 // Texts: standard input, -p, files, a list of files. A file that cannot be read is a broken
-// request.
-std::unique_ptr<Source> text_source(const CompleteSettings& settings, CompletionRequest defaults);
+// request; one that `choice` skips is not opened.
+std::unique_ptr<Source> text_source(const CompleteSettings& settings, CompletionRequest defaults,
+                                    Choice& choice);
 // Request lines of the one operand, or of standard input. Fails with `usage` for more operands.
-std::unique_ptr<Source> line_source(const CompleteSettings& settings, CompletionRequest defaults);
+std::unique_ptr<Source> line_source(const CompleteSettings& settings, CompletionRequest defaults,
+                                    Choice& choice);
 
 }  // namespace r1

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace r1 {
+
+// What a record of an earlier run says.
+struct EarlierRecord {
+  std::string id, status;
+  std::string recipe;  // of records with status ok
+  std::string path;    // of the input; empty: it had none
+  std::string line;    // all of it, with its newline
+};
+
+// The records of a file, in its order, without summaries and a cut last line. Fails with `usage`
+// when it cannot be read or holds something else.
+std::vector<EarlierRecord> read_earlier(const std::filesystem::path& path);
+
+// The record with another `index`.
+std::string with_index(const std::string& line, std::int64_t index);
+
+}  // namespace r1

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace r1 {
+
+// A line about how far it is, on a terminal, after half a second and ten times a second at most.
+class ProgressLine {
+ public:
+  explicit ProgressLine(bool wanted) : wanted_(wanted) {}
+  ~ProgressLine() { clear(); }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  void draw(std::int64_t done);
+  void clear();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool wanted_, drawn_ = false;
+  Clock::time_point start_ = Clock::now(), next_ = start_ + std::chrono::milliseconds(500);
+};
+
+}  // namespace r1

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <string_view>
+
+namespace r1 {
+
+struct TargetOptions {
+  std::string folder;              // -O; empty: not asked for
+  bool sidecars = false;           // -w
+  std::string ending = ".txt";     // --sidecar-ext
+  std::string if_exists = "skip";  // skip, overwrite, append, prepend, error
+};
+
+// Where results go when each named input gets a file of its own (TOOLS.md 1.4).
+class Targets {
+ public:
+  explicit Targets(TargetOptions options) : options_(std::move(options)) {}
+
+  bool wanted() const { return options_.sidecars || !options_.folder.empty(); }
+  // The file for the result of `input`. Fails with `usage` when there is none: standard input has
+  // no name, an earlier input has the same file, it is the input itself, or it exists and that is
+  // an error.
+  std::filesystem::path claim(const std::string& input);
+  bool skips(const std::filesystem::path& target) const;
+  // The file appears whole. Folders below -O are made, and entered through no link.
+  void write(const std::filesystem::path& target, std::string_view text) const;
+
+ private:
+  std::filesystem::path place_of(const std::string& input) const;
+
+  TargetOptions options_;
+  std::set<std::filesystem::path> claimed_;
+};
+
+// `input` below a folder: a relative name stays as it is; an absolute one, or one with "..", is
+// made absolute first and loses its leading slash. So no name leads out of the folder.
+std::filesystem::path rerooted(const std::string& input);
+
+}  // namespace r1

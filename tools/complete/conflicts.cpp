@@ -1,0 +1,64 @@
+#include "tools/complete/conflicts.h"
+
+#include <filesystem>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+void refuse_if(bool wrong, const char* why) {
+  if (wrong) fail(ErrorKind::usage, "{}", why);
+}
+
+void check_input(const CompleteSettings& s) {
+  refuse_if(s.deterministic && s.time_limit_ms > 0,
+            "--time-limit lets the clock decide, which --deterministic forbids");
+  refuse_if(!s.cursor.empty() && !s.suffix.empty(),
+            "--cursor and --suffix both say what stands behind");
+  refuse_if(s.jsonl && s.openai_batch, "--jsonl and --openai-batch are two forms of requests");
+  refuse_if(s.request_lines() && (!s.prompt.empty() || !s.suffix.empty() || !s.cursor.empty() ||
+                                  s.chat || !s.files_from.empty()),
+            "requests bring their own texts: no -p, --suffix, --cursor, --chat or --files-from "
+            "beside them");
+}
+
+void check_form(const CompleteSettings& s) {
+  refuse_if(s.records() && (s.echo || s.filter || s.extract) && !s.stores(),
+            "--echo, --filter and --extract are for text, not for records");
+  const bool many = s.operands.size() > 1 || !s.files_from.empty() || !s.only_failed.empty();
+  refuse_if(many && !s.records() && !s.stores(),
+            "more than one file wants --json, -O or -w, so that the answers can be told apart");
+  refuse_if(s.summary && !s.records(), "--summary wants --json or --jsonl: it is a record");
+  refuse_if(s.answers > 1 && !s.records(), "more than one answer wants --json or --jsonl");
+}
+
+void check_places(const CompleteSettings& s) {
+  refuse_if(s.sidecar && !s.output_folder.empty(), "-O and -w both say where results go");
+  refuse_if(s.stores() && s.output != "-" && !s.records(),
+            "-o beside -O or -w is for records, and wants --json");
+  refuse_if(s.stores() && (s.request_lines() || s.filter),
+            "-O and -w are for files; requests and --filter have no names to store results under");
+  refuse_if(s.force && s.if_exists_given && s.if_exists != "overwrite",
+            "-f overwrites, and --if-exists says otherwise");
+  refuse_if(s.sidecar_ext.empty() || s.sidecar_ext.find('/') != std::string::npos,
+            "--sidecar-ext is the ending of a name, such as .txt");
+  refuse_if(s.resume && (s.output == "-" || !s.records() || s.openai_batch),
+            "--resume goes on with records in a file: -o FILE, and --json or --jsonl");
+  refuse_if(s.resume && s.force, "-f begins anew, and --resume goes on");
+}
+
+}  // namespace
+
+void check(const CompleteSettings& s) {
+  check_input(s);
+  check_form(s);
+  check_places(s);
+  if (s.output == "-" || s.force || s.resume) return;
+  for (const std::string& path : {s.output, s.output + ".partial"})
+    if (std::error_code none; std::filesystem::exists(path, none))
+      fail(ErrorKind::usage, "{} exists; -f replaces it, --resume goes on with its records",
+           escaped(path));
+}
+
+}  // namespace r1

@@ -1,0 +1,149 @@
+#include "tools/complete/printer.h"
+
+#include <filesystem>
+#include <utility>
+
+namespace r1 {
+namespace {
+
+// What stands between the first two lines of three backticks; all of it when there are none.
+std::string fenced_block(const std::string& text) {
+  const std::size_t fence = text.find("```");
+  if (fence == std::string::npos) return text;
+  const std::size_t begin = text.find('\n', fence);
+  if (begin == std::string::npos) return text;
+  const std::size_t end = text.find("\n```", begin);
+  return text.substr(begin + 1, end == std::string::npos ? end : end - begin);
+}
+
+}  // namespace
+
+Printer::Printer(const CompleteSettings& s, const Ui& ui, const LoadedModel& model,
+                 const RecordContext& context, const Choice& choice)
+    : s_(s),
+      ui_(ui),
+      model_(model),
+      context_(context),
+      choice_(choice),
+      harmless_(s.sanitize || (s.output == "-" && ui.stdout_tty && !choice.stores())) {
+  open();
+}
+
+void Printer::open() {
+  if (s_.output == "-") {
+    out_ = open_stdout();
+  } else if (s_.resume) {
+    resumed_ = std::make_unique<ResumedJournal>(s_.output, choice_.kept());
+  } else if (s_.records()) {
+    std::error_code ignored;  // what a broken run left is replaced too
+    if (s_.force) std::filesystem::remove(s_.output + ".partial", ignored);
+    out_ = open_journal(s_.output);
+  } else {
+    out_ = open_file(s_.output);
+  }
+}
+
+bool Printer::streams() const {
+  return !s_.records() && !s_.no_stream && !s_.filter && !s_.extract && !choice_.stores();
+}
+
+void Printer::write(std::string_view text) {
+  out_->write(harmless_ ? harmless(text) : std::string(text));
+}
+
+void Printer::stream(std::string_view text) {
+  if (s_.echo && !std::exchange(echoed_, true)) write(prefix_);
+  write(text);
+  out_->flush();
+}
+
+void Printer::done(CompletionResult&& result, const ItemSource& item) {
+  if (!item.kept.empty()) {
+    ++ok_;
+    resumed_->add_kept(result.index, item.kept);
+    return;
+  }
+  if (!item.target.empty() && !result.error && !result.request.skip) store(result, item);
+  ++(result.error ? failed_ : result.request.skip ? skipped_ : ok_);
+  if (result.error) complain(result, item);
+  for (const std::string& warning : result.warnings) ui_.say(context_.tool, warning, 0);
+  if (s_.records()) {
+    write_record(result, item);
+  } else if (choice_.stores()) {
+    return;
+  } else if (!result.error) {
+    finish_text(result);
+  } else if (s_.filter) {
+    write_unchanged(result.request);
+  }
+}
+
+void Printer::write_record(const CompletionResult& result, const ItemSource& item) {
+  const std::string line = record_line(result, item, context_, *model_.tokenizer);
+  if (resumed_) return resumed_->add(result.index, line);
+  out_->write(line);
+  out_->flush();
+}
+
+// A result that cannot be stored is an item that failed; on a full disk nothing more is begun.
+void Printer::store(CompletionResult& result, const ItemSource& item) {
+  try {
+    const std::string text = text_of(result);
+    choice_.targets().write(item.target, harmless_ ? harmless(text) : text);
+  } catch (const Error& e) {
+    result.error = e;
+    lost_ |= e.kind() == ErrorKind::write;
+    std::error_code unknown;
+    const auto folder = std::filesystem::absolute(item.target).parent_path();
+    disk_full_ |= std::filesystem::space(folder, unknown).available == 0 && !unknown;
+  }
+}
+
+void Printer::complain(const CompletionResult& result, const ItemSource& item) const {
+  const std::string where = !item.path.empty()          ? escaped(item.path) + ": "
+                            : result.request.id.empty() ? ""
+                                                        : escaped(result.request.id) + ": ";
+  const bool says_where = std::string_view(result.error->what()).starts_with(escaped(item.path));
+  ui_.say(context_.tool, (says_where && !item.path.empty() ? "" : where) + result.error->what(),
+          s_.filter ? 1 : -1);
+}
+
+std::string Printer::text_of(const CompletionResult& result) const {
+  const std::string& text = result.answers[0].text;
+  const CompletionRequest& r = result.request;
+  const std::string answer = s_.extract ? fenced_block(text) : text;
+  return s_.echo || s_.filter ? r.prefix + answer + r.suffix.value_or("") : answer;
+}
+
+// What streaming has not written yet.
+void Printer::finish_text(const CompletionResult& result) {
+  const Answer& answer = result.answers[0];
+  if (ui_.verbosity > 0 && !answer.reasoning.empty())
+    ui_.say(context_.tool, "reasoning: " + harmless(answer.reasoning), 1);
+  if (!streams()) return write(text_of(result));
+  if (!s_.echo) return;
+  if (!echoed_) write(result.request.prefix);
+  write(result.request.suffix.value_or(""));
+}
+
+// On failure an editor's text stays as it was.
+void Printer::write_unchanged(const CompletionRequest& r) {
+  out_->write(r.messages.empty() ? r.prefix : r.messages.back().content);
+  if (!r.suffix) return;
+  out_->write(s_.cursor);
+  out_->write(*r.suffix);
+}
+
+void Printer::close(bool interrupted) {
+  const std::string summary =
+      s_.summary ? summary_line(ok_, failed_, skipped_, interrupted) : std::string();
+  if (resumed_) {
+    if (!interrupted) resumed_->close(choice_.kept(), summary);
+    return;
+  }
+  out_->write(summary);
+  const bool text_failed = !s_.records() && !s_.filter && failed_ > 0;
+  if (s_.output == "-" || !(interrupted || text_failed)) out_->close();
+}
+
+}  // namespace r1
