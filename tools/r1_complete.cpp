@@ -14,6 +14,7 @@
 #include "tools/common/progress.h"
 #include "tools/common/signals.h"
 #include "tools/complete/conflicts.h"
+#include "tools/complete/dry_run.h"
 #include "tools/complete/manual.h"
 #include "tools/complete/printer.h"
 #include "tools/complete/requests.h"
@@ -48,8 +49,23 @@ class Complete {
              -1);
       return 2;
     }
+    if (s_.dry_run) return look_before();
     return edits_stdin ? run_filter(ui) : complete(ui);
   }
+
+  // --dry-run
+  int look_before() const {
+    const std::string name = model_name();
+    const ModelFiles files = ModelFiles::open(find_model(name, model_places(s_.model_path)));
+    const MemoryPlan plan = plan_memory(files, compute_type(files, s_.dtype), s_.batch_size,
+                                        static_cast<std::uint64_t>(s_.max_memory));
+    std::int64_t failed = 0;
+    print(dry_run(s_, name, files, plan, recipe_of(s_, files.digest(), device()), failed));
+    return failed > 0 ? 1 : 0;
+  }
+
+  std::string model_name() const { return s_.model.empty() ? kShippedModel : s_.model; }
+  std::string device() const { return s_.device == "ref" ? "ref" : "cpu"; }
 
   static int print(const std::string& text) {
     const auto out = open_stdout();
@@ -82,16 +98,20 @@ class Complete {
     const auto start = Clock::now();
     const auto backend =
         open_backend(s_.device, {.threads = static_cast<int>(s_.threads), .cpu_isa = s_.cpu_isa});
-    const std::string name = s_.model.empty() ? kShippedModel : s_.model;
-    const LoadedModel model = load_model_with_text(
-        *backend, name, find_model(name, model_places(s_.model_path)),
-        {.dtype = s_.dtype, .use_mmap = !s_.no_mmap, .data_dir = data_folder()});
+    const std::string name = model_name();
+    const LoadedModel model =
+        load_model_with_text(*backend, name, find_model(name, model_places(s_.model_path)),
+                             {.dtype = s_.dtype,
+                              .use_mmap = !s_.no_mmap,
+                              .data_dir = data_folder(),
+                              .max_memory = static_cast<std::uint64_t>(s_.max_memory),
+                              .batch_size = s_.batch_size});
     ui.say(kTool,
            fmt::format("{}: {}, loaded in {:.0f} ms", escaped(name), model.quant,
                        milliseconds_since(start)),
            1);
     const CompletionRequest defaults = request_of(s_, model);
-    const RecordContext context = record_context(s_, model, s_.device == "ref" ? "ref" : "cpu");
+    const RecordContext context = record_context(s_, model, device());
     Choice choice(s_, context.recipe);
     const auto source =
         s_.request_lines() ? line_source(s_, defaults, choice) : text_source(s_, defaults, choice);

@@ -10,25 +10,28 @@ constexpr std::int64_t kModerateTokens = 2048;
 constexpr std::size_t kMostCacheBytes = std::size_t{8} << 30;
 constexpr std::size_t kRecent = 64;  // tokens that the repeat penalty looks at
 
-std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
-
 KvShape kv_shape(const Network& network, DType dtype) {
   KvShape kv = network.shape().kv;
   kv.dtype = dtype;
   return kv;
 }
 
-// Memory that is never touched costs nothing on the CPU, so this is a limit, not a use.
 std::int64_t page_count(const Network& network, const SchedulerOptions& options) {
   if (options.cache_pages > 0) return options.cache_pages;
-  const std::int64_t context = network.shape().context;
-  const std::int64_t several = options.max_batch * pages_for(std::min(context, kModerateTokens));
-  const auto most =
-      static_cast<std::int64_t>(kMostCacheBytes / kv_shape(network, options.kv_dtype).page_bytes());
-  return std::max<std::int64_t>(1, std::min(std::max(several, pages_for(context)), most));
+  return default_cache_pages(kv_shape(network, options.kv_dtype), network.shape().context,
+                             options.max_batch);
 }
 
 }  // namespace
+
+std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+
+// Memory that is never touched costs nothing on the CPU, so this is a limit, not a use.
+std::int64_t default_cache_pages(const KvShape& kv, std::int64_t context, std::int64_t batch) {
+  const std::int64_t several = batch * pages_for(std::min(context, kModerateTokens));
+  const auto most = static_cast<std::int64_t>(kMostCacheBytes / kv.page_bytes());
+  return std::max<std::int64_t>(1, std::min(std::max(several, pages_for(context)), most));
+}
 
 std::string_view finish_name(FinishReason reason) {
   switch (reason) {
@@ -147,6 +150,18 @@ bool Scheduler::admit(Sequence& s) {
   return true;
 }
 
+void Scheduler::drop_expired() {
+  for (auto* list : {&running_, &waiting_})
+    for (const auto& s : *list) {
+      if (!s->request.expired || !s->request.expired()) continue;
+      release(*s);
+      s->done = true;
+      if (s->request.on_error) s->request.on_error(Error(ErrorKind::timeout, "it took too long"));
+    }
+  for (auto* list : {&running_, &waiting_})
+    std::erase_if(*list, [](const std::unique_ptr<Sequence>& s) { return s->done; });
+}
+
 void Scheduler::admit_waiting() {
   while (!waiting_.empty() && admit(*waiting_.front()))
     running_.splice(running_.end(), waiting_, waiting_.begin());
@@ -170,6 +185,7 @@ Scheduler::Step Scheduler::plan() {
 }
 
 void Scheduler::step() {
+  drop_expired();
   admit_waiting();
   const Step step = plan();
   if (step.ids.empty()) return;

@@ -28,6 +28,9 @@ struct SequenceRequest {
   std::uint64_t stream = 0;
   int top_logprobs = -1;                  // as in sample()
   std::vector<std::int32_t> stop_tokens;  // sorted; the token itself is not reported
+  // Has it taken too long? Asked once a step, from its submission on; may be absent. It then ends
+  // with on_error and `timeout`.
+  std::function<bool()> expired;
   // The only ids that may be drawn next; empty: all. Asked before each draw; may be absent.
   std::function<std::vector<std::int32_t>()> among;
   std::function<bool(const Sample&)> on_token;
@@ -36,10 +39,15 @@ struct SequenceRequest {
       on_error;  // instead of on_finish, when its logits are no numbers
 };
 
+// Pages that hold this many positions.
+std::int64_t pages_for(std::int64_t tokens);
+// A cache with room for `batch` texts of moderate length, and for one as long as the context.
+std::int64_t default_cache_pages(const KvShape& kv, std::int64_t context, std::int64_t batch);
+
 struct SchedulerOptions {
   std::int64_t max_batch = 16;      // sequences decoded together
   std::int64_t chunk_tokens = 512;  // rows of one step: a long prompt is read in chunks
-  std::int64_t cache_pages = 0;     // 0: room for max_batch texts of moderate length
+  std::int64_t cache_pages = 0;     // 0: default_cache_pages
   bool share_prefixes = true;
   std::int64_t allowed_ids = 0;       // ids past the tokenizer are never drawn; 0: all
   std::vector<std::uint8_t> newline;  // by id: do its bytes hold a newline?
@@ -70,6 +78,7 @@ class Scheduler {
   struct Step;
 
   bool admit(Sequence& sequence);
+  void drop_expired();
   void admit_waiting();
   Step plan();
   void run(const Step& step);

@@ -43,6 +43,7 @@ struct Completer::Item {
   CompletionResult result;
   std::vector<std::unique_ptr<Progress>> answers;
   Clock::time_point deadline = Clock::time_point::max();
+  Clock::time_point timeout = Clock::time_point::max();
   std::size_t streamed = 0;  // bytes of the text that have been handed out
 
   bool finished() const {
@@ -66,6 +67,7 @@ struct Completer::State {
         options(o),
         scheduler(b, *m.network,
                   {.max_batch = o.batch_size,
+                   .cache_pages = m.cache_pages,
                    .allowed_ids = m.tokenizer->size(),
                    .newline = m.newline,
                    .kv_dtype = m.kv_dtype}) {}
@@ -134,6 +136,7 @@ void Completer::State::start(CompletionRequest request) {
   if (r.skip) return;
   if (r.time_limit_ms > 0)
     item.deadline = Clock::now() + std::chrono::milliseconds(r.time_limit_ms);
+  if (r.timeout_ms > 0) item.timeout = Clock::now() + std::chrono::milliseconds(r.timeout_ms);
   try {
     if (r.broken) throw Error(*r.broken);
     bool thinks = false;
@@ -167,6 +170,7 @@ void Completer::State::submit(Item& item, std::vector<TokenId> prompt, const std
                       .top_logprobs = r.logprobs,
                       .stop_tokens = model.stop_tokens};
     if (spare > 0) s.among = [this, &p] { return ids_among(p); };
+    if (r.timeout_ms > 0) s.expired = [&item] { return Clock::now() >= item.timeout; };
     s.on_token = [this, &item, &p](const Sample& sample) { return on_token(item, p, sample); };
     s.on_finish = [this, &item, &p](FinishReason reason) { on_finish(item, p, reason); };
     s.on_error = [&item, &p](const Error& e) {

@@ -29,11 +29,12 @@ struct CompletionRequest {
   // Take the end of a word that was cut back and let the model write it (lib/tasks/healing.h). Not
   // of messages. What was there already is no part of the answer.
   bool heal = true;
-  int answers = 1;    // -N
-  int logprobs = -1;  // -1: none; k: of the token, and the k most likely beside it
-  std::int64_t time_limit_ms = 0;
-  bool skip = false;            // has its answer already: comes back in its place, without one
-  std::optional<Error> broken;  // a request that could not be read: answered by this error
+  int answers = 1;                 // -N
+  int logprobs = -1;               // -1: none; k: of the token, and the k most likely beside it
+  std::int64_t time_limit_ms = 0;  // then the answer ends with what there is
+  std::int64_t timeout_ms = 0;     // then the item fails with `timeout`
+  bool skip = false;               // has its answer already: comes back in its place, without one
+  std::optional<Error> broken;     // a request that could not be read: answered by this error
 };
 
 struct Answer {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lib/base/error.h"
+#include "lib/tasks/memory_plan.h"
 
 namespace r1 {
 namespace {
@@ -17,7 +18,7 @@ DType main_type(const ModelFiles& files) {
   return static_cast<DType>(std::max_element(bytes.begin(), bytes.end()) - bytes.begin());
 }
 
-DType compute_type(const std::string& dtype, DType weights) {
+DType compute_type_of(const std::string& dtype, DType weights) {
   if (dtype == "f32") return DType::f32;
   if (dtype == "bf16") return DType::bf16;
   if (dtype != "auto")
@@ -80,6 +81,10 @@ std::string read_template(const ModelFiles& files) {
 
 }  // namespace
 
+DType compute_type(const ModelFiles& files, const std::string& dtype) {
+  return compute_type_of(dtype, main_type(files));
+}
+
 LoadedModel load_model_with_text(Backend& backend, const std::string& name,
                                  const std::filesystem::path& path,
                                  const ModelLoadOptions& options) {
@@ -87,9 +92,11 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
   m.name = name;
   m.files = std::make_unique<ModelFiles>(ModelFiles::open(path, options.use_mmap));
   const DType weights = main_type(*m.files);
-  const DType compute = compute_type(options.dtype, weights);
+  const DType compute = compute_type_of(options.dtype, weights);
   m.quant = to_string(weights);
   m.kv_dtype = compute;
+  if (options.max_memory > 0)
+    m.cache_pages = plan_memory(*m.files, compute, options.batch_size, options.max_memory).pages;
   m.tokenizer = load_tokenizer(*m.files, options.data_dir);
   m.params = std::make_unique<Params>(backend, *m.files, LoadOptions{.compute = compute});
   m.network = load_network(*m.files, *m.params);

@@ -29,13 +29,19 @@ struct LoadedModel {
   std::vector<std::uint8_t> newline;  // by id
   std::string quant;                  // "q8_0": the type most weights have
   DType kv_dtype = DType::bf16;       // f32 when computing in f32
+  std::int64_t cache_pages = 0;       // as planned for max_memory; 0: the scheduler's default
 };
 
 struct ModelLoadOptions {
   std::string dtype = "auto";  // auto, f32, bf16: what products are computed in
   bool use_mmap = true;
   std::filesystem::path data_dir;  // of pretokenizers.json
+  std::uint64_t max_memory = 0;    // 0: no limit; else as plan_memory
+  std::int64_t batch_size = 16;    // for that plan
 };
+
+// The type that products of these files are computed in, and their cache holds.
+DType compute_type(const ModelFiles& files, const std::string& dtype);
 
 LoadedModel load_model_with_text(Backend& backend, const std::string& name,
                                  const std::filesystem::path& path,

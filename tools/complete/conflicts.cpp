@@ -57,8 +57,8 @@ void check(const CompleteSettings& s) {
   if (s.output == "-" || s.force || s.resume) return;
   for (const std::string& path : {s.output, s.output + ".partial"})
     if (std::error_code none; std::filesystem::exists(path, none))
-      fail(ErrorKind::usage, "{} exists; -f replaces it, --resume goes on with its records",
-           escaped(path));
+      fail(ErrorKind::usage, "{} exists; -f replaces it{}", escaped(path),
+           s.records() ? ", --resume goes on with its records" : "");
 }
 
 }  // namespace r1

@@ -148,6 +148,17 @@ void write_openai_response(JsonWriter& w, const CompletionResult& r, const Recor
 
 }  // namespace
 
+std::string recipe_of(const CompleteSettings& s, const std::string& digest,
+                      const std::string& device) {
+  const std::string shaping = fmt::format(
+      "r1-complete\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}\n{}", kSchema, digest,
+      s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty, s.answers, s.seed,
+      s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
+      s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt,
+      s.dtype + " " + device + (s.no_heal ? " no-heal" : ""), fmt::join(s.extra, "\x1f"));
+  return sha256_hex(as_bytes(shaping)).substr(0, 16);
+}
+
 RecordContext record_context(const CompleteSettings& s, const LoadedModel& model,
                              const std::string& device) {
   RecordContext c;
@@ -157,13 +168,7 @@ RecordContext record_context(const CompleteSettings& s, const LoadedModel& model
   c.device = device;
   c.openai = s.openai_batch;
   c.timing = s.timing;
-  const std::string shaping = fmt::format(
-      "{}\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}\n{}", c.tool, kSchema, c.digest,
-      s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty, s.answers, s.seed,
-      s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
-      s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt,
-      s.dtype + " " + device + (s.no_heal ? " no-heal" : ""), fmt::join(s.extra, "\x1f"));
-  c.recipe = sha256_hex(as_bytes(shaping)).substr(0, 16);
+  c.recipe = recipe_of(s, c.digest, device);
   return c;
 }
 

@@ -14,6 +14,9 @@ struct RecordContext {
   std::string model_name, digest, quant, device, recipe;
   bool openai = false, timing = false;
 };
+// Names everything that shapes an output: model and options.
+std::string recipe_of(const CompleteSettings& settings, const std::string& digest,
+                      const std::string& device);
 RecordContext record_context(const CompleteSettings& settings, const LoadedModel& model,
                              const std::string& device);
 

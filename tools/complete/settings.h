@@ -13,7 +13,8 @@ struct CompleteSettings {
   std::string prompt, prefix_file, suffix, cursor, system, files_from;
   bool nul = false, chat = false, json = false, jsonl = false, openai_batch = false;
   // generation
-  std::int64_t max_tokens = 128, top_k = 0, answers = 1, seed = 0, time_limit_ms = 0;
+  std::int64_t max_tokens = 128, top_k = 0, answers = 1, seed = 0, time_limit_ms = 0,
+               timeout_ms = 0;
   double temperature = 0, top_p = 1, min_p = 0, repeat_penalty = 1;
   bool temperature_given = false, top_p_given = false, top_k_given = false, min_p_given = false;
   std::vector<std::string> stop;
@@ -28,7 +29,8 @@ struct CompleteSettings {
   std::string only_failed;  // a file of records
   // model and machine
   std::string model, model_path, device = "auto", dtype = "auto", cpu_isa;
-  bool list_models = false, no_mmap = false, deterministic = false;
+  std::int64_t max_memory = 0;
+  bool dry_run = false, list_models = false, no_mmap = false, deterministic = false;
   std::int64_t threads = 0, batch_size = 16, max_inflight = 64;
 
   bool request_lines() const { return jsonl || openai_batch; }

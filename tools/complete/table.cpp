@@ -170,6 +170,14 @@ void add_generation(std::vector<Option>& o, CompleteSettings& s) {
                .least = 0,
                .most = 1e12,
                .unit = Option::Unit::milliseconds});
+  o.push_back({.name = "timeout",
+               .group = g,
+               .into = &s.timeout_ms,
+               .metavar = "DUR",
+               .help = "A request that takes longer fails.",
+               .least = 0,
+               .most = 1e12,
+               .unit = Option::Unit::milliseconds});
 }
 
 void add_output(std::vector<Option>& o, CompleteSettings& s) {
@@ -261,6 +269,11 @@ void add_output(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Log-probabilities in records, with the N best tokens; -1 means none.",
                .least = -1,
                .most = 100});
+  o.push_back({.name = "dry-run",
+               .group = g,
+               .into = &s.dry_run,
+               .help = "Print what would be read and written, and the memory; write nothing.",
+               .in_config = false});
   o.push_back({.name = "unordered",
                .group = g,
                .into = &s.unordered,
@@ -351,6 +364,13 @@ void add_model(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Requests read ahead of the first unfinished one.",
                .least = 1,
                .most = 1000000});
+  o.push_back({.name = "max-memory",
+               .group = g,
+               .into = &s.max_memory,
+               .metavar = "SIZE",
+               .help = "Plan for this many bytes (K, M, G), or do not begin; 0 means no limit.",
+               .least = 0,
+               .unit = Option::Unit::bytes});
   o.push_back({.name = "deterministic",
                .group = g,
                .into = &s.deterministic,

@@ -279,6 +279,27 @@ TEST_F(CompletionTest, TheTimeLimitEndsAnAnswerWithWhatThereIs) {
   EXPECT_FALSE(r.error);
 }
 
+TEST_F(CompletionTest, ATimeoutFailsItsItemAndTheOthersAreAnswered) {
+  for (const std::int64_t length : {1, 400}) {  // while it writes, and while it is read
+    const auto results = run({{.prefix = "a", .max_tokens = 5},
+                              {.prefix = std::string(static_cast<std::size_t>(length), 'x'),
+                               .max_tokens = 100000,
+                               .timeout_ms = 1},
+                              {.prefix = "b", .max_tokens = 5}});
+    ASSERT_EQ(results.size(), 3u);
+    EXPECT_TRUE(error_of(results[1]).starts_with("E_TIMEOUT: ")) << error_of(results[1]);
+    EXPECT_FALSE(results[0].error || results[2].error);
+    EXPECT_EQ(results[2].answers[0].text, one({.prefix = "b", .max_tokens = 5}).answers[0].text);
+  }
+}
+
+TEST_F(CompletionTest, ASkippedItemComesBackInItsPlaceWithoutAnAnswer) {
+  const auto results = run({{.prefix = "a"}, {.prefix = "b", .skip = true}, {.prefix = "c"}});
+  ASSERT_EQ(results.size(), 3u);
+  EXPECT_EQ(results[1].request.prefix, "b");
+  EXPECT_TRUE(results[1].answers.empty() && !results[1].error);
+}
+
 TEST_F(CompletionTest, AnInterruptionGivesWhatIsUnderWayItsErrorAndAdmitsNothingMore) {
   int steps = 0;
   Completer::Callbacks callbacks;

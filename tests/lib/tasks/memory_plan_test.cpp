@@ -1,0 +1,67 @@
+#include "lib/tasks/memory_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/backends.h"
+#include "tests/support/complete_all.h"
+#include "tests/support/fails.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tiny_model.h"
+
+namespace r1 {
+namespace {
+
+class MemoryPlanTest : public testing::Test {
+ protected:
+  MemoryPlan plan(std::uint64_t most, std::int64_t batch = 16) const {
+    return plan_memory(ModelFiles::open(path_), DType::f32, batch, most);
+  }
+  LoadedModel load(std::uint64_t most) const {
+    return load_model_with_text(*backend_, "tiny", path_, {.max_memory = most, .batch_size = 16});
+  }
+
+  test::TempDir dir_;
+  std::filesystem::path path_ = test::write_tiny_model(dir_ / "tiny.gguf");
+  std::unique_ptr<Backend> backend_ = open_backend("ref");
+};
+
+TEST_F(MemoryPlanTest, ACacheHoldsTheBatchAndShrinksToTheLimit) {
+  const MemoryPlan free = plan(0);
+  EXPECT_EQ(free.pages, 16 * 8);  // texts of the whole context, 512 tokens
+  EXPECT_EQ(plan(0, 2).pages, 2 * 8);
+  EXPECT_EQ(plan(free.total()).pages, free.pages);
+  for (std::int64_t pages = 8; pages < free.pages; ++pages) {
+    const std::uint64_t most =
+        free.total() - free.page * static_cast<std::uint64_t>(free.pages - pages);
+    EXPECT_EQ(plan(most).pages, pages);
+    EXPECT_LE(plan(most).total(), most);
+  }
+}
+
+TEST_F(MemoryPlanTest, ALimitWithoutRoomForOneTextIsRefusedBeforeAnythingIsLoaded) {
+  const MemoryPlan free = plan(0);
+  const std::uint64_t least = free.weights + free.work + 8 * free.page;
+  EXPECT_EQ(plan(least).pages, 8);
+  EXPECT_FAILS(ErrorKind::oom_cpu, "--max-memory", plan(least - 1));
+  EXPECT_FAILS(ErrorKind::oom_cpu, "--max-memory", plan(1));
+  EXPECT_FAILS(ErrorKind::oom_cpu, "--max-memory", load(least - 1));
+}
+
+TEST_F(MemoryPlanTest, ASmallCacheChangesNoAnswer) {
+  const MemoryPlan free = plan(0);
+  std::vector<CompletionRequest> requests;
+  for (int i = 0; i < 6; ++i)
+    requests.push_back(
+        {.id = std::to_string(i), .prefix = std::string(100, 'x'), .max_tokens = 90});
+  const LoadedModel small = load(free.weights + free.work + 8 * free.page);
+  EXPECT_EQ(small.cache_pages, 8);
+  const LoadedModel wide = load(0);
+  Completer a(*backend_, small, {}), b(*backend_, wide, {});
+  const auto have = test::complete_all(a, requests), want = test::complete_all(b, requests);
+  ASSERT_EQ(have.size(), want.size());
+  for (std::size_t i = 0; i < have.size(); ++i)
+    EXPECT_EQ(have[i].answers.at(0).text, want[i].answers.at(0).text);
+}
+
+}  // namespace
+}  // namespace r1

@@ -1,0 +1,86 @@
+#include "tools/complete/dry_run.h"
+
+#include <vector>
+
+#include "lib/base/json.h"
+#include "tools/complete/sources.h"
+
+namespace r1 {
+namespace {
+
+struct Planned {
+  std::string id, what, where;  // where: the target, or why not
+  std::int64_t bytes = -1;      // -1: not known before it is read
+};
+
+bool reads_stdin(const CompleteSettings& s) {
+  if (s.files_from == "-") return true;
+  if (s.request_lines()) return s.operands.empty() || s.operands[0] == "-";
+  return s.operands.empty() && s.prompt.empty() && s.prefix_file.empty() && s.files_from.empty() &&
+         s.only_failed.empty();
+}
+
+std::string place_of(const CompleteSettings& s, const ItemSource& item) {
+  if (!item.kept.empty()) return s.output;
+  if (!item.target.empty()) return item.target;
+  return s.output;
+}
+
+std::vector<Planned> planned(CompleteSettings s, const std::string& recipe) {
+  if (reads_stdin(s)) return {{"-", "run", s.output}};
+  std::erase(s.operands, "-");
+  Choice choice(s, recipe);
+  const auto source = s.request_lines() ? line_source(s, {}, choice) : text_source(s, {}, choice);
+  std::vector<Planned> all;
+  CompletionRequest request;
+  ItemSource item;
+  while (source->next(request, item, true) == Completer::Next::request) {
+    Planned p{request.id.empty() ? std::to_string(all.size()) : request.id, "run",
+              place_of(s, item), static_cast<std::int64_t>(item.bytes)};
+    if (request.skip) p.what = "skip";
+    if (request.broken) p.what = "error", p.where = request.broken->what();
+    all.push_back(std::move(p));
+  }
+  return all;
+}
+
+std::string as_text(const std::string& model, const ModelFiles& files, const MemoryPlan& plan,
+                    const std::vector<Planned>& items) {
+  std::string out = fmt::format("model\t{}\t{}\t{}\nmemory\t-\t{}\tweights {}, cache {}, work {}\n",
+                                escaped(model), files.total_bytes(), escaped(files.path().string()),
+                                plan.total(), plan.weights, plan.cache(), plan.work);
+  for (const Planned& p : items)
+    out += fmt::format("{}\t{}\t{}\t{}\n", p.what, escaped(p.id),
+                       p.bytes < 0 ? std::string("-") : std::to_string(p.bytes), escaped(p.where));
+  return out;
+}
+
+std::string as_json(const std::string& model, const ModelFiles& files, const MemoryPlan& plan,
+                    const std::vector<Planned>& items) {
+  const auto number = [](std::uint64_t n) { return static_cast<std::int64_t>(n); };
+  JsonWriter w;
+  w.begin_object().key("schema").string("r1.dry-run/1").key("model").begin_object();
+  w.key("name").string(model).key("path").string(files.path().string());
+  w.key("bytes").integer(number(files.total_bytes())).end_object();
+  w.key("memory").begin_object().key("weights").integer(number(plan.weights));
+  w.key("cache").integer(number(plan.cache())).key("work").integer(number(plan.work));
+  w.key("total").integer(number(plan.total())).end_object().key("items").begin_array();
+  for (const Planned& p : items) {
+    w.begin_object().key("id").string(p.id).key("what").string(p.what).key("bytes");
+    p.bytes < 0 ? w.null() : w.integer(p.bytes);
+    w.key(p.what == "error" ? "error" : "target").string(p.where).end_object();
+  }
+  return w.end_array().end_object().text() + "\n";
+}
+
+}  // namespace
+
+std::string dry_run(const CompleteSettings& s, const std::string& model, const ModelFiles& files,
+                    const MemoryPlan& plan, const std::string& recipe, std::int64_t& failed) {
+  const std::vector<Planned> items = planned(s, recipe);
+  failed = 0;
+  for (const Planned& p : items) failed += p.what == "error";
+  return s.json ? as_json(model, files, plan, items) : as_text(model, files, plan, items);
+}
+
+}  // namespace r1
