@@ -1,11 +1,15 @@
 #include "tools/common/config_file.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "lib/base/error.h"
 
 namespace r1 {
 namespace {
+
+constexpr std::string_view kTables[] = {"common",   "r1-complete", "r1-caption", "r1-ocr",
+                                        "r1-bench", "r1-quantize", "r1-finetune"};
 
 class Line {
  public:
@@ -131,6 +135,8 @@ std::vector<ConfigEntry> parse_config(std::string_view text, std::string_view fi
     if (line.take('[')) {
       table = line.word();
       if (!line.take(']')) line.refuse("a table's name ends in ]");
+      if (std::find(std::begin(kTables), std::end(kTables), table) == std::end(kTables))
+        line.refuse(fmt::format("[{}] is none of the tables {}", table, fmt::join(kTables, ", ")));
     } else {
       if (table.empty()) line.refuse("a key stands before the first table");
       entries.push_back(entry(line, table, number));

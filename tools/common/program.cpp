@@ -21,6 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Options that make the tool print something of its own and end.
+bool answers_itself(const Option& o) {
+  return o.name == "help" || o.name == "version" || o.name == "generate" ||
+         o.name == "print-config";
+}
+
 std::string shown(const Option& o) { return "--" + o.name; }
 
 // Sets options from one place after the other; the later place counts.
@@ -69,7 +75,7 @@ class Settings {
     JsonWriter w;
     w.begin_object();
     for (const Option& o : program_.options)
-      if (!o.hidden && o.in_config)
+      if (!o.hidden && !answers_itself(o))
         w.key(o.name)
             .begin_object()
             .key("value")
@@ -89,8 +95,8 @@ class Settings {
       fail(ErrorKind::usage, "{}", e.what());  // a configuration that cannot be read is wrong usage
     }
     for (const ConfigEntry& e : parse_config(text, path)) {
-      if (e.table != "common" && e.table != program_.name) continue;
       const std::string where = fmt::format("{}:{}: {}", escaped(path), e.line, e.key);
+      if (e.table != "common" && e.table != program_.name) continue;
       const Option& o = option_named(e.key, where);
       const bool list = std::holds_alternative<std::vector<std::string>*>(o.into);
       if (e.is_list != list)
@@ -151,8 +157,7 @@ std::string asked_for(const Program& program, const StandardOptions& s, const Se
 // Help and version answer even when other settings are wrong.
 bool given_alone(const std::vector<Given>& given) {
   for (const Given& g : given)
-    if (g.option->name == "help" || g.option->name == "version" || g.option->name == "generate" ||
-        g.option->letter == 'h')
+    if ((answers_itself(*g.option) && g.option->name != "print-config") || g.option->letter == 'h')
       return true;
   return false;
 }

@@ -67,6 +67,8 @@ void Printer::done(CompletionResult&& result, const ItemSource& item) {
   ++(result.error ? failed_ : result.request.skip ? skipped_ : ok_);
   if (result.error) complain(result, item);
   for (const std::string& warning : result.warnings) ui_.say(context_.tool, warning, 0);
+  if (s_.openai_batch)  // its records have no place for them
+    for (const std::string& warning : item.warnings) ui_.say(context_.tool, warning, 0);
   if (s_.records()) {
     write_record(result, item);
   } else if (choice_.stores()) {

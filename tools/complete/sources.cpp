@@ -17,6 +17,8 @@ namespace {
 
 int open_to_read(const std::string& path) {
   if (path == "-") return STDIN_FILENO;
+  if (std::error_code none; std::filesystem::is_directory(path, none))
+    fail(ErrorKind::usage, "{} is a directory, not a file of lines", escaped(path));
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) fail(ErrorKind::usage, "{}: {}", escaped(path), std::strerror(errno));
   return fd;  // open until the process ends: it is read to its end
