@@ -91,12 +91,23 @@ std::string read_up_to(int descriptor, std::size_t most, std::string_view name) 
   }
 }
 
+// A file whose length is known: in memory once, and never twice.
+void read_exactly(int descriptor, std::span<std::byte> out, std::string_view name) {
+  while (!out.empty()) {
+    const ssize_t got = ::read(descriptor, out.data(), out.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(ErrorKind::decode, "{}: {}", escaped(name), std::strerror(errno));
+    if (got == 0) fail(ErrorKind::truncated, "{} became shorter while it was read", escaped(name));
+    out = out.subspan(static_cast<std::size_t>(got));
+  }
+}
+
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path, bool use_mmap) : path_(path) {
   const Descriptor file(path);
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0 || S_ISDIR(status.st_mode))
+  if (::fstat(file.get(), &status) != 0 || !(S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode)))
     fail(ErrorKind::format, "{} is not a file", escaped(path.string()));
   if (S_ISREG(status.st_mode) && use_mmap && status.st_size > 0) {
     const auto size = static_cast<std::size_t>(status.st_size);
@@ -108,8 +119,13 @@ MappedFile::MappedFile(const std::filesystem::path& path, bool use_mmap) : path_
       return;
     }
   }
-  const std::string text = read_up_to(file.get(), SIZE_MAX, path.string());
-  copy_.assign(as_bytes(text).begin(), as_bytes(text).end());
+  if (S_ISREG(status.st_mode)) {
+    copy_.resize(static_cast<std::size_t>(status.st_size));
+    read_exactly(file.get(), copy_, path.string());
+  } else {
+    const std::string text = read_up_to(file.get(), SIZE_MAX, path.string());
+    copy_.assign(as_bytes(text).begin(), as_bytes(text).end());
+  }
   bytes_ = copy_;
 }
 

@@ -146,15 +146,14 @@ class Parser {
     }
   }
 
-  template <typename Stored, typename Kept>
-  std::vector<Kept> read_numbers(std::uint64_t count) {
-    const ByteSpan bytes = reader_.take(count * sizeof(Stored));  // count is bounded: no overflow
-    std::vector<Kept> out(count);
-    for (std::uint64_t i = 0; i < count; ++i) {
-      Stored value;
-      std::memcpy(&value, bytes.data() + i * sizeof(Stored), sizeof(Stored));
-      out[i] = static_cast<Kept>(value);
-    }
+  GgufNumbers read_numbers(std::uint32_t type, std::uint64_t count, std::uint64_t size) {
+    return {type, reader_.take(count * size)};  // count is bounded: no overflow
+  }
+
+  std::vector<float> read_floats(std::uint64_t count) {
+    const ByteSpan bytes = reader_.take(count * sizeof(float));
+    std::vector<float> out(count);
+    if (count > 0) std::memcpy(out.data(), bytes.data(), bytes.size());
     return out;
   }
 
@@ -166,25 +165,20 @@ class Parser {
            count, kLongestArray);
     switch (type) {
       case u8:
-        return {read_numbers<std::uint8_t, std::int64_t>(count)};
       case i8:
-        return {read_numbers<std::int8_t, std::int64_t>(count)};
+        return {read_numbers(type, count, 1)};
       case u16:
-        return {read_numbers<std::uint16_t, std::int64_t>(count)};
       case i16:
-        return {read_numbers<std::int16_t, std::int64_t>(count)};
+        return {read_numbers(type, count, 2)};
       case u32:
-        return {read_numbers<std::uint32_t, std::int64_t>(count)};
       case i32:
-        return {read_numbers<std::int32_t, std::int64_t>(count)};
-      case i64:
-        return {read_numbers<std::int64_t, std::int64_t>(count)};
+        return {read_numbers(type, count, 4)};
       case u64:
-        return {read_numbers<std::uint64_t, std::uint64_t>(count)};
-      case f32:
-        return {read_numbers<float, float>(count)};
+      case i64:
       case f64:
-        return {read_numbers<double, double>(count)};
+        return {read_numbers(type, count, 8)};
+      case f32:
+        return {read_floats(count)};
       case boolean:
         return {read_bools(key, count)};
       case string:
@@ -267,8 +261,8 @@ class Parser {
 
   // Each tensor begins at the padded end of the one before; after the last only padding follows.
   void place(std::vector<NamedTensor>& tensors, const std::vector<std::uint64_t>& offsets) const {
-    if (tensors.empty()) return;  // a vocabulary alone
-    const std::uint64_t begin = padded(reader_.position(), alignment_, name_);
+    std::uint64_t begin = padded(reader_.position(), alignment_, name_);
+    if (tensors.empty()) begin = std::min<std::uint64_t>(begin, file_.size());  // a vocabulary
     if (begin > file_.size()) fail(ErrorKind::truncated, "{} ends before its data", name_);
     const ByteSpan data = file_.subspan(begin);
     std::uint64_t at = 0;
@@ -360,9 +354,43 @@ const std::vector<float>* GgufFile::floats(std::string_view key) const {
   return wanted<std::vector<float>>(*this, key, "a list of 32-bit floats");
 }
 
+namespace {
+
+template <typename Stored>
+std::vector<std::int64_t> widened(ByteSpan bytes) {
+  std::vector<std::int64_t> out(bytes.size() / sizeof(Stored));
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    Stored value;
+    std::memcpy(&value, bytes.data() + i * sizeof(Stored), sizeof(Stored));
+    out[i] = static_cast<std::int64_t>(value);
+  }
+  return out;
+}
+
+}  // namespace
+
 std::optional<std::vector<std::int64_t>> GgufFile::integers(std::string_view key) const {
-  const auto* list = wanted<std::vector<std::int64_t>>(*this, key, "a list of whole numbers");
-  return list == nullptr ? std::nullopt : std::optional(*list);
+  constexpr std::string_view kWanted = "a list of whole numbers";
+  const auto* list = wanted<GgufNumbers>(*this, key, kWanted);
+  if (list == nullptr) return std::nullopt;
+  switch (list->type) {
+    case u8:
+      return widened<std::uint8_t>(list->bytes);
+    case i8:
+      return widened<std::int8_t>(list->bytes);
+    case u16:
+      return widened<std::uint16_t>(list->bytes);
+    case i16:
+      return widened<std::int16_t>(list->bytes);
+    case u32:
+      return widened<std::uint32_t>(list->bytes);
+    case i32:
+      return widened<std::int32_t>(list->bytes);
+    case i64:
+      return widened<std::int64_t>(list->bytes);
+    default:
+      fail(ErrorKind::model, "{}: {} is not {}", name_, escaped(key), kWanted);
+  }
 }
 
 }  // namespace r1

@@ -14,13 +14,18 @@
 
 namespace r1 {
 
+// An array of whole numbers or of f64 as it lies in the file: kept so, a u8 takes no 8 bytes.
+struct GgufNumbers {
+  std::uint32_t type = 0;  // of GGUF
+  ByteSpan bytes;
+};
+
 // A metadata value. Integers of all widths become int64 or uint64, f32 and f64 become double.
 // Strings are views of the file's own bytes.
 struct GgufValue {
   using Strings = std::vector<std::string_view>;
   std::variant<bool, std::int64_t, std::uint64_t, double, std::string_view, std::vector<bool>,
-               std::vector<std::int64_t>, std::vector<std::uint64_t>, std::vector<float>,
-               std::vector<double>, Strings>
+               std::vector<float>, GgufNumbers, Strings>
       value;
 };
 

@@ -15,6 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kMostShards = 1000;
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 
 bool is_hex64(std::string_view text) {
@@ -32,6 +33,12 @@ std::string digest_of(const fs::path& path, ByteSpan header, std::uint64_t total
   return "header:" + sha256_hex(as_bytes(text));
 }
 
+// A folder that may not be looked into has no such file; opening it says why.
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
 std::string shown(const fs::path& path) { return escaped(path.string()); }
 
 // The files of a safetensors model, first to last: from its index, or the one there is.
@@ -47,6 +54,9 @@ std::vector<std::string> shard_names(const fs::path& folder, const Json& index) 
            escaped(name));
     names.insert(name);
   }
+  if (names.size() > std::size_t{kMostShards})
+    fail(ErrorKind::limit, "{} names {} files; at most {} are read", shown(folder / kIndex),
+         names.size(), kMostShards);
   if (names.empty()) fail(ErrorKind::model, "{} names no file", shown(folder / kIndex));
   return {names.begin(), names.end()};
 }
@@ -70,7 +80,9 @@ std::vector<std::string> shard_names(const fs::path& folder, const Json& index) 
 std::vector<fs::path> gguf_shards(const fs::path& path, const GgufFile& first) {
   const std::int64_t count = first.integer("split.count").value_or(1);
   if (count <= 1) return {path};
-  if (count > 1000) fail(ErrorKind::limit, "{}: split.count is {}", shown(path), count);
+  if (count > std::int64_t{kMostShards})
+    fail(ErrorKind::limit, "{}: split.count is {}; at most {} files are read", shown(path), count,
+         kMostShards);
   const std::string name = path.filename().string();
   const std::size_t at = name.rfind("-00001-of-");
   if (at == std::string::npos)
@@ -102,6 +114,29 @@ ModelFiles ModelFiles::open(const fs::path& path, bool use_mmap) {
   return files;
 }
 
+namespace {
+constexpr std::string_view kNowhere = "/dev/null/model";  // nothing can stand beside it
+}
+
+ModelFiles ModelFiles::of_gguf(ByteSpan file, std::string_view name) {
+  ModelFiles files;
+  files.path_ = kNowhere;
+  files.gguf_ = std::make_unique<GgufFile>(GgufFile::parse(file, name));
+  files.tensors_ = files.gguf_->tensors();
+  files.total_bytes_ = file.size();
+  files.index_tensors();
+  return files;
+}
+
+ModelFiles ModelFiles::of_folder(Json config, std::vector<NamedTensor> tensors) {
+  ModelFiles files;
+  files.path_ = kNowhere;
+  files.config_ = std::move(config);
+  files.tensors_ = std::move(tensors);
+  files.index_tensors();
+  return files;
+}
+
 void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
   files_.push_back(std::make_unique<MappedFile>(path, use_mmap));
   const ByteSpan bytes = files_[0]->bytes();
@@ -123,10 +158,10 @@ void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
 
 void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
   const fs::path config = folder / "config.json";
-  if (!fs::exists(config)) fail(ErrorKind::not_found, "{} has no config.json", shown(folder));
+  if (!is_there(config)) fail(ErrorKind::not_found, "{} has no config.json", shown(folder));
   config_ = parse_json(read_file(config), config.string());
   const Json index = side_file(kIndex);
-  if (index.is_null() && !fs::exists(folder / "model.safetensors")) fail_without_weights(folder);
+  if (index.is_null() && !is_there(folder / "model.safetensors")) fail_without_weights(folder);
   std::map<std::string, std::string> holder;  // tensor -> the shard it was found in
   std::string headers;
   for (const std::string& name : shard_names(folder, index)) {
@@ -184,7 +219,7 @@ fs::path ModelFiles::side_path(std::string_view file_name) const {
 
 Json ModelFiles::side_file(std::string_view file_name) const {
   const fs::path path = side_path(file_name);
-  return fs::exists(path) ? parse_json(read_file(path), path.string()) : Json();
+  return is_there(path) ? parse_json(read_file(path), path.string()) : Json();
 }
 
 void ModelFiles::release(const Tensor& tensor) const {

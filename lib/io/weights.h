@@ -19,6 +19,9 @@ class ModelFiles {
  public:
   // A .gguf file, a .safetensors file beside a config.json, or a directory with config.json.
   static ModelFiles open(const std::filesystem::path& path, bool use_mmap = true);
+  // The same of what is in memory already, which must outlive it. No file stands beside it.
+  static ModelFiles of_gguf(ByteSpan file, std::string_view name);
+  static ModelFiles of_folder(Json config, std::vector<NamedTensor> tensors);
 
   bool is_gguf() const { return gguf_ != nullptr; }
   const std::filesystem::path& path() const { return path_; }

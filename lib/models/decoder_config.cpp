@@ -261,6 +261,7 @@ DecoderConfig from_json(const ModelFiles& files) {
   a.qk_norm = family.qk_norm;
   if (family.daw) {
     if (in.find("daw") == nullptr) refuse("config.json has no daw");
+    in.find("daw")->object(in.where("daw"));
     const JsonConfig daw = in.in("daw");
     a.daw = {daw.boolean("newline", false), daw.boolean("gain", false)};
   }

@@ -54,10 +54,10 @@ std::string_view literal_between(std::string_view source, std::string_view befor
   for (std::size_t at = source.find(before); at != std::string_view::npos;
        at = source.find(before, at + 1)) {
     const std::string_view rest = source.substr(at + before.size());
-    const std::string_view found = rest.substr(0, rest.find(after));
-    if (!found.empty() && found.size() < rest.size() &&
-        found.find_first_of("'\"{") == std::string_view::npos)
-      return found;
+    const std::size_t end = rest.find(after);
+    if (end == std::string_view::npos) break;  // nor behind any later one
+    const std::string_view found = rest.substr(0, end);
+    if (!found.empty() && found.find_first_of("'\"{") == std::string_view::npos) return found;
   }
   return {};
 }

@@ -13,7 +13,7 @@
 namespace r1 {
 namespace {
 
-constexpr std::size_t kLongestPattern = 65'536;
+constexpr std::size_t kLongestPattern = 65'536, kMostSteps = 64;
 constexpr std::uint32_t kMatchLimit = 100'000, kHeapKib = 65'536;
 
 // White space as Oniguruma counts it, as the inside of a class: PCRE2 adds U+180E.
@@ -141,6 +141,8 @@ Pretokenizer Pretokenizer::from_patterns(const std::vector<std::string>& pattern
 
 void Pretokenizer::add_json(const Json& json) {
   const std::string where = "tokenizer.json: pre_tokenizer";
+  if (steps_.size() >= kMostSteps)
+    fail(ErrorKind::limit, "{} has more than {} steps", where, kMostSteps);
   const std::string& type = json.at("type", where).string(where);
   const auto flag = [&](std::string_view name, bool absent) {
     const Json* value = json.find(name);

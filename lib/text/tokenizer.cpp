@@ -19,7 +19,8 @@ std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files,
          escaped(*kind));
   }
   // tokenizer.model first: a tokenizer.json made from it differs at spaces and special tokens.
-  if (std::filesystem::exists(files.side_path("tokenizer.model")))
+  std::error_code ignored;
+  if (std::filesystem::exists(files.side_path("tokenizer.model"), ignored))
     return make_sentencepiece_tokenizer(files);
   Json json = files.side_file("tokenizer.json");
   if (const Json* model = json.find("model")) {

@@ -2,10 +2,16 @@
 # on for as long as it is let; in every other build it replays its corpus, so that ctest of any
 # compiler runs what was once found.
 file(GLOB entries CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/*_fuzz.cpp)
+# Readers of the tools are compiled in, so that a target needs no kernel.
+set(request_fuzz_reads tools/complete/requests.cpp tools/common/inputs.cpp
+  tools/common/signals.cpp)
+set(config_file_fuzz_reads tools/common/config_file.cpp)
 foreach(entry IN LISTS entries)
   get_filename_component(name ${entry} NAME_WE)
-  add_executable(${name} ${entry})
+  add_executable(${name} ${entry} ${${name}_reads})
   target_link_libraries(${name} PRIVATE r1 r1_core)
+  target_compile_definitions(${name} PRIVATE
+    R1_TEST_DATA="${R1_TEST_DATA}" R1_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
   if(R1_FUZZ)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   else()

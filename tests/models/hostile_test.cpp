@@ -99,7 +99,8 @@ TEST(HostileConfig, WhatIsNotBuiltIsRefusedAndNotGuessed) {
                    "E_MODEL: config.json: sliding_window is 0, not from 1 to 16777216"}});
   expect_refused("r1plus", {{"daw", "", "E_MODEL: config.json has no daw"},
                             {"daw", "{\"newline\": 1}",
-                             "E_DECODE: config.json: daw: newline is a number, not a boolean"}});
+                             "E_DECODE: config.json: daw: newline is a number, not a boolean"},
+                            {"daw", "7", "E_DECODE: config.json: daw is a number, not an object"}});
 }
 
 TEST(HostileConfig, EveryTensorIsThereOnceInItsShapeAndNoneIsLeftOver) {

@@ -36,6 +36,7 @@ TEST(MappedFile, WhatCannotBeReadIsNamed) {
   const TempDir dir;
   EXPECT_FAILS(ErrorKind::not_found, "no\\nfile", MappedFile(dir / "no\nfile"));
   EXPECT_FAILS(ErrorKind::format, "is not a file", MappedFile(dir.path()));
+  EXPECT_FAILS(ErrorKind::format, "/dev/zero is not a file", MappedFile("/dev/zero"));
   EXPECT_FAILS(ErrorKind::limit, "more than 3 bytes",
                (test::write_bytes(dir / "f", "hello"), read_file(dir / "f", 3)));
 }

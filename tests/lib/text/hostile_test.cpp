@@ -91,6 +91,18 @@ TEST(HostileRegex, IsRefusedWhenItIsWrongOrEndless) {
   EXPECT_FAILS(ErrorKind::limit, "65537 bytes", with_regex(std::string(65'537, 'a')));
 }
 
+TEST(HostileRegex, StepsAreCounted) {
+  std::string steps = R"({"type":"Digits"})";
+  for (int i = 1; i < 64; ++i) steps += R"(,{"type":"Digits"})";
+  const auto all = [&] {
+    return test::TinyBpe{.pre_tokenizer = R"({"type":"Sequence","pretokenizers":[)" + steps + "]}"}
+        .make();
+  };
+  EXPECT_NO_THROW(all());
+  steps += R"(,{"type":"Digits"})";
+  EXPECT_FAILS(ErrorKind::limit, "more than 64 steps", all());
+}
+
 TEST(HostileRegex, ThatMatchesNothingCutsNothing) {
   EXPECT_EQ(with_regex("x*")->encode("ab").size(), 2u);
   EXPECT_EQ(with_regex("(?=a)|$")->encode("ab").size(), 2u);
