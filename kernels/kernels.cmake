@@ -18,7 +18,7 @@ endfunction()
 
 r1_isa(baseline)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  r1_isa(avx2 -mavx2 -mfma)
+  r1_isa(avx2 -mavx2 -mfma -mf16c)  # no processor has AVX2 without F16C
   r1_isa(avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma
     -mprefer-vector-width=512)
 endif()
