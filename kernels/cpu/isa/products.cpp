@@ -219,7 +219,7 @@ void quantize(PanelType type, const cpu::RowOut& to, const float* x, std::int64_
     const float top = largest(most), inverse = top > 0.0f ? 127.0f / top : 0.0f;
     to.scale[b] = top / 127.0f;
     std::int32_t half[2];
-    for (int h = 0; h < 2; ++h) {
+    for (std::int64_t h = 0; h < 2; ++h) {
       Ints total{};
       for (std::int64_t i = 16 * h; i < 16 * (h + 1); i += kLanes) {
         const Ints v = __builtin_convertvector(nearest(load<Floats>(x + i) * inverse), Ints);
