@@ -37,6 +37,8 @@ add_test(NAME docs COMMAND ${CMAKE_COMMAND} -E env R1_COMPLETE=$<TARGET_FILE:r1-
   ${CMAKE_CURRENT_SOURCE_DIR}/scripts/docs --check)
 add_test(NAME readme COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/readme_test.sh ${CMAKE_BINARY_DIR}/bin
   ${CMAKE_CURRENT_SOURCE_DIR}/README.md)
+add_test(NAME man_examples COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/man_examples_test.sh
+  ${CMAKE_BINARY_DIR}/bin ${CMAKE_CURRENT_SOURCE_DIR}/man/r1-complete.1.in)
 if(NOT R1_SANITIZE)
   add_test(NAME install COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/install_test.sh
     ${CMAKE_BINARY_DIR} ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_BINARY_DIR}/tiny.gguf)
@@ -52,6 +54,14 @@ add_executable(make_tiny_model tests/support/make_tiny_model.cpp)
 target_link_libraries(make_tiny_model PRIVATE r1 r1_core)
 add_test(NAME tiny_model COMMAND make_tiny_model ${CMAKE_BINARY_DIR}/tiny.gguf)
 set_tests_properties(tiny_model PROPERTIES FIXTURES_SETUP tiny_model)
+
+# Every record is strict JSON whatever a model writes (QUALITY.md 9). Before a release:
+# strict_jsonl.py 10000000 random_records 10000000 1
+add_executable(random_records tests/support/random_records.cpp)
+target_link_libraries(random_records PRIVATE r1_tools)
+add_test(NAME records_are_json COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli/strict_jsonl.py 100000
+  $<TARGET_FILE:random_records> 100000 1)
+set_tests_properties(records_are_json PROPERTIES TIMEOUT 600)
 file(GLOB cases CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli tests/cli/*.sh)
 list(REMOVE_ITEM cases run.sh)
 foreach(case IN LISTS cases)

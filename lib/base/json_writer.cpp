@@ -98,7 +98,10 @@ JsonWriter& JsonWriter::number(double value) {
   if (value == 0 && std::signbit(value)) value = 0;  // "-0" would read back as the integer 0
   separate();
   char digits[40];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value);
+  auto end = std::to_chars(digits, digits + sizeof digits, value);
+  // Twenty digits and more would read back as an integer that no 64 bits hold.
+  if (std::abs(value) >= 1e18)
+    end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::scientific);
   text_.append(digits, end.ptr);
   return *this;
 }

@@ -1,5 +1,6 @@
 #include "lib/base/json.h"
 
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -76,6 +77,19 @@ TEST(JsonWriter, WhatJsonCannotSayBecomesNull) {
   JsonWriter w;
   w.begin_array().number(NAN).number(std::numeric_limits<double>::infinity()).end_array();
   EXPECT_EQ(w.text(), "[null,null]");
+}
+
+TEST(JsonWriter, AnyFiniteNumberReadsBackTheSame) {
+  std::vector<double> numbers = {0.0, 1e18, -3.2584603233234714624e19, 1.8446744073709552e19,
+                                 5e-324};
+  for (std::uint64_t i = 0; i < 20000; ++i)
+    numbers.push_back(std::bit_cast<double>(random_bits(1, 4, i)));
+  for (const double number : numbers) {
+    if (!std::isfinite(number)) continue;
+    JsonWriter w;
+    w.number(number);
+    ASSERT_EQ(parse_json(w.text(), "x").number("x"), number) << w.text();
+  }
 }
 
 TEST(JsonWriter, AnyBytesReadBackAsTheirUtf8) {

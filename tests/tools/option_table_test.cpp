@@ -1,0 +1,124 @@
+// What TOOLS.md 8 asks of every option table.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/fails.h"
+#include "tools/common/docs.h"
+#include "tools/complete/table.h"
+
+namespace r1 {
+namespace {
+
+// Letters mean one thing in all tools (TOOLS.md 1.15).
+const std::map<char, std::set<std::string>> kLetters = {
+    {'h', {"brief-help"}}, {'V', {"version"}}, {'q', {"quiet"}},      {'v', {"verbose"}},
+    {'m', {"model"}},      {'p', {"prompt"}},  {'n', {"max-tokens"}}, {'N', {"answers"}},
+    {'s', {"seed"}},       {'t', {"threads"}}, {'o', {"output"}},     {'O', {"output-dir"}},
+    {'f', {"force"}},      {'w', {"sidecar"}}, {'r', {"recursive"}},  {'L', {"follow"}},
+    {'e', {"ext"}},        {'E', {"exclude"}}, {'0', {"null"}},       {'l', {"lang"}}};
+
+class OptionTable : public testing::Test {
+ protected:
+  // Everything but what stands for tests alone.
+  template <typename Body>
+  void each(Body&& body) const {
+    for (const Option& o : program_.options) {
+      SCOPED_TRACE("--" + o.name);
+      body(o);
+    }
+  }
+
+  CompleteSettings settings_;
+  StandardOptions standard_;
+  Program program_ = complete_program(settings_, standard_);
+};
+
+TEST_F(OptionTable, NamesAndLettersAreUniqueAndPlain) {
+  std::set<std::string> names;
+  std::set<char> letters;
+  each([&](const Option& o) {
+    EXPECT_TRUE(names.insert(o.name).second);
+    EXPECT_EQ(o.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-"), std::string::npos);
+    if (o.letter != '\0') {
+      EXPECT_TRUE(letters.insert(o.letter).second);
+    }
+  });
+}
+
+TEST_F(OptionTable, ALetterMeansWhatItMeansInEveryTool) {
+  each([&](const Option& o) {
+    if (o.letter == '\0') return;
+    const auto meaning = kLetters.find(o.letter);
+    ASSERT_NE(meaning, kLetters.end());
+    EXPECT_TRUE(meaning->second.contains(o.name));
+  });
+}
+
+TEST_F(OptionTable, HelpIsOneSentenceWithAFullStop) {
+  each([](const Option& o) {
+    ASSERT_FALSE(o.help.empty());
+    EXPECT_TRUE(o.help.ends_with('.'));
+    EXPECT_EQ(o.help.find(". "), std::string::npos);
+    EXPECT_TRUE(std::isupper(static_cast<unsigned char>(o.help[0])));
+    EXPECT_LE(o.help.size(), 100u);
+  });
+}
+
+TEST_F(OptionTable, AValueHasAMetavarAndASwitchHasNone) {
+  each([](const Option& o) {
+    const bool flag = std::holds_alternative<bool*>(o.into) ||
+                      (std::holds_alternative<std::int64_t*>(o.into) && o.metavar.empty());
+    EXPECT_EQ(is_switch(o), flag);
+    if (is_switch(o)) {
+      EXPECT_TRUE(o.choices.empty());
+      EXPECT_EQ(o.completes, Option::Completes::nothing);
+    }
+    for (const char c : o.metavar) EXPECT_FALSE(std::islower(static_cast<unsigned char>(c)));
+  });
+}
+
+TEST_F(OptionTable, EachStandsInOneGroupAndGroupsAreNotInterleaved) {
+  std::vector<std::string> groups;
+  each([&](const Option& o) {
+    ASSERT_FALSE(o.group.empty());
+    if (groups.empty() || groups.back() != o.group) groups.push_back(o.group);
+  });
+  EXPECT_EQ(std::set<std::string>(groups.begin(), groups.end()).size(), groups.size());
+}
+
+TEST_F(OptionTable, ADefaultIsAmongTheChoicesAndInTheRange) {
+  each([](const Option& o) {
+    const std::string value = value_text(o);
+    if (is_switch(o) || value.empty() || o.unit != Option::Unit::none) return;
+    EXPECT_NO_THROW(set_value(o, value, "--" + o.name, true));
+  });
+}
+
+TEST_F(OptionTable, EveryOptionIsInTheHelpTheManualAndAllCompletions) {
+  const std::string help = help_text(program_, false);
+  const std::string man = man_page(program_, "@OPTIONS@\n");
+  std::string bash = completion(program_, "bash");
+  std::replace(bash.begin(), bash.end(), '\'', ' ');
+  for (const Option& o : program_.options) {
+    std::string escaped_name = o.name;
+    for (std::size_t at = 0; (at = escaped_name.find('-', at)) != std::string::npos; at += 2)
+      escaped_name.insert(at, "\\");
+    SCOPED_TRACE("--" + o.name);
+    const bool shown = !o.hidden;
+    EXPECT_EQ(
+        help.find("--" + o.name + (is_switch(o) ? " " : " " + o.metavar)) != std::string::npos,
+        shown);
+    EXPECT_EQ(man.find("\\-\\-" + escaped_name + "\\fR") != std::string::npos, shown);
+    EXPECT_EQ(bash.find(" --" + o.name + " ") != std::string::npos, shown);
+    EXPECT_EQ(completion(program_, "zsh").find("'*--" + o.name + (is_switch(o) ? "[" : "=[")) !=
+                  std::string::npos,
+              shown);
+    EXPECT_EQ(completion(program_, "fish").find(" -l " + o.name + " ") != std::string::npos, shown);
+  }
+}
+
+}  // namespace
+}  // namespace r1
