@@ -47,24 +47,23 @@ def attention(q, k, v, A, document):
 
 
 def fast_attention(q, k, v, A, document):
-    """The same value through one flash call, for training.
-
-    A_i - A_j is two more columns: [q, A_i, 1]·[k, 1, -A_j]. A step down of kWall between documents
-    makes their weight e^-kWall, which is nothing. q, k, v as above, f32.
-    """
-    kWall = 60.0
-    group, hd = q.shape[1] // k.shape[1], q.shape[-1]
-    wall = -kWall * (document - document[:, :1]).to(q.dtype)[..., None]
-    a = (wall if A is None else A + wall).transpose(1, 2)[..., None]  # [B, K or 1, T, 1]
-    a = a.expand(-1, k.shape[1], -1, -1).repeat_interleave(group, 1)
+    """The same value for training: products in bf16, weights in f32, a block of queries at a time against
+    the keys that it may see. Made to be compiled, which turns all between the products into one loop."""
+    kBlock = 128
+    group, T = q.shape[1] // k.shape[1], q.shape[2]
+    q, k, v = (t.bfloat16() for t in (q * q.shape[-1] ** -0.5, k, v))
     k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-    one, none = torch.ones_like(a), torch.zeros_like(a)
-    pad = 6  # to a multiple of 8
-    fill = torch.zeros(*q.shape[:-1], pad, dtype=q.dtype, device=q.device)
-    q = torch.cat([q * hd ** -0.5, a, one, fill], -1)
-    k = torch.cat([k, one, -a, fill], -1)
-    v = torch.cat([v, none, none, fill], -1)
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)[..., :hd]
+    a = None if A is None else A.transpose(1, 2).repeat_interleave(group, 1)
+    place, rows = torch.arange(T, device=q.device), []
+    for begin in range(0, T, kBlock):
+        end = min(begin + kBlock, T)
+        z = (q[:, :, begin:end] @ k[:, :, :end].transpose(-1, -2)).float()
+        if a is not None:
+            z = z + (a[:, :, begin:end, None] - a[:, :, None, :end])
+        seen = (place[begin:end, None] >= place[None, :end]) & (document[:, begin:end, None] == document[:, None, :end])
+        weight = torch.softmax(z.masked_fill(~seen[:, None], float("-inf")), -1)
+        rows.append(weight.bfloat16() @ v[:, :, :end])
+    return torch.cat(rows, 2).float()
 
 
 def literal(q, k, v, mask):

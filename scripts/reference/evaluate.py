@@ -1,174 +1,53 @@
 #!/usr/bin/env python3
-"""Line completion on packages that were not trained on: exact match and edit similarity.
+"""Line completion on packages that were not trained on, as r1-complete does it: exact match and edit similarity.
 
-    evaluate.py --work DIR --config RUN/config.json --weights MODEL.gguf --out OUT.json [--carets 900]
+    evaluate.py --work DIR --weights MODEL.gguf --out DIR [--tool R1_COMPLETE] [--carets 3600] [--only METHOD]
 
-Carets are drawn with a seed, equally from every held-out package and in equal parts after the indentation of a
-line, after one of ( [ . , = or a space, and inside a word. Each method writes greedily up to the end of the line.
-Methods: the model left to right, the model with the text behind the line too (fill in the middle), an
-interpolated 5-gram model of the same training tokens, the line that followed the most similar place earlier in the
-file, and the most frequent training line that begins as this one. Intervals are 95 %.
+Every method writes up to the end of the line at the same carets (carets.py): r1-complete, greedy, with the text before
+alone and with the text behind too, and the baselines of baselines.py. OUT gets the answers, a file a method, and
+quality.json, made of all the answers that lie there. Intervals are 95 %, over files: carets of one file are no
+independent witnesses.
 """
 import argparse
-import bisect
-import collections
-import difflib
+import hashlib
 import json
 import pathlib
-import re
+import subprocess
 import time
 
 import numpy as np
 import sentencepiece as spm
-import torch
 
-import generate
-from gguf_weights import read_weights
-from ngram import Ngram
-from train import newline_table
+import baselines
+import carets
 
-BEFORE, FIM_BEFORE, FIM_BEHIND, MOST = 1024, 352, 112, 48  # tokens
-SEED = 20261124
-CLASSES = {
-    "line start": re.compile(r"(?<=^)[ \t]*(?=\S)"),
-    "after ( [ . , = space": re.compile(r"(?<=\S)[(\[.,= ](?=\S)"),
-    "inside a word": re.compile(r"(?<=\w)\w(?=\w)"),
-}
+# Characters, about three to a token: what the model was trained to see, 512 tokens.
+BEFORE, FIM_BEFORE, FIM_BEHIND, MOST = 1500, 1000, 350, 48
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "build/release/bin/r1-complete"
 
 
-def draw_carets(work, count):
-    """Records {class, package, before, line, behind}, in random order: `line` is what was there, up to the line
-    end."""
-    by_package = collections.defaultdict(list)
-    with open(work / "heldout.jsonl") as lines:
-        for record in map(json.loads, lines):
-            by_package[record["source"]].append(record["text"])
-    rng = np.random.default_rng(SEED)
-    kinds = [(package, name) for package in sorted(by_package) for name in CLASSES]
-    carets = []
-    for package, name in kinds:
-        texts = by_package[package]
-        share = np.array([len(t) for t in texts], float)
-        while sum(c["package"] == package and c["class"] == name for c in carets) < count // len(kinds):
-            text = texts[rng.choice(len(texts), p=share / share.sum())]
-            starts = [0] + [m.end() for m in re.finditer("\n", text)]
-            start = int(rng.choice(starts))
-            line = text[start:].split("\n", 1)[0]
-            places = [m.end() for m in CLASSES[name].finditer(line)]
-            if not places or start < 200:  # some text to go by
-                continue
-            at = start + int(rng.choice(places))
-            end = start + len(line)
-            carets.append({"class": name, "package": package, "before": text[:at],
-                           "line": text[at:end], "behind": text[end:]})
-    return [carets[i] for i in rng.permutation(len(carets))]
+def tail(text, length):
+    """The end of a text, whole lines."""
+    return text if len(text) <= length else text[-length:].split("\n", 1)[-1]
 
 
-class Pieces:
-    """What the methods over tokens share: text to ids, and which ids may come next."""
-
-    def __init__(self, tokenizer):
-        self.tokenizer = tokenizer
-        size = tokenizer.get_piece_size()
-        self.text = [tokenizer.id_to_piece(i).replace("\u2581", " ") for i in range(size)]
-        self.newline = tokenizer.piece_to_id("<0x0A>")
-        self.bytes = np.array([tokenizer.is_byte(i) for i in range(size)])
-        self.stops = np.array([tokenizer.is_control(i) or tokenizer.is_unknown(i) for i in range(size)])
-        self.stops[self.newline] = True
-
-    def healed(self, ids):
-        """ids without the last piece, and that piece's text, which the answer must begin with: a text cut
-        inside a word, or after a space, ends in pieces that the training text never had there. Indentation
-        is a piece of its own and stays."""
-        if not ids or self.bytes[ids[-1]] or (self.text[ids[-1]].isspace() and ids[-2:-1] == [self.newline]):
-            return ids, ""
-        return ids[:-1], self.text[ids[-1]]
-
-    def allowed(self, rest):
-        """Which pieces agree with the text that has to come first."""
-        return np.array([not s and not b and (t.startswith(rest) or rest.startswith(t))
-                         for t, s, b in zip(self.text, self.stops, self.bytes)])
-
-    def complete(self, score, rest):
-        """Greedy ids to the line end, as text behind `rest`; score(ids so far) gives [V]."""
-        ids, text = [], rest
-        while len(ids) < MOST:
-            s = score(ids)
-            if rest:
-                s = np.where(self.allowed(rest), s, -np.inf)
-            best = int(np.argmax(s))
-            if self.stops[best]:
-                break
-            ids.append(best)
-            rest = rest[len(self.text[best]):]
-        return self.tokenizer.decode(ids)[len(text):]
+def left_to_right(caret):
+    return {"prompt": tail(caret["before"], BEFORE)}
 
 
-class ModelMethods:
-    def __init__(self, model, pieces):
-        self.model, self.pieces = model, pieces
-        self.newline = newline_table(pieces.tokenizer)
-
-    def run(self, prompt, rest):
-        reader = generate.Reader(self.model, self.newline)
-        return self.pieces.complete(lambda ids: reader.read(ids[-1:] or prompt).numpy(), rest)
-
-    def left_to_right(self, caret):
-        ids, rest = self.pieces.healed(tail(self.pieces, caret["before"], BEFORE))
-        return self.run([self.pieces.tokenizer.bos_id(), *ids], rest)
-
-    def fill_in(self, caret):
-        """With the text behind first and the text before last, so that the answer goes on from it."""
-        encode, piece = self.pieces.tokenizer.encode, self.pieces.tokenizer.piece_to_id
-        behind = encode(caret["behind"][:FIM_BEHIND * 12])[:FIM_BEHIND]
-        ids, rest = self.pieces.healed(tail(self.pieces, caret["before"], FIM_BEFORE))
-        return self.run([self.pieces.tokenizer.bos_id(), piece("<|fim_prefix|>"), piece("<|fim_suffix|>"), *behind,
-                         piece("<|fim_middle|>"), *ids], rest)
+def fill_in(caret):
+    behind = caret["behind"][:FIM_BEHIND].rsplit("\n", 1)[0] + "\n"
+    return {"prompt": tail(caret["before"], FIM_BEFORE), "suffix": behind}
 
 
-def tail(pieces, text, count):
-    return pieces.tokenizer.encode(text[-count * 12:])[-count:]
-
-
-def ngram_method(ngram, pieces):
-    def method(caret):
-        ids, rest = pieces.healed(tail(pieces, caret["before"], 64))
-        return pieces.complete(lambda more: ngram.distribution(ids + more), rest)
-    return method
-
-
-def similar_line(caret):
-    """What followed, earlier in the file, the place most like this one (line above and line so far)."""
-    *lines, typed = caret["before"].split("\n")
-    above = lines[-1].strip() if lines else ""
-    best, answer, start = -1.0, "", typed.strip()
-    for i, line in enumerate(lines):
-        text = line.strip()
-        if not text.startswith(start) or text == start:
-            continue
-        over = difflib.SequenceMatcher(None, above, lines[i - 1].strip() if i else "", autojunk=False)
-        likeness = over.quick_ratio()
-        if likeness > best:
-            best, answer = likeness, text[len(start):] if typed[-1:] != " " else text[len(start):].lstrip()
-    return answer
-
-
-def frequent_line(work):
-    counts = collections.Counter()
-    with open(work / "train.jsonl") as records:
-        for record in records:
-            counts.update(line.strip() for line in json.loads(record)["text"].split("\n"))
-    counts.pop("", None)
-    lines = sorted(line for line, n in counts.items() if n > 2)
-
-    def method(caret):
-        typed = caret["before"].rsplit("\n", 1)[-1]
-        start = typed.lstrip()
-        low = bisect.bisect_left(lines, start)
-        high = bisect.bisect_left(lines, start + "\U0010ffff")
-        best = max(lines[low:high], key=counts.__getitem__, default=start)
-        return best[len(start):]
-    return method
+def complete(tool, weights, requests):
+    """What r1-complete answers."""
+    lines = "".join(json.dumps({"id": str(i), **r}) + "\n" for i, r in enumerate(requests))
+    done = subprocess.run([tool, "-m", weights, "--jsonl", "--stop-at", "line", "-n", str(MOST)], input=lines,
+                          stdout=subprocess.PIPE, text=True, check=True)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(records) == len(requests) and all(r["status"] == "ok" for r in records)
+    return [r["output"]["text"] for r in records]
 
 
 def edit_similarity(a, b):
@@ -182,82 +61,87 @@ def edit_similarity(a, b):
     return 1 - previous[-1] / max(len(a), len(b), 1)
 
 
-def summary(scores):
-    """Mean and half width of its 95 % interval, in percent."""
+def interval(scores, files):
+    """Mean and half width of its 95 % interval, in percent; files: which one each score is from."""
     values = 100 * np.array(scores, float)
-    return [round(float(values.mean()), 1), round(float(1.96 * values.std(ddof=1) / len(values) ** 0.5), 1)]
+    _, which = np.unique(files, return_inverse=True)
+    apart = np.bincount(which, values - values.mean())
+    return [round(float(values.mean()), 1), round(float(1.96 * np.sqrt((apart ** 2).sum()) / len(values)), 1)]
 
 
-def judge(carets, method, limit):
-    """Scores of a method, on as many carets as there is time for."""
-    exact, similar, answers, begin = [], [], [], time.time()
-    for caret in carets:
-        if time.time() - begin > limit:
-            break
-        have, want = method(caret).rstrip(), caret["line"].rstrip()
-        answers.append(have)
-        exact.append(have == want)
-        similar.append(edit_similarity(have, want))
-    carets = carets[:len(answers)]
-    result = {"carets": len(carets), "exact": summary(exact), "similarity": summary(similar),
-              "seconds a caret": round((time.time() - begin) / len(carets), 3), "by class": {}}
-    for name in CLASSES:
-        chosen = [i for i, caret in enumerate(carets) if caret["class"] == name]
-        result["by class"][name] = {"exact": summary([exact[i] for i in chosen]),
-                                    "similarity": summary([similar[i] for i in chosen])}
-    return result, answers
+def score(chosen, answers):
+    """{caret's number: (exact, similarity)}"""
+    return {i: (answers[i].rstrip() == chosen[i]["line"].rstrip(),
+                edit_similarity(answers[i].rstrip(), chosen[i]["line"].rstrip())) for i in range(len(answers))}
 
 
-def ngram_loss(ngram, work, count=4000):
-    """Nats a token on the held-out stream, at places drawn with the seed."""
-    tokens = np.load(work / "heldout.tokens.npy")
-    places = np.random.default_rng(SEED).integers(16, len(tokens), count)
-    return float(np.mean([-np.log(ngram.distribution(tokens[i - 8:i].tolist())[tokens[i]]) for i in places]))
+def summary(chosen, scores, least):
+    """What a method scores on all carets and by class, and how far it is ahead of the 5-gram model, caret by caret."""
+    files = [c["package"] + c["file"] for c in chosen]
+
+    def mean(numbers, value):
+        return interval([value(i) for i in numbers], [files[i] for i in numbers])
+
+    result = {"carets": len(scores)}
+    for name in ("all", *carets.CLASSES):
+        numbers = [i for i in scores if name in ("all", chosen[i]["class"])]
+        result[name] = {"exact": mean(numbers, lambda i: scores[i][0]),
+                        "similarity": mean(numbers, lambda i: scores[i][1])}
+    both = [i for i in scores if i in least]
+    if both:
+        result["exact, ahead of the 5-gram"] = mean(both, lambda i: float(scores[i][0]) - least[i][0])
+    return result
+
+
+def write_quality(out, chosen, about):
+    """quality.json of all the answers in a folder."""
+    scores = {path.name.removesuffix(".answers.json"): score(chosen, json.loads(path.read_text()))
+              for path in sorted(out.glob("*.answers.json"))}
+    about["methods"] = {name: summary(chosen, s, scores.get("5-gram", {})) for name, s in scores.items()}
+    (out / "quality.json").write_text(json.dumps(about, indent=1) + "\n")
+    for name, m in about["methods"].items():
+        print(name, m["carets"], "exact", m["all"]["exact"], "similarity", m["all"]["similarity"],
+              [m[c]["exact"][0] for c in carets.CLASSES], m.get("exact, ahead of the 5-gram"))
+
+
+def methods(args):
+    """{name: function of all carets}; a baseline is made when it is asked."""
+    def each(make):
+        def answer(chosen):
+            method = make()
+            return [method(c) for c in chosen]
+        return answer
+
+    def five_gram():
+        tokenizer = spm.SentencePieceProcessor(model_file=str(args.work / "tokenizer.model"))
+        method = baselines.FiveGram(args.work, tokenizer)
+        print("5-gram, nats a held-out token:", round(method.loss(args.work), 3))
+        return method
+
+    return {"left to right": lambda chosen: complete(args.tool, args.weights, [left_to_right(c) for c in chosen]),
+            "fill in": lambda chosen: complete(args.tool, args.weights, [fill_in(c) for c in chosen]),
+            "5-gram": each(five_gram), "similar earlier line": each(lambda: baselines.similar_line),
+            "frequent line": each(lambda: baselines.FrequentLine(args.work))}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("work", "config", "weights", "out"):
+    for name in ("work", "weights", "out"):
         parser.add_argument("--" + name, type=pathlib.Path, required=True)
-    parser.add_argument("--carets", type=int, default=900)
-    parser.add_argument("--only", action="append", help="one method, by name; what OUT holds of others stays")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--limit", type=float, default=3600, help="seconds for each method")
-    parser.add_argument("--show", type=pathlib.Path, help="write every answer here, as JSON lines")
+    parser.add_argument("--tool", type=pathlib.Path, default=TOOL)
+    parser.add_argument("--carets", type=int, default=3600)
+    parser.add_argument("--only", action="append", help="one method, by name; the answers of others stay")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    tokenizer = spm.SentencePieceProcessor(model_file=str(args.work / "tokenizer.model"))
-    pieces, carets = Pieces(tokenizer), draw_carets(args.work, args.carets)
-    model = ModelMethods(generate.load(args.config, read_weights(args.weights)), pieces)
-    ngram = {}
-
-    def five_gram(caret):
-        if not ngram:
-            ngram["model"] = Ngram(np.load(args.work / "train.tokens.npy"))
-            ngram["method"] = ngram_method(ngram["model"], pieces)
-        return ngram["method"](caret)
-
-    methods = {"model": model.left_to_right, "model, fill in the middle": model.fill_in, "5-gram": five_gram,
-               "similar earlier line": similar_line, "frequent line": frequent_line}
-    results, shown = {"seed": SEED, "carets": len(carets), "methods": {}}, [dict(c) for c in carets]
-    if args.only and args.out.exists():
-        results = json.loads(args.out.read_text())
-    for name, method in methods.items():
+    chosen = carets.draw(args.work, args.carets)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, method in methods(args).items():
         if args.only and name not in args.only:
             continue
-        result, answers = judge(carets, method(args.work) if method is frequent_line else method, args.limit)
-        results["methods"][name] = result
-        for caret, answer in zip(shown, answers):
-            caret[name] = answer
-        print(name, result["exact"], result["similarity"], flush=True)
-    if ngram:
-        results["5-gram held-out nats a token"] = round(ngram_loss(ngram["model"], args.work), 4)
-    args.out.write_text(json.dumps(results, indent=1) + "\n")
-    if args.show:
-        with open(args.show, "w") as out:
-            for caret in shown:
-                caret["before"], caret["behind"] = caret["before"][-200:], caret["behind"][:100]
-                out.write(json.dumps(caret) + "\n")
+        begin = time.time()
+        (args.out / f"{name}.answers.json").write_text(json.dumps(method(chosen)) + "\n")
+        print(name, round(time.time() - begin), "s", flush=True)
+    digest = hashlib.sha256(args.weights.read_bytes()).hexdigest()
+    write_quality(args.out, chosen, {"weights": digest, "seed": carets.SEED, "carets": len(chosen)})
 
 
 if __name__ == "__main__":
