@@ -22,12 +22,14 @@ struct ModelEntry {
   std::uint64_t bytes = 0;
 };
 
-// Every model that a name can reach, sorted by name. Opens no model file.
+// Every model that a name can reach, sorted by name; half downloads are left out. Opens no model
+// file.
 std::vector<ModelEntry> list_models(const ModelPlaces& places);
 
 // A path (starts with /, ./, ../ or ends in .gguf) as it is; else a name
 // `org/name[@revision][:file-or-quant]`, `ollama:name:tag` or that of a shipped model.
-// Fails with `model`: what was searched, the nearest names, `./name` if that exists.
+// Fails with `model`: what was searched, the nearest names, `./name` if that exists; with
+// `truncated` for a download that broke off, and says what completes it.
 std::filesystem::path find_model(std::string_view name, const ModelPlaces& places);
 
 }  // namespace r1

@@ -21,3 +21,14 @@ foreach(entry IN LISTS entries)
       COMMAND ${name} ${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/corpus/${corpus})
   endif()
 endforeach()
+
+# The same through the real tool: damaged models, each in a process of its own.
+if(NOT R1_FUZZ)
+  set(mutants --runs 40)
+  if(R1_SANITIZE)
+    set(mutants --runs 10 --slow 2000)
+  endif()
+  add_test(NAME fuzz/mutants COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/mutants.py
+    $<TARGET_FILE:r1-complete> ${CMAKE_BINARY_DIR}/tiny.gguf ${mutants})
+  set_tests_properties(fuzz/mutants PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 600)
+endif()
