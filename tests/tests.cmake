@@ -49,6 +49,16 @@ add_executable(network_speed tests/speed/network_speed.cpp)
 target_link_libraries(network_speed PRIVATE r1 r1_kernels r1_core)
 set_target_properties(network_speed PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
+# The pool of threads under the thread sanitizer, which wants a build of its own.
+if(NOT R1_SANITIZE)
+  add_executable(parallel_races tests/support/parallel_races.cpp lib/base/parallel.cpp)
+  target_include_directories(parallel_races PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_compile_options(parallel_races PRIVATE -fsanitize=thread -g -O1)
+  target_link_options(parallel_races PRIVATE -fsanitize=thread)
+  target_link_libraries(parallel_races PRIVATE Threads::Threads)
+  add_test(NAME parallel_races COMMAND parallel_races)
+endif()
+
 # The tools as a user sees them.
 add_executable(make_tiny_model tests/support/make_tiny_model.cpp)
 target_link_libraries(make_tiny_model PRIVATE r1 r1_core)
