@@ -96,6 +96,7 @@ class CpuBackend : public Backend {
   const cpu::Kernels& kernels_;
   ThreadPool pool_;
   std::vector<std::uint16_t> bf16_;  // what `prepare` hands out
+  std::vector<float> rounded_;
   std::vector<std::int8_t> q_;
   std::vector<float> scale_;
   std::vector<std::int32_t> start_;

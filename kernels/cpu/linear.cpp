@@ -50,13 +50,17 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   if (type == PanelType::f32) return {.f32 = x.as<float>()};
   if (type == PanelType::bf16) {
     bf16_.resize(static_cast<std::size_t>(T * even));
+    if (!kernels_.has_bf16) rounded_.resize(bf16_.size());
     for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t t = begin; t < end; ++t) {
-        bf16_[static_cast<std::size_t>((t + 1) * even - 1)] = 0;
-        kernels_.to_bf16(bf16_.data() + t * even, row(x, t), K);
+        std::uint16_t* to = bf16_.data() + t * even;
+        to[even - 1] = 0;
+        kernels_.to_bf16(to, row(x, t), K);
+        if (!kernels_.has_bf16)
+          std::transform(to, to + even, rounded_.data() + t * even, bf16_to_f32);
       }
     });
-    return {.bf16 = bf16_.data()};
+    return kernels_.has_bf16 ? cpu::Rows{.bf16 = bf16_.data()} : cpu::Rows{.f32 = rounded_.data()};
   }
   q_.resize(static_cast<std::size_t>(T * K));
   scale_.resize(static_cast<std::size_t>(T * (K / cpu::kBlock)));

@@ -6,9 +6,9 @@
 
 namespace r1::cpu {
 
-// Rows of x as a product wants them: f32; bf16 with K padded to even by zero; or 8 bits.
+// Rows of x as a product wants them: f32; bf16, with K padded to even by zero; or 8 bits.
 struct Rows {
-  const float* f32 = nullptr;           // [rows, K]
+  const float* f32 = nullptr;           // [rows, K], or rounded to bf16 and padded
   const std::uint16_t* bf16 = nullptr;  // [rows, K rounded up to even]
   const std::int8_t* q = nullptr;       // [rows, K]: x = scale q
   const float* scale = nullptr;         // [rows, K / 32]
@@ -47,6 +47,7 @@ struct PastPage {      // of one key head
 // What is compiled once per instruction set. Plain pointers only: an inline function of the
 // standard library compiled here could end up in use on a machine without these instructions.
 struct Kernels {
+  bool has_bf16;  // products with bf16 panels take x as bf16; otherwise as f32 rounded to bf16
   // y[r, 0 … n) = sum over K of x[r] panel, for r in rows: n of the panel's 16 rows, y rows
   // `stride` apart.
   void (*product)(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,

@@ -43,16 +43,20 @@ void product_f32(float* y, std::int64_t stride, Bytes w, const float* x, std::in
   for (int r = 0; r < R; ++r) write(y + r * stride, sum[r], n);
 }
 
-template <int R>
-void product_bf16(float* y, std::int64_t stride, Bytes w, const std::uint16_t* x,
-                  std::int64_t pairs, std::int64_t n) {
-  Each<Floats, R> sum;
+// P parts together: a row alone would wait for one sum after the other.
+template <int R, int P>
+void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, std::int64_t pairs,
+                  std::int64_t n) {
+  Each<Each<Floats, P>, R> sum;
   for (std::int64_t k = 0; k < pairs; ++k) {
     fetch<R>(w + 64 * k, 64);
-    const Ints v = load<Ints>(w + 64 * k);
-    for (int r = 0; r < R; ++r) sum[r] = dot_bf16(sum[r], v, four_bytes(x + (r * pairs + k) * 2));
+    for (int p = 0; p < P; ++p) {
+      const Ints v = load<Ints>(w + 64 * k + kRegister * p);
+      for (int r = 0; r < R; ++r) sum[r][p] = dot_bf16(sum[r][p], v, x + (r * pairs + k) * 2);
+    }
   }
-  for (int r = 0; r < R; ++r) write(y + r * stride, sum[r], n);
+  for (int r = 0; r < R; ++r)
+    for (int p = 0; p < P; ++p) write(y + r * stride + kLanes * p, sum[r][p], n - kLanes * p);
 }
 
 constexpr bool has_shared(PanelType type) { return cpu::shared_size(type) > 0; }
@@ -159,12 +163,15 @@ template <PanelType type, int R>
 void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t first,
                   std::int64_t K, std::int64_t n) {
   y += first * stride;
-  for (std::int64_t part = 0; part < cpu::kPanelRows; part += kLanes) {
+  constexpr bool is_bf16 = type == PanelType::bf16;
+  constexpr int kParts = is_bf16 && R <= 2 ? cpu::kPanelRows / kLanes : 1;
+  for (std::int64_t part = 0; part < cpu::kPanelRows; part += kParts * kLanes) {
     if constexpr (type == PanelType::f32) {
       product_f32<R>(y + part, stride, w + 4 * part, x.f32 + first * K, K, n - part);
-    } else if constexpr (type == PanelType::bf16) {
+    } else if constexpr (is_bf16) {
       const std::int64_t pairs = (K + 1) / 2;
-      product_bf16<R>(y + part, stride, w + 4 * part, x.bf16 + first * pairs * 2, pairs, n - part);
+      const PairElement* rows = pairs_of(x) + first * pairs * 2;
+      product_bf16<R, kParts>(y + part, stride, w + 4 * part, rows, pairs, n - part);
     } else {
       product_blocks<type, R>(y + part, stride, w, x, first, K, part, n - part);
     }

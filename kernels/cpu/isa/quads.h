@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/cpu/isa/kernels.h"
 #include "kernels/cpu/isa/vector.h"
 
 // Sums of neighbouring products, in as many rows as a register has lanes: the instructions that
@@ -8,7 +9,7 @@
 //   x dot_signed  the same for signed bytes of w; the sum has to begin with kSignedStart times the
 //   sum
 //               of x
-//   dot_bf16    sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of bf16
+//   dot_bf16    sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of bf16, x as PairElement
 namespace r1::R1_ISA {
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BF16__)
@@ -24,9 +25,12 @@ R1_INLINE Ints dot_signed(Ints sum, Ints w, std::int32_t x) {
   return dot_small(sum, w ^ all(static_cast<std::int32_t>(0x80808080)), x);
 }
 
-R1_INLINE Floats dot_bf16(Floats sum, Ints w, std::int32_t x) {
-  return bits<Floats>(
-      _mm512_dpbf16_ps(bits<__m512>(sum), bits<__m512bh>(w), bits<__m512bh>(_mm512_set1_epi32(x))));
+inline constexpr bool kHasBf16 = true;
+using PairElement = std::uint16_t;
+R1_INLINE const PairElement* pairs_of(const cpu::Rows& x) { return x.bf16; }
+R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
+  const __m512i pair = _mm512_set1_epi32(load<std::int32_t>(x));
+  return bits<Floats>(_mm512_dpbf16_ps(bits<__m512>(sum), bits<__m512bh>(w), bits<__m512bh>(pair)));
 }
 
 #else
@@ -34,10 +38,13 @@ R1_INLINE Floats dot_bf16(Floats sum, Ints w, std::int32_t x) {
 inline constexpr std::int32_t kSignedStart = 0;
 
 // Widened, the products of two bf16 numbers are exact in f32.
-R1_INLINE Floats dot_bf16(Floats sum, Ints w, std::int32_t x) {
+inline constexpr bool kHasBf16 = false;
+using PairElement = float;  // rounded to bf16
+R1_INLINE const PairElement* pairs_of(const cpu::Rows& x) { return x.f32; }
+R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
   constexpr auto kHigh = static_cast<std::int32_t>(0xffff0000);
-  sum = multiply_add(bits<Floats>(w << 16), all(bits<float>(x << 16)), sum);
-  return multiply_add(bits<Floats>(w & kHigh), all(bits<float>(x & kHigh)), sum);
+  sum = multiply_add(bits<Floats>(w << 16), all(x[0]), sum);
+  return multiply_add(bits<Floats>(w & kHigh), all(x[1]), sum);
 }
 
 #if defined(__AVX2__)

@@ -1,11 +1,13 @@
 #include "kernels/cpu/isa/attend.h"
 #include "kernels/cpu/isa/kernels.h"
 #include "kernels/cpu/isa/products.h"
+#include "kernels/cpu/isa/quads.h"
 #include "kernels/cpu/isa/rows.h"
 
 namespace r1::R1_ISA {
 
 const cpu::Kernels kKernels = {
+    .has_bf16 = kHasBf16,
     .product = product,
     .quantize = quantize,
     .to_bf16 = to_bf16,
