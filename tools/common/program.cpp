@@ -179,7 +179,7 @@ int run_body(Program& program, StandardOptions& standard, const char* manual,
     return 0;
   }
   return body(Ui::detect(static_cast<int>(standard.quiet), static_cast<int>(standard.verbose),
-                         standard.no_progress));
+                         standard.no_progress, standard.color));
 }
 
 }  // namespace
@@ -197,6 +197,12 @@ void add_standard_options(Program& program, StandardOptions& s) {
                .group = group,
                .into = &s.verbose,
                .help = "Say which model, device and timing; twice: everything."});
+  o.push_back({.name = "color",
+               .group = group,
+               .into = &s.color,
+               .metavar = "WHEN",
+               .help = "Colour messages on standard error.",
+               .choices = {"auto", "always", "never"}});
   o.push_back({.name = "no-progress",
                .group = group,
                .into = &s.no_progress,
@@ -245,7 +251,8 @@ int run_program(Program& program, StandardOptions& standard, const char* manual,
                 char** argv, const std::function<int(const Ui&)>& body) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto complain = [&](std::string_view why) {
-    Ui{.verbosity = -static_cast<int>(standard.quiet)}.say(program.name, why, -1);
+    Ui::detect(static_cast<int>(standard.quiet), 0, true, standard.color)
+        .say(program.name, why, -1);
   };
   int status = 3;
   try {

@@ -9,19 +9,34 @@
 
 namespace r1 {
 
-Ui Ui::detect(int quiet, int verbose, bool no_progress) {
+namespace {
+
+// --color > NO_COLOR > CLICOLOR_FORCE > CLICOLOR=0 > TERM=dumb > is it a terminal?
+bool wants_color(std::string_view choice, bool terminal) {
+  if (choice != "auto") return choice == "always";
+  if (!environment("NO_COLOR").empty()) return false;
+  const std::string force = environment("CLICOLOR_FORCE");
+  if (!force.empty() && force != "0") return true;
+  return environment("CLICOLOR") != "0" && environment("TERM") != "dumb" && terminal;
+}
+
+}  // namespace
+
+Ui Ui::detect(int quiet, int verbose, bool no_progress, std::string_view color) {
   Ui ui;
   ui.stdin_tty = ::isatty(STDIN_FILENO) != 0;
   ui.stdout_tty = ::isatty(STDOUT_FILENO) != 0;
   ui.stderr_tty = ::isatty(STDERR_FILENO) != 0;
   ui.verbosity = verbose - quiet;
+  ui.color = wants_color(color, ui.stderr_tty);
   ui.progress = ui.stderr_tty && !no_progress && ui.verbosity >= 0;
   return ui;
 }
 
 void Ui::say(std::string_view tool, std::string_view line, int least) const {
   if (verbosity < least) return;
-  const std::string text = fmt::format("{}: {}\n", tool, line);
+  const std::string text = color ? fmt::format("\x1b[1m{}:\x1b[0m {}\n", tool, line)
+                                 : fmt::format("{}: {}\n", tool, line);
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text.data(), text.size());
 }
 

@@ -9,9 +9,11 @@ namespace r1 {
 struct Ui {
   bool stdin_tty = false, stdout_tty = false, stderr_tty = false;
   bool progress = false;  // may a line of progress be drawn on stderr?
+  bool color = false;     // may messages on stderr be coloured?
   int verbosity = 0;      // -qq -2, -q -1, -v 1, -vv 2
 
-  static Ui detect(int quiet, int verbose, bool no_progress);
+  // `color`: auto, always or never (TOOLS.md 1.7).
+  static Ui detect(int quiet, int verbose, bool no_progress, std::string_view color);
   // One line on stderr, if `verbosity` is at least `least`; a failed write is ignored.
   void say(std::string_view tool, std::string_view line, int least) const;
 };
