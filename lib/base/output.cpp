@@ -61,6 +61,24 @@ class Stdout : public Buffered {
   }
 };
 
+class Device : public Buffered {
+ public:
+  explicit Device(const fs::path& path) : Buffered(path.string()) {
+    descriptor_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor_ < 0) fail_write(name_);
+  }
+  ~Device() override {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  void close() override {
+    flush();
+    if (::close(std::exchange(descriptor_, -1)) != 0) fail_write(name_);
+  }
+};
+
 void sync_folder(const fs::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
@@ -157,6 +175,13 @@ std::unique_ptr<Output> open_stdout() { return std::make_unique<Stdout>(); }
 std::unique_ptr<Output> open_file(const fs::path& path) {
   return std::make_unique<AtomicFile>(path);
 }
+
+bool is_device(const fs::path& path) {
+  std::error_code none;
+  return fs::is_other(path, none);
+}
+
+std::unique_ptr<Output> open_device(const fs::path& path) { return std::make_unique<Device>(path); }
 
 std::unique_ptr<Output> open_journal(const fs::path& path) {
   return std::make_unique<Journal>(path);

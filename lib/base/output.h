@@ -22,6 +22,9 @@ std::unique_ptr<Output> open_stdout();
 // A file that appears whole or not at all: a temporary beside it (.r1-XXXXXX.tmp, locked), fsync,
 // rename, fsync of the folder. Leftovers of killed runs in that folder are removed.
 std::unique_ptr<Output> open_file(const std::filesystem::path& path);
+// A pipe, a terminal or another device, by its name: there is nothing to appear whole.
+bool is_device(const std::filesystem::path& path);
+std::unique_ptr<Output> open_device(const std::filesystem::path& path);
 // A journal of records: lines go to PATH.partial, which becomes PATH at `close`. Broken off, the
 // partial file stays. One `write` a call.
 std::unique_ptr<Output> open_journal(const std::filesystem::path& path);

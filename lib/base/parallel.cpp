@@ -19,10 +19,13 @@ void relax() {
 #endif
 }
 
-// Waits until `value` differs from `old`: spins for a while, then sleeps.
+int processors() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
+
+// Waits until `value` differs from `old`: spins for a while, then sleeps. More threads than
+// processors would only spin in each other's way.
 template <typename T>
-void wait_for_change(const std::atomic<T>& value, T old) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
+void wait_for_change(const std::atomic<T>& value, T old, bool spin) {
+  const auto end = std::chrono::steady_clock::now() + (spin ? kSpin : kSpin.zero());
   do {
     for (int i = 0; i < 64; ++i) {
       if (value.load(std::memory_order_acquire) != old) return;
@@ -36,7 +39,7 @@ void wait_for_change(const std::atomic<T>& value, T old) {
 
 int physical_cores() {
   std::set<std::string> cores;  // "0-3" names the thread siblings of one core
-  const int logical = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int logical = processors();
   for (int cpu = 0; cpu < logical; ++cpu) {
     std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
                        "/topology/thread_siblings_list");
@@ -47,7 +50,10 @@ int physical_cores() {
 }
 
 ThreadPool::ThreadPool(int threads) {
+  constexpr int kMostOnFewProcessors = 16;
   if (threads <= 0) threads = physical_cores();
+  threads = std::min(threads, std::max(kMostOnFewProcessors, processors()));
+  spins_ = threads <= processors();
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
@@ -61,7 +67,7 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::work(int thread) {
   std::uint32_t seen = 0;
   while (true) {
-    wait_for_change(generation_, seen);
+    wait_for_change(generation_, seen, spins_);
     ++seen;
     if (stop_) return;
     (*body_)(thread);
@@ -80,7 +86,7 @@ void ThreadPool::run(const std::function<void(int)>& body) {
   body(0);
   for (int left = running_.load(std::memory_order_acquire); left > 0;
        left = running_.load(std::memory_order_acquire))
-    wait_for_change(running_, left);
+    wait_for_change(running_, left, spins_);
 }
 
 void ThreadPool::for_ranges(std::int64_t count, std::int64_t grain,

@@ -14,7 +14,8 @@ namespace r1 {
 // call, then sleep. Bodies must not throw and must not call `run`.
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads);  // 0: one per physical core
+  // 0: one per physical core. More than the machine has processors, and more than 16, are not made.
+  explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -30,6 +31,7 @@ class ThreadPool {
  private:
   void work(int thread);
 
+  bool spins_ = true;
   std::vector<std::thread> workers_;
   const std::function<void(int)>* body_ = nullptr;
   std::atomic<std::uint32_t> generation_{0};

@@ -98,14 +98,18 @@ Scheduler::Scheduler(Backend& backend, const Network& network, SchedulerOptions 
 
 Scheduler::~Scheduler() = default;
 
+std::int64_t Scheduler::context() const {
+  return std::min(network_.shape().context, cache_.pages() * kPageTokens);
+}
+
 void Scheduler::submit(SequenceRequest request) {
   const auto prompt = static_cast<std::int64_t>(request.prompt.size());
-  const std::int64_t context = std::min(network_.shape().context, cache_.pages() * kPageTokens);
-  if (prompt >= context)
-    fail(ErrorKind::too_long, "the prompt has {} tokens, and the model takes {}", prompt, context);
+  if (prompt >= context())
+    fail(ErrorKind::too_long, "the prompt has {} tokens, and the model takes {}", prompt,
+         context());
   auto s = std::make_unique<Sequence>();
   s->ids = request.prompt;
-  s->most = prompt + std::min(request.max_tokens, context - prompt);
+  s->most = prompt + std::min(request.max_tokens, context() - prompt);
   s->request = std::move(request);
   waiting_.push_back(std::move(s));
 }

@@ -62,6 +62,7 @@ class Scheduler {
   Scheduler(Backend& backend, const Network& network, SchedulerOptions options);
   ~Scheduler();
 
+  std::int64_t context() const;          // most tokens of a prompt and its answer
   void submit(SequenceRequest request);  // fails with too_long when it can never fit
   bool busy() const;
   bool full() const;  // as many sequences as max_batch are under way

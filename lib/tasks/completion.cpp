@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/tasks/answer_text.h"
+#include "lib/tasks/excerpt.h"
 #include "lib/tasks/healing.h"
 
 namespace r1 {
@@ -34,6 +35,14 @@ struct Progress {
     owed.erase(0, old);
     return bytes.substr(old);
   }
+};
+
+// A request as the model reads it.
+struct Prompt {
+  std::vector<TokenId> ids;
+  std::string owed;     // what was taken off its end, and the answer has to begin with
+  bool thinks = false;  // the answer begins with reasoning
+  bool cut = false;     // to fit
 };
 
 }  // namespace
@@ -74,9 +83,10 @@ struct Completer::State {
 
   void begin();
   void start(CompletionRequest request);
-  void submit(Item& item, std::vector<TokenId> prompt, const std::string& owed, bool thinks);
-  std::vector<TokenId> encode(const CompletionRequest& request, std::string& owed, bool& thinks);
-  std::vector<TokenId> encode_text(const CompletionRequest& request, std::string_view prefix);
+  void submit(Item& item, const Prompt& prompt);
+  Prompt encode(const CompletionRequest& request);
+  Prompt fitted(const CompletionRequest& request, std::string_view prefix);
+  std::vector<TokenId> encode_text(const CompletionRequest& request, const Excerpt& text);
   std::vector<TokenId> ids_among(const Progress& p) const;
   bool on_token(Item& item, Progress& p, const Sample& s) const;
   void on_finish(Item& item, Progress& p, FinishReason reason) const;
@@ -93,38 +103,49 @@ void Completer::State::begin() {
   ended = interrupted = false;
 }
 
-// `owed` is what the answer has to begin with, because it was taken off the prompt.
-std::vector<TokenId> Completer::State::encode(const CompletionRequest& r, std::string& owed,
-                                              bool& thinks) {
+Prompt Completer::State::encode(const CompletionRequest& r) {
   const Tokenizer& t = *model.tokenizer;
   if (!r.messages.empty()) {
     if (model.chat_template.empty())
       fail(ErrorKind::model, "{} has no chat template", escaped(model.name));
     if (!chat) chat = ChatTemplate::recognise(model.chat_template);
-    thinks = chat->thinks();
-    return encode_parts(t, chat->render(r.messages), false);
+    return {.ids = encode_parts(t, chat->render(r.messages), false), .thinks = chat->thinks()};
   }
   if (r.heal && r.max_tokens > 0) {
     const Healed healed = heal(t, r.prefix);
-    const std::string_view kept = std::string_view(r.prefix).substr(0, healed.kept);
-    std::vector<TokenId> prompt = encode_text(r, kept);
-    owed = prompt.empty() ? std::string() : healed.owed;
-    if (!prompt.empty()) return prompt;
+    Prompt prompt = fitted(r, std::string_view(r.prefix).substr(0, healed.kept));
+    prompt.owed = healed.owed;
+    if (!prompt.ids.empty()) return prompt;
   }
-  return encode_text(r, r.prefix);
+  return fitted(r, r.prefix);
+}
+
+// The markers of a form and the seams of a cut take some tokens too; a tokenizer that rewrites text
+// may take more, so that it is tried again with less.
+Prompt Completer::State::fitted(const CompletionRequest& r, std::string_view prefix) {
+  const Excerpt whole{prefix, r.suffix ? std::string_view(*r.suffix) : std::string_view()};
+  Prompt prompt{.ids = encode_text(r, whole)};
+  const std::int64_t context = scheduler.context();
+  const std::int64_t most = context - std::min(r.max_tokens, context / 4);
+  const auto fits = [&] { return static_cast<std::int64_t>(prompt.ids.size()) <= most; };
+  for (std::int64_t room = most - 16; r.fit && !fits() && room > 0; room = room * 3 / 4) {
+    prompt.ids = encode_text(r, around_caret(*model.tokenizer, whole.before, whole.behind, room));
+    prompt.cut = true;
+  }
+  return prompt;
 }
 
 std::vector<TokenId> Completer::State::encode_text(const CompletionRequest& r,
-                                                   std::string_view prefix) {
+                                                   const Excerpt& text) {
   const Tokenizer& t = *model.tokenizer;
   if (r.suffix) {
     if (!model.fim)
       fail(ErrorKind::model, "{} cannot fill in before a suffix", escaped(model.name));
-    return model.fim->encode(t, prefix, *r.suffix, r.extra);
+    return model.fim->encode(t, text.before, text.behind, r.extra);
   }
-  std::string text;
-  for (const ExtraFile& file : r.extra) text += file.text + "\n";
-  return encode_parts(t, {{text.append(prefix)}}, t.add_bos());
+  std::string whole;
+  for (const ExtraFile& file : r.extra) whole += file.text + "\n";
+  return encode_parts(t, {{whole.append(text.before)}}, t.add_bos());
 }
 
 void Completer::State::start(CompletionRequest request) {
@@ -139,31 +160,32 @@ void Completer::State::start(CompletionRequest request) {
   if (r.timeout_ms > 0) item.timeout = Clock::now() + std::chrono::milliseconds(r.timeout_ms);
   try {
     if (r.broken) throw Error(*r.broken);
-    bool thinks = false;
-    std::string owed;
-    std::vector<TokenId> prompt = encode(r, owed, thinks);
-    if (prompt.empty())
+    const Prompt prompt = encode(r);
+    if (prompt.ids.empty())
       fail(ErrorKind::usage, "the prompt is empty, and the model has no token to begin with");
-    item.result.prompt_tokens =
-        static_cast<std::int64_t>(prompt.size() + model.tokenizer->encode_continued(owed).size());
-    submit(item, std::move(prompt), owed, thinks);
+    if (prompt.cut)
+      item.result.warnings.push_back(
+          "the text is longer than the model takes: what is far from "
+          "the caret was left out");
+    item.result.prompt_tokens = static_cast<std::int64_t>(
+        prompt.ids.size() + model.tokenizer->encode_continued(prompt.owed).size());
+    submit(item, prompt);
   } catch (const Error& e) {
     item.result.error = e;
     item.answers.clear();  // the scheduler refuses the first answer or none: nothing is under way
   }
 }
 
-void Completer::State::submit(Item& item, std::vector<TokenId> prompt, const std::string& owed,
-                              bool thinks) {
+void Completer::State::submit(Item& item, const Prompt& prompt) {
   const CompletionRequest& r = item.result.request;
   const StopRules rules = rules_after(r.stop, r.prefix);
   const std::string id = r.id.empty() ? std::to_string(item.result.index) : r.id;
   // Tokens that only write again what was taken back do not count.
-  const auto spare = static_cast<std::int64_t>(owed.size());
+  const auto spare = static_cast<std::int64_t>(prompt.owed.size());
   for (int k = 0; k < r.answers; ++k) {
-    Progress& p =
-        *item.answers.emplace_back(new Progress{AnswerText(rules, thinks), owed, {}, false});
-    SequenceRequest s{.prompt = prompt,
+    Progress& p = *item.answers.emplace_back(
+        new Progress{AnswerText(rules, prompt.thinks), prompt.owed, {}, false});
+    SequenceRequest s{.prompt = prompt.ids,
                       .max_tokens = std::min(r.max_tokens, kMostTokens) + spare,
                       .sampling = r.sampling,
                       .stream = stream_of(id, k),

@@ -29,6 +29,9 @@ struct CompletionRequest {
   // Take the end of a word that was cut back and let the model write it (lib/tasks/healing.h). Not
   // of messages. What was there already is no part of the answer.
   bool heal = true;
+  // Leave out what is farthest from the caret when the text is longer than the model takes; without
+  // it that is `too_long`. Not of messages.
+  bool fit = false;
   int answers = 1;                 // -N
   int logprobs = -1;               // -1: none; k: of the token, and the k most likely beside it
   std::int64_t time_limit_ms = 0;  // then the answer ends with what there is

@@ -360,5 +360,21 @@ TEST_F(CompletionTest, AChatNeedsAFormThatIsKnown) {
   EXPECT_TRUE(error_of(one({.messages = {{"user", "hello"}}})).starts_with("E_MODEL: "));
 }
 
+TEST_F(CompletionTest, ATextLongerThanTheModelTakesIsRefusedOrCutToFit) {
+  const std::int64_t context = model_.network->shape().context;
+  std::string text;
+  for (std::int64_t i = 0; i < context; ++i) text += "x" + std::to_string(i) + " = 1\n";
+  CompletionRequest request{.prefix = text, .suffix = std::nullopt, .max_tokens = 4};
+  EXPECT_EQ(error_of(one(request)).substr(0, 10), "E_TOO_LONG");
+  request.fit = true;
+  const CompletionResult r = one(request);
+  EXPECT_EQ(error_of(r), "");
+  EXPECT_LE(r.prompt_tokens, context - 4);
+  EXPECT_GE(r.prompt_tokens, context / 2);
+  EXPECT_EQ(r.warnings.size(), 1u);
+  EXPECT_EQ(r.request.prefix, text) << "the request comes back as it was";
+  EXPECT_TRUE(one({.prefix = "x = ", .max_tokens = 4, .fit = true}).warnings.empty());
+}
+
 }  // namespace
 }  // namespace r1
