@@ -80,3 +80,6 @@ foreach(case IN LISTS cases)
     ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/tiny.gguf ${case})
   set_tests_properties(cli.${case} PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 60)
 endforeach()
+add_test(NAME no_network COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/no_network_test.sh
+  ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/tiny.gguf)
+set_tests_properties(no_network PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 600 SKIP_RETURN_CODE 77)
