@@ -1,4 +1,5 @@
 // r1-complete: text in, what comes next out.
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -131,17 +132,18 @@ class Complete {
       ItemSource item;
       Clock::time_point at;
     };
-    std::map<std::int64_t, Started> items;  // by index, until their result is written
-    std::int64_t count = 0, done = 0;
+    std::map<std::int64_t, Started> items;         // by index, until their result is written
+    std::int64_t count = 0, done = 0, broken = 0;  // broken: known before its turn to be printed
     Completer::Callbacks callbacks;
     callbacks.next = [&](CompletionRequest& request, bool may_wait) {
       const std::int64_t most = s_.fail_fast ? 1 : s_.max_errors;
-      if ((most > 0 && printer.failed() >= most) || printer.disk_full())
-        return Completer::Next::end;
+      const std::int64_t failed = std::max(printer.failed(), broken);
+      if ((most > 0 && failed >= most) || printer.disk_full()) return Completer::Next::end;
       ItemSource item;
       const Completer::Next what = source.next(request, item, may_wait);
       if (what == Completer::Next::request) {
         printer.started(request);
+        broken += request.broken.has_value();
         items[count++] = {std::move(item), Clock::now()};
       }
       return what;

@@ -102,9 +102,13 @@ void Printer::store(CompletionResult& result, const ItemSource& item) {
 }
 
 void Printer::complain(const CompletionResult& result, const ItemSource& item) const {
-  const std::string where = !item.path.empty()          ? escaped(item.path) + ": "
-                            : result.request.id.empty() ? ""
-                                                        : escaped(result.request.id) + ": ";
+  std::string where;
+  if (!item.path.empty())
+    where = escaped(item.path) + ": ";
+  else if (!result.request.id.empty())
+    where = escaped(result.request.id) + ": ";
+  else if (s_.request_lines())
+    where = fmt::format("request {}: ", result.index + 1);
   const bool says_where = std::string_view(result.error->what()).starts_with(escaped(item.path));
   ui_.say(context_.tool, (says_where && !item.path.empty() ? "" : where) + result.error->what(),
           s_.filter ? 1 : -1);
