@@ -102,6 +102,10 @@ void add_generation(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Stop at the end of the line, or of the indented block.",
                .choices = {"line", "block"},
                .brief = true});
+}
+
+void add_sampling(std::vector<Option>& o, CompleteSettings& s) {
+  const std::string g = "Generation";
   o.push_back({.name = "temperature",
                .group = g,
                .into = &s.temperature,
@@ -180,7 +184,7 @@ void add_generation(std::vector<Option>& o, CompleteSettings& s) {
                .unit = Option::Unit::milliseconds});
 }
 
-void add_output(std::vector<Option>& o, CompleteSettings& s) {
+void add_places(std::vector<Option>& o, CompleteSettings& s) {
   const std::string g = "Output";
   o.push_back({.name = "output",
                .letter = 'o',
@@ -237,6 +241,10 @@ void add_output(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Take what failed in this file of records.",
                .completes = Completes::file,
                .in_config = false});
+}
+
+void add_form(std::vector<Option>& o, CompleteSettings& s) {
+  const std::string g = "Output";
   o.push_back(
       {.name = "json",
        .group = g,
@@ -269,6 +277,10 @@ void add_output(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Log-probabilities in records, with the N best tokens; -1 means none.",
                .least = -1,
                .most = 100});
+}
+
+void add_run(std::vector<Option>& o, CompleteSettings& s) {
+  const std::string g = "Output";
   o.push_back({.name = "dry-run",
                .group = g,
                .into = &s.dry_run,
@@ -327,6 +339,10 @@ void add_model(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Print the names of the models on this machine.",
                .brief = true,
                .in_config = false});
+}
+
+void add_machine(std::vector<Option>& o, CompleteSettings& s) {
+  const std::string g = "Model and machine";
   o.push_back({.name = "device",
                .group = g,
                .into = &s.device,
@@ -396,8 +412,12 @@ Program complete_program(CompleteSettings& settings, StandardOptions& standard) 
             .operands = &settings.operands};
   add_input(p.options, settings);
   add_generation(p.options, settings);
-  add_output(p.options, settings);
+  add_sampling(p.options, settings);
+  add_places(p.options, settings);
+  add_form(p.options, settings);
+  add_run(p.options, settings);
   add_model(p.options, settings);
+  add_machine(p.options, settings);
   standard.json = &settings.json;
   add_standard_options(p, standard);
   return p;
