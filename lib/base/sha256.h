@@ -6,6 +6,7 @@
 
 namespace r1 {
 
-std::string sha256_hex(ByteSpan bytes);  // 64 lower-case digits. FIPS 180-4
+// 64 lower-case digits. FIPS 180-4. The processor's instructions for it are used unless `plainly`.
+std::string sha256_hex(ByteSpan bytes, bool plainly = false);
 
 }  // namespace r1
