@@ -144,9 +144,11 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
 void MappedFile::release(ByteSpan part) const {
   if (!mapped_) return;
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(part.data()) + page - 1) / page * page;
-  const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  const std::uintptr_t before =
+      (page - reinterpret_cast<std::uintptr_t>(part.data()) % page) % page;
+  if (part.size() < before + page) return;
+  auto* whole_pages = const_cast<std::byte*>(part.data()) + before;
+  ::madvise(whole_pages, (part.size() - before) / page * page, MADV_DONTNEED);
 }
 
 void guard_mappings(std::string_view tool_name) {

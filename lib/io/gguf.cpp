@@ -362,7 +362,7 @@ std::vector<std::int64_t> widened(ByteSpan bytes) {
   for (std::size_t i = 0; i < out.size(); ++i) {
     Stored value;
     std::memcpy(&value, bytes.data() + i * sizeof(Stored), sizeof(Stored));
-    out[i] = static_cast<std::int64_t>(value);
+    out[i] = value;  // NOLINT(bugprone-signed-char-misuse): it may be negative
   }
   return out;
 }

@@ -106,8 +106,8 @@ void add_snapshot(StoredModels& out, const std::string& name, const fs::path& mo
     has_config = has_config || base == "config.json";
     has_weights = has_weights || file.extension() == ".safetensors";
     if (file.extension() == ".gguf")
-      add(out, name + ":" + base, file, "gguf",
-          there ? "" : "`hf download " + name + " " + base + "` completes it");
+      add(out, fmt::format("{}:{}", name, base), file, "gguf",
+          there ? "" : fmt::format("`hf download {} {}` completes it", name, base));
   }
   broken = broken || (!has_weights && has_incomplete_blob(model));
   if (has_config) add(out, name, snapshot, "safetensors", broken ? remedy : "");

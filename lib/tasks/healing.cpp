@@ -73,7 +73,7 @@ bool can_differ(const Tokenizer& tokenizer, std::string_view owed) {
 }  // namespace
 
 Healed heal(const Tokenizer& tokenizer, std::string_view text) {
-  const Healed unchanged{text.size(), ""};
+  Healed unchanged{text.size(), ""};
   if (text.empty() || text.back() == '\n') return unchanged;
   std::size_t begin = text.rfind('\n') + 1;  // 0 when there is none
   if (text.size() - begin > kMostRead) begin = text.size() - kMostRead;

@@ -51,7 +51,7 @@ void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, 
   for (std::int64_t k = 0; k < pairs; ++k) {
     fetch<R>(w + 64 * k, 64);
     for (int p = 0; p < P; ++p) {
-      const Ints v = load<Ints>(w + 64 * k + kRegister * p);
+      const Ints v = load<Ints>(w + 64 * k + std::int64_t{kRegister} * p);
       for (int r = 0; r < R; ++r) sum[r][p] = dot_bf16(sum[r][p], v, x + (r * pairs + k) * 2);
     }
   }
