@@ -1,18 +1,12 @@
 #include "kernels/cpu/cpu_backend.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-
-#include <sys/mman.h>
 
 #include "lib/base/error.h"
 
 namespace r1 {
 namespace {
-
-constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 bool has_avx2() {
 #if R1_HAS_avx2
@@ -49,19 +43,13 @@ const cpu::Kernels& choose(std::string_view isa) {
 
 CpuBackend::CpuBackend(int threads, std::string_view isa) : kernels_(choose(isa)), pool_(threads) {}
 
-// Large pieces begin on a huge page and ask for such: fewer misses when weights stream through.
 void* CpuBackend::allocate(std::size_t bytes) {
-  const bool large = bytes >= 4 * kHugePage;
-  const std::size_t alignment = large ? kHugePage : kAlignment;
-  const std::size_t units = bytes / alignment + 1;  // whole ones, as aligned_alloc wants; never 0
-  void* memory = std::aligned_alloc(alignment, units * alignment);
+  void* memory = slabs_.allocate(bytes);
   if (memory == nullptr) fail(ErrorKind::oom_cpu, "no memory for {} bytes", bytes);
-  if (large)
-    madvise(memory, units * alignment, MADV_HUGEPAGE);  // may be refused: then it is slower
   return memory;
 }
 
-void CpuBackend::release(void* memory) { std::free(memory); }
+void CpuBackend::release(void* memory) { slabs_.release(memory); }
 
 void CpuBackend::copy_from_host(const Tensor& dst, const void* src) {
   std::memcpy(dst.data, src, dst.bytes());

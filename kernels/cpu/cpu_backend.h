@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cpu/isa/kernels.h"
+#include "kernels/cpu/slabs.h"
 #include "lib/backend/backend.h"
 #include "lib/base/parallel.h"
 
@@ -95,6 +96,7 @@ class CpuBackend : public Backend {
 
   const cpu::Kernels& kernels_;
   ThreadPool pool_;
+  cpu::Slabs slabs_;
   std::vector<std::uint16_t> bf16_;  // what `prepare` hands out
   std::vector<float> rounded_;
   std::vector<std::int8_t> q_;
