@@ -21,6 +21,7 @@ complete -c r1-complete -l repeat-penalty -x -d 'Make tokens of the last 64 less
 complete -c r1-complete -l seed -s s -x -d 'The same seed draws the same tokens.'
 complete -c r1-complete -l answers -s N -x -d 'Answers to each request; more than one wants records.'
 complete -c r1-complete -l no-heal -d 'Go on behind the last token, even where the text cuts a word.'
+complete -c r1-complete -l fit -d 'Leave out what is farthest from the caret when the text is longer than the model takes.'
 complete -c r1-complete -l time-limit -x -d 'Stop each answer after this time.'
 complete -c r1-complete -l timeout -x -d 'A request that takes longer fails.'
 complete -c r1-complete -l output -s o -r -d 'Write here; the file appears when it is whole.'

@@ -40,6 +40,7 @@ class Complete {
 
  private:
   int run(const Program& program, const Ui& ui) {
+    if (s_.output == "/dev/stdout") s_.output = "-";  // a file behind it is not to be replaced
     if (s_.list_models) return print(model_list(model_places(s_.model_path), s_.json));
     const bool edits_stdin = s_.filter && s_.operands.empty() && s_.prompt.empty();
     if (!edits_stdin || ui.stdin_tty) check(s_);
@@ -111,7 +112,7 @@ class Complete {
            fmt::format("{}: {}, loaded in {:.0f} ms", escaped(name), model.quant,
                        milliseconds_since(start)),
            1);
-    const CompletionRequest defaults = request_of(s_, model);
+    const CompletionRequest defaults = request_of(s_);
     const RecordContext context = record_context(s_, model, device());
     Choice choice(s_, context.recipe);
     const auto source =
@@ -142,6 +143,7 @@ class Complete {
       ItemSource item;
       const Completer::Next what = source.next(request, item, may_wait);
       if (what == Completer::Next::request) {
+        sample_as_model_says(request.sampling, s_, model);
         printer.started(request);
         broken += request.broken.has_value();
         items[count++] = {std::move(item), Clock::now()};

@@ -18,6 +18,12 @@ std::string path_in(const Json& record) {
   return from_base64(path->at("bytes", "path").string("path"));
 }
 
+std::string digest_in(const Json& record) {
+  const Json* input = record.find("input");
+  const Json* digest = input == nullptr ? nullptr : input->find("digest");
+  return digest == nullptr || digest->is_null() ? std::string() : digest->string("digest");
+}
+
 std::string recipe_in(const Json& record) {
   const Json* params = record.find("params");
   const Json* recipe = params == nullptr ? nullptr : params->find("recipe");
@@ -40,7 +46,7 @@ std::vector<EarlierRecord> read_earlier(const std::filesystem::path& path) {
       const Json& id = json.at("id", "the record");
       if (id.is_null()) continue;  // a summary
       records.push_back({id.string("id"), json.at("status", "the record").string("status"),
-                         recipe_in(json), path_in(json), line});
+                         recipe_in(json), path_in(json), digest_in(json), line});
     }
   } catch (const Error& e) {
     if (number == 0) fail(ErrorKind::usage, "{}", e.what());

@@ -12,6 +12,7 @@ struct EarlierRecord {
   std::string id, status;
   std::string recipe;  // of records with status ok
   std::string path;    // of the input; empty: it had none
+  std::string digest;  // of what was asked; empty: not known
   std::string line;    // all of it, with its newline
 };
 

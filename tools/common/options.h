@@ -38,6 +38,9 @@ struct Program {
   std::string synopsis;  // "[OPTIONS] [FILE…|-]"
   std::vector<Option> options;
   std::vector<std::string>* operands = nullptr;
+  // The switch with which standard input comes back as it is, without a word, when the command line
+  // or the configuration is wrong: an editor's text stays.
+  std::string gives_back = {};
 };
 
 // Where a setting came from, for --print-config.

@@ -1,5 +1,6 @@
 #include "tools/common/program.h"
 
+#include <algorithm>
 #include <exception>
 #include <filesystem>
 #include <map>
@@ -14,6 +15,7 @@
 #include "lib/base/output.h"
 #include "tools/common/config_file.h"
 #include "tools/common/docs.h"
+#include "tools/common/inputs.h"
 #include "tools/common/signals.h"
 
 namespace r1 {
@@ -162,6 +164,34 @@ bool given_alone(const std::vector<Given>& given) {
   return false;
 }
 
+bool stands_in(const std::vector<std::string>& arguments, std::string_view option) {
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  return std::find(arguments.begin(), end, option) != end;
+}
+
+bool gives_back(const Program& program, const std::vector<std::string>& arguments) {
+  return !program.gives_back.empty() && stands_in(arguments, "--" + program.gives_back) &&
+         ::isatty(STDIN_FILENO) == 0;
+}
+
+bool asks_why(const std::vector<std::string>& arguments) {
+  return stands_in(arguments, "-v") || stands_in(arguments, "-vv") ||
+         stands_in(arguments, "--verbose");
+}
+
+// Standard input as it is; the exit status if that fails.
+int after_copying_stdin() {
+  try {
+    const std::string text = read_stdin();
+    const auto out = open_stdout();
+    out->write(text);
+    out->close();
+    return 0;
+  } catch (const Error& e) {
+    return exit_status(e.kind());
+  }
+}
+
 int run_body(Program& program, StandardOptions& standard, const char* manual,
              const std::vector<std::string>& arguments, const std::function<int(const Ui&)>& body) {
   Settings settings(program);
@@ -260,8 +290,10 @@ int run_program(Program& program, StandardOptions& standard, const char* manual,
     guard_mappings(program.name);
     status = run_body(program, standard, manual, arguments, body);
   } catch (const Error& e) {
-    complain(e.what());
     status = exit_status(e.kind());
+    const bool quiet = status == 2 && gives_back(program, arguments);
+    if (!quiet || asks_why(arguments)) complain(e.what());
+    if (quiet) status = std::max(status, after_copying_stdin());
   } catch (const std::bad_alloc&) {
     complain("out of memory");
   } catch (const std::exception& e) {

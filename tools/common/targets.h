@@ -24,13 +24,12 @@ class Targets {
   // no name, an earlier input has the same file, it is the input itself, or it exists and that is
   // an error.
   std::filesystem::path claim(const std::string& input);
+  std::filesystem::path place_of(const std::string& input) const;  // not claimed
   bool skips(const std::filesystem::path& target) const;
   // The file appears whole. Folders below -O are made, and entered through no link.
   void write(const std::filesystem::path& target, std::string_view text) const;
 
  private:
-  std::filesystem::path place_of(const std::string& input) const;
-
   TargetOptions options_;
   std::set<std::filesystem::path> claimed_;
 };

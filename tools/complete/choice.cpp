@@ -1,5 +1,6 @@
 #include "tools/complete/choice.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -22,6 +23,7 @@ Choice::Choice(const CompleteSettings& s, const std::string& recipe)
     : targets_(target_options(s)), only_failed_(!s.only_failed.empty()) {
   if (only_failed_)
     for (const EarlierRecord& r : read_earlier(s.only_failed)) {
+      if (r.status == "ok" && !r.digest.empty()) answered_[r.id].insert(r.digest);
       if (r.status != "error") continue;
       failed_.insert(r.id);
       if (!r.path.empty()) failed_paths_.push_back(r.path);
@@ -32,35 +34,66 @@ Choice::Choice(const CompleteSettings& s, const std::string& recipe)
 }
 
 void Choice::read_kept(const std::string& path, const std::string& recipe) {
-  std::map<std::string, std::deque<std::string>> found;
+  std::map<std::string, std::vector<Kept>> found;
   for (const EarlierRecord& r : read_earlier(path)) {
     if (r.status != "ok") continue;
     if (r.recipe != recipe)
       fail(ErrorKind::usage,
            "{}: its records were made by recipe {} (model and options), and this run has {}",
            escaped(path), escaped(r.recipe), recipe);
-    found[r.id].push_back(r.line);
+    found[r.id].push_back({r.digest, r.line});
   }
   for (auto& [id, lines] : found) kept_[id] = std::move(lines);
 }
 
-Choice::Verdict Choice::judge(ItemSource& item, const std::string& id) {
-  if (only_failed_ && !failed_.contains(id)) return Verdict::drop;
-  if (const auto found = kept_.find(id); found != kept_.end() && !found->second.empty()) {
-    item.kept = std::move(found->second.front());
-    found->second.pop_front();
-    return Verdict::skip;
-  }
-  if (!targets_.wanted()) return Verdict::run;
-  item.target = targets_.claim(item.path).string();
-  if (!targets_.skips(item.target)) return Verdict::run;
+std::string Choice::take_kept(const std::string& id, const std::string& digest) {
+  if (digest.empty()) return {};
+  std::vector<Kept>& waiting = kept_[id];
+  const auto same = std::find_if(waiting.begin(), waiting.end(),
+                                 [&](const Kept& kept) { return kept.digest == digest; });
+  if (same == waiting.end()) return {};
+  std::string line = std::move(same->line);
+  waiting.erase(same);
+  return line;
+}
+
+Choice::Verdict Choice::judge_name(ItemSource& item, const std::string& id) {
+  if (only_failed_ && !failed_.contains(id) && !answered_.contains(id)) return Verdict::drop;
+  if (targets_.wanted()) item.target = targets_.claim(item.path).string();
+  return kept_.contains(id) ? Verdict::run : judge_target(item);
+}
+
+Choice::Verdict Choice::judge_question(ItemSource& item, const std::string& id) {
+  if (only_failed_ && !failed_.contains(id) && answered_[id].contains(item.digest))
+    return Verdict::drop;
+  if (!kept_.contains(id)) return Verdict::run;
+  asked_.insert(id);
+  std::string line = take_kept(id, item.digest);
+  const bool stored = item.target.empty() || std::filesystem::exists(item.target);
+  if (line.empty() || !stored) return judge_target(item);
+  item.kept = std::move(line);
+  return Verdict::skip;
+}
+
+// A result that is stored already is not made again, unless --if-exists says so.
+Choice::Verdict Choice::judge_target(ItemSource& item) const {
+  if (item.target.empty() || !targets_.skips(item.target)) return Verdict::run;
   item.warnings.push_back(escaped(item.target) + " exists");
   return Verdict::skip;
 }
 
 std::vector<std::string> Choice::kept() const {
   std::vector<std::string> lines;
-  for (const auto& [id, waiting] : kept_) lines.insert(lines.end(), waiting.begin(), waiting.end());
+  for (const auto& [id, waiting] : kept_)
+    for (const Kept& kept : waiting) lines.push_back(kept.line);
+  return lines;
+}
+
+std::vector<std::string> Choice::unclaimed() const {
+  std::vector<std::string> lines;
+  for (const auto& [id, waiting] : kept_)
+    for (const Kept& kept : waiting)
+      if (!asked_.contains(id)) lines.push_back(kept.line);
   return lines;
 }
 

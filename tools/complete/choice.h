@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -13,7 +12,8 @@
 namespace r1 {
 
 // Which items of a run are worked on: not those whose result is there already, and with
-// --only-failed none but those that failed.
+// --only-failed none but those that have no good answer yet. An answer to another question (the id
+// is the same, what is asked is not) is none.
 class Choice {
  public:
   // Reads the files of --resume and --only-failed. Fails with `usage`, also when a record was made
@@ -22,22 +22,33 @@ class Choice {
 
   enum class Verdict { run, skip, drop };
   // What becomes of the item with this id, and why, into `item`. Throws what makes it an error.
-  Verdict judge(ItemSource& item, const std::string& id);
+  // First from its name alone, so that what is skipped is not read; then, if that says `run`, from
+  // `item.digest` too.
+  Verdict judge_name(ItemSource& item, const std::string& id);
+  Verdict judge_question(ItemSource& item, const std::string& id);
 
   bool only_failed() const { return only_failed_; }
   const std::vector<std::string>& failed_paths() const { return failed_paths_; }
   bool stores() const { return targets_.wanted(); }
   const Targets& targets() const { return targets_; }
-  std::vector<std::string> kept() const;  // lines of an earlier run that `judge` has not given out
+  std::vector<std::string> kept() const;       // lines of an earlier run, not given out
+  std::vector<std::string> unclaimed() const;  // those of them whose ids were not asked for
 
  private:
+  struct Kept {
+    std::string digest, line;
+  };
   void read_kept(const std::string& path, const std::string& recipe);
+  std::string take_kept(const std::string& id, const std::string& digest);
+  Verdict judge_target(ItemSource& item) const;
 
   Targets targets_;
   bool only_failed_;
-  std::set<std::string> failed_;  // ids
+  std::set<std::string> failed_;                           // ids
+  std::map<std::string, std::set<std::string>> answered_;  // digests by id
   std::vector<std::string> failed_paths_;
-  std::map<std::string, std::deque<std::string>> kept_;  // lines by id
+  std::map<std::string, std::vector<Kept>> kept_;  // by id
+  std::set<std::string> asked_;                    // ids
 };
 
 }  // namespace r1

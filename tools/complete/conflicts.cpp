@@ -1,8 +1,12 @@
 #include "tools/complete/conflicts.h"
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "lib/base/error.h"
+#include "lib/base/output.h"
+#include "tools/common/targets.h"
 
 namespace r1 {
 namespace {
@@ -16,6 +20,8 @@ void check_input(const CompleteSettings& s) {
             "--time-limit lets the clock decide, which --deterministic forbids");
   refuse_if(!s.cursor.empty() && !s.suffix.empty(),
             "--cursor and --suffix both say what stands behind");
+  refuse_if(s.cursor_given && s.cursor.empty(), "--cursor wants a mark, and '' is none");
+  refuse_if(!s.system.empty() && !s.chat, "--system wants --chat: it is the system text of one");
   refuse_if(s.jsonl && s.openai_batch, "--jsonl and --openai-batch are two forms of requests");
   refuse_if(s.request_lines() && (!s.prompt.empty() || !s.suffix.empty() || !s.cursor.empty() ||
                                   s.chat || !s.files_from.empty()),
@@ -30,6 +36,8 @@ void check_form(const CompleteSettings& s) {
   refuse_if(many && !s.records() && !s.stores(),
             "more than one file wants --json, -O or -w, so that the answers can be told apart");
   refuse_if(s.summary && !s.records(), "--summary wants --json or --jsonl: it is a record");
+  refuse_if((s.timing || s.logprobs >= 0) && !s.records(),
+            "--timing and --logprobs want --json or --jsonl: they stand in records");
   refuse_if(s.answers > 1 && !s.records(), "more than one answer wants --json or --jsonl");
 }
 
@@ -37,8 +45,11 @@ void check_places(const CompleteSettings& s) {
   refuse_if(s.sidecar && !s.output_folder.empty(), "-O and -w both say where results go");
   refuse_if(s.stores() && s.output != "-" && !s.records(),
             "-o beside -O or -w is for records, and wants --json");
-  refuse_if(s.stores() && (s.request_lines() || s.filter),
-            "-O and -w are for files; requests and --filter have no names to store results under");
+  refuse_if(s.stores() && (s.request_lines() || s.filter ||
+                           (s.operands.empty() && !s.prompt.empty() && s.prefix_file.empty() &&
+                            s.files_from.empty() && s.only_failed.empty())),
+            "-O and -w are for files; requests, -p alone and --filter have no names to store "
+            "results under");
   refuse_if(s.force && s.if_exists_given && s.if_exists != "overwrite",
             "-f overwrites, and --if-exists says otherwise");
   refuse_if(s.sidecar_ext.empty() || s.sidecar_ext.find('/') != std::string::npos,
@@ -48,13 +59,36 @@ void check_places(const CompleteSettings& s) {
   refuse_if(s.resume && s.force, "-f begins anew, and --resume goes on");
 }
 
+// Reading what is being written ends in neither.
+void check_inputs_stay(const CompleteSettings& s) {
+  std::vector<std::string> inputs = {s.prefix_file, s.files_from, s.only_failed};
+  inputs.insert(inputs.end(), s.operands.begin(), s.operands.end());
+  inputs.insert(inputs.end(), s.extra.begin(), s.extra.end());
+  std::vector<std::string> outputs = {s.output};
+  Targets targets({s.output_folder, s.sidecar, s.sidecar_ext});
+  if (targets.wanted())
+    for (const std::string& name : s.operands)
+      if (name != "-") outputs.push_back(targets.place_of(name).string());
+  std::error_code none;
+  for (const std::string& out : outputs)
+    for (const std::string& in : inputs)
+      if (out != "-" && in != "-" && !is_device(out) && std::filesystem::equivalent(out, in, none))
+        fail(ErrorKind::usage, "{} is read, and would be replaced by a result", escaped(in));
+}
+
 }  // namespace
 
 void check(const CompleteSettings& s) {
   check_input(s);
   check_form(s);
   check_places(s);
-  if (s.output == "-" || s.force || s.resume) return;
+  check_inputs_stay(s);
+  if (s.output == "-") return;
+  if (std::error_code none; std::filesystem::is_directory(s.output, none))
+    fail(ErrorKind::usage, "-o {} is a directory; -O writes one file an input below it",
+         escaped(s.output));
+  refuse_if(s.resume && is_device(s.output), "--resume wants a file that keeps its records");
+  if (s.force || s.resume || is_device(s.output)) return;
   for (const std::string& path : {s.output, s.output + ".partial"})
     if (std::error_code none; std::filesystem::exists(path, none))
       fail(ErrorKind::usage, "{} exists; -f replaces it{}", escaped(path),

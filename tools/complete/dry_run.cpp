@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "lib/base/json.h"
+#include "tools/complete/requests.h"
 #include "tools/complete/sources.h"
 
 namespace r1 {
@@ -30,7 +31,9 @@ std::vector<Planned> planned(CompleteSettings s, const std::string& recipe) {
   if (reads_stdin(s)) return {{"-", "run", s.output}};
   std::erase(s.operands, "-");
   Choice choice(s, recipe);
-  const auto source = s.request_lines() ? line_source(s, {}, choice) : text_source(s, {}, choice);
+  const CompletionRequest defaults = request_of(s);
+  const auto source =
+      s.request_lines() ? line_source(s, defaults, choice) : text_source(s, defaults, choice);
   std::vector<Planned> all;
   CompletionRequest request;
   ItemSource item;

@@ -32,6 +32,10 @@ Printer::Printer(const CompleteSettings& s, const Ui& ui, const LoadedModel& mod
 void Printer::open() {
   if (s_.output == "-") {
     out_ = open_stdout();
+    appears_whole_ = false;
+  } else if (is_device(s_.output)) {
+    out_ = open_device(s_.output);
+    appears_whole_ = false;
   } else if (s_.resume) {
     resumed_ = std::make_unique<ResumedJournal>(s_.output, choice_.kept());
   } else if (s_.records()) {
@@ -65,10 +69,13 @@ void Printer::done(CompletionResult&& result, const ItemSource& item) {
   }
   if (!item.target.empty() && !result.error && !result.request.skip) store(result, item);
   ++(result.error ? failed_ : result.request.skip ? skipped_ : ok_);
-  if (result.error) complain(result, item);
-  for (const std::string& warning : result.warnings) ui_.say(context_.tool, warning, 0);
+  if (result.error) {
+    explain(result);
+    complain(result, item);
+  }
+  for (const std::string& warning : result.warnings) warn(warning);
   if (s_.openai_batch)  // its records have no place for them
-    for (const std::string& warning : item.warnings) ui_.say(context_.tool, warning, 0);
+    for (const std::string& warning : item.warnings) warn(warning);
   if (s_.records()) {
     write_record(result, item);
   } else if (choice_.stores()) {
@@ -79,6 +86,8 @@ void Printer::done(CompletionResult&& result, const ItemSource& item) {
     write_unchanged(result.request);
   }
 }
+
+void Printer::warn(std::string_view text) const { ui_.say(context_.tool, text, s_.filter ? 1 : 0); }
 
 void Printer::write_record(const CompletionResult& result, const ItemSource& item) {
   const std::string line = record_line(result, item, context_, *model_.tokenizer);
@@ -101,16 +110,21 @@ void Printer::store(CompletionResult& result, const ItemSource& item) {
   }
 }
 
+// Names the option that helps.
+void Printer::explain(CompletionResult& result) const {
+  const Error& e = *result.error;
+  if (e.kind() == ErrorKind::timeout)
+    result.error = Error(e.kind(), "it took longer than --timeout allows");
+  if (e.kind() == ErrorKind::too_long && !result.request.fit && result.request.messages.empty())
+    result.error = Error(
+        e.kind(), std::string(e.what()) + "; --fit leaves out what is farthest from the caret");
+}
+
 void Printer::complain(const CompletionResult& result, const ItemSource& item) const {
-  std::string where;
-  if (!item.path.empty())
-    where = escaped(item.path) + ": ";
-  else if (!result.request.id.empty())
-    where = escaped(result.request.id) + ": ";
-  else if (s_.request_lines())
-    where = fmt::format("request {}: ", result.index + 1);
-  const bool says_where = std::string_view(result.error->what()).starts_with(escaped(item.path));
-  ui_.say(context_.tool, (says_where && !item.path.empty() ? "" : where) + result.error->what(),
+  const std::string where = item.path.empty() ? item.place : escaped(item.path);
+  const std::string_view what = result.error->what();
+  const bool says_where = where.empty() || what.starts_with(where);
+  ui_.say(context_.tool, says_where ? std::string(what) : fmt::format("{}: {}", where, what),
           s_.filter ? 1 : -1);
 }
 
@@ -141,15 +155,18 @@ void Printer::write_unchanged(const CompletionRequest& r) {
 }
 
 void Printer::close(bool interrupted) {
+  if (choice_.stores() && skipped_ > 0)
+    warn(fmt::format("{} result{} already; --if-exists overwrite makes {} again", skipped_,
+                     skipped_ == 1 ? " exists" : "s exist", skipped_ == 1 ? "it" : "them"));
   const std::string summary =
       s_.summary ? summary_line(ok_, failed_, skipped_, interrupted) : std::string();
   if (resumed_) {
-    if (!interrupted) resumed_->close(choice_.kept(), summary);
+    if (!interrupted) resumed_->close(choice_.unclaimed(), summary);
     return;
   }
   out_->write(summary);
   const bool text_failed = !s_.records() && !s_.filter && failed_ > 0;
-  if (s_.output == "-" || !(interrupted || text_failed)) out_->close();
+  if (!appears_whole_ || !(interrupted || text_failed)) out_->close();
 }
 
 }  // namespace r1

@@ -35,6 +35,8 @@ class Printer {
   void write(std::string_view text);
   void write_record(const CompletionResult& result, const ItemSource& item);
   void store(CompletionResult& result, const ItemSource& item);
+  void warn(std::string_view text) const;
+  void explain(CompletionResult& result) const;
   void complain(const CompletionResult& result, const ItemSource& item) const;
   void finish_text(const CompletionResult& result);
   void write_unchanged(const CompletionRequest& request);
@@ -49,6 +51,7 @@ class Printer {
   std::unique_ptr<Output> out_;
   std::unique_ptr<ResumedJournal> resumed_;  // in place of out_, with --resume
   std::string prefix_;
+  bool appears_whole_ = true;  // the output, at its end
   bool echoed_ = false, lost_ = false, disk_full_ = false;
   std::int64_t ok_ = 0, failed_ = 0, skipped_ = 0;
 };

@@ -155,7 +155,8 @@ std::string recipe_of(const CompleteSettings& s, const std::string& digest,
       s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty, s.answers, s.seed,
       s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
       s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt,
-      s.dtype + " " + device + (s.no_heal ? " no-heal" : ""), fmt::join(s.extra, "\x1f"));
+      s.dtype + " " + device + (s.no_heal ? " no-heal" : "") + (s.fit ? " fit" : ""),
+      fmt::join(s.extra, "\x1f"));
   return sha256_hex(as_bytes(shaping)).substr(0, 16);
 }
 
@@ -194,7 +195,9 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
     w.key("path");
     write_path(w, source.path);
   }
-  w.key("bytes").integer(static_cast<std::int64_t>(source.bytes)).end_object().key("output");
+  w.key("bytes").integer(static_cast<std::int64_t>(source.bytes)).key("digest");
+  source.digest.empty() ? w.null() : w.string(source.digest);
+  w.end_object().key("output");
   write_output(w, r, tokenizer);
   if (r.error || r.request.skip) {
     w.key("model").null().key("params").null().key("usage").null();

@@ -22,8 +22,10 @@ RecordContext record_context(const CompleteSettings& settings, const LoadedModel
 
 // Where one item came from.
 struct ItemSource {
-  std::string path;  // empty: a request line, or standard input
+  std::string path;   // empty: a request line, or standard input
+  std::string place;  // "line 7" or "FILE:7" of a request line
   std::size_t bytes = 0;
+  std::string digest;  // of what is asked (input_digest.h); empty: it was not read
   std::vector<std::string> warnings;
   double timing_ms = 0;
   std::string target;  // the file its result goes to; empty: none of its own

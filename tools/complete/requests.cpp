@@ -76,6 +76,8 @@ void read_stop(Members& m, CompletionRequest& r) {
     r.stop.strings.push_back(stop->string("stop"));
     return;
   }
+  if (!stop->is_array())
+    fail(ErrorKind::usage, "{} is neither a text nor a list of texts", m.path({"stop"}));
   for (const Json& s : stop->array(m.path({"stop"})))
     r.stop.strings.push_back(s.string(m.path({"stop"})));
 }
@@ -128,6 +130,31 @@ CompletionRequest guarded(const CompletionRequest& defaults, Read&& read) {
   return r;
 }
 
+// The id of a line that is not JSON, where it stands first and can be read all the same.
+std::string salvaged_id(std::string_view line, std::string_view key) {
+  const auto take = [&line](std::string_view text) {
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    if (!line.starts_with(text)) return false;
+    line.remove_prefix(text.size());
+    return true;
+  };
+  if (!take("{") || !take(fmt::format("\"{}\"", key)) || !take(":") || !take("\"")) return {};
+  std::size_t end = 0;
+  while (end < line.size() && line[end] != '"') end += line[end] == '\\' ? 2U : 1U;
+  if (end >= line.size()) return {};
+  try {
+    return parse_json(fmt::format("\"{}\"", line.substr(0, end)), "id").string("id");
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+// Reads the line; one that is no JSON still leaves its id.
+Json parse_line(std::string_view line, std::string_view key, CompletionRequest& r) {
+  r.id = salvaged_id(line, key);
+  return parse_json(line, "the request");
+}
+
 std::string id_of(Members& m, std::string_view key) {
   const Json* id = m.find({key});
   if (id == nullptr) return {};
@@ -139,7 +166,7 @@ std::string id_of(Members& m, std::string_view key) {
 
 }  // namespace
 
-CompletionRequest request_of(const CompleteSettings& s, const LoadedModel& model) {
+CompletionRequest request_of(const CompleteSettings& s) {
   CompletionRequest r;
   r.max_tokens = s.max_tokens;
   r.sampling = {.temperature = static_cast<float>(s.temperature),
@@ -148,15 +175,10 @@ CompletionRequest request_of(const CompleteSettings& s, const LoadedModel& model
                 .min_p = static_cast<float>(s.min_p),
                 .repeat_penalty = static_cast<float>(s.repeat_penalty),
                 .seed = static_cast<std::uint64_t>(s.seed)};
-  if (s.chat) {  // what the model's makers say, where nobody else says anything
-    if (!s.temperature_given) r.sampling.temperature = model.default_temperature.value_or(0.0f);
-    if (!s.top_p_given) r.sampling.top_p = model.default_top_p.value_or(1.0f);
-    if (!s.min_p_given) r.sampling.min_p = model.default_min_p.value_or(0.0f);
-    if (!s.top_k_given) r.sampling.top_k = model.default_top_k.value_or(0);
-  }
   r.stop = {
       .strings = s.stop, .at_line_end = s.stop_at == "line", .at_block_end = s.stop_at == "block"};
   r.heal = !s.no_heal;
+  r.fit = s.fit || s.filter;
   r.answers = static_cast<int>(s.answers);
   r.logprobs = static_cast<int>(s.logprobs);
   r.time_limit_ms = s.time_limit_ms;
@@ -165,17 +187,29 @@ CompletionRequest request_of(const CompleteSettings& s, const LoadedModel& model
   return r;
 }
 
+void sample_as_model_says(SamplingOptions& sampling, const CompleteSettings& s,
+                          const LoadedModel& model) {
+  if (!s.chat) return;
+  if (!s.temperature_given) sampling.temperature = model.default_temperature.value_or(0.0f);
+  if (!s.top_p_given) sampling.top_p = model.default_top_p.value_or(1.0f);
+  if (!s.min_p_given) sampling.min_p = model.default_min_p.value_or(0.0f);
+  if (!s.top_k_given) sampling.top_k = model.default_top_k.value_or(0);
+}
+
 CompletionRequest read_request(std::string_view line, const CompletionRequest& defaults,
                                std::vector<std::string>& warnings) {
   return guarded(defaults, [&](CompletionRequest& r) {
-    const Json json = parse_json(line, "the request");
+    const Json json = parse_line(line, "id", r);
     Members m(json, "the request");
     r.id = id_of(m, "id");
     const bool has_text = m.text({"prompt", "prefix", "input_prefix"}, r.prefix);
+    if (json.find("prompt") != nullptr && json.find("prefix") != nullptr)
+      warnings.emplace_back("prompt and prefix are two names of the text: prompt counts");
     std::string suffix;
     if (m.text({"suffix", "input_suffix"}, suffix)) r.suffix = suffix;
     if (const Json* messages = m.find({"messages"})) read_messages(*messages, r, "messages");
-    if (!has_text && r.messages.empty()) fail(ErrorKind::usage, "the request has no prompt");
+    if (!has_text && r.messages.empty())
+      fail(ErrorKind::usage, "the request has none of prompt, prefix and messages");
     read_extra(m, r);
     read_sampling(m, r);
     m.integer({"time_limit_ms", "t_max_predict_ms"}, r.time_limit_ms, 0, kMostTokens);
@@ -187,7 +221,7 @@ CompletionRequest read_request(std::string_view line, const CompletionRequest& d
 CompletionRequest read_openai_request(std::string_view line, const CompletionRequest& defaults,
                                       std::vector<std::string>& warnings) {
   return guarded(defaults, [&](CompletionRequest& r) {
-    const Json json = parse_json(line, "the request");
+    const Json json = parse_line(line, "custom_id", r);
     Members m(json, "the request");
     r.id = id_of(m, "custom_id");
     std::string method, url;

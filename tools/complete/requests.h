@@ -10,7 +10,10 @@
 namespace r1 {
 
 // A request that every setting of the command line has gone into, without a text yet.
-CompletionRequest request_of(const CompleteSettings& settings, const LoadedModel& model);
+CompletionRequest request_of(const CompleteSettings& settings);
+// A chat is sampled as the model's makers say, where nobody else says anything.
+void sample_as_model_says(SamplingOptions& sampling, const CompleteSettings& settings,
+                          const LoadedModel& model);
 
 // One line of JSONL (TOOLS.md 2; llama.vim's names are understood) or of an OpenAI batch file. A
 // line that is no request comes back with `broken` set. `warnings` takes the keys that mean nothing

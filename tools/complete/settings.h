@@ -11,6 +11,7 @@ struct CompleteSettings {
   // input
   std::vector<std::string> operands, extra;
   std::string prompt, prefix_file, suffix, cursor, system, files_from;
+  bool cursor_given = false;
   bool nul = false, chat = false, json = false, jsonl = false, openai_batch = false;
   // generation
   std::int64_t max_tokens = 128, top_k = 0, answers = 1, seed = 0, time_limit_ms = 0,
@@ -19,7 +20,7 @@ struct CompleteSettings {
   bool temperature_given = false, top_p_given = false, top_k_given = false, min_p_given = false;
   std::vector<std::string> stop;
   std::string stop_at;
-  bool no_heal = false;
+  bool no_heal = false, fit = false;
   // output
   bool echo = false, filter = false, extract = false, no_stream = false, force = false;
   bool unordered = false, fail_fast = false, summary = false, timing = false, sanitize = false;

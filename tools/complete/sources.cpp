@@ -10,6 +10,7 @@
 
 #include "lib/base/bytes.h"
 #include "tools/common/inputs.h"
+#include "tools/complete/input_digest.h"
 #include "tools/complete/requests.h"
 
 namespace r1 {
@@ -62,16 +63,18 @@ class Texts : public Source {
     ++count_;
     std::string text;
     try {
-      const Choice::Verdict verdict = choice_.judge(item, id);
-      if (verdict == Choice::Verdict::drop) return false;
-      if (verdict == Choice::Verdict::skip) {
-        skip(request, item);
-        return true;
+      Choice::Verdict verdict = choice_.judge_name(item, id);
+      if (verdict == Choice::Verdict::skip) item.bytes = size_of(item.path);
+      if (verdict == Choice::Verdict::run) {
+        text = read(name_);
+        item.bytes = text.size();
+        if (!settings_.prompt.empty()) text += text_or_file(settings_.prompt);
+        set_text(request, text, settings_);
+        item.digest = input_digest(request);
+        verdict = choice_.judge_question(item, id);
       }
-      text = read(name_);
-      item.bytes = text.size();
-      if (!settings_.prompt.empty()) text += text_or_file(settings_.prompt);
-      set_text(request, text, settings_);
+      request.skip = verdict == Choice::Verdict::skip;
+      return verdict != Choice::Verdict::drop;
     } catch (const Error& e) {
       request.messages.clear();
       request.suffix.reset();
@@ -80,11 +83,10 @@ class Texts : public Source {
     }
     return true;
   }
-  static void skip(CompletionRequest& request, ItemSource& item) {
-    request.skip = true;
+  static std::uintmax_t size_of(const std::string& path) {
     std::error_code unknown;
-    const std::uintmax_t bytes = std::filesystem::file_size(item.path, unknown);
-    item.bytes = unknown ? 0 : bytes;
+    const std::uintmax_t bytes = std::filesystem::file_size(path, unknown);
+    return unknown ? 0 : bytes;
   }
 
   static std::string read(const std::string& name) {
@@ -119,7 +121,8 @@ class RequestLines : public Source {
   RequestLines(const CompleteSettings& s, CompletionRequest defaults, Choice& choice)
       : defaults_(std::move(defaults)),
         choice_(choice),
-        lines_(open_to_read(s.operands.empty() ? "-" : s.operands[0]), '\n'),
+        name_(s.operands.empty() || s.operands[0] == "-" ? "" : s.operands[0]),
+        lines_(open_to_read(name_.empty() ? "-" : name_), '\n'),
         openai_(s.openai_batch) {}
 
   Completer::Next next(CompletionRequest& request, ItemSource& item, bool may_wait) override {
@@ -128,6 +131,7 @@ class RequestLines : public Source {
       const LineReader::State state = lines_.next(line, may_wait);
       if (state == LineReader::State::not_yet) return Completer::Next::not_yet;
       if (state == LineReader::State::end) return Completer::Next::end;
+      ++line_;
     } while (line.find_first_not_of(" \t\r") == std::string::npos || !prepare(line, request, item));
     return Completer::Next::request;
   }
@@ -139,9 +143,16 @@ class RequestLines : public Source {
     item.bytes = line.size();
     request = openai_ ? read_openai_request(line, defaults_, item.warnings)
                       : read_request(line, defaults_, item.warnings);
+    item.place =
+        name_.empty() ? fmt::format("line {}", line_) : fmt::format("{}:{}", escaped(name_), line_);
+    if (request.broken)
+      request.broken = Error(request.broken->kind(), item.place + ": " + request.broken->what());
+    else
+      item.digest = input_digest(request);
     const std::string number = std::to_string(count_++);
     const std::string id = request.id.empty() ? number : request.id;
-    const Choice::Verdict verdict = choice_.judge(item, id);
+    Choice::Verdict verdict = choice_.judge_name(item, id);
+    if (verdict == Choice::Verdict::run) verdict = choice_.judge_question(item, id);
     if (choice_.only_failed()) request.id = id;  // places shift when others are left out
     request.skip = verdict == Choice::Verdict::skip;
     return verdict != Choice::Verdict::drop;
@@ -149,9 +160,10 @@ class RequestLines : public Source {
 
   CompletionRequest defaults_;
   Choice& choice_;
+  std::string name_;  // of the file; empty: standard input
   LineReader lines_;
   bool openai_;
-  std::int64_t count_ = 0;
+  std::int64_t count_ = 0, line_ = 0;
 };
 
 }  // namespace

@@ -34,7 +34,8 @@ void add_input(std::vector<Option>& o, CompleteSettings& s) {
                .into = &s.cursor,
                .metavar = "MARK",
                .help = "Fill in where this mark stands in the text.",
-               .brief = true});
+               .brief = true,
+               .given = &s.cursor_given});
   o.push_back({.name = "extra",
                .group = g,
                .into = &s.extra,
@@ -166,6 +167,11 @@ void add_sampling(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.no_heal,
                .help = "Go on behind the last token, even where the text cuts a word."});
+  o.push_back({.name = "fit",
+               .group = g,
+               .into = &s.fit,
+               .help = "Leave out what is farthest from the caret when the text is longer than the "
+                       "model takes."});
   o.push_back({.name = "time-limit",
                .group = g,
                .into = &s.time_limit_ms,
@@ -409,7 +415,8 @@ Program complete_program(CompleteSettings& settings, StandardOptions& standard) 
   Program p{.name = "r1-complete",
             .summary = "finish code and text",
             .synopsis = "[OPTIONS] [FILE…|-]",
-            .operands = &settings.operands};
+            .operands = &settings.operands,
+            .gives_back = "filter"};
   add_input(p.options, settings);
   add_generation(p.options, settings);
   add_sampling(p.options, settings);
