@@ -5,15 +5,9 @@
 #include "kernels/cpu/rows.h"
 
 namespace r1 {
-namespace {
 
+using cpu::first_seen;
 using cpu::row;
-
-std::int64_t first_seen(std::int64_t start, std::int64_t i, std::int64_t window) {
-  return window > 0 ? std::max(start, i - window + 1) : start;
-}
-
-}  // namespace
 
 // Each document is a sequence with pages of its own, so that training and decoding share a kernel.
 void CpuBackend::attention(const Tensor& y, const Tensor& lse, const Tensor& q, const Tensor& k,

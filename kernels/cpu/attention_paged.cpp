@@ -2,7 +2,6 @@
 // together, from the newest to the oldest. Tiles are dealt out to threads; a row's pages are added
 // in one order, whatever else is in its tile.
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 #include <limits>
 
@@ -65,8 +64,7 @@ struct CpuBackend::PagedAttention {
 
   Walker begin(std::int64_t i, std::int64_t h) const {
     const std::int64_t r = row_of(i, h), t = i / group(), last = position.as<std::int32_t>()[t];
-    const std::int64_t first =
-        options.window > 0 ? std::max<std::int64_t>(0, last - options.window + 1) : 0;
+    const std::int64_t first = cpu::first_seen(0, last, options.window);
     std::fill(row(y, r), row(y, r) + hd(), 0.0f);
     Walker w{{row(q, r), row(y, r), A.empty() ? 0.0f : row(A, t)[h],
               -std::numeric_limits<float>::infinity(), 0.0f, 0, 0},
@@ -109,8 +107,7 @@ struct CpuBackend::PagedAttention {
 
   void one_page(Walker* walkers, std::int64_t count, std::int64_t sequence, std::int64_t h,
                 std::int64_t p) const {
-    const std::int64_t number =
-        kv.table.as<std::int32_t>()[sequence * kv.table.shape[1] + p] * kv.keys.shape[1] + h;
+    const std::int64_t number = cpu::page_of(kv, sequence, h, p);
     AttendRow* rows[kTileRows];
     int there = 0;
     for (std::int64_t i = 0; i < count; ++i) {
@@ -144,7 +141,7 @@ void CpuBackend::attend_pages(const Tensor& y, const Tensor& lse, const Tensor& 
   std::int64_t seen = 0;  // positions of all rows together
   for (std::int64_t t = 0; t < q.shape[0]; ++t) seen += position.as<std::int32_t>()[t] + 1;
   const std::int64_t all = count * kv.keys.shape[1],
-                     parts = std::min<std::int64_t>(all, pool_.threads());
+                     parts = std::clamp<std::int64_t>(all, 1, pool_.threads());
   // Late tiles see more, so that they are dealt out in turn.
   for_rows(parts, seen * attention.H() * attention.hd() / parts,
            [&](std::int64_t begin, std::int64_t end) {

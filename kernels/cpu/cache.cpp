@@ -9,15 +9,12 @@
 namespace r1 {
 namespace {
 
+using cpu::page_of;
 using cpu::row;
 
-// Page and key head of position j of sequence s: a row of kv.keys seen as [P KV, hd kPageTokens].
-std::int64_t page_of(const PagedKv& kv, std::int64_t s, std::int64_t h, std::int64_t j) {
-  return kv.table.as<std::int32_t>()[s * kv.table.shape[1] + j / kPageTokens] * kv.keys.shape[1] +
-         h;
-}
+// An element of kv.decay, a row of kv.values.
 std::int64_t place(const PagedKv& kv, std::int64_t s, std::int64_t h, std::int64_t j) {
-  return page_of(kv, s, h, j) * kPageTokens + j % kPageTokens;
+  return page_of(kv, s, h, j / kPageTokens) * kPageTokens + j % kPageTokens;
 }
 
 template <typename T>
@@ -35,7 +32,7 @@ void CpuBackend::kv_store(const PagedKv& kv, const Tensor& k, const Tensor& v, c
   const std::int64_t T = k.shape[0], KV = k.shape[1], hd = k.shape[2];
   const auto one = [&](std::int64_t t, std::int64_t h, std::vector<std::uint16_t>& halves) {
     const std::int64_t s = sequence.as<std::int32_t>()[t], j = position.as<std::int32_t>()[t];
-    const std::int64_t page = page_of(kv, s, h, j), to = place(kv, s, h, j);
+    const std::int64_t page = page_of(kv, s, h, j / kPageTokens), to = place(kv, s, h, j);
     const float *key = row(k, t * KV + h), *value = row(v, t * KV + h);
     if (kv.keys.dtype == DType::f32) {
       put_key(kv.keys, page, j % kPageTokens, key, hd);
@@ -48,7 +45,8 @@ void CpuBackend::kv_store(const PagedKv& kv, const Tensor& k, const Tensor& v, c
     if (!A.empty()) kv.decay.as<float>()[to] = row(A, t)[h];
     if (kv.longest.empty()) return;
     float& longest = kv.longest.as<float>()[page];
-    const float length = std::sqrt(kernels_.dot(key, key, hd));
+    constexpr float kRounded = 1.0f + 0x1p-8f;  // what bf16 may add to a key
+    const float length = kRounded * std::sqrt(kernels_.dot(key, key, hd));
     longest = j % kPageTokens == 0 ? length : std::max(longest, length);
   };
   for_rows(KV, T * hd, [&](std::int64_t begin, std::int64_t end) {

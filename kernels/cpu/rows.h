@@ -1,10 +1,22 @@
 #pragma once
 
-#include "lib/tensor/tensor.h"
+#include <algorithm>
+
+#include "lib/backend/backend.h"
 
 namespace r1::cpu {
 
 // Row r of an f32 tensor seen as a matrix [rows, cols].
 inline float* row(const Tensor& t, std::int64_t r) { return t.as<float>() + r * t.cols(); }
+
+// The first position that row i of a document sees.
+inline std::int64_t first_seen(std::int64_t start, std::int64_t i, std::int64_t window) {
+  return window > 0 ? std::max(start, i - window + 1) : start;
+}
+
+// Page p of sequence s and key head h: a row of kv.keys seen as [P KV, hd kPageTokens].
+inline std::int64_t page_of(const PagedKv& kv, std::int64_t s, std::int64_t h, std::int64_t p) {
+  return kv.table.as<std::int32_t>()[s * kv.table.shape[1] + p] * kv.keys.shape[1] + h;
+}
 
 }  // namespace r1::cpu
