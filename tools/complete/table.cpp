@@ -155,6 +155,10 @@ void add_sampling(std::vector<Option>& o, CompleteSettings& s) {
                .help = "The same seed draws the same tokens.",
                .least = 0,
                .most = 9e18});
+}
+
+void add_answers(std::vector<Option>& o, CompleteSettings& s) {
+  const std::string g = "Generation";
   o.push_back({.name = "answers",
                .letter = 'N',
                .group = g,
@@ -420,6 +424,7 @@ Program complete_program(CompleteSettings& settings, StandardOptions& standard) 
   add_input(p.options, settings);
   add_generation(p.options, settings);
   add_sampling(p.options, settings);
+  add_answers(p.options, settings);
   add_places(p.options, settings);
   add_form(p.options, settings);
   add_run(p.options, settings);
