@@ -11,7 +11,7 @@ function(r1_isa name)
   # Vectors of 64 bytes are split where registers are shorter: none crosses a call. Products and sums
   # are one rounding only where multiply_add says so: the same bits in every kernel shape.
   target_compile_options(r1_kernels_${name} PRIVATE -Wno-psabi -ffp-contract=off ${ARGN})
-  target_compile_definitions(r1_kernels_${name} PRIVATE R1_ISA=${name})
+  target_compile_definitions(r1_kernels_${name} PRIVATE R1_ISA=${name} R1_ISA_NAME="${name}")
   target_sources(r1_kernels PRIVATE $<TARGET_OBJECTS:r1_kernels_${name}>)
   target_compile_definitions(r1_kernels PRIVATE R1_HAS_${name}=1)
 endfunction()

@@ -15,6 +15,7 @@ mkdir src; printf 'def is_even(n):\n    return' >src/even.py
 while IFS= read -r command; do
   out=out
   case $command in
+    *' -m deepseek-ai/'*) continue ;;  # a model of the user's own
     :*)
       command -v vim >/dev/null || continue
       printf 'def f(x):\n    <CURSOR>\n' >buffer

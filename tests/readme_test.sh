@@ -11,7 +11,7 @@ sed -n '/^## Use/,/^## /p' "$readme" | sed -n '/^```sh/,/^```/p' | grep -v '^```
 [ "$(wc -l <"$work/commands")" -ge 4 ]
 cd "$work"
 while IFS= read -r command; do
-  case $command in *./DeepSeek*) continue ;; esac
+  case $command in *' -m deepseek-ai/'*) continue ;; esac
   HOME=$work PATH=$bin:$PATH bash -o pipefail -c "$command" >out 2>err </dev/null || { echo "fails: $command"; cat err; exit 1; }
   [ -s out ] || { echo "prints nothing: $command"; exit 1; }
   [ ! -s err ] || { echo "complains: $command"; cat err; exit 1; }

@@ -30,6 +30,21 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kTool = "r1-complete";
 constexpr const char* kShippedModel = "r1-plus-mini";
 
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// What -v says of one request, or of all.
+struct Tally {
+  std::int64_t read = 0, written = 0;  // tokens
+  Clock::time_point since;
+
+  std::string text() const {
+    return fmt::format("{} tokens read, {} written in {:.0f} ms", read, written,
+                       milliseconds_since(since));
+  }
+};
+
 class Complete {
  public:
   int main(int argc, char** argv) {
@@ -109,8 +124,8 @@ class Complete {
                               .max_memory = static_cast<std::uint64_t>(s_.max_memory),
                               .batch_size = s_.batch_size});
     ui.say(kTool,
-           fmt::format("{}: {}, loaded in {:.0f} ms", escaped(name), model.quant,
-                       milliseconds_since(start)),
+           fmt::format("{}: {}, on {}, loaded in {:.0f} ms", escaped(name), model.quant,
+                       backend->describe(), milliseconds_since(start)),
            1);
     const CompletionRequest defaults = request_of(s_);
     const RecordContext context = record_context(s_, model, device());
@@ -135,6 +150,7 @@ class Complete {
     };
     std::map<std::int64_t, Started> items;         // by index, until their result is written
     std::int64_t count = 0, done = 0, broken = 0;  // broken: known before its turn to be printed
+    Tally all{.since = Clock::now()};
     Completer::Callbacks callbacks;
     callbacks.next = [&](CompletionRequest& request, bool may_wait) {
       const std::int64_t most = s_.fail_fast ? 1 : s_.max_errors;
@@ -154,20 +170,21 @@ class Complete {
       progress.clear();
       const auto found = items.find(result.index);
       found->second.item.timing_ms = milliseconds_since(found->second.at);
+      const Tally one{result.prompt_tokens, completion_tokens(result), found->second.at};
+      ui.say(kTool, fmt::format("request {}: {}", result.index, one.text()), 2);
+      all.read += one.read;
+      all.written += one.written;
       printer.done(std::move(result), found->second.item);
       items.erase(found);
-      progress.draw(++done);
+      progress.draw(++done, source.expected());
     };
     if (printer.streams()) callbacks.stream = [&](std::string_view text) { printer.stream(text); };
     callbacks.interrupted = [&] {
-      progress.draw(done);
+      progress.draw(done, source.expected());
       return caught_signal() != 0;
     };
     completer.run(callbacks);
-  }
-
-  static double milliseconds_since(Clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    ui.say(kTool, fmt::format("{} done: {}", done, all.text()), 1);
   }
 
   CompleteSettings s_;

@@ -43,6 +43,10 @@ const cpu::Kernels& choose(std::string_view isa) {
 
 CpuBackend::CpuBackend(int threads, std::string_view isa) : kernels_(choose(isa)), pool_(threads) {}
 
+std::string CpuBackend::describe() const {
+  return fmt::format("cpu ({}), threads: {}", kernels_.name, pool_.threads());
+}
+
 void* CpuBackend::allocate(std::size_t bytes) {
   void* memory = slabs_.allocate(bytes);
   if (memory == nullptr) fail(ErrorKind::oom_cpu, "no memory for {} bytes", bytes);

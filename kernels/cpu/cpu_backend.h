@@ -20,6 +20,7 @@ class CpuBackend : public Backend {
   CpuBackend(int threads, std::string_view isa);
 
   Device device() const override { return Device::cpu; }
+  std::string describe() const override;
   void* allocate(std::size_t bytes) override;
   void release(void* memory) override;
   void copy_from_host(const Tensor& dst, const void* src) override;

@@ -10,6 +10,7 @@ namespace r1 {
 class RefBackend : public Backend {
  public:
   Device device() const override { return Device::cpu; }
+  std::string describe() const override { return "ref"; }
   void* allocate(std::size_t bytes) override;
   void release(void* memory) override;
   void copy_from_host(const Tensor& dst, const void* src) override;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "lib/backend/memory.h"
 #include "lib/tensor/tensor.h"
@@ -44,6 +45,7 @@ class Backend {
  public:
   virtual ~Backend();
   virtual Device device() const = 0;
+  virtual std::string describe() const = 0;  // for people: "cpu (avx512), threads: 2"
 
   // --- memory ---------------------------------------------------------------------------------
   virtual void* allocate(std::size_t bytes) = 0;  // aligned to 64; fails with oom_cpu or oom_gpu

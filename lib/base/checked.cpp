@@ -17,6 +17,7 @@ std::uint64_t checked_add(std::uint64_t a, std::uint64_t b, std::string_view wha
 }
 
 ByteSpan ByteReader::take(std::uint64_t count) {
+  if (bytes_.empty() && count > 0) fail(ErrorKind::truncated, "{} is empty", escaped(what_));
   if (count > remaining())
     fail(ErrorKind::truncated, "{} wants {} bytes at {}, and has {}", escaped(what_), count,
          position_, remaining());

@@ -122,6 +122,9 @@ std::int64_t Json::integer(std::string_view where) const {
   if (const auto* d = std::get_if<double>(&value_);
       d != nullptr && *d == std::floor(*d) && std::abs(*d) < 0x1p53)
     return static_cast<std::int64_t>(*d);
+  const auto* fraction = std::get_if<double>(&value_);
+  if (fraction != nullptr && std::abs(*fraction) < 0x1p53)
+    fail(ErrorKind::decode, "{} is {}, not a whole number", escaped(where), *fraction);
   fail(ErrorKind::decode, "{} is {}, not a whole number", escaped(where),
        is_number() ? "out of range" : kKinds[value_.index()]);
 }

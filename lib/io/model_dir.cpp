@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/base/edit_distance.h"
 #include "lib/base/error.h"
 #include "lib/io/model_stores.h"
 
@@ -61,27 +62,11 @@ StoredModels all_models(const ModelPlaces& places) {
   return out;
 }
 
-// Steps of one letter between two names.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t change = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-    }
-  }
-  return row.back();
-}
-
 std::string nearest_names(std::string_view name, StoredModels models) {
   constexpr std::size_t kMost = 5;
   std::stable_sort(models.begin(), models.end(),
                    [name](const StoredModel& a, const StoredModel& b) {
-                     return distance(name, a.entry.name) < distance(name, b.entry.name);
+                     return edit_distance(name, a.entry.name) < edit_distance(name, b.entry.name);
                    });
   std::string out;
   for (std::size_t i = 0; i < std::min(models.size(), kMost); ++i)
@@ -135,8 +120,8 @@ std::vector<ModelEntry> list_models(const ModelPlaces& places) {
 }
 
 fs::path find_model(std::string_view name, const ModelPlaces& places) {
-  if (name.starts_with('/') || name.starts_with("./") || name.starts_with("../") ||
-      name.ends_with(".gguf")) {
+  if (name.starts_with('/') || name.starts_with("./") || name.starts_with("../") || name == "." ||
+      name == ".." || name.ends_with(".gguf")) {
     if (!is_there(name)) fail(ErrorKind::model, "there is no model {}", escaped(name));
     return name;
   }
@@ -151,7 +136,10 @@ fs::path find_model(std::string_view name, const ModelPlaces& places) {
   std::string hint = models.empty() ? "; no model was found anywhere"
                                     : "; the nearest: " + nearest_names(name, models);
   if (at != std::string::npos) hint = "; no Hugging Face cache has this revision of it";
-  if (is_there(name)) hint += "; a folder of this name is here: write ./" + escaped(name);
+  if (std::error_code none; fs::is_directory(name, none))
+    hint += "; a folder of this name is here: write ./" + escaped(name);
+  else if (is_there(name))
+    hint += "; a file of this name is here, but a model is a .gguf file or a folder";
   fail(ErrorKind::model, "there is no model {}{}", escaped(name), hint);
 }
 

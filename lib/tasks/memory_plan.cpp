@@ -11,7 +11,10 @@ namespace {
 
 constexpr std::int64_t kModerateTokens = 2048;
 
-double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+std::string as_size(std::uint64_t bytes) {
+  if (bytes < (1U << 20)) return fmt::format("{} bytes", bytes);
+  return fmt::format("{:.0f}M", static_cast<double>(bytes) / (1 << 20));
+}
 
 }  // namespace
 
@@ -33,13 +36,12 @@ MemoryPlan plan_memory(const ModelFiles& files, DType kv, std::int64_t batch_siz
   const auto fit = static_cast<std::int64_t>(most > fixed ? (most - fixed) / plan.page : 0);
   const std::int64_t least = pages_for(std::min(config.context, kModerateTokens));
   if (fit < least)
-    fail(
-        ErrorKind::oom_cpu,
-        "{}: weights {:.0f}M, work {:.0f}M and the cache of one text of {} tokens {:.0f}M are more "
-        "than --max-memory {:.0f}M",
-        escaped(files.path().string()), mebibytes(plan.weights), mebibytes(plan.work),
-        std::min(config.context, kModerateTokens),
-        mebibytes(plan.page * static_cast<std::uint64_t>(least)), mebibytes(most));
+    fail(ErrorKind::oom_cpu,
+         "{}: weights {}, work {} and the cache of one text of {} tokens {} are more than "
+         "--max-memory {}",
+         escaped(files.path().string()), as_size(plan.weights), as_size(plan.work),
+         std::min(config.context, kModerateTokens),
+         as_size(plan.page * static_cast<std::uint64_t>(least)), as_size(most));
   plan.pages = std::min(plan.pages, fit);
   return plan;
 }

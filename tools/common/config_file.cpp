@@ -136,7 +136,7 @@ std::vector<ConfigEntry> parse_config(std::string_view text, std::string_view fi
       table = line.word();
       if (!line.take(']')) line.refuse("a table's name ends in ]");
       if (std::find(std::begin(kTables), std::end(kTables), table) == std::end(kTables))
-        line.refuse(fmt::format("[{}] is none of the tables {}", table, fmt::join(kTables, ", ")));
+        line.refuse(fmt::format("[{}] is neither [common] nor the name of a tool", table));
     } else {
       if (table.empty()) line.refuse("a key stands before the first table");
       entries.push_back(entry(line, table, number));

@@ -105,8 +105,8 @@ It could not run: the model, the device or the memory.
 .B 4
 An output could not be written.
 .TP
-.B 130, 141, 143
-Ended by SIGINT, SIGPIPE or SIGTERM.
+.B 129, 130, 141, 143
+Ended by SIGHUP, SIGINT, SIGPIPE or SIGTERM.
 )";
 
 void replace(std::string& text, const std::string& mark, const std::string& with) {

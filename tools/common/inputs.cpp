@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
@@ -41,11 +42,18 @@ LineReader::State LineReader::next(std::string& line, bool wait) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail(ErrorKind::decode, "standard input: {}", std::strerror(errno));
     at_end_ = got == 0;
+    read_ += static_cast<std::uint64_t>(got);
     buffer_.append(chunk.data(), static_cast<std::size_t>(got));
     if (buffer_.size() > kLongest)
       fail(ErrorKind::limit, "a line has more than {} bytes", kLongest);
   }
   return State::line;
+}
+
+double LineReader::share() const {
+  struct stat about {};
+  if (::fstat(descriptor_, &about) != 0 || !S_ISREG(about.st_mode) || about.st_size == 0) return 0;
+  return static_cast<double>(read_ - buffer_.size()) / static_cast<double>(about.st_size);
 }
 
 std::string read_stdin() {

@@ -14,6 +14,8 @@ class LineReader {
   enum class State { line, not_yet, end };
   // The next line without its separator. Without `wait`, `not_yet` when no whole line is there.
   State next(std::string& line, bool wait);
+  // Which share of a regular file the lines so far were, in (0, 1]; 0 when that cannot be known.
+  double share() const;
 
  private:
   bool take(std::string& line);
@@ -22,6 +24,7 @@ class LineReader {
   char separator_;
   std::string buffer_;
   std::size_t scanned_ = 0;  // of buffer_: holds no separator
+  std::uint64_t read_ = 0;   // bytes
   bool at_end_ = false;
 };
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
 
+#include "lib/base/edit_distance.h"
 #include "lib/base/error.h"
 
 namespace r1 {
@@ -11,6 +13,15 @@ namespace {
 
 [[noreturn]] void refuse(std::string_view shown, std::string_view value, std::string_view want) {
   fail(ErrorKind::usage, "{} wants {}, not '{}'", shown, want, escaped(value));
+}
+
+constexpr std::string_view kTime = "a time with its unit, such as 250ms, 30s or 2h";
+constexpr std::string_view kSize = "a size, such as 512M or 4G";
+
+std::string_view wanted(const Option& o) {
+  return o.unit == Option::Unit::milliseconds ? kTime
+         : o.unit == Option::Unit::bytes      ? kSize
+                                              : "a whole number";
 }
 
 // The factor of a unit at the end of `text`, which is cut off.
@@ -34,7 +45,7 @@ double take_unit(std::string_view& text, Option::Unit unit, std::string_view sho
   if (unit == Option::Unit::none) return 1;
   if (unit == Option::Unit::milliseconds) {
     if (const double factor = take(kTimes); factor > 0) return factor;
-    refuse(shown, whole, "a time with its unit, such as 250ms, 30s or 2h");
+    refuse(shown, whole, kTime);
   }
   const double factor = take(kSizes);
   return factor > 0 ? factor : 1;
@@ -51,6 +62,24 @@ void check_choice(const Option& o, std::string_view value, std::string_view show
   if (o.choices.empty() || std::find(o.choices.begin(), o.choices.end(), value) != o.choices.end())
     return;
   refuse(shown, value, fmt::format("{}", fmt::join(o.choices, "|")));
+}
+
+std::optional<std::int64_t> whole_number(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+void set_integer(const Option& o, std::string_view text, std::string_view shown,
+                 std::int64_t& into) {
+  std::string_view digits = text;
+  const double factor = take_unit(digits, o.unit, shown);
+  const std::optional<std::int64_t> count = whole_number(digits);
+  if (!count) refuse(shown, text, wanted(o));
+  const double number = factor * static_cast<double>(*count);
+  check_range(o, number, text, shown);
+  into = factor == 1 ? *count : static_cast<std::int64_t>(number);
 }
 
 bool parse_bool(std::string_view value, std::string_view shown) {
@@ -104,7 +133,8 @@ class Reader {
       given_.push_back({&o, word.substr(equals + 1)});
       return;
     }
-    fail(ErrorKind::usage, "there is no option {}{}", escaped(shown), nearest(name));
+    fail(ErrorKind::usage, "there is no option {}{}", escaped(shown),
+         nearest_option(program_, name));
   }
 
   // -qv, -n 5 and -n5.
@@ -134,14 +164,6 @@ class Reader {
     given_.push_back({&o, value});
   }
 
-  // ", did you mean --suffix", if one is near.
-  std::string nearest(const std::string& name) const {
-    for (const Option& o : program_.options)
-      if (!o.hidden && (o.name.starts_with(name) || name.starts_with(o.name)))
-        return fmt::format("; did you mean --{}", o.name);
-    return {};
-  }
-
   const Program& program_;
   const std::vector<std::string>& arguments_;
   std::size_t at_ = 0;
@@ -149,6 +171,18 @@ class Reader {
 };
 
 }  // namespace
+
+std::string nearest_option(const Program& program, std::string_view name) {
+  const Option* best = nullptr;
+  std::size_t least = std::min<std::size_t>(3, name.size());  // three steps away is another word
+  for (const Option& o : program.options) {
+    if (o.hidden) continue;
+    const bool begins = o.name.starts_with(name) || name.starts_with(o.name);
+    const std::size_t steps = begins ? 0 : edit_distance(name, o.name);
+    if (steps < least) least = steps, best = &o;
+  }
+  return best == nullptr ? std::string() : fmt::format("; did you mean --{}", best->name);
+}
 
 bool is_switch(const Option& option) { return option.metavar.empty(); }
 
@@ -158,11 +192,9 @@ std::vector<Given> parse_command_line(const Program& program,
 }
 
 std::int64_t parse_integer(std::string_view text, std::string_view shown) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size())
-    refuse(shown, text, "a whole number");
-  return value;
+  const std::optional<std::int64_t> value = whole_number(text);
+  if (!value) refuse(shown, text, "a whole number");
+  return *value;
 }
 
 double parse_number(std::string_view text, std::string_view shown) {
@@ -180,11 +212,11 @@ void set_value(const Option& o, std::string_view value, std::string_view shown, 
   if (auto* const* flag = std::get_if<bool*>(&o.into)) {
     **flag = parse_bool(value, shown);
   } else if (auto* const* integer = std::get_if<std::int64_t*>(&o.into)) {
-    std::string_view digits = value;
-    const double factor = take_unit(digits, o.unit, shown);
-    const double number = factor * static_cast<double>(parse_integer(digits, shown));
-    check_range(o, number, value, shown);
-    **integer = factor == 1 ? parse_integer(digits, shown) : static_cast<std::int64_t>(number);
+    const bool counts = is_switch(o);  // how often it was given, and true is once
+    if (counts && (value == "true" || value == "false"))
+      **integer = value == "true" ? 1 : 0;
+    else
+      set_integer(o, value, shown, **integer);
   } else if (auto* const* real = std::get_if<double*>(&o.into)) {
     const double number = parse_number(value, shown);
     check_range(o, number, value, shown);

@@ -68,6 +68,9 @@ void set_value(const Option& option, std::string_view value, std::string_view sh
 std::int64_t parse_integer(std::string_view text, std::string_view shown);
 double parse_number(std::string_view text, std::string_view shown);
 
+// "; did you mean --suffix" where an option has a name like this one; else empty.
+std::string nearest_option(const Program& program, std::string_view name);
+
 bool is_switch(const Option& option);
 // The value as the option's own words: "0.8", "true"; empty when there is none.
 std::string value_text(const Option& option);

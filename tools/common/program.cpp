@@ -119,7 +119,7 @@ class Settings {
         if (!o.in_config) fail(ErrorKind::usage, "{} cannot be set by a configuration file", where);
         return o;
       }
-    fail(ErrorKind::usage, "{} is no option", where);
+    fail(ErrorKind::usage, "{} is no option{}", where, nearest_option(program_, key));
   }
 
   Program& program_;

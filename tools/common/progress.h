@@ -13,7 +13,8 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  void draw(std::int64_t done);
+  // `expected`: how many there will be, as far as is known; 0 when nothing is.
+  void draw(std::int64_t done, std::int64_t expected);
   void clear();
 
  private:

@@ -1,8 +1,13 @@
 #include "tools/complete/conflicts.h"
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "lib/base/error.h"
 #include "lib/base/output.h"
@@ -13,6 +18,16 @@ namespace {
 
 void refuse_if(bool wrong, const char* why) {
   if (wrong) fail(ErrorKind::usage, "{}", why);
+}
+
+// A list that is not there would read as a mistake of the other options.
+void check_lists(const CompleteSettings& s) {
+  for (const std::string& list : {s.files_from, s.only_failed}) {
+    if (list.empty() || list == "-") continue;
+    const int fd = ::open(list.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) fail(ErrorKind::usage, "{}: {}", escaped(list), std::strerror(errno));
+    ::close(fd);
+  }
 }
 
 void check_input(const CompleteSettings& s) {
@@ -32,8 +47,10 @@ void check_input(const CompleteSettings& s) {
 void check_form(const CompleteSettings& s) {
   refuse_if(s.records() && (s.echo || s.filter || s.extract) && !s.stores(),
             "--echo, --filter and --extract are for text, not for records");
-  const bool many = s.operands.size() > 1 || !s.files_from.empty() || !s.only_failed.empty();
-  refuse_if(many && !s.records() && !s.stores(),
+  const bool tells_apart = s.records() || s.stores();
+  refuse_if(!s.only_failed.empty() && !tells_apart,
+            "--only-failed wants what the run before had: --jsonl, or --json, -O or -w");
+  refuse_if((s.operands.size() > 1 || !s.files_from.empty()) && !tells_apart,
             "more than one file wants --json, -O or -w, so that the answers can be told apart");
   refuse_if(s.summary && !s.records(), "--summary wants --json or --jsonl: it is a record");
   refuse_if((s.timing || s.logprobs >= 0) && !s.records(),
@@ -79,6 +96,7 @@ void check_inputs_stay(const CompleteSettings& s) {
 }  // namespace
 
 void check(const CompleteSettings& s) {
+  check_lists(s);
   check_input(s);
   check_form(s);
   check_places(s);

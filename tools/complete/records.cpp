@@ -82,12 +82,6 @@ void write_output(JsonWriter& w, const CompletionResult& r, const Tokenizer& tok
   w.end_object();
 }
 
-std::int64_t completion_tokens(const CompletionResult& r) {
-  std::int64_t n = 0;
-  for (const Answer& a : r.answers) n += static_cast<std::int64_t>(a.tokens.size());
-  return n;
-}
-
 void write_usage(JsonWriter& w, const CompletionResult& r) {
   w.begin_object().key("prompt_tokens").integer(r.prompt_tokens);
   w.key("completion_tokens").integer(completion_tokens(r)).end_object();
@@ -171,6 +165,12 @@ RecordContext record_context(const CompleteSettings& s, const LoadedModel& model
   c.timing = s.timing;
   c.recipe = recipe_of(s, c.digest, device);
   return c;
+}
+
+std::int64_t completion_tokens(const CompletionResult& r) {
+  std::int64_t n = 0;
+  for (const Answer& a : r.answers) n += static_cast<std::int64_t>(a.tokens.size());
+  return n;
 }
 
 std::string path_id(const std::string& path) {

@@ -32,6 +32,7 @@ struct ItemSource {
   std::string kept;    // its record, made by an earlier run
 };
 
+std::int64_t completion_tokens(const CompletionResult& result);  // of all its answers
 // The id of an input: its path, or base64:… where that is not UTF-8.
 std::string path_id(const std::string& path);
 // One line of JSON, with its newline (TOOLS.md 1.5).

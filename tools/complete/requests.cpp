@@ -183,7 +183,7 @@ CompletionRequest request_of(const CompleteSettings& s) {
   r.logprobs = static_cast<int>(s.logprobs);
   r.time_limit_ms = s.time_limit_ms;
   r.timeout_ms = s.timeout_ms;
-  for (const std::string& path : s.extra) r.extra.push_back({path, read_file(path)});
+  for (const std::string& path : s.extra) r.extra.push_back({path, text_or_file("@" + path)});
   return r;
 }
 

@@ -1,6 +1,7 @@
 #include "tools/complete/sources.h"
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <deque>
 #include <filesystem>
@@ -23,6 +24,11 @@ int open_to_read(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) fail(ErrorKind::usage, "{}: {}", escaped(path), std::strerror(errno));
   return fd;  // open until the process ends: it is read to its end
+}
+
+// How many lines a file has of which so many make up this share; 0 when the share is not known.
+std::int64_t estimate(std::int64_t count, double share) {
+  return share > 0 ? std::llround(static_cast<double>(count) / share) : 0;
 }
 
 class Texts : public Source {
@@ -50,6 +56,11 @@ class Texts : public Source {
       names_.pop_front();
     } while (!prepare(request, item));
     return Completer::Next::request;
+  }
+
+  std::int64_t expected() const override {
+    if (list_ != nullptr) return estimate(count_, list_->share());
+    return count_ + static_cast<std::int64_t>(names_.size());
   }
 
  private:
@@ -135,6 +146,8 @@ class RequestLines : public Source {
     } while (line.find_first_not_of(" \t\r") == std::string::npos || !prepare(line, request, item));
     return Completer::Next::request;
   }
+
+  std::int64_t expected() const override { return estimate(count_, lines_.share()); }
 
  private:
   // False when the request is to be left out.

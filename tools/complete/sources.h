@@ -16,6 +16,9 @@ class Source {
   virtual ~Source() = default;
   // As Completer::Callbacks::next: without `may_wait` it never blocks.
   virtual Completer::Next next(CompletionRequest& request, ItemSource& item, bool may_wait) = 0;
+  // How many there will be, as far as is known: exact for names, an estimate for lines of a file,
+  // else 0.
+  virtual std::int64_t expected() const = 0;
 };
 
 // Texts: standard input, -p, files, a list of files. A file that cannot be read is a broken

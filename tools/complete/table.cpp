@@ -164,7 +164,7 @@ void add_answers(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.answers,
                .metavar = "N",
-               .help = "Answers to each request; more than one wants records.",
+               .help = "Answers to each request, drawn apart; more than one wants records.",
                .least = 1,
                .most = 1024});
   o.push_back({.name = "no-heal",
@@ -248,7 +248,7 @@ void add_places(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.only_failed,
                .metavar = "FILE",
-               .help = "Take what failed in this file of records.",
+               .help = "Make again what failed in this file of records, and nothing else.",
                .completes = Completes::file,
                .in_config = false});
 }
@@ -272,10 +272,11 @@ void add_form(std::vector<Option>& o, CompleteSettings& s) {
        .into = &s.filter,
        .help = "For editors: write the whole text, completed, or unchanged when that fails.",
        .brief = true});
-  o.push_back({.name = "extract",
-               .group = g,
-               .into = &s.extract,
-               .help = "Write the first fenced block of the answer alone."});
+  o.push_back(
+      {.name = "extract",
+       .group = g,
+       .into = &s.extract,
+       .help = "Write only the code of the answer: what its first pair of ``` lines holds."});
   o.push_back({.name = "no-stream",
                .group = g,
                .into = &s.no_stream,
@@ -312,15 +313,16 @@ void add_run(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.sanitize,
                .help = "Make control characters harmless in pipes and files too."});
-  o.push_back({.name = "fail-fast",
-               .group = g,
-               .into = &s.fail_fast,
-               .help = "Take no more requests after the first that fails."});
+  o.push_back(
+      {.name = "fail-fast",
+       .group = g,
+       .into = &s.fail_fast,
+       .help = "Begin nothing more after the first failure; what is under way is finished."});
   o.push_back({.name = "max-errors",
                .group = g,
                .into = &s.max_errors,
                .metavar = "N",
-               .help = "Take no more requests after this many failed; 0 means no limit.",
+               .help = "The same after this many failures; 0 means no limit.",
                .least = 0});
 }
 
@@ -364,7 +366,7 @@ void add_machine(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.dtype,
                .metavar = "TYPE",
-               .help = "What products are made in; f32 keeps every bit of 16-bit weights.",
+               .help = "The type to multiply in; f32 keeps every bit of 16-bit weights.",
                .choices = {"auto", "f32", "bf16"}});
   o.push_back({.name = "threads",
                .letter = 't',
@@ -387,7 +389,7 @@ void add_machine(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.max_inflight,
                .metavar = "N",
-               .help = "Requests read ahead of the first unfinished one.",
+               .help = "Read at most this many requests ahead of the first unfinished one.",
                .least = 1,
                .most = 1000000});
   o.push_back({.name = "max-memory",

@@ -47,7 +47,8 @@ struct PastPage {      // of one key head
 // What is compiled once per instruction set. Plain pointers only: an inline function of the
 // standard library compiled here could end up in use on a machine without these instructions.
 struct Kernels {
-  bool has_bf16;  // products with bf16 panels take x as bf16; otherwise as f32 rounded to bf16
+  const char* name;  // of the instruction set
+  bool has_bf16;     // products with bf16 panels take x as bf16; otherwise as f32 rounded to bf16
   // y[r, 0 … n) = sum over K of x[r] panel, for r in rows: n of the panel's 16 rows, y rows
   // `stride` apart.
   void (*product)(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,

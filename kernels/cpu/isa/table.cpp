@@ -7,6 +7,7 @@
 namespace r1::R1_ISA {
 
 const cpu::Kernels kKernels = {
+    .name = R1_ISA_NAME,
     .has_bf16 = kHasBf16,
     .product = product,
     .quantize = quantize,

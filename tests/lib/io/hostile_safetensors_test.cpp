@@ -51,7 +51,7 @@ TEST(HostileSafetensors, TheLengthOfTheHeaderIsChecked) {
   const auto refused = [](const std::string& bytes, Kind kind, const char* says) {
     EXPECT_FAILS(kind, says, parse_safetensors(as_bytes(bytes), "m.st"));
   };
-  refused("", Kind::truncated, "wants 8 bytes at 0, and has 0");
+  refused("", Kind::truncated, "is empty");
   refused("1234567", Kind::truncated, "wants 8 bytes at 0, and has 7");
   refused(u64(0) + "{}", Kind::decode, "says its header has 0 bytes");
   refused(u64(1) + "{}", Kind::decode, "says its header has 1 bytes");
@@ -116,7 +116,7 @@ TEST(HostileSafetensors, AShapeIsAFewWholeNumbersThatFitTheOffsets) {
   };
   expect_refused({{shape("4"), 16, Kind::decode, "a is a number, not a list"},
                   {shape("[-2,-2]"), 16, Kind::decode, "a has the number -2"},
-                  {shape("[1.5]"), 16, Kind::decode, "a is out of range, not a whole number"},
+                  {shape("[1.5]"), 16, Kind::decode, "a is 1.5, not a whole number"},
                   {shape("[\"2\"]"), 16, Kind::decode, "a is a string, not a whole number"},
                   {shape("[null]"), 16, Kind::decode, "a is null, not a whole number"},
                   {shape("[4294967296,4294967296]"), 16, Kind::decode, "is too large"},

@@ -83,7 +83,7 @@ TEST(HostileTokenizerFile, IdsAreNumbersInRangeAndPiecesAreTexts) {
                        {vocab("null"), Kind::decode, "vocab is null, not an object"},
                        {vocab(R"({"a":"0"})"), Kind::decode, "vocab is a string, not a whole"},
                        {vocab(R"({"a":null})"), Kind::decode, "vocab is null, not a whole"},
-                       {vocab(R"({"a":0.5})"), Kind::decode, "out of range, not a whole number"},
+                       {vocab(R"({"a":0.5})"), Kind::decode, "0.5, not a whole number"},
                        {vocab(R"({"a":-1})"), Kind::model, "vocab: the id -1 is out of range"},
                        {vocab(R"({"a":65539})"), Kind::model, "the id 65539 is out of range"},
                        {vocab(R"({"a":2147483648})"), Kind::model, "the id 2147483648 is out"},
