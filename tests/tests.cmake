@@ -72,6 +72,12 @@ target_link_libraries(random_records PRIVATE r1_tools)
 add_test(NAME records_are_json COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli/strict_jsonl.py 100000
   $<TARGET_FILE:random_records> 100000 1)
 set_tests_properties(records_are_json PROPERTIES TIMEOUT 600)
+# Before a release: --kills 1000, --cuts 100.
+add_test(NAME kills COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli/kills.py $<TARGET_FILE:r1-complete>
+  ${CMAKE_BINARY_DIR}/tiny.gguf)
+set_tests_properties(kills PROPERTIES FIXTURES_REQUIRED tiny_model)
+add_test(NAME cuts COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli/cuts.py $<TARGET_FILE:r1-complete>
+  ${CMAKE_CURRENT_SOURCE_DIR}/models/r1-plus-mini.gguf)
 file(GLOB cases CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli tests/cli/*.sh)
 list(REMOVE_ITEM cases run.sh)
 foreach(case IN LISTS cases)

@@ -1,5 +1,6 @@
 #include "lib/base/bytes.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -22,16 +23,24 @@ namespace {
 struct Mapping {
   std::atomic<std::uintptr_t> begin{0};
   std::atomic<std::size_t> size{0};
+  std::array<char, 320> line{};  // what to say of it
 };
 constexpr std::size_t kMostMappings = 1024;
 std::array<Mapping, kMostMappings> mappings;
-std::array<char, 128> shrunk_message;
-std::size_t shrunk_length = 0;
 
-void remember(const void* begin, std::size_t size) {
+std::string& speaker() {  // "r1-complete: "
+  static std::string name;
+  return name;
+}
+
+void remember(const void* begin, std::size_t size, std::string_view name) {
   for (Mapping& m : mappings) {
     std::size_t free_slot = 0;
     if (!m.size.compare_exchange_strong(free_slot, size)) continue;
+    const std::string line =
+        fmt::format("{}{} became shorter while in use\n", speaker(), escaped(name));
+    m.line = {};
+    std::copy_n(line.begin(), std::min(line.size(), m.line.size() - 1), m.line.begin());
     m.begin = reinterpret_cast<std::uintptr_t>(begin);
     return;
   }
@@ -52,7 +61,7 @@ void on_sigbus(int signal_number, siginfo_t* info, void*) {
   for (const Mapping& m : mappings)
     if (const std::uintptr_t begin = m.begin; begin != 0 && address - begin < m.size) {
       [[maybe_unused]] const ssize_t ignored =
-          ::write(STDERR_FILENO, shrunk_message.data(), shrunk_length);
+          ::write(STDERR_FILENO, m.line.data(), std::strlen(m.line.data()));
       ::_exit(3);
     }
   ::signal(signal_number, SIG_DFL);
@@ -115,7 +124,7 @@ MappedFile::MappedFile(const std::filesystem::path& path, bool use_mmap) : path_
     if (data != MAP_FAILED) {
       bytes_ = {static_cast<const std::byte*>(data), size};
       mapped_ = true;
-      remember(data, size);
+      remember(data, size, path.string());
       return;
     }
   }
@@ -152,8 +161,7 @@ void MappedFile::release(ByteSpan part) const {
 }
 
 void guard_mappings(std::string_view tool_name) {
-  const std::string line = std::string(tool_name) + ": a model file became shorter while in use\n";
-  shrunk_length = line.copy(shrunk_message.data(), shrunk_message.size());
+  speaker() = std::string(tool_name) + ": ";
   struct sigaction action {};
   action.sa_sigaction = on_sigbus;
   action.sa_flags = SA_SIGINFO;
