@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <new>
+#include <optional>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -192,8 +193,16 @@ int after_copying_stdin() {
   }
 }
 
+Ui ui_of(const StandardOptions& s) {
+  Ui ui =
+      Ui::detect(static_cast<int>(s.quiet), static_cast<int>(s.verbose), s.no_progress, s.color);
+  if (!s.log_file.empty()) ui.log_to(s.log_file);
+  return ui;
+}
+
 int run_body(Program& program, StandardOptions& standard, const char* manual,
-             const std::vector<std::string>& arguments, const std::function<int(const Ui&)>& body) {
+             const std::vector<std::string>& arguments, std::optional<Ui>& ui,
+             const std::function<int(const Ui&)>& body) {
   Settings settings(program);
   const std::vector<Given> given = parse_command_line(program, arguments);
   settings.from_command_line(given);  // once for --config; and again, because it counts most
@@ -208,8 +217,8 @@ int run_body(Program& program, StandardOptions& standard, const char* manual,
     out->close();
     return 0;
   }
-  return body(Ui::detect(static_cast<int>(standard.quiet), static_cast<int>(standard.verbose),
-                         standard.no_progress, standard.color));
+  ui = ui_of(standard);
+  return body(*ui);
 }
 
 }  // namespace
@@ -237,6 +246,13 @@ void add_standard_options(Program& program, StandardOptions& s) {
                .group = group,
                .into = &s.no_progress,
                .help = "Draw no line of progress on a terminal."});
+  o.push_back({.name = "log-file",
+               .group = group,
+               .into = &s.log_file,
+               .metavar = "FILE",
+               .help = "Append all messages to this file, those of -vv too, each with its time.",
+               .completes = Option::Completes::file,
+               .in_config = false});
   o.push_back({.name = "config",
                .group = group,
                .into = &s.config,
@@ -280,15 +296,16 @@ void add_standard_options(Program& program, StandardOptions& s) {
 int run_program(Program& program, StandardOptions& standard, const char* manual, int argc,
                 char** argv, const std::function<int(const Ui&)>& body) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
+  std::optional<Ui> ui;  // once the settings are read
   const auto complain = [&](std::string_view why) {
-    Ui::detect(static_cast<int>(standard.quiet), 0, true, standard.color)
-        .say(program.name, why, -1);
+    if (!ui) ui = Ui::detect(static_cast<int>(standard.quiet), 0, true, standard.color);
+    ui->say(program.name, why, -1);
   };
   int status = 3;
   try {
     watch_signals();
     guard_mappings(program.name);
-    status = run_body(program, standard, manual, arguments, body);
+    status = run_body(program, standard, manual, arguments, ui, body);
   } catch (const Error& e) {
     status = exit_status(e.kind());
     const bool quiet = status == 2 && gives_back(program, arguments);

@@ -8,12 +8,13 @@
 
 namespace r1 {
 
-// What every tool has: -h --help -V --generate --config --print-config -q -v --color --no-progress.
+// What every tool has: -h --help -V --generate --config --print-config -q -v --color --no-progress
+// --log-file.
 struct StandardOptions {
   bool brief_help = false, help = false, version = false, print_config = false;
   bool no_progress = false;
   std::int64_t quiet = 0, verbose = 0;
-  std::string generate, config, color = "auto";
+  std::string generate, config, color = "auto", log_file;
   const bool* json = nullptr;  // the tool's own --json, for --version
 };
 void add_standard_options(Program& program, StandardOptions& standard);

@@ -1,10 +1,16 @@
 #include "tools/common/ui.h"
 
+#include <array>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <ctime>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "lib/base/error.h"
 #include "lib/base/utf8.h"
 
 namespace r1 {
@@ -20,6 +26,15 @@ bool wants_color(std::string_view choice, bool terminal) {
   return environment("CLICOLOR") != "0" && environment("TERM") != "dumb" && terminal;
 }
 
+// "2026-11-25T09:30:00Z".
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  std::array<char, 32> text;
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
 }  // namespace
 
 Ui Ui::detect(int quiet, int verbose, bool no_progress, std::string_view color) {
@@ -33,7 +48,16 @@ Ui Ui::detect(int quiet, int verbose, bool no_progress, std::string_view color) 
   return ui;
 }
 
+void Ui::log_to(const std::string& file) {
+  log = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  if (log < 0) fail(ErrorKind::write, "{}: {}", escaped(file), std::strerror(errno));
+}
+
 void Ui::say(std::string_view tool, std::string_view line, int least) const {
+  if (log >= 0) {
+    const std::string text = fmt::format("{} {}[{}]: {}\n", utc_now(), tool, ::getpid(), line);
+    [[maybe_unused]] const ssize_t ignored = ::write(log, text.data(), text.size());
+  }
   if (verbosity < least) return;
   const std::string text = color ? fmt::format("\x1b[1m{}:\x1b[0m {}\n", tool, line)
                                  : fmt::format("{}: {}\n", tool, line);

@@ -11,9 +11,13 @@ struct Ui {
   bool progress = false;  // may a line of progress be drawn on stderr?
   bool color = false;     // may messages on stderr be coloured?
   int verbosity = 0;      // -qq -2, -q -1, -v 1, -vv 2
+  int log = -1;           // descriptor of --log-file, open until the end; -1: none
 
   // `color`: auto, always or never (TOOLS.md 1.7).
   static Ui detect(int quiet, int verbose, bool no_progress, std::string_view color);
+  // Every later message goes to the end of this file as well, whatever `verbosity` says, with the
+  // time in UTC. Fails with `write`.
+  void log_to(const std::string& file);
   // One line on stderr, if `verbosity` is at least `least`; a failed write is ignored.
   void say(std::string_view tool, std::string_view line, int least) const;
 };
