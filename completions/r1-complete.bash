@@ -3,25 +3,25 @@ _r1_complete() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   case $prev in
     --prompt|-p)
-      COMPREPLY=()
+      [[ $cur != @* ]] || mapfile -t COMPREPLY < <(compgen -P @ -f -- "${cur#@}")
       return ;;
     --prefix-file)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --suffix)
-      COMPREPLY=()
+      [[ $cur != @* ]] || mapfile -t COMPREPLY < <(compgen -P @ -f -- "${cur#@}")
       return ;;
     --cursor)
       COMPREPLY=()
       return ;;
     --extra)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --system)
-      COMPREPLY=()
+      [[ $cur != @* ]] || mapfile -t COMPREPLY < <(compgen -P @ -f -- "${cur#@}")
       return ;;
     --files-from)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --max-tokens|-n)
       COMPREPLY=()
@@ -60,10 +60,10 @@ _r1_complete() {
       COMPREPLY=()
       return ;;
     --output|-o)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --output-dir|-O)
-      COMPREPLY=($(compgen -d -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return ;;
     --sidecar-ext)
       COMPREPLY=()
@@ -72,7 +72,7 @@ _r1_complete() {
       COMPREPLY=($(compgen -W 'skip overwrite append prepend error' -- "$cur"))
       return ;;
     --only-failed)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --logprobs)
       COMPREPLY=()
@@ -81,11 +81,11 @@ _r1_complete() {
       COMPREPLY=()
       return ;;
     --model|-m)
-      COMPREPLY=($(compgen -W "$(r1-complete --list-models 2>/dev/null)" -- "$cur") $(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -W "$(r1-complete --list-models 2>/dev/null)" -- "$cur"; compgen -f -- "$cur")
       [ "$(type -t __ltrim_colon_completions)" = function ] && __ltrim_colon_completions "$cur"
       return ;;
     --model-path)
-      COMPREPLY=($(compgen -d -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return ;;
     --device)
       COMPREPLY=($(compgen -W 'auto cpu cuda ref' -- "$cur"))
@@ -109,10 +109,10 @@ _r1_complete() {
       COMPREPLY=($(compgen -W 'auto always never' -- "$cur"))
       return ;;
     --log-file)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --config)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --generate)
       COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur"))
@@ -120,7 +120,7 @@ _r1_complete() {
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W '--prompt -p --prefix-file --suffix --cursor --extra --chat --system --jsonl --openai-batch --files-from --null -0 --max-tokens -n --stop --stop-at --temperature --top-p --top-k --min-p --repeat-penalty --seed -s --answers -N --no-heal --fit --time-limit --timeout --output -o --force -f --output-dir -O --sidecar -w --sidecar-ext --if-exists --resume --only-failed --json --echo --filter --extract --no-stream --logprobs --dry-run --unordered --summary --timing --sanitize --fail-fast --max-errors --model -m --model-path --list-models --device --dtype --threads -t --batch-size --max-inflight --max-memory --deterministic --no-mmap --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
-    *) COMPREPLY=($(compgen -f -- "$cur")) ;;
+    *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }
 complete -o filenames -F _r1_complete r1-complete

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Usage: no_network_test.sh BIN_DIR TINY_MODEL      Runs the cases of tests/cli under strace and fails when any
-# process asks for an internet socket (QUALITY.md P13). What the cases print is judged elsewhere: those that
+# process asks for an internet socket. What the cases print is judged elsewhere: those that
 # send signals reach the tracer here, and are left out.
 set -u
 command -v strace >/dev/null || { echo "skipped: no strace"; exit 77; }

@@ -65,7 +65,7 @@ target_link_libraries(make_tiny_model PRIVATE r1 r1_core)
 add_test(NAME tiny_model COMMAND make_tiny_model ${CMAKE_BINARY_DIR}/tiny.gguf)
 set_tests_properties(tiny_model PROPERTIES FIXTURES_SETUP tiny_model)
 
-# Every record is strict JSON whatever a model writes (QUALITY.md 9). Before a release:
+# Every record is strict JSON whatever a model writes. Before a release:
 # strict_jsonl.py 10000000 random_records 10000000 1
 add_executable(random_records tests/support/random_records.cpp)
 target_link_libraries(random_records PRIVATE r1_tools)

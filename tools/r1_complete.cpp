@@ -148,8 +148,9 @@ class Complete {
       ItemSource item;
       Clock::time_point at;
     };
-    std::map<std::int64_t, Started> items;         // by index, until their result is written
-    std::int64_t count = 0, done = 0, broken = 0;  // broken: known before its turn to be printed
+    std::map<std::int64_t, Started> items;       // by index, until their result is written
+    std::int64_t count = 0, done = 0, kept = 0;  // kept: from an earlier run
+    std::int64_t broken = 0;                     // broken: known before its turn to be printed
     Tally all{.since = Clock::now()};
     Completer::Callbacks callbacks;
     callbacks.next = [&](CompletionRequest& request, bool may_wait) {
@@ -170,6 +171,7 @@ class Complete {
       progress.clear();
       const auto found = items.find(result.index);
       found->second.item.timing_ms = milliseconds_since(found->second.at);
+      kept += !found->second.item.kept.empty();
       const Tally one{result.prompt_tokens, completion_tokens(result), found->second.at};
       ui.say(kTool, fmt::format("request {}: {}", result.index, one.text()), 2);
       all.read += one.read;
@@ -184,7 +186,8 @@ class Complete {
       return caught_signal() != 0;
     };
     completer.run(callbacks);
-    ui.say(kTool, fmt::format("{} done: {}", done, all.text()), 1);
+    const std::string of_before = kept == 0 ? "" : fmt::format(", {} of them kept", kept);
+    ui.say(kTool, fmt::format("{} done{}: {}", done, of_before, all.text()), 1);
   }
 
   CompleteSettings s_;

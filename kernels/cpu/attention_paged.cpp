@@ -77,7 +77,7 @@ struct CpuBackend::PagedAttention {
 
   bool skips() const { return options.skip > 0.0f && !A.empty() && !kv.longest.empty(); }
 
-  // DAW.md 6: no position of the page can bring its weight over the share `skip` of the mass. A
+  // No position of the page can bring its weight over the share `skip` of the mass. A
   // never rises, so that the page's last position decays least.
   bool negligible(const Walker& w, std::int64_t page) const {
     if (!skips() || w.state.sum == 0.0f) return false;

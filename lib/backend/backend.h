@@ -14,7 +14,7 @@ struct AttentionOptions {
   float scale = 1.0f;       // multiplies q·k
   std::int64_t window = 0;  // positions each row may see, itself included; 0: all
   float skip = 0.0f;        // DAW: leave out blocks that hold less than this share of the mass;
-                            // 0: none. `ref` never skips. DAW.md 6
+                            // 0: none. `ref` never skips
 };
 
 // One layer's keys and values of all sequences, in pages of kPageTokens positions.

@@ -78,7 +78,7 @@ Json parse_json(std::string_view text, std::string_view where, std::size_t most)
     fail(ErrorKind::decode, "{} begins with a byte order mark", name);
   simdjson::dom::parser parser;
   // Its own limit lies above ours, so that ours is the one that speaks.
-  if (parser.allocate(text.size(), kMostDepth * 4) != simdjson::SUCCESS)
+  if (parser.allocate(text.size(), std::size_t{4} * kMostDepth) != simdjson::SUCCESS)
     fail(ErrorKind::oom_cpu, "{} does not fit in memory", name);
   const auto parsed = parser.parse(text.data(), text.size());
   if (parsed.error() == simdjson::DEPTH_ERROR)

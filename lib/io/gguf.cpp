@@ -13,7 +13,7 @@
 namespace r1 {
 namespace {
 
-// Limits and why: QUALITY.md 4.3.
+// Beyond these limits a file is an attack or an accident.
 constexpr std::uint64_t kMostTensors = 262'144, kMostKeys = 65'536;
 constexpr std::uint64_t kLongestString = std::uint64_t{64} << 20, kLongestArray = 16'777'216;
 constexpr std::uint64_t kLongestKey = 65'535, kLongestName = 64;

@@ -36,7 +36,7 @@ fs::path hugging_face(const ModelPlaces& p) {
   return at_home(p, ".cache/huggingface/hub");
 }
 
-// Everything that a name can reach, in the order of TOOLS.md 1.10; the first place that has a name
+// Everything that a name can reach, in the order of r1-model(5); the first place that has a name
 // has it.
 StoredModels all_models(const ModelPlaces& places) {
   StoredModels out;

@@ -8,7 +8,7 @@
 
 namespace r1 {
 
-// Where models are looked for, in the order of TOOLS.md 1.10. All read-only.
+// Where models are looked for, in the order of r1-model(5). All read-only.
 struct ModelPlaces {
   std::vector<std::filesystem::path> model_path;  // --model-path or R1_MODEL_PATH
   std::filesystem::path shipped;                  // ../share/r1/models beside the executable

@@ -46,12 +46,26 @@ bool is_plain_name(std::string_view name) {
   return true;
 }
 
+std::uint64_t bytes_of(const fs::path& file) {
+  std::error_code failed;
+  const std::uint64_t size = fs::file_size(file, failed);
+  return failed ? 0 : size;
+}
+
+std::uint64_t bytes_of_weights(const fs::path& folder) {
+  std::uint64_t sum = 0;
+  for (const fs::path& file : entries_of(folder))
+    if (file.extension() == ".safetensors") sum += bytes_of(file);
+  return sum;
+}
+
+// What is too small to be a model is none.
 void add(StoredModels& out, const std::string& name, const fs::path& path, const char* format,
          const std::string& remedy) {
-  std::error_code failed;
   const bool folder = std::string_view(format) == "safetensors";
-  const std::uint64_t size = fs::file_size(folder ? path / "model.safetensors" : path, failed);
-  out.push_back({{name, path, format, failed ? 0 : size}, remedy});
+  const std::uint64_t size = folder ? bytes_of_weights(path) : bytes_of(path);
+  constexpr std::uint64_t kLeast = 24;  // the head of a GGUF file
+  if (size >= kLeast || !remedy.empty()) out.push_back({{name, path, format, size}, remedy});
 }
 
 // --- Hugging Face --------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ struct SafetensorsFile {
   std::vector<std::vector<std::byte>> copies;
 };
 
-// Reads a .safetensors file under the rules of QUALITY.md 4.2. Fails with truncated, decode, limit.
+// Reads a .safetensors file strictly: no gap, no overlap, no byte left over. Fails with truncated, decode, limit.
 // `name` stands in messages.
 SafetensorsFile parse_safetensors(ByteSpan file, std::string_view name);
 

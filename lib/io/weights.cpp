@@ -22,15 +22,23 @@ bool is_hex64(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-// A store that names its files by their SHA-256 has done the hashing for us.
-std::string digest_of(const fs::path& path, ByteSpan header, std::uint64_t total) {
+// A store that names its files by their SHA-256 has done the hashing for us. Otherwise the headers,
+// the size, and the beginnings of some weights: training changes all of them, and nobody waits for
+// the hash of 16 GB.
+std::string digest_of(const fs::path& path, ByteSpan header, std::uint64_t total,
+                      const std::vector<NamedTensor>& tensors) {
+  constexpr std::size_t kSamples = 64, kSampleBytes = 4096;
   std::error_code ignored;
   const fs::path target = fs::is_symlink(path, ignored) ? fs::read_symlink(path, ignored) : path;
   std::string name = target.filename().string();
   if (name.starts_with("sha256-")) name.erase(0, 7);
   if (is_hex64(name)) return "sha256:" + name;
-  const std::string text = std::string(as_text(header)) + std::to_string(total);
-  return "header:" + sha256_hex(as_bytes(text));
+  std::string text = std::string(as_text(header)) + std::to_string(total);
+  for (std::size_t i = 0; i < std::min(kSamples, tensors.size()); ++i) {
+    const Tensor& t = tensors[i * tensors.size() / std::min(kSamples, tensors.size())].tensor;
+    text.append(static_cast<const char*>(t.data), std::min(kSampleBytes, t.bytes()));
+  }
+  return "sample:" + sha256_hex(as_bytes(text));
 }
 
 // A folder that may not be looked into has no such file; opening it says why.
@@ -152,8 +160,8 @@ void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
   }
   const auto* first = tensors_.empty() ? bytes.data() + bytes.size()
                                        : static_cast<const std::byte*>(tensors_[0].tensor.data);
-  digest_ =
-      digest_of(path, bytes.first(static_cast<std::size_t>(first - bytes.data())), total_bytes_);
+  digest_ = digest_of(path, bytes.first(static_cast<std::size_t>(first - bytes.data())),
+                      total_bytes_, tensors_);
 }
 
 void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
@@ -177,7 +185,7 @@ void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
   }
   check_index(index, holder);
   digest_ = digest_of(folder / (files_.size() == 1 ? "model.safetensors" : ""), as_bytes(headers),
-                      total_bytes_);
+                      total_bytes_, tensors_);
 }
 
 // Each tensor stands in the shard that the index names, and none is missing.

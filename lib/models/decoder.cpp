@@ -1,4 +1,4 @@
-// The dense decoder of every family that runs here (MODELS.md 2): config, names and forward pass.
+// The dense decoder of every family that runs here: config, names and forward pass.
 //
 // DAW, the attention of r1-plus (arXiv:2503.02130 for the gate), per key-value head, x the normed
 // input:

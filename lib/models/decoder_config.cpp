@@ -12,7 +12,7 @@
 namespace r1 {
 namespace {
 
-// What a family is beyond its numbers (MODELS.md 2.3).
+// What a family is beyond its numbers.
 struct Family {
   std::string_view class_name;  // in config.json
   std::string_view gguf;        // general.architecture
@@ -31,7 +31,7 @@ constexpr Family kFamilies[] = {
 // Everything here is what the file says; the checks name its keys.
 [[noreturn]] void refuse(std::string_view what) { fail(ErrorKind::model, "{}", what); }
 
-// What a number may be. Beyond that it is an attack or an accident (QUALITY.md 4.3).
+// What a number may be. Beyond that it is an attack or an accident.
 struct Range {
   std::int64_t least, most;
 };

@@ -9,7 +9,7 @@
 namespace r1 {
 
 // One dense decoder, whatever its family: what differs between families is a field here.
-// Filled from config.json or from GGUF keys (MODELS.md 2.2); every number is checked on the way.
+// Filled from config.json or from GGUF keys; every number is checked on the way.
 struct DecoderConfig {
   std::int64_t layers = 0, width = 0, vocab = 0, context = 0;
   float eps = 1e-6f;

@@ -85,7 +85,10 @@ struct Completer::State {
   void start(CompletionRequest request);
   void submit(Item& item, const Prompt& prompt);
   Prompt encode(const CompletionRequest& request);
-  Prompt fitted(const CompletionRequest& request, std::string_view prefix);
+  std::size_t most_bytes() const;
+  [[noreturn]] void fail_hopeless(std::size_t bytes) const;
+  Excerpt near_caret(const CompletionRequest& request) const;
+  Prompt fitted(const CompletionRequest& request, const Excerpt& whole);
   std::vector<TokenId> encode_text(const CompletionRequest& request, const Excerpt& text);
   std::vector<TokenId> ids_among(const Progress& p) const;
   bool on_token(Item& item, Progress& p, const Sample& s) const;
@@ -108,22 +111,48 @@ Prompt Completer::State::encode(const CompletionRequest& r) {
   if (!r.messages.empty()) {
     if (model.chat_template.empty())
       fail(ErrorKind::model, "{} has no chat template", escaped(model.name));
+    std::size_t bytes = 0;
+    for (const ChatMessage& message : r.messages) bytes += message.content.size();
+    if (bytes > most_bytes()) fail_hopeless(bytes);
     if (!chat) chat = ChatTemplate::recognise(model.chat_template);
     return {.ids = encode_parts(t, chat->render(r.messages), false), .thinks = chat->thinks()};
   }
+  const Excerpt text = near_caret(r);
   if (r.heal && r.max_tokens > 0) {
-    const Healed healed = heal(t, r.prefix);
-    Prompt prompt = fitted(r, std::string_view(r.prefix).substr(0, healed.kept));
+    const Healed healed = heal(t, text.before);
+    Prompt prompt = fitted(r, {text.before.substr(0, healed.kept), text.behind});
     prompt.owed = healed.owed;
     if (!prompt.ids.empty()) return prompt;
   }
-  return fitted(r, r.prefix);
+  return fitted(r, text);
+}
+
+// More than this can never fit: no token is longer than the longest. A tokenizer may make a text
+// shorter (NFC; runs of spaces), though hardly four times.
+std::size_t Completer::State::most_bytes() const {
+  return 4 * static_cast<std::size_t>(scheduler.context()) * model.longest_token;
+}
+
+void Completer::State::fail_hopeless(std::size_t bytes) const {
+  fail(ErrorKind::too_long, "the prompt has {} bytes, and the model takes {} tokens", bytes,
+       scheduler.context());
+}
+
+// What may fit, so that a huge text takes neither time nor memory.
+Excerpt Completer::State::near_caret(const CompletionRequest& r) const {
+  const Excerpt all{r.prefix, r.suffix ? std::string_view(*r.suffix) : std::string_view()};
+  const std::size_t most = most_bytes();
+  std::size_t bytes = all.before.size() + all.behind.size();
+  for (const ExtraFile& file : r.extra) bytes += file.text.size();
+  if (bytes <= most) return all;
+  if (!r.fit) fail_hopeless(bytes);
+  return {all.before.substr(all.before.size() - std::min(all.before.size(), most)),
+          all.behind.substr(0, most)};
 }
 
 // The markers of a form and the seams of a cut take some tokens too; a tokenizer that rewrites text
 // may take more, so that it is tried again with less.
-Prompt Completer::State::fitted(const CompletionRequest& r, std::string_view prefix) {
-  const Excerpt whole{prefix, r.suffix ? std::string_view(*r.suffix) : std::string_view()};
+Prompt Completer::State::fitted(const CompletionRequest& r, const Excerpt& whole) {
   Prompt prompt{.ids = encode_text(r, whole)};
   const std::int64_t context = scheduler.context();
   const std::int64_t most = context - std::min(r.max_tokens, context / 4);

@@ -9,7 +9,7 @@
 
 namespace r1 {
 
-// Token healing (MODELS.md 7). A text that is cut inside a word ends in tokens that no training
+// Token healing. A text that is cut inside a word ends in tokens that no training
 // text had there: "import nu" is ` nu`, and what follows `numpy` never was. So the prompt ends
 // earlier, at the last boundary that the tokenizer makes whatever follows, and the answer has to
 // begin with the bytes that were taken back.

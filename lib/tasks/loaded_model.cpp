@@ -110,8 +110,11 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
       m.files->is_gguf() ? Json() : m.files->side_file("generation_config.json");
   read_sampling(m, generation);
   m.stop_tokens = stop_tokens(*m.tokenizer, eos_ids(generation, vocab));
-  for (TokenId id = 0; id < m.tokenizer->size(); ++id)
-    m.newline.push_back(m.tokenizer->bytes(id).find('\n') != std::string_view::npos);
+  for (TokenId id = 0; id < m.tokenizer->size(); ++id) {
+    const std::string_view bytes = m.tokenizer->bytes(id);
+    m.newline.push_back(bytes.find('\n') != std::string_view::npos);
+    m.longest_token = std::max(m.longest_token, bytes.size());
+  }
   return m;
 }
 

@@ -27,6 +27,7 @@ struct LoadedModel {
   std::optional<std::int64_t> default_top_k;
   std::vector<TokenId> stop_tokens;   // sorted
   std::vector<std::uint8_t> newline;  // by id
+  std::size_t longest_token = 1;      // bytes
   std::string quant;                  // "q8_0": the type most weights have
   DType kv_dtype = DType::bf16;       // f32 when computing in f32
   std::int64_t cache_pages = 0;       // as planned for max_memory; 0: the scheduler's default

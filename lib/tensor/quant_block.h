@@ -8,7 +8,7 @@
 namespace r1 {
 
 // The blocks of GGUF, one definition for CPU, CUDA, the quantizer and training.
-// Layouts: MODELS.md 10 (GGUF specification). f16 fields hold the 16 bits of a half.
+// Layouts: the GGUF specification. f16 fields hold the 16 bits of a half.
 struct BlockQ8_0 {  // 32 weights: d q
   std::uint16_t d;
   std::int8_t q[32];

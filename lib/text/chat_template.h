@@ -14,7 +14,7 @@ struct ChatMessage {
 };
 
 // A chat template, recognised by its markers and rendered by our code; never executed.
-// Forms: deepseek-r1, chatml, llama3, inst, deepseek-coder (MODELS.md 8).
+// Forms: deepseek-r1, chatml, llama3, inst, deepseek-coder.
 class ChatTemplate {
  public:
   // Fails with `model` for a template of no known form, and says what it saw.

@@ -33,7 +33,7 @@ constexpr Family kFamilies[] = {
     {"codestral", "[PREFIX]", "[SUFFIX]", "", Order::suffix_first, "", ""},
 };
 
-// Every token that ends an answer in some family (MODELS.md 7 and 8).
+// Every token that ends an answer in some family.
 constexpr std::string_view kStops[] = {"<｜end▁of▁sentence｜>",
                                        "<|im_end|>",
                                        "<|endoftext|>",

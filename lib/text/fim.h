@@ -15,7 +15,7 @@ struct ExtraFile {
 };
 
 // A family's fill-in-the-middle form, recognised from the markers its own vocabulary has
-// (MODELS.md 7). `stops` are all ids that end a middle, EOS included.
+//. `stops` are all ids that end a middle, EOS included.
 class FimForm {
  public:
   static std::optional<FimForm> find(const Tokenizer& tokenizer);
@@ -42,7 +42,7 @@ class FimForm {
 bool is_marker_text(std::string_view text);
 
 // Every token at which generation ends whatever was asked: EOS, end-of-turn tokens, FIM markers,
-// pads and separators, each if the vocabulary has it (MODELS.md 7, 8), and `more` from the files.
+// pads and separators, each if the vocabulary has it, and `more` from the files.
 std::vector<TokenId> stop_tokens(const Tokenizer& tokenizer, const std::vector<TokenId>& more);
 
 }  // namespace r1

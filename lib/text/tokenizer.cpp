@@ -30,6 +30,8 @@ std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files,
     if (converted) return make_sentencepiece_tokenizer(files, json);
     return make_bpe_tokenizer(files, std::move(json));
   }
+  if (!json.is_null())
+    fail(ErrorKind::model, "{} has no model", escaped(files.side_path("tokenizer.json").string()));
   fail(ErrorKind::model, "{} has neither tokenizer.model nor tokenizer.json",
        escaped(files.path().string()));
 }

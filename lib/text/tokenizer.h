@@ -40,7 +40,7 @@ class Tokenizer {
   bool add_bos_ = false;
 };
 
-// tokenizer.model, tokenizer.json or GGUF metadata, whichever the model has (MODELS.md 9).
+// tokenizer.model, tokenizer.json or GGUF metadata, whichever the model has.
 // `data_dir` holds pretokenizers.json, for GGUF files that only name their pre-tokenizer.
 std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files,
                                           const std::filesystem::path& data_dir);

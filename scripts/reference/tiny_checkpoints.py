@@ -51,7 +51,7 @@ YARN = {"factor": 4.0, "original_max_position_embeddings": 4096}
 LLAMA3_ROPE = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
                "original_max_position_embeddings": 64}
 ATTN_FACTOR = 0.7
-YARN_MAGNITUDE = ATTN_FACTOR * (0.1 * math.log(YARN["factor"]) + 1)  # attn_factor multiplies (MODELS.md 2.4)
+YARN_MAGNITUDE = ATTN_FACTOR * (0.1 * math.log(YARN["factor"]) + 1)  # attn_factor multiplies
 
 
 def without(config, key):

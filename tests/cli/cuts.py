@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cuts a model file while r1-complete has it mapped (QUALITY.md, P10).
+"""Cuts a model file while r1-complete has it mapped.
 
   cuts.py R1-COMPLETE MODEL.gguf [--cuts 30] [--seed 1]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Kills r1-complete at random moments (SIGKILL) and looks at what it left (QUALITY.md, P3).
+"""Kills r1-complete at random moments (SIGKILL) and looks at what it left.
 
   kills.py R1-COMPLETE TINY.gguf [--kills 60] [--seed 1]
 

@@ -6,7 +6,7 @@
 
 namespace {
 
-// What any description that is read keeps to, whatever the file said (QUALITY.md 4.3).
+// What any description that is read keeps to, whatever the file said.
 void check(const r1::DecoderConfig& c) {
   const auto within = [](std::int64_t n, std::int64_t most) {
     if (n < 1 || n > most) std::abort();

@@ -203,7 +203,7 @@ TEST(Attention, GatesWideOpenArePlainAttention) {
   }
 }
 
-// DAW.md 6: what is left out is at most `skip` of the mass kept, so the mean moves by at most twice
+// What is left out is at most `skip` of the mass kept, so the mean moves by at most twice
 // that times the largest value.
 TEST(Attention, SkippingMovesTheResultByNoMoreThanItsBound) {
   Scene s = scene(documents({400, 90}), 4, 2, 16, true);

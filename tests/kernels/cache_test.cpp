@@ -191,7 +191,7 @@ TEST(Cache, TheDecayOfThePositionBeforeIsLoaded) {
 
 // At gates of about 0.6, A is near -16,700, where a step of f32 is 2^-9. An error of half of that a
 // row, over the row and a half that such gates look back on average, must stay below what bf16 does
-// to the values anyway (DAW.md 5).
+// to the values anyway.
 TEST(Cache, DecayIsPreciseEnoughAfter32768Tokens) {
   constexpr std::int64_t T = 32768, hd = 4;
   const Floats a = test::random_values(T, 1, 0.2f, 0.6f), v = test::random_values(T * hd, 2);

@@ -13,7 +13,7 @@
 
 namespace r1::test {
 
-// A Hugging Face folder as a GGUF file, as others write it (MODELS.md 2.2, 4, 5): keys and names
+// A Hugging Face folder as a GGUF file, as others write it: keys and names
 // by family, rows of q and k in interleaved pairs for architecture `llama`, llama3's rope as a
 // tensor. Matrices become `matrices`, everything else f32. Without a tokenizer.
 class GgufOf {

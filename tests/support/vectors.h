@@ -10,7 +10,7 @@
 
 namespace r1::test {
 
-// The published test strings of a vocabulary and their ids (MODELS.md 9.5).
+// The published test strings of a vocabulary and their ids.
 struct Vectors {
   std::vector<std::string> texts;
   std::vector<std::vector<TokenId>> ids;

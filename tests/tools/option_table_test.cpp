@@ -1,4 +1,4 @@
-// What TOOLS.md 8 asks of every option table.
+// What every option table keeps to.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -12,7 +12,7 @@
 namespace r1 {
 namespace {
 
-// Letters mean one thing in all tools (TOOLS.md 1.15).
+// Letters mean one thing in all tools.
 const std::map<char, std::set<std::string>> kLetters = {
     {'h', {"brief-help"}}, {'V', {"version"}}, {'q', {"quiet"}},      {'v', {"verbose"}},
     {'m', {"model"}},      {'p', {"prompt"}},  {'n', {"max-tokens"}}, {'N', {"answers"}},

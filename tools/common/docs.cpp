@@ -29,9 +29,8 @@ std::string names(const Option& o) {
 std::string sentence(const Option& o) {
   std::string out = o.help;
   if (!o.choices.empty()) out += fmt::format(" One of {}.", fmt::join(o.choices, ", "));
-  const std::string value = value_text(o);
-  if (!is_switch(o) && !value.empty() && o.unit != Option::Unit::milliseconds)
-    out += fmt::format(" ({})", value);
+  if (!is_switch(o) && !o.built_in.empty() && o.unit != Option::Unit::milliseconds)
+    out += fmt::format(" ({})", o.built_in);
   return out;
 }
 
@@ -126,13 +125,16 @@ std::string bash(const Program& program) {
     std::string reply;
     if (!o.choices.empty())
       reply = fmt::format("COMPREPLY=($(compgen -W '{}' -- \"$cur\"))", fmt::join(o.choices, " "));
-    if (o.completes == Option::Completes::file) reply = "COMPREPLY=($(compgen -f -- \"$cur\"))";
+    if (o.completes == Option::Completes::file)
+      reply = "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")";
     if (o.completes == Option::Completes::directory)
-      reply = "COMPREPLY=($(compgen -d -- \"$cur\"))";
+      reply = "mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")";
+    if (o.metavar.ends_with("|@F"))
+      reply = "[[ $cur != @* ]] || mapfile -t COMPREPLY < <(compgen -P @ -f -- \"${cur#@}\")";
     if (o.completes == Option::Completes::model)
       reply = fmt::format(
-          "COMPREPLY=($(compgen -W \"$({} --list-models 2>/dev/null)\" -- \"$cur\") $(compgen -f "
-          "-- \"$cur\"))\n"
+          "mapfile -t COMPREPLY < <(compgen -W \"$({} --list-models 2>/dev/null)\" -- \"$cur\"; "
+          "compgen -f -- \"$cur\")\n"
           "      [ \"$(type -t __ltrim_colon_completions)\" = function ] && "
           "__ltrim_colon_completions \"$cur\"",
           program.name);
@@ -148,7 +150,7 @@ std::string bash(const Program& program) {
       "  case $prev in\n{2}  esac\n"
       "  case $cur in\n"
       "    -*) COMPREPLY=($(compgen -W '{3}' -- \"$cur\")) ;;\n"
-      "    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
+      "    *) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n"
       "  esac\n}}\n"
       "complete -o filenames -F _{1} {0}\n",
       program.name, function, values, words.substr(1));

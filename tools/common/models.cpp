@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 fs::path beside_executable(const char* installed, const char* in_source) {
   std::error_code failed;
   const fs::path folder = fs::read_symlink("/proc/self/exe", failed).parent_path();
-  const fs::path place = (folder / ".." / installed).lexically_normal();
+  fs::path place = (folder / ".." / installed).lexically_normal();
   if (fs::exists(place, failed)) return place;
   return (folder / "../../.." / in_source).lexically_normal();  // build/PRESET/bin
 }

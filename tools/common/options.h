@@ -30,6 +30,7 @@ struct Option {
   std::string config_refuses = {};  // the one value that no config file may give it
   std::string environment = {};     // "R1_THREADS"
   bool* given = nullptr;            // set when the value does not come from us
+  std::string built_in = {};        // the default's own words, once the table is whole
 };
 
 struct Program {
@@ -49,7 +50,7 @@ struct Setting {
   std::string source;  // "built in", "R1_THREADS", "config.toml:3", "command line"
 };
 
-// Reads the command line into the table: no abbreviations, no clever guesses (TOOLS.md 1.2, 10).
+// Reads the command line into the table: no abbreviations, no clever guesses.
 // Options and operands may be mixed; `--` ends the options. The last one of a scalar counts.
 // Fails with `usage`. `given` holds the options that were given, in order, with their values.
 struct Given {

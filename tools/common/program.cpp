@@ -291,6 +291,7 @@ void add_standard_options(Program& program, StandardOptions& s) {
                .help = "Print all options; -h prints those used most.",
                .brief = true,
                .in_config = false});
+  for (Option& option : o) option.built_in = value_text(option);
 }
 
 int run_program(Program& program, StandardOptions& standard, const char* manual, int argc,

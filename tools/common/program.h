@@ -17,9 +17,10 @@ struct StandardOptions {
   std::string generate, config, color = "auto", log_file;
   const bool* json = nullptr;  // the tool's own --json, for --version
 };
+// The last to be added: it notes what the defaults of all are.
 void add_standard_options(Program& program, StandardOptions& standard);
 
-// Reads flags, environment and config file (TOOLS.md 1.9), answers what StandardOptions ask for,
+// Reads flags, environment and config file, answers what StandardOptions ask for,
 // runs `body`, and turns any Error into one line on stderr and an exit status. `manual` is the
 // prose of the man page. `body` returns 0, 1 when some items failed, or 4 when a
 // result could not be stored.

@@ -79,11 +79,19 @@ fs::path Targets::place_of(const std::string& input) const {
   return place.replace_extension(options_.ending);
 }
 
+fs::path Targets::key_of(const fs::path& target) { return fs::absolute(target).lexically_normal(); }
+
+void Targets::reserve(const std::string& input) {
+  reserved_.emplace(key_of(place_of(input)), input);
+}
+
 fs::path Targets::claim(const std::string& input) {
   if (input.empty()) fail(ErrorKind::usage, "standard input has no name to store its result under");
-  const fs::path target = place_of(input);
-  if (!claimed_.insert(fs::absolute(target).lexically_normal()).second)
-    fail(ErrorKind::usage, "{} would be stored in {}, as an input before it is", escaped(input),
+  fs::path target = place_of(input);
+  const auto reserved = reserved_.find(key_of(target));
+  const bool of_another = reserved != reserved_.end() && reserved->second != input;
+  if (of_another || !claimed_.insert(key_of(target)).second)
+    fail(ErrorKind::usage, "{} is where the result of another input goes",
          escaped(target.string()));
   std::error_code none;
   const bool exists = fs::exists(fs::symlink_status(target, none));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -14,7 +15,7 @@ struct TargetOptions {
   std::string if_exists = "skip";  // skip, overwrite, append, prepend, error
 };
 
-// Where results go when each named input gets a file of its own (TOOLS.md 1.4).
+// Where results go when each named input gets a file of its own.
 class Targets {
  public:
   explicit Targets(TargetOptions options) : options_(std::move(options)) {}
@@ -24,6 +25,8 @@ class Targets {
   // no name, an earlier input has the same file, it is the input itself, or it exists and that is
   // an error.
   std::filesystem::path claim(const std::string& input);
+  // What an earlier run stored for `input` belongs to it.
+  void reserve(const std::string& input);
   std::filesystem::path place_of(const std::string& input) const;  // not claimed
   bool skips(const std::filesystem::path& target) const;
   // The file appears whole. Folders below -O are made, and entered through no link.
@@ -31,7 +34,10 @@ class Targets {
 
  private:
   TargetOptions options_;
+  static std::filesystem::path key_of(const std::filesystem::path& target);
+
   std::set<std::filesystem::path> claimed_;
+  std::map<std::filesystem::path, std::string> reserved_;  // for which input
 };
 
 // `input` below a folder: a relative name stays as it is; an absolute one, or one with "..", is

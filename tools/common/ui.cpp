@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -59,8 +60,9 @@ void Ui::say(std::string_view tool, std::string_view line, int least) const {
     [[maybe_unused]] const ssize_t ignored = ::write(log, text.data(), text.size());
   }
   if (verbosity < least) return;
-  const std::string text = color ? fmt::format("\x1b[1m{}:\x1b[0m {}\n", tool, line)
-                                 : fmt::format("{}: {}\n", tool, line);
+  std::string text = std::exchange(line_open, false) && stdout_tty && stderr_tty ? "\n" : "";
+  text += color ? fmt::format("\x1b[1m{}:\x1b[0m {}\n", tool, line)
+                : fmt::format("{}: {}\n", tool, line);
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text.data(), text.size());
 }
 

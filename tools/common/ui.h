@@ -11,9 +11,12 @@ struct Ui {
   bool progress = false;  // may a line of progress be drawn on stderr?
   bool color = false;     // may messages on stderr be coloured?
   int verbosity = 0;      // -qq -2, -q -1, -v 1, -vv 2
-  int log = -1;           // descriptor of --log-file, open until the end; -1: none
+  // Has text been written that does not end its line? On a terminal a message then begins a new
+  // one.
+  mutable bool line_open = false;
+  int log = -1;  // descriptor of --log-file, open until the end; -1: none
 
-  // `color`: auto, always or never (TOOLS.md 1.7).
+  // `color`: auto, always or never.
   static Ui detect(int quiet, int verbose, bool no_progress, std::string_view color);
   // Every later message goes to the end of this file as well, whatever `verbosity` says, with the
   // time in UTC. Fails with `write`.
@@ -22,7 +25,7 @@ struct Ui {
   void say(std::string_view tool, std::string_view line, int least) const;
 };
 
-// Makes text from models and files harmless for a terminal (QUALITY.md 8): what would drive it
+// Makes text from models and files harmless for a terminal: what would drive it
 // prints as \x1b or \u202e. Whole characters only: `text` is valid UTF-8.
 std::string harmless(std::string_view text);
 

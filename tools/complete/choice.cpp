@@ -24,6 +24,7 @@ Choice::Choice(const CompleteSettings& s, const std::string& recipe)
   if (only_failed_)
     for (const EarlierRecord& r : read_earlier(s.only_failed)) {
       if (r.status == "ok" && !r.digest.empty()) answered_[r.id].insert(r.digest);
+      if (r.status != "error" && targets_.wanted() && !r.path.empty()) targets_.reserve(r.path);
       if (r.status != "error") continue;
       failed_.insert(r.id);
       if (!r.path.empty()) failed_paths_.push_back(r.path);

@@ -71,7 +71,9 @@ void check_places(const CompleteSettings& s) {
             "-f overwrites, and --if-exists says otherwise");
   refuse_if(s.sidecar_ext.empty() || s.sidecar_ext.find('/') != std::string::npos,
             "--sidecar-ext is the ending of a name, such as .txt");
-  refuse_if(s.resume && (s.output == "-" || !s.records() || s.openai_batch),
+  refuse_if(s.resume && s.openai_batch,
+            "--resume wants --json or --jsonl: a batch file's records do not say what was asked");
+  refuse_if(s.resume && (s.output == "-" || !s.records()),
             "--resume goes on with records in a file: -o FILE, and --json or --jsonl");
   refuse_if(s.resume && s.force, "-f begins anew, and --resume goes on");
 }
@@ -110,7 +112,7 @@ void check(const CompleteSettings& s) {
   for (const std::string& path : {s.output, s.output + ".partial"})
     if (std::error_code none; std::filesystem::exists(path, none))
       fail(ErrorKind::usage, "{} exists; -f replaces it{}", escaped(path),
-           s.records() ? ", --resume goes on with its records" : "");
+           s.records() && !s.openai_batch ? ", --resume goes on with its records" : "");
 }
 
 }  // namespace r1

@@ -54,7 +54,8 @@ std::string as_text(const std::string& model, const ModelFiles& files, const Mem
                                 plan.total(), plan.weights, plan.cache(), plan.work);
   for (const Planned& p : items)
     out += fmt::format("{}\t{}\t{}\t{}\n", p.what, escaped(p.id),
-                       p.bytes < 0 ? std::string("-") : std::to_string(p.bytes), escaped(p.where));
+                       p.bytes < 0 ? std::string("-") : std::to_string(p.bytes),
+                       p.what == "error" ? p.where : escaped(p.where));  // messages are already
   return out;
 }
 

@@ -58,6 +58,7 @@ void Printer::write(std::string_view text) {
 void Printer::stream(std::string_view text) {
   if (s_.echo && !std::exchange(echoed_, true)) write(prefix_);
   write(text);
+  ui_.line_open = !text.ends_with('\n');
   out_->flush();
 }
 
@@ -71,11 +72,16 @@ void Printer::done(CompletionResult&& result, const ItemSource& item) {
   ++(result.error ? failed_ : result.request.skip ? skipped_ : ok_);
   if (result.error) {
     explain(result);
-    complain(result, item);
+    if (result.error->kind() == ErrorKind::interrupted)
+      ++interrupted_;
+    else
+      complain(result, item);
   }
   for (const std::string& warning : result.warnings) warn(warning);
   if (s_.openai_batch)  // its records have no place for them
-    for (const std::string& warning : item.warnings) warn(warning);
+    for (const std::string& warning : item.warnings)
+      if (warned_.insert(warning).second)
+        warn(fmt::format("{}: {}; the same is not said again", item.place, warning));
   if (s_.records()) {
     write_record(result, item);
   } else if (choice_.stores()) {
@@ -154,10 +160,20 @@ void Printer::write_unchanged(const CompletionRequest& r) {
   out_->write(*r.suffix);
 }
 
+void Printer::say_interrupted() const {
+  const bool goes_on = s_.output != "-" && s_.records() && !s_.openai_batch;
+  ui_.say(context_.tool,
+          fmt::format("interrupted{}{}",
+                      interrupted_ > 1 ? fmt::format(", {} requests under way", interrupted_) : "",
+                      goes_on ? "; --resume goes on with what is done" : ""),
+          -1);
+}
+
 void Printer::close(bool interrupted) {
   if (choice_.stores() && skipped_ > 0)
     warn(fmt::format("{} result{} already; --if-exists overwrite makes {} again", skipped_,
                      skipped_ == 1 ? " exists" : "s exist", skipped_ == 1 ? "it" : "them"));
+  if (interrupted && interrupted_ > 0) say_interrupted();
   const std::string summary =
       s_.summary ? summary_line(ok_, failed_, skipped_, interrupted) : std::string();
   if (resumed_) {

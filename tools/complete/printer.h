@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -38,6 +39,7 @@ class Printer {
   void warn(std::string_view text) const;
   void explain(CompletionResult& result) const;
   void complain(const CompletionResult& result, const ItemSource& item) const;
+  void say_interrupted() const;
   void finish_text(const CompletionResult& result);
   void write_unchanged(const CompletionRequest& request);
   std::string text_of(const CompletionResult& result) const;
@@ -53,7 +55,8 @@ class Printer {
   std::string prefix_;
   bool appears_whole_ = true;  // the output, at its end
   bool echoed_ = false, lost_ = false, disk_full_ = false;
-  std::int64_t ok_ = 0, failed_ = 0, skipped_ = 0;
+  std::int64_t ok_ = 0, failed_ = 0, skipped_ = 0, interrupted_ = 0;
+  std::set<std::string> warned_;
 };
 
 }  // namespace r1

@@ -35,7 +35,7 @@ struct ItemSource {
 std::int64_t completion_tokens(const CompletionResult& result);  // of all its answers
 // The id of an input: its path, or base64:… where that is not UTF-8.
 std::string path_id(const std::string& path);
-// One line of JSON, with its newline (TOOLS.md 1.5).
+// One line of JSON, with its newline.
 std::string record_line(const CompletionResult& result, const ItemSource& source,
                         const RecordContext& context, const Tokenizer& tokenizer);
 std::string summary_line(std::int64_t ok, std::int64_t failed, std::int64_t skipped,

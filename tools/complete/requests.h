@@ -15,7 +15,7 @@ CompletionRequest request_of(const CompleteSettings& settings);
 void sample_as_model_says(SamplingOptions& sampling, const CompleteSettings& settings,
                           const LoadedModel& model);
 
-// One line of JSONL (TOOLS.md 2; llama.vim's names are understood) or of an OpenAI batch file. A
+// One line of JSONL (llama.vim's names are understood) or of an OpenAI batch file. A
 // line that is no request comes back with `broken` set. `warnings` takes the keys that mean nothing
 // here.
 CompletionRequest read_request(std::string_view line, const CompletionRequest& defaults,

@@ -80,6 +80,7 @@ class Texts : public Source {
         text = read(name_);
         item.bytes = text.size();
         if (!settings_.prompt.empty()) text += text_or_file(settings_.prompt);
+        if (name_.empty()) item.bytes = text.size();
         set_text(request, text, settings_);
         item.digest = input_digest(request);
         verdict = choice_.judge_question(item, id);

@@ -266,17 +266,18 @@ void add_form(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.echo,
                .help = "Write the text around the completion too."});
-  o.push_back(
-      {.name = "filter",
-       .group = g,
-       .into = &s.filter,
-       .help = "For editors: write the whole text, completed, or unchanged when that fails.",
-       .brief = true});
+  o.push_back({.name = "filter",
+               .group = g,
+               .into = &s.filter,
+               .help = "For editors: write the whole text, completed, or unchanged and without a "
+                       "word when that fails; it fits as --fit does.",
+               .brief = true});
   o.push_back(
       {.name = "extract",
        .group = g,
        .into = &s.extract,
-       .help = "Write only the code of the answer: what its first pair of ``` lines holds."});
+       .help =
+           "Write only what the answer holds between two lines of ```; all of it without them."});
   o.push_back({.name = "no-stream",
                .group = g,
                .into = &s.no_stream,

@@ -1,5 +1,5 @@
 // GGUF files that lie, one part at a time: each is one line that says what and where, and costs no
-// memory. Why each is here: QUALITY.md 4.3.
+// memory.
 #include <chrono>
 
 #include <gtest/gtest.h>

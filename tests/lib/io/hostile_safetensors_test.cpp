@@ -1,5 +1,5 @@
 // Safetensors files and indexes that lie, one part at a time: each is one line that says what and
-// where. Why each is here: QUALITY.md 4.2.
+// where.
 #include <gtest/gtest.h>
 
 #include "lib/io/weights.h"

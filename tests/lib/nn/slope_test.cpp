@@ -52,7 +52,7 @@ Var decay(Graph& g, const Var& a, const Var& b, const Var& l) {
   return g.daw_decay(a, b, l, g.integers(kNewline), g.integers(kStart), {});
 }
 
-// x, w, b, l, w', b', q, k, v: all of DAW.md 3.
+// x, w, b, l, w', b', q, k, v: all of DAW.
 Var daw(Graph& g, const Vars& in) {
   const Var A = decay(g, g.linear(in[0], in[1]), in[2], in[3]);            // [T, KV]
   const Var q = g.daw_gain(in[6], g.linear(in[0], in[4]), in[5]);          // [T, H, hd]

@@ -1,4 +1,4 @@
-// QUALITY.md 10, a tenth of it: the same bits in any batch, order and number of threads.
+// The same bits in any batch, order and number of threads.
 #include <algorithm>
 #include <map>
 #include <numeric>

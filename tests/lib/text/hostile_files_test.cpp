@@ -1,5 +1,5 @@
 // tokenizer.json and tokenizer.model files that lie, one part at a time: each is one line that says
-// what, and costs no memory. Why each is here: QUALITY.md 4.4.
+// what, and costs no memory.
 #include <gtest/gtest.h>
 
 #include "lib/text/bpe_tokenizer.h"
