@@ -29,7 +29,8 @@ struct GgufValue {
       value;
 };
 
-// A GGUF v3 file, read strictly: every length is held against what remains, every number against its limit. Views and tensors point into `file`.
+// A GGUF v3 file, read strictly: every length is held against what remains, every number against
+// its limit. Views and tensors point into `file`.
 class GgufFile {
  public:
   static GgufFile parse(ByteSpan file, std::string_view name);

@@ -115,7 +115,7 @@ StoredModels at_revision(std::string& name, std::size_t at, const ModelPlaces& p
 std::vector<ModelEntry> list_models(const ModelPlaces& places) {
   std::vector<ModelEntry> out;
   for (StoredModel& m : all_models(places))
-    if (m.remedy.empty()) out.push_back(std::move(m.entry));
+    if (m.remedy.empty() && m.entry.bytes > 0) out.push_back(std::move(m.entry));
   return out;
 }
 

@@ -22,8 +22,8 @@ struct ModelEntry {
   std::uint64_t bytes = 0;
 };
 
-// Every model that a name can reach, sorted by name; half downloads are left out. Opens no model
-// file.
+// Every model that a name can reach, sorted by name; half downloads and empty files are left out.
+// Opens no model file.
 std::vector<ModelEntry> list_models(const ModelPlaces& places);
 
 // A path (starts with /, ./, ../ or ends in .gguf) as it is; else a name

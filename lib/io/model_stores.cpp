@@ -59,13 +59,11 @@ std::uint64_t bytes_of_weights(const fs::path& folder) {
   return sum;
 }
 
-// What is too small to be a model is none.
 void add(StoredModels& out, const std::string& name, const fs::path& path, const char* format,
          const std::string& remedy) {
   const bool folder = std::string_view(format) == "safetensors";
   const std::uint64_t size = folder ? bytes_of_weights(path) : bytes_of(path);
-  constexpr std::uint64_t kLeast = 24;  // the head of a GGUF file
-  if (size >= kLeast || !remedy.empty()) out.push_back({{name, path, format, size}, remedy});
+  out.push_back({{name, path, format, size}, remedy});
 }
 
 // --- Hugging Face --------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ struct SafetensorsFile {
   std::vector<std::vector<std::byte>> copies;
 };
 
-// Reads a .safetensors file strictly: no gap, no overlap, no byte left over. Fails with truncated, decode, limit.
-// `name` stands in messages.
+// Reads a .safetensors file strictly: no gap, no overlap, no byte left over. Fails with truncated,
+// decode, limit. `name` stands in messages.
 SafetensorsFile parse_safetensors(ByteSpan file, std::string_view name);
 
 // Writes tensors in the order given. Types without a name in the format fail with `format`.

@@ -35,7 +35,8 @@ class ModelFiles {
   const Tensor* find(std::string_view name) const;
   void release(const Tensor& tensor) const;  // its mapped pages may leave memory
   std::uint64_t total_bytes() const { return total_bytes_; }
-  // "sha256:…" where a store's file name already gives it, else "sample:…", of headers, size and some of the weights.
+  // "sha256:…" where a store's file name already gives it, else "sample:…", of headers, size and
+  // some of the weights.
   const std::string& digest() const { return digest_; }
 
  private:

@@ -41,10 +41,18 @@ TEST(Targets, TheEndingReplacesTheOneThatIsThere) {
 TEST(Targets, TheSecondInputWithOneTargetIsRefused) {
   Targets targets({.folder = "out"});
   targets.claim("a.png");
-  EXPECT_FAILS(ErrorKind::usage, "a.jpg would be stored in", targets.claim("a.jpg"));
-  EXPECT_FAILS(ErrorKind::usage, "before", targets.claim("./a.png"));
+  EXPECT_FAILS(ErrorKind::usage, "out/a.txt is where the result of another input goes",
+               targets.claim("a.jpg"));
+  EXPECT_FAILS(ErrorKind::usage, "another input", targets.claim("./a.png"));
   EXPECT_FAILS(ErrorKind::usage, "no name", targets.claim(""));
   targets.claim("b.png");
+}
+
+TEST(Targets, WhatIsReservedIsForItsInputAlone) {
+  Targets targets({.folder = "out"});
+  targets.reserve("a.png");
+  EXPECT_FAILS(ErrorKind::usage, "another input", targets.claim("a.jpg"));
+  EXPECT_EQ(targets.claim("a.png"), "out/a.txt");
 }
 
 TEST(Targets, AnInputIsNeverItsOwnTarget) {

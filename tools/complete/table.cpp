@@ -269,8 +269,8 @@ void add_form(std::vector<Option>& o, CompleteSettings& s) {
   o.push_back({.name = "filter",
                .group = g,
                .into = &s.filter,
-               .help = "For editors: write the whole text, completed, or unchanged and without a "
-                       "word when that fails; it fits as --fit does.",
+               .help = "For editors: write the whole text, completed, or unchanged and silently "
+                       "when that fails.",
                .brief = true});
   o.push_back(
       {.name = "extract",

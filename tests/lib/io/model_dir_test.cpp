@@ -151,6 +151,9 @@ TEST(ModelDir, LlamaCppAndLmStudioAndFolders) {
   write_bytes(home / ".lmstudio/models/pub/mod/f.gguf", "x");
   write_bytes(home / "mine/m.gguf", "x");
   write_bytes(home / "mine/folder/config.json", "{}");
+  write_bytes(home / "mine/folder/model.safetensors", "x");
+  write_bytes(home / "mine/no_weights/config.json", "{}");
+  write_bytes(home / "mine/empty.gguf", "");
   fs::create_symlink("nowhere", home / "mine/dangling.gguf");
   ModelPlaces places = home.places();
   places.model_path = {home / "mine"};
