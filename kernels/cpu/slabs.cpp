@@ -25,7 +25,7 @@ void* on_huge_pages(std::size_t bytes) {
 }  // namespace
 
 Slabs::~Slabs() {
-  for (const auto& [address, slab] : slabs_) std::free(reinterpret_cast<void*>(address));
+  for (const auto& [address, slab] : slabs_) std::free(address);
 }
 
 void* Slabs::allocate(std::size_t bytes) {
@@ -33,27 +33,28 @@ void* Slabs::allocate(std::size_t bytes) {
   if (bytes > kMost) return on_huge_pages(bytes);
   const std::size_t size = rounded(bytes, kAlignment);
   const std::lock_guard lock(mutex_);
-  if (open_ == 0 || slabs_[open_].used + size > kSlab) {
-    void* memory = on_huge_pages(kSlab - 1);
+  if (open_ == nullptr || slabs_[open_].used + size > kSlab) {
+    auto* memory = static_cast<std::byte*>(on_huge_pages(kSlab - 1));
     if (memory == nullptr) return nullptr;
-    open_ = reinterpret_cast<std::uintptr_t>(memory);
+    open_ = memory;
     slabs_[open_] = {};
   }
   Slab& slab = slabs_[open_];
-  auto* piece = reinterpret_cast<std::byte*>(open_) + slab.used;
+  std::byte* piece = open_ + slab.used;
   slab.used += size;
   ++slab.pieces;
   return piece;
 }
 
 void Slabs::release(void* memory) {
-  const auto address = reinterpret_cast<std::uintptr_t>(memory);
+  auto* address = static_cast<std::byte*>(memory);
   const std::lock_guard lock(mutex_);
   auto slab = slabs_.upper_bound(address);
-  if (slab == slabs_.begin() || address >= (--slab)->first + kSlab) return std::free(memory);
+  if (slab == slabs_.begin() || std::less_equal<>{}((--slab)->first + kSlab, address))
+    return std::free(memory);
   if (--slab->second.pieces > 0) return;
-  if (slab->first == open_) open_ = 0;
-  std::free(reinterpret_cast<void*>(slab->first));
+  if (slab->first == open_) open_ = nullptr;
+  std::free(slab->first);
   slabs_.erase(slab);
 }
 

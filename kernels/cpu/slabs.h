@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 
@@ -26,8 +26,8 @@ class Slabs {
   };
 
   std::mutex mutex_;
-  std::map<std::uintptr_t, Slab> slabs_;  // by address
-  std::uintptr_t open_ = 0;               // the one that is being filled; 0: none
+  std::map<std::byte*, Slab, std::less<>> slabs_;  // by address
+  std::byte* open_ = nullptr;                      // the one that is being filled; null: none
 };
 
 }  // namespace r1::cpu

@@ -63,7 +63,8 @@ void unpack_block(Out y, const BlockQ6_K& b) {
   for (int a = 0; a < 2; ++a)
     for (int k = 0; k < 4; ++k)
       for (int i = 0; i < 32; ++i) {
-        const float scale = d * static_cast<float>(b.s[8 * a + 2 * k + i / 16]);
+        const std::int8_t step = b.s[8 * a + 2 * k + i / 16];
+        const float scale = d * static_cast<float>(step);
         y[128 * a + 32 * k + i] = scale * static_cast<float>(six_bits(b, a, k, i) - 32);
       }
 }
@@ -104,7 +105,7 @@ struct SubBlocks {
 };
 SubBlocks measure(const float* x, float most) {
   SubBlocks s{};
-  for (int j = 0; j < 8; ++j) {
+  for (std::ptrdiff_t j = 0; j < 8; ++j) {
     const auto [low, high] = std::minmax_element(x + 32 * j, x + 32 * j + 32);
     const float least = std::min(*low, 0.0f);  // the format's minimum cannot be above zero
     s.minimum[j] = -least;
@@ -172,7 +173,7 @@ void pack_block(BlockQ5_K& b, const float* x) {
 
 void pack_block(BlockQ6_K& b, const float* x) {
   float scale[16];
-  for (int j = 0; j < 16; ++j) scale[j] = largest_magnitude(x + 16 * j, 16) / 31.0f;
+  for (std::ptrdiff_t j = 0; j < 16; ++j) scale[j] = largest_magnitude(x + 16 * j, 16) / 31.0f;
   const float d = *std::max_element(scale, scale + 16) / 127.0f;
   b.d = f32_to_f16(d);
   const float stored = f16_to_f32(b.d);
@@ -181,7 +182,8 @@ void pack_block(BlockQ6_K& b, const float* x) {
   for (int j = 0; j < 16; ++j)
     b.s[j] = static_cast<std::int8_t>(d > 0 ? nearest(scale[j] / d, 0, 127) : 0);
   for (int e = 0; e < 256; ++e) {
-    const float step = stored * static_cast<float>(b.s[e / 16]);
+    const std::int8_t steps = b.s[e / 16];
+    const float step = stored * static_cast<float>(steps);
     const int q = step > 0 ? nearest(x[e] / step, -32, 31) + 32 : 32;
     const int a = e / 128, k = e % 128 / 32, i = e % 32;
     b.l[64 * a + 32 * (k % 2) + i] |= static_cast<std::uint8_t>((q & 15) << (k < 2 ? 0 : 4));
