@@ -1,6 +1,7 @@
 # The tests mirror the tree they test: tests/lib/io/gguf_test.cpp tests lib/io/gguf.
 find_package(GTest REQUIRED)
 include(GoogleTest)
+include(tests/support/cuda_host/cuda_host.cmake)  # r1_cuda_host
 
 # One executable a folder, so that a change to one room builds and runs that room's tests.
 function(r1_test name)
@@ -13,7 +14,8 @@ function(r1_test name)
     return()
   endif()
   add_executable(${name} ${sources})
-  target_link_libraries(${name} PRIVATE r1_tasks r1 r1_kernels r1_core GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE r1_tasks r1 r1_kernels r1_cuda_host r1_core
+    GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE
     R1_TEST_DATA="${R1_TEST_DATA}" R1_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)

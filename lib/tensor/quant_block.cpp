@@ -233,14 +233,6 @@ void narrow_all(void* out, std::span<const float> values) {
 
 }  // namespace
 
-ScaleMin scale_min(const std::uint8_t s[12], int j) {
-  const auto byte = [s](int i) { return unsigned{s[i]}; };
-  if (j < 4)
-    return {static_cast<std::uint8_t>(byte(j) & 63), static_cast<std::uint8_t>(byte(j + 4) & 63)};
-  return {static_cast<std::uint8_t>((byte(j + 4) & 15) | (byte(j - 4) >> 6) << 4),
-          static_cast<std::uint8_t>((byte(j + 4) >> 4) | (byte(j) >> 6) << 4)};
-}
-
 void unpack(std::span<float> values, const void* blocks, DType dtype) {
   switch (dtype) {
     case DType::f32:

@@ -41,7 +41,13 @@ static_assert(sizeof(BlockQ4_K) == 144 && sizeof(BlockQ5_K) == 176 && sizeof(Blo
 struct ScaleMin {
   std::uint8_t scale, minimum;
 };
-ScaleMin scale_min(const std::uint8_t s[12], int j);
+constexpr ScaleMin scale_min(const std::uint8_t s[12], int j) {
+  const auto byte = [s](int i) { return unsigned{s[i]}; };
+  if (j < 4)
+    return {static_cast<std::uint8_t>(byte(j) & 63), static_cast<std::uint8_t>(byte(j + 4) & 63)};
+  return {static_cast<std::uint8_t>((byte(j + 4) & 15) | (byte(j - 4) >> 6) << 4),
+          static_cast<std::uint8_t>((byte(j + 4) >> 4) | (byte(j) >> 6) << 4)};
+}
 
 // values [n] <- blocks of `dtype`; n is a multiple of the block. Also widens f16 and bf16, copies
 // f32.

@@ -26,6 +26,7 @@ std::vector<Scene> scenes() {
     all.push_back(scene(documents({17, 33}), 6, 1, 64, daw));
     all.push_back(scene(documents({130}), 3, 3, 5, daw));
     all.push_back(scene(documents({65, 31}), 2, 1, 128, daw));
+    all.push_back(scene(documents({3, 34}), 2, 2, 200, daw));
     for (const std::int64_t window : {1, 3, 16, 64}) {
       all.push_back(scene(documents({40, 33}), 4, 2, 16, daw));
       all.back().options.window = window;

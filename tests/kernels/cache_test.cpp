@@ -104,8 +104,9 @@ Floats whole_documents(const Scene& s) {
 TEST(Cache, AttentionOverPagesIsAttentionOverWholeDocuments) {
   for (const DType dtype : {DType::f32, DType::bf16})
     for (const bool daw : {false, true})
-      for (Scene s : {two_sequences(1, 1, 8, daw), two_sequences(4, 2, 33, daw),
-                      two_sequences(6, 2, 64, daw), two_sequences(3, 1, 128, daw)})
+      for (Scene s :
+           {two_sequences(1, 1, 8, daw), two_sequences(4, 2, 33, daw), two_sequences(6, 2, 64, daw),
+            two_sequences(3, 1, 128, daw), two_sequences(9, 1, 160, daw)})
         for (const std::int64_t window : {0, 1, 64, 65, 100}) {
           s.options.window = window;
           const Floats want = whole_documents(as_stored(s, dtype));

@@ -85,6 +85,15 @@ TEST_F(LinearTest, AgreesForEveryTypeAndSize) {
         }
 }
 
+// More than one tile each way, and a rest.
+TEST_F(LinearTest, AgreesBeyondOneTile) {
+  for (const Form& form : forms()) {
+    const Product p = random_product(67, 131, is_quantized(form.dtype) ? 256 : 77);
+    SCOPED_TRACE(to_string(form));
+    expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, form, true)});
+  }
+}
+
 // Whole numbers that reach 127 in each block are their own 8-bit and bf16 form: nothing but the
 // sums may round. Finds wrong nibbles and scales that the rounding of x would hide.
 TEST_F(LinearTest, WholeNumbersAreNotRounded) {
@@ -139,8 +148,8 @@ TEST_F(LinearTest, TheGradientOfTheInputAgreesForEveryType) {
 
 // dw += dy^T x, and dx beside it or left out.
 TEST_F(LinearTest, TheGradientOfTheWeightAgrees) {
-  for (const std::int64_t T : {1, 3, 8, 33})
-    for (const std::int64_t N : {1, 16, 17})
+  for (const std::int64_t T : {1, 3, 8, 67})
+    for (const std::int64_t N : {1, 16, 17, 66})
       for (const std::int64_t K : test::kAwkward) {
         SCOPED_TRACE(to_string(Shape{T, N, K}));
         const Product p = random_product(T, N, K);

@@ -12,16 +12,18 @@
 #include "lib/base/error.h"
 #include "lib/base/random.h"
 #include "lib/tensor/quant_block.h"
+#include "tests/support/cuda_host/open.h"
 
 namespace r1::test {
 
 // One way to run kernels on this machine.
 struct Candidate {
-  std::string name;  // "cpu avx2": backend, then instruction set
+  std::string name;  // "cpu avx2": backend, then instruction set; "cuda-host": CUDA's on the CPU
   int threads = 0;
   // Promises the same bits whatever else is in the batch (lib/backend/backend.h).
-  bool exact() const { return name != "cuda"; }
+  bool exact() const { return !name.starts_with("cuda"); }
   std::unique_ptr<Backend> open() const {
+    if (name == "cuda-host") return open_cuda_host();
     const std::size_t space = name.find(' ');
     const std::string isa = space == std::string::npos ? "" : name.substr(space + 1);
     return open_backend(name.substr(0, space), {.threads = threads, .cpu_isa = isa});
@@ -31,7 +33,7 @@ struct Candidate {
 // All that answer on this machine but for "ref", which the others are held to.
 inline std::vector<Candidate> backends() {
   std::vector<Candidate> found;
-  for (const char* name : {"cpu baseline", "cpu avx2", "cpu avx512", "cuda"}) {
+  for (const char* name : {"cpu baseline", "cpu avx2", "cpu avx512", "cuda-host", "cuda"}) {
     const Candidate candidate{name, 2};
     try {
       candidate.open();

@@ -1,0 +1,46 @@
+// Operations whose elements have nothing to do with each other: a thread each, so that a warp reads
+// and writes 128 bytes in a row. All are bound by memory.
+#include <cstdint>
+
+#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/intrinsics.cuh"
+#include "kernels/cuda/launch.cuh"
+
+namespace r1 {
+
+using cuda::each;
+
+void CudaBackend::swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) {
+  float* to = y.as<float>();
+  const float *g = gate.as<float>(), *u = up.as<float>();
+  each("swiglu", stream_, y.shape.elements(),
+       [=] __device__(std::int64_t i) { to[i] = g[i] / (1.0f + expf(-g[i])) * u[i]; });
+}
+
+// silu'(g) = s (1 + g (1 - s)) with s = sigmoid(g).
+void CudaBackend::swiglu_backward(const Tensor& dgate, const Tensor& dup, const Tensor& dy,
+                                  const Tensor& gate, const Tensor& up) {
+  float *dg = dgate.as<float>(), *du = dup.as<float>();
+  const float *d = dy.as<float>(), *gates = gate.as<float>(), *u = up.as<float>();
+  each("swiglu_backward", stream_, dy.shape.elements(), [=] __device__(std::int64_t i) {
+    const float g = gates[i], s = cuda::sigmoid(g);
+    if (dg != nullptr) dg[i] += d[i] * u[i] * s * (1.0f + g * (1.0f - s));
+    if (du != nullptr) du[i] += d[i] * g * s;
+  });
+}
+
+void CudaBackend::add(const Tensor& y, const Tensor& a, const Tensor& b) {
+  float* to = y.as<float>();
+  const float *first = a.as<float>(), *second = b.as<float>();
+  each("add", stream_, y.shape.elements(),
+       [=] __device__(std::int64_t i) { to[i] = first[i] + second[i]; });
+}
+
+void CudaBackend::add_scaled(const Tensor& y, const Tensor& x, float s) {
+  float* to = y.as<float>();
+  const float* from = x.as<float>();
+  each("add_scaled", stream_, y.shape.elements(),
+       [=] __device__(std::int64_t i) { to[i] += s * from[i]; });
+}
+
+}  // namespace r1

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+
+#include <cuda_runtime.h>
+
+#ifndef __CUDACC__
+#include "lib/tensor/dtype.h"
+#endif
+
+namespace r1::cuda {
+
+// What has no one spelling on the device and on the host, behind a name.
+
+// The block's dynamic shared memory, aligned to 16.
+template <typename T>
+__device__ inline T* dynamic_shared() {
+#ifdef __CUDACC__
+  extern __shared__ uint4 bytes[];
+  return reinterpret_cast<T*>(bytes);
+#else
+  return static_cast<T*>(cuda_host::dynamic_shared());
+#endif
+}
+
+__device__ inline float half_to_float(std::uint16_t half) {
+#ifdef __CUDACC__
+  float value;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half));
+  return value;
+#else
+  return f16_to_f32(half);
+#endif
+}
+
+__device__ inline float bfloat_to_float(std::uint16_t bits) {
+  return __uint_as_float(std::uint32_t{bits} << 16);
+}
+
+// To nearest even; a NaN stays one.
+__device__ inline std::uint16_t float_to_bfloat(float value) {
+  const std::uint32_t bits = __float_as_uint(value);
+  const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+  const std::uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+  return static_cast<std::uint16_t>(nan ? (bits >> 16) | 0x40u : rounded >> 16);
+}
+
+// How 16-bit numbers are stored. Each names its bits as `Bits` and widens them.
+struct F32 {
+  using Bits = float;
+  __device__ static float widen(float value) { return value; }
+};
+struct F16 {
+  using Bits = std::uint16_t;
+  __device__ static float widen(std::uint16_t bits) { return half_to_float(bits); }
+};
+struct Bf16 {
+  using Bits = std::uint16_t;
+  __device__ static float widen(std::uint16_t bits) { return bfloat_to_float(bits); }
+};
+
+// Numbers in 16 bytes, and one load of them from an aligned address.
+template <typename Type>
+inline constexpr int kPerLoad = 16 / static_cast<int>(sizeof(typename Type::Bits));
+
+template <typename Type>
+__device__ inline void load16(float (&values)[kPerLoad<Type>], const typename Type::Bits* from) {
+  const uint4 raw = *reinterpret_cast<const uint4*>(from);
+  const unsigned words[4] = {raw.x, raw.y, raw.z, raw.w};
+  for (int i = 0; i < 4; ++i) {
+    if constexpr (sizeof(typename Type::Bits) == 4) {
+      values[i] = __uint_as_float(words[i]);
+    } else {
+      values[2 * i] = Type::widen(static_cast<std::uint16_t>(words[i]));
+      values[2 * i + 1] = Type::widen(static_cast<std::uint16_t>(words[i] >> 16));
+    }
+  }
+}
+
+// 1 / (1 + e^-x), without overflow into NaN at either end.
+__device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+// log(1 + e^x) without overflow.
+__device__ inline float softplus(float x) { return fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x))); }
+
+}  // namespace r1::cuda

@@ -1,0 +1,36 @@
+// The gradients of linear and add_bias.
+#include <cstdint>
+
+#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/tiled_product.cuh"
+
+namespace r1 {
+
+using cuda::operand;
+using cuda::source_f32;
+
+// dx [T, K] += dy [T, N] w [N, K];  dw [N, K] += dy^T x.
+void CudaBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
+                                  const Tensor& x, const Tensor& w) {
+  const std::int64_t T = dy.rows(), N = w.rows(), K = w.cols();
+  if (!dx.empty())
+    cuda::with_source(w, [&](auto source) {
+      cuda::tiled_product<true>("linear_backward", stream_, dx.as<float>(), T, K, N,
+                                operand<true>(source_f32(dy)), operand<false>(source));
+    });
+  if (!dw.empty())
+    cuda::tiled_product<true>("linear_backward", stream_, dw.as<float>(), N, K, T,
+                              operand<false>(source_f32(dy)), operand<false>(source_f32(x)));
+}
+
+void CudaBackend::add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) {
+  const float* d = dy.as<float>();
+  const std::int64_t N = dy.cols();
+  if (!db.empty())
+    cuda::column_sums("add_bias_backward", stream_, db.as<float>(), dy.rows(), N,
+                      [=] __device__(std::int64_t r, std::int64_t c) { return d[r * N + c]; });
+  if (!dx.empty()) add_scaled(dx, dy, 1.0f);
+}
+
+}  // namespace r1

@@ -1,0 +1,84 @@
+// y = x / rms(x) * w by row: a row to a warp, or to a block of 256 threads where it is longer than
+// 1024. Moves x twice (the second time from a cache) and y once.
+#include <cstdint>
+
+#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/reduce.cuh"
+
+namespace r1 {
+namespace {
+
+using cuda::kLongRow;
+using cuda::kRowThreads;
+using cuda::kWarp;
+
+template <int kThreads>
+__global__ void rms_norm_kernel(float* y, float* rstd, const float* x, const float* w,
+                                std::int64_t rows, std::int64_t D, float eps) {
+  const std::int64_t r = cuda::my_row<kThreads>();
+  if (r >= rows) return;  // a whole warp, or none of the block
+  const int first = static_cast<int>(threadIdx.x) % kThreads;
+  x += r * D;
+  float squares = 0.0f;
+  for (std::int64_t d = first; d < D; d += kThreads) squares += x[d] * x[d];
+  squares = cuda::over_row<cuda::Sum, kThreads>(squares);
+  const float scale = rsqrtf(squares / static_cast<float>(D) + eps);
+  for (std::int64_t d = first; d < D; d += kThreads) y[r * D + d] = x[d] * scale * w[d];
+  if (rstd != nullptr && first == 0) rstd[r] = scale;
+}
+
+// With n = x rstd:  dx += rstd (dy w - n mean(dy w n)).
+template <int kThreads>
+__global__ void rms_norm_backward_kernel(float* dx, const float* dy, const float* x, const float* w,
+                                         const float* rstd, std::int64_t rows, std::int64_t D) {
+  const std::int64_t r = cuda::my_row<kThreads>();
+  if (r >= rows) return;
+  const int first = static_cast<int>(threadIdx.x) % kThreads;
+  const float scale = rstd[r];
+  x += r * D;
+  dy += r * D;
+  float sum = 0.0f;
+  for (std::int64_t d = first; d < D; d += kThreads) sum += dy[d] * w[d] * (x[d] * scale);
+  const float mean = cuda::over_row<cuda::Sum, kThreads>(sum) / static_cast<float>(D);
+  for (std::int64_t d = first; d < D; d += kThreads)
+    dx[r * D + d] += scale * (dy[d] * w[d] - x[d] * scale * mean);
+}
+
+}  // namespace
+
+void CudaBackend::rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, const Tensor& w,
+                           float eps) {
+  const std::int64_t R = x.rows(), D = x.cols();
+  const auto run = [&](const cuda::Grid& grid, auto kernel) {
+    cuda::launch("rms_norm", stream_, grid, kernel, y.as<float>(), rstd.as<float>(), x.as<float>(),
+                 w.as<float>(), R, D, eps);
+  };
+  if (D > kLongRow)
+    run(cuda::grid_of_rows<kRowThreads>(R), rms_norm_kernel<kRowThreads>);
+  else
+    run(cuda::grid_of_rows<kWarp>(R), rms_norm_kernel<kWarp>);
+}
+
+// dw += sum of dy n over rows.
+void CudaBackend::rms_norm_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
+                                    const Tensor& x, const Tensor& w, const Tensor& rstd) {
+  const std::int64_t R = x.rows(), D = x.cols();
+  const float *d = dy.as<float>(), *in = x.as<float>(), *scale = rstd.as<float>();
+  const auto run = [&](const cuda::Grid& grid, auto kernel) {
+    cuda::launch("rms_norm_backward", stream_, grid, kernel, dx.as<float>(), d, in, w.as<float>(),
+                 scale, R, D);
+  };
+  if (!dx.empty()) {
+    if (D > kLongRow)
+      run(cuda::grid_of_rows<kRowThreads>(R), rms_norm_backward_kernel<kRowThreads>);
+    else
+      run(cuda::grid_of_rows<kWarp>(R), rms_norm_backward_kernel<kWarp>);
+  }
+  if (!dw.empty())
+    cuda::column_sums("rms_norm_backward", stream_, dw.as<float>(), R, D,
+                      [=] __device__(std::int64_t r, std::int64_t c) {
+                        return d[r * D + c] * (in[r * D + c] * scale[r]);
+                      });
+}
+
+}  // namespace r1

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+
+#include <cuda_runtime.h>
+
+namespace r1::cuda {
+
+// Copies from the host without a wait: small pieces go through pinned memory, so that `from` may
+// change as soon as `copy` returns. Two halves take turns; one is written again only when all
+// copies out of it are done, which they are after a step or two.
+class Staging {
+ public:
+  Staging();
+  ~Staging();
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  void copy(void* to, const void* from, std::size_t bytes, cudaStream_t stream);
+
+ private:
+  static constexpr std::size_t kHalfBytes = std::size_t{1} << 20;
+  static constexpr std::size_t kAlignment = 64;
+
+  std::byte* memory_ = nullptr;  // two halves
+  cudaEvent_t done_[2] = {};     // the last copy out of each half
+  int half_ = 0;
+  std::size_t used_ = 0;  // of the half at hand
+};
+
+}  // namespace r1::cuda

@@ -1,0 +1,187 @@
+#pragma once
+
+// What kernels/cuda uses of CUDA's C++ and of its runtime, for the CPU. A kernel source that says
+// <cuda_runtime.h> finds this file instead of NVIDIA's when its tests are built, and compiles
+// unchanged with any C++ compiler. No CUDA toolkit is needed. README.md says what is covered.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "tests/support/cuda_host/engine.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __shared__ static  // one block runs at a time; not thread_local, which has no red zones
+#define __syncthreads() ::r1::cuda_host::wait_for_block(__LINE__)
+
+// --- vectors ------------------------------------------------------------------------------------
+
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(8) int2 {
+  int x, y;
+};
+struct alignas(16) int4 {
+  int x, y, z, w;
+};
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
+using r1::cuda_host::blockDim;
+using r1::cuda_host::blockIdx;
+using r1::cuda_host::dim3;
+using r1::cuda_host::gridDim;
+using r1::cuda_host::threadIdx;
+
+// --- what threads do together -------------------------------------------------------------------
+
+inline void __syncwarp(unsigned mask = ~0u, int line = __builtin_LINE()) {
+  r1::cuda_host::wait_for_warp(mask, line);
+}
+
+inline int __syncthreads_or(int predicate, int line = __builtin_LINE()) {
+  return r1::cuda_host::any_of_block(predicate != 0, line);
+}
+
+template <typename T>
+T __shfl_sync(unsigned mask, T value, int lane, int = 32, int line = __builtin_LINE()) {
+  return r1::cuda_host::exchange(mask, value, line).of(lane & 31);
+}
+
+template <typename T>
+T __shfl_xor_sync(unsigned mask, T value, int bits, int = 32, int line = __builtin_LINE()) {
+  return r1::cuda_host::exchange(mask, value, line).of(r1::cuda_host::lane() ^ bits);
+}
+
+inline int __any_sync(unsigned mask, int predicate, int line = __builtin_LINE()) {
+  const auto all = r1::cuda_host::exchange(mask, predicate, line);
+  for (int i = 0; i < 32; ++i)
+    if ((mask >> i & 1u) != 0 && all.of(i) != 0) return 1;
+  return 0;
+}
+
+inline int atomicMax(int* at, int value) {
+  const int before = *at;
+  if (value > before) *at = value;
+  return before;
+}
+
+// --- numbers ------------------------------------------------------------------------------------
+
+using std::isnan;
+inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
+
+template <typename To, typename From>
+To r1_bits(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof to);
+  return to;
+}
+inline float __uint_as_float(unsigned bits) { return r1_bits<float>(bits); }
+inline unsigned __float_as_uint(float value) { return r1_bits<unsigned>(value); }
+inline int __float_as_int(float value) { return r1_bits<int>(value); }
+
+// c + the products of the four signed bytes of a and b.
+inline int __dp4a(int a, int b, int c) {
+  for (int i = 0; i < 4; ++i) {
+    const auto byte = [i](int word) {
+      return static_cast<std::int8_t>(static_cast<unsigned>(word) >> (8 * i));
+    };
+    c += byte(a) * byte(b);
+  }
+  return c;
+}
+
+// --- the runtime: everything is done at once ----------------------------------------------------
+
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100
+};
+enum cudaMemcpyKind {
+  cudaMemcpyHostToDevice = 1,
+  cudaMemcpyDeviceToHost = 2,
+  cudaMemcpyDeviceToDevice = 3
+};
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2;
+
+struct CUstream_st {};
+struct CUevent_st {};
+using cudaStream_t = CUstream_st*;
+using cudaEvent_t = CUevent_st*;
+struct cudaDeviceProp {
+  char name[256];
+  int major, minor, multiProcessorCount;
+  std::size_t totalGlobalMem;
+};
+struct cudaLaunchAttribute {};
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  std::size_t dynamicSmemBytes = 0;
+  cudaStream_t stream = nullptr;
+  cudaLaunchAttribute* attrs = nullptr;
+  unsigned numAttrs = 0;
+};
+
+const char* cudaGetErrorString(cudaError_t error);
+cudaError_t cudaGetLastError();
+cudaError_t cudaGetDeviceCount(int* count);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+cudaError_t cudaMalloc(void** memory, std::size_t bytes);  // of exactly this size, all NaN
+cudaError_t cudaFree(void* memory);
+cudaError_t cudaMallocHost(void** memory, std::size_t bytes);
+cudaError_t cudaFreeHost(void* memory);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+
+// As on the smallest card we build for (sm_86): more than 48 KiB has to be asked for, 99 KiB is
+// all.
+template <typename Kernel>
+cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int bytes) {
+  return bytes <= 99 * 1024 ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+template <typename... Wanted, typename... Given>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Wanted...),
+                               Given&&... arguments) {
+  const auto ok = [](const dim3& d, unsigned x, unsigned y, unsigned z) {
+    return d.x >= 1 && d.x <= x && d.y >= 1 && d.y <= y && d.z >= 1 && d.z <= z;
+  };
+  const dim3& block = config->blockDim;
+  if (!ok(config->gridDim, 0x7fffffff, 65535, 65535) || !ok(block, 1024, 1024, 64) ||
+      block.x * block.y * block.z > 1024)
+    return cudaErrorInvalidConfiguration;
+  if (config->dynamicSmemBytes > 99 * 1024) return cudaErrorInvalidValue;
+  r1::cuda_host::run_grid(config->gridDim, block, config->dynamicSmemBytes,
+                          [&] { kernel(static_cast<Wanted>(arguments)...); });
+  return cudaSuccess;
+}

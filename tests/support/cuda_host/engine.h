@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <functional>
+
+namespace r1::cuda_host {
+
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+// Of the thread that runs now.
+extern dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+// Runs body once for each thread of each block, one block after another. Threads are fibers: one
+// runs until it waits or ends. Warps and lanes take turns in an order that looks random and is the
+// same in every run. A barrier that some threads never reach ends the process with a message.
+void run_grid(dim3 grid, dim3 block, std::size_t dynamic_shared_bytes,
+              const std::function<void()>& body);
+
+// The block's dynamic shared memory, of exactly the size asked for, all NaN at first.
+void* dynamic_shared();
+
+// `line` tells one place in the source from another: threads that wait together wait at one place.
+void wait_for_block(int line);
+bool any_of_block(bool predicate, int line);
+void wait_for_warp(unsigned mask, int line);
+int lane();
+
+inline constexpr std::size_t kSlotBytes = 16;
+// Returns the values of all 32 lanes, kSlotBytes apart; good until this lane's exchange after next.
+const std::byte* exchange_bytes(unsigned mask, const void* value, std::size_t bytes, int line);
+
+template <typename T>
+struct Lanes {
+  const std::byte* slots;
+  T of(int lane) const {
+    T value;
+    std::memcpy(&value, slots + static_cast<std::size_t>(lane) * kSlotBytes, sizeof value);
+    return value;
+  }
+};
+template <typename T>
+Lanes<T> exchange(unsigned mask, const T& value, int line) {
+  static_assert(sizeof(T) <= kSlotBytes);
+  return {exchange_bytes(mask, &value, sizeof value, line)};
+}
+
+}  // namespace r1::cuda_host

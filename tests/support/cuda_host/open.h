@@ -1,0 +1,13 @@
+#pragma once
+
+#include <memory>
+
+#include "lib/backend/backend.h"
+
+namespace r1::test {
+
+// kernels/cuda on this machine's processor: the backend "cuda-host" of the tests. Fails with
+// `device` where the shim has not been brought to the processor.
+std::unique_ptr<Backend> open_cuda_host();
+
+}  // namespace r1::test
