@@ -2,7 +2,24 @@
 # a namespace of its own; kernels/cpu chooses among them when it starts.
 add_library(r1_kernels STATIC)
 r1_sources(r1_kernels kernels kernels/ref kernels/cpu)
-target_link_libraries(r1_kernels PUBLIC r1_core)
+target_link_libraries(r1_kernels PUBLIC r1_core PRIVATE ${CMAKE_DL_LIBS})
+
+# What the CUDA module and the program that loads it must agree on, to the byte.
+set(contract lib/backend/backend.h lib/backend/memory.h lib/tensor/tensor.h lib/tensor/dtype.h)
+set(R1_CONTRACT)
+foreach(header IN LISTS contract)
+  file(SHA256 ${CMAKE_CURRENT_SOURCE_DIR}/${header} digest)
+  string(SUBSTRING ${digest} 0 8 digest)
+  string(APPEND R1_CONTRACT ${digest})
+endforeach()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${contract})
+string(REGEX REPLACE "([0-9]+a?)(-real|-virtual)?" "sm_\\1" cards "${R1_CUDA_ARCHS}")
+list(JOIN cards "," cards)
+set_source_files_properties(kernels/open_cuda.cpp PROPERTIES COMPILE_DEFINITIONS
+  "R1_CONTRACT=\"${R1_CONTRACT}\";R1_CUDA_CARDS=\"${cards}\"")
+if(R1_CUDA)
+  include(kernels/cuda/cuda.cmake)
+endif()
 
 file(GLOB isa_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/cpu/isa/*.cpp)
 function(r1_isa name)

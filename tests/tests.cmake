@@ -91,3 +91,16 @@ endforeach()
 add_test(NAME no_network COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/no_network_test.sh
   ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/tiny.gguf)
 set_tests_properties(no_network PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 600 SKIP_RETURN_CODE 77)
+
+# The CUDA module without a card.
+if(R1_CUDA)
+  add_test(NAME cuda_spills COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/spills_test.py
+    ${CMAKE_BINARY_DIR}/CMakeFiles/r1_cuda_kernels.dir/kernels/cuda)
+  add_library(fake_driver SHARED tests/support/fake_driver.cpp)
+  set_target_properties(fake_driver PROPERTIES OUTPUT_NAME cuda SOVERSION 1
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fake_driver)
+  add_test(NAME cuda_module COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/cuda_module_test.sh
+    ${CMAKE_BINARY_DIR}/bin $<TARGET_FILE:r1_cuda> ${CMAKE_BINARY_DIR}/fake_driver
+    ${CMAKE_BINARY_DIR}/tiny.gguf)
+  set_tests_properties(cuda_module PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 120)
+endif()

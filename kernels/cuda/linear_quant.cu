@@ -12,19 +12,18 @@ namespace r1::cuda {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr std::int64_t kRounded = 32;  // elements of x that share a scale
+constexpr int kRounded = 32;  // elements of x that share a scale
 
 struct RoundedRows {
   std::int8_t* q;  // [T, K]
   float* scale;    // [T, K / 32]
-  int T;
-  std::int64_t K;
+  int T, K;        // T K is below 2^31: T is 8 at most
 };
 
 RoundedRows rounded_rows(void* room, std::int64_t T, std::int64_t K) {
   auto* scale = static_cast<float*>(room);
   auto* q = reinterpret_cast<std::int8_t*>(scale + (T * K / kRounded + 3) / 4 * 4);
-  return {q, scale, static_cast<int>(T), K};
+  return {q, scale, static_cast<int>(T), static_cast<int>(K)};
 }
 
 // A warp a block of 32.
@@ -43,30 +42,36 @@ __device__ inline int dot16(const int (&a)[4], const int4& b) {
   return __dp4a(a[0], b.x, __dp4a(a[1], b.y, __dp4a(a[2], b.z, __dp4a(a[3], b.w, 0))));
 }
 
+// Blocks on a processor at least, which says how many registers a thread may have.
+template <int kRows>
+inline constexpr int kBlocks = kRows == 1   ? 8
+                               : kRows == 4 ? 4
+                                            : 3;
+
 // kRows >= T: rows beyond T read row 0 and are not written. kOutputs: a warp's.
 template <typename Format, int kRows, int kOutputs>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocks<kRows>)
     quant_rows_kernel(float* y, RoundedRows x, Blocks w, std::int64_t N) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const std::int64_t warp = std::int64_t{blockIdx.x} * (kThreads / kWarp) + threadIdx.x / kWarp;
   const std::int64_t n0 = warp * kOutputs;
   if (n0 >= N) return;
   float sums[kOutputs][kRows] = {};
-  const std::int64_t pieces = w.per_row * Format::kPieces;
-  for (std::int64_t c = lane; c < pieces; c += kWarp) {
+  std::int64_t first[kOutputs];  // blocks
+  for (int o = 0; o < kOutputs; ++o) first[o] = (n0 + o < N ? n0 + o : N - 1) * w.per_row;
+  const int pieces = static_cast<int>(w.per_row) * Format::kPieces;
+#pragma unroll 1
+  for (int c = lane; c < pieces; c += kWarp) {
     Piece<Format> piece[kOutputs];
 #pragma unroll
-    for (int o = 0; o < kOutputs; ++o) {
-      const std::int64_t n = n0 + o < N ? n0 + o : N - 1;
-      piece[o].load(w, n, c);
-    }
+    for (int o = 0; o < kOutputs; ++o) piece[o].load(w, first[o], c);
 #pragma unroll
     for (int t = 0; t < kRows; ++t)
 #pragma unroll
       for (int g = 0; g < Format::kGroups; ++g) {
-        const std::int64_t row = t < x.T ? t : 0, k = Format::first_element(c, g);
-        const int4 q = *reinterpret_cast<const int4*>(x.q + row * x.K + k);
-        const float scale = x.scale[(row * x.K + k) / kRounded];
+        const int at = (t < x.T ? t : 0) * x.K + Format::first_element(c, g);
+        const int4 q = *reinterpret_cast<const int4*>(x.q + at);
+        const float scale = x.scale[at / kRounded];
         constexpr int kOnes[4] = {0x01010101, 0x01010101, 0x01010101, 0x01010101};
         const int total = Format::kOffset != 0 || Format::kMinimum ? dot16(kOnes, q) : 0;
 #pragma unroll
@@ -97,7 +102,7 @@ template <typename Format>
 void choose(const Tensor& y, const RoundedRows& x, const Tensor& w, cudaStream_t stream) {
   if (x.T == 1) return run<Format, 1, 2>(y, x, w, stream);
   if (x.T <= 4) return run<Format, 4, 2>(y, x, w, stream);
-  run<Format, 8, 4>(y, x, w, stream);
+  run<Format, 8, 2>(y, x, w, stream);
 }
 
 }  // namespace

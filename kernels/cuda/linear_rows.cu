@@ -20,9 +20,8 @@ struct Sizes {
 template <typename Type, bool kVector>
 inline constexpr int kPiece = kVector ? kPerLoad<Type> : 1;
 
-template <typename Type, bool kVector>
-__device__ void load_piece(float (&values)[kPiece<Type, kVector>],
-                           const typename Type::Bits* from) {
+template <typename Type, bool kVector, int kCount>
+__device__ void load_piece(float (&values)[kCount], const typename Type::Bits* from) {
   if constexpr (kVector)
     load16<Type>(values, from);
   else

@@ -151,9 +151,16 @@ struct Bound {
   }
 };
 
+// Blocks on a processor at least, which says how many registers a thread may have.
+template <int kHeads>
+inline constexpr int kPagedBlocks = kHeads == 1   ? 4
+                                    : kHeads == 4 ? 3
+                                                  : 2;
+
 // parts [T, H, splits, 2 + hd]: largest score, sum of weights, sum of weighted values.
 template <typename Type, int kElements, int kHeads>
-__global__ void __launch_bounds__(kPagedThreads) paged_kernel(float* parts, Paged s) {
+__global__ void __launch_bounds__(kPagedThreads, kPagedBlocks<kHeads>)
+    paged_kernel(float* parts, Paged s) {
   using Bits = typename Type::Bits;
   const int thread = static_cast<int>(threadIdx.x), lane = thread % kWarp, warp = thread / kWarp;
   const std::int64_t t = blockIdx.x, sequence = s.sequence[t];

@@ -19,9 +19,10 @@ struct Piece {
   float scale[Format::kGroups];
   float low[Format::kGroups];  // where kMinimum
 
-  __device__ void load(const Blocks& w, std::int64_t n, std::int64_t c) {
-    const std::int64_t b = n * w.per_row + c / Format::kPieces;
-    const int i = static_cast<int>(c % Format::kPieces);
+  // Piece c of the row that begins with block `first`.
+  __device__ void load(const Blocks& w, std::int64_t first, int c) {
+    const std::int64_t b = first + c / Format::kPieces;
+    const int i = c % Format::kPieces;
     const int4 raw = *reinterpret_cast<const int4*>(w.q.at + b * w.q.stride + 16 * i);
     const unsigned words[4] = {static_cast<unsigned>(raw.x), static_cast<unsigned>(raw.y),
                                static_cast<unsigned>(raw.z), static_cast<unsigned>(raw.w)};
@@ -36,7 +37,7 @@ __device__ inline float scale_of(const Blocks& w, std::int64_t b, int i) {
 struct PieceQ8_0 {
   static constexpr int kPieces = 2, kGroups = 1, kOffset = 0;
   static constexpr bool kMinimum = false;
-  __device__ static std::int64_t first_element(std::int64_t c, int) { return 16 * c; }
+  __device__ static int first_element(int c, int) { return 16 * c; }
   __device__ static void fill(Piece<PieceQ8_0>& p, const unsigned (&words)[4], const Blocks& w,
                               std::int64_t b, int) {
     for (int j = 0; j < 4; ++j) p.q[0][j] = static_cast<int>(words[j]);
@@ -48,7 +49,7 @@ struct PieceQ8_0 {
 struct PieceQ4_0 {
   static constexpr int kPieces = 1, kGroups = 2, kOffset = 8;
   static constexpr bool kMinimum = false;
-  __device__ static std::int64_t first_element(std::int64_t c, int g) { return 32 * c + 16 * g; }
+  __device__ static int first_element(int c, int g) { return 32 * c + 16 * g; }
   __device__ static void fill(Piece<PieceQ4_0>& p, const unsigned (&words)[4], const Blocks& w,
                               std::int64_t b, int) {
     for (int j = 0; j < 4; ++j) {
@@ -65,7 +66,7 @@ template <bool kHigh>
 struct PieceK {
   static constexpr int kPieces = 8, kGroups = 2, kOffset = 0;
   static constexpr bool kMinimum = true;
-  __device__ static std::int64_t first_element(std::int64_t c, int g) {
+  __device__ static int first_element(int c, int g) {
     return c / 8 * 256 + c % 8 / 2 * 64 + 32 * g + c % 2 * 16;
   }
   __device__ static void fill(Piece<PieceK>& p, const unsigned (&words)[4], const Blocks& w,
@@ -96,7 +97,7 @@ struct PieceK {
 struct PieceQ6_K {
   static constexpr int kPieces = 8, kGroups = 2, kOffset = 32;
   static constexpr bool kMinimum = false;
-  __device__ static std::int64_t first_element(std::int64_t c, int g) {
+  __device__ static int first_element(int c, int g) {
     return c / 8 * 256 + c % 8 / 4 * 128 + (c / 2 % 2 + 2 * g) * 32 + c % 2 * 16;
   }
   __device__ static void fill(Piece<PieceQ6_K>& p, const unsigned (&words)[4], const Blocks& w,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "lib/backend/backend.h"
@@ -16,5 +17,9 @@ struct BackendOptions {
 // device answers, else cpu). Fails with `device` when that one cannot be had, with `usage` when
 // there is none so named.
 std::unique_ptr<Backend> open_backend(std::string_view name, const BackendOptions& options = {});
+
+// The cards that the CUDA module beside this executable was built for: "sm_80,sm_90a"; empty when
+// there is none. Looks for a file and opens nothing.
+std::string cuda_cards();
 
 }  // namespace r1

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "lib/backend/open_backend.h"
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
@@ -129,21 +130,21 @@ class Settings {
 
 std::string version_text(const Program& program, const StandardOptions& s) {
   constexpr const char* kVersion = R1_VERSION;
+  const std::string cards = cuda_cards();
   if (s.quiet > 0) return std::string(kVersion) + "\n";
   if (s.json != nullptr && *s.json) {
     JsonWriter w;
     w.begin_object().key("tool").string(program.name).key("version").string(kVersion);
-    w.key("commit")
-        .string(R1_COMMIT)
-        .key("cpu")
-        .string(R1_CPU_LEVELS)
-        .key("cuda")
-        .null()
-        .end_object();
+    w.key("commit").string(R1_COMMIT).key("cpu").string(R1_CPU_LEVELS).key("cuda");
+    if (cards.empty())
+      w.null();
+    else
+      w.string(cards);
+    w.end_object();
     return w.text() + "\n";
   }
-  return fmt::format("{} {} ({}) lib {} cpu {} no cuda\n", program.name, kVersion, R1_COMMIT,
-                     kVersion, R1_CPU_LEVELS);
+  return fmt::format("{} {} ({}) lib {} cpu {} {}\n", program.name, kVersion, R1_COMMIT, kVersion,
+                     R1_CPU_LEVELS, cards.empty() ? "no cuda" : "cuda " + cards);
 }
 
 // Text that the tool itself is asked for; empty when it is to work.

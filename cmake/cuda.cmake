@@ -1,0 +1,21 @@
+# nvcc, where there is one: before any target, because a target takes its CUDA settings when it is made.
+find_program(R1_NVCC nvcc HINTS /usr/local/cuda/bin DOC "The CUDA compiler")
+if(R1_NVCC)
+  option(R1_CUDA "Build the CUDA backend" ON)
+else()
+  set(R1_CUDA OFF)
+endif()
+set(R1_CUDA_ARCHS "80;90a-real" CACHE STRING
+  "Cards to build for: any of 80 86 89 90a 100 120; -real leaves out the PTX that later cards can use")
+if(NOT R1_CUDA)
+  message(STATUS "r1: no CUDA backend (R1_CUDA is off, or nvcc is not there)")
+  return()
+endif()
+set(CMAKE_CUDA_COMPILER ${R1_NVCC})
+set(CMAKE_CUDA_ARCHITECTURES ${R1_CUDA_ARCHS})
+enable_language(CUDA)
+find_package(CUDAToolkit REQUIRED)
+# CMake 3.25 does not know that nvcc takes C++20.
+set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+message(STATUS "r1: CUDA backend for ${R1_CUDA_ARCHS}, by nvcc ${CMAKE_CUDA_COMPILER_VERSION}")
