@@ -20,9 +20,12 @@ struct RoundedRows {
   int T, K;        // T K is below 2^31: T is 8 at most
 };
 
+// Of the scales, so that the numbers behind them begin at a multiple of 16 bytes.
+std::int64_t scale_floats(std::int64_t T, std::int64_t K) { return (T * K / kRounded + 3) / 4 * 4; }
+
 RoundedRows rounded_rows(void* room, std::int64_t T, std::int64_t K) {
   auto* scale = static_cast<float*>(room);
-  auto* q = reinterpret_cast<std::int8_t*>(scale + (T * K / kRounded + 3) / 4 * 4);
+  auto* q = reinterpret_cast<std::int8_t*>(scale + scale_floats(T, K));
   return {q, scale, static_cast<int>(T), static_cast<int>(K)};
 }
 
@@ -108,8 +111,8 @@ void choose(const Tensor& y, const RoundedRows& x, const Tensor& w, cudaStream_t
 }  // namespace
 
 std::size_t rounded_rows_bytes(std::int64_t T, std::int64_t K) {
-  const RoundedRows end = rounded_rows(nullptr, T, K);
-  return reinterpret_cast<std::size_t>(end.q) + static_cast<std::size_t>(T * K);
+  return static_cast<std::size_t>(scale_floats(T, K)) * sizeof(float) +
+         static_cast<std::size_t>(T * K);
 }
 
 void linear_quant(const Tensor& y, const Tensor& x, const Tensor& w, void* room,

@@ -41,6 +41,7 @@ TEST(GgufTypes, Bf16WeightsGiveTheBitsTheyGiveFromSafetensors) {
   test::GgufOf(test::kTiny / "llama_bf16", DType::bf16).write(dir / "bf16.gguf");
   const test::Ids ids = test::read_golden("llama_bf16").ids;
   for (const test::Candidate& candidate : test::backends_and_ref()) {
+    if (!candidate.exact()) continue;
     test::Runner wide(candidate.open(), dir / "f32.gguf"),
         half(candidate.open(), dir / "bf16.gguf");
     EXPECT_EQ(half.whole(ids), wide.whole(ids)) << candidate.name;

@@ -22,6 +22,8 @@ struct Candidate {
   int threads = 0;
   // Promises the same bits whatever else is in the batch (lib/backend/backend.h).
   bool exact() const { return !name.starts_with("cuda"); }
+  // For tests of many steps: "cuda-host" switches stacks for each thread of a card.
+  bool fast() const { return name != "cuda-host"; }
   std::unique_ptr<Backend> open() const {
     if (name == "cuda-host") return open_cuda_host();
     const std::size_t space = name.find(' ');

@@ -1,5 +1,5 @@
-// A libcuda.so.1 that finds no card, for tests/cuda_module_test.sh: whatever is asked of it, it says
-// CUDA_ERROR_NO_DEVICE, but for its version.
+// A libcuda.so.1 that finds no card, for tests/cuda_module_test.sh: whatever is asked of it, it
+// says CUDA_ERROR_NO_DEVICE, but for its version.
 #include <cstdint>
 #include <string_view>
 

@@ -143,6 +143,14 @@ struct cudaLaunchConfig_t {
   unsigned numAttrs = 0;
 };
 
+namespace r1::cuda_host {
+// How often memory was taken, and how often the host waited for the device, since the start.
+struct Calls {
+  int allocations = 0, waits = 0;
+};
+const Calls& calls();
+}  // namespace r1::cuda_host
+
 const char* cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError();
 cudaError_t cudaGetDeviceCount(int* count);

@@ -1,0 +1,60 @@
+// What makes a decoding step one that a graph can capture: it neither allocates nor waits.
+#include <gtest/gtest.h>
+
+#include "tests/support/backends.h"
+#include "tests/support/cuda_host/cuda_runtime.h"
+
+namespace r1 {
+namespace {
+
+using test::Rig;
+
+// One layer's work for two rows, with inputs of their own each time.
+class Step {
+ public:
+  explicit Step(Rig& rig) : rig_(rig) {
+    for (const DType dtype : {DType::q4_k, DType::bf16})
+      weights_.push_back(
+          rig.loaded_weight({kD, kD}, test::random_values(kD * kD, 1), dtype, DType::bf16));
+    kv_.table = rig.put(std::vector<std::int32_t>{0, 1}).reshaped({2, 1});
+    kv_.keys = rig.unwritten({2, kHeads, kPageTokens, kD / kHeads});
+    kv_.values = rig.unwritten(kv_.keys.shape);
+    for (Tensor* t : {&x_, &n_, &y_}) *t = rig.put({2, kD}, test::random_values(2 * kD, 2));
+    for (Tensor* t : {&sequence_, &position_}) *t = rig.put(std::vector<std::int32_t>{0, 1});
+    norm_ = rig.put({kD}, test::random_values(kD, 3));
+    logits_ = rig.unwritten({2, kD});
+  }
+
+  void run(std::int32_t position) {
+    const std::int32_t positions[] = {position, position};
+    rig_->copy_from_host(position_, positions);
+    rig_->rms_norm(n_, {}, x_, norm_, 1e-5f);
+    rig_->linear(y_, n_, weights_[0]);
+    const Tensor heads = y_.reshaped({2, kHeads, kD / kHeads});
+    rig_->kv_store(kv_, heads, heads, {}, sequence_, position_);
+    rig_->attention_paged(n_.reshaped(heads.shape), heads, kv_, {}, sequence_, position_, {});
+    rig_->linear(logits_, n_, weights_[1]);
+  }
+
+ private:
+  static constexpr std::int64_t kD = 256, kHeads = 4;
+  Rig& rig_;
+  std::vector<Tensor> weights_;
+  PagedKv kv_;
+  Tensor x_, n_, y_, norm_, logits_, sequence_, position_;
+};
+
+TEST(CudaStep, TheSecondAndLaterOnesNeitherAllocateNorWait) {
+  Rig rig({"cuda-host"});
+  Step step(rig);
+  step.run(0);
+  const cuda_host::Calls before = cuda_host::calls();
+  for (std::int32_t position = 1; position < 20; ++position) step.run(position);
+  EXPECT_EQ(cuda_host::calls().allocations, before.allocations);
+  EXPECT_EQ(cuda_host::calls().waits, before.waits);
+  rig->synchronize();  // the counter counts
+  EXPECT_EQ(cuda_host::calls().waits, before.waits + 1);
+}
+
+}  // namespace
+}  // namespace r1
