@@ -2,13 +2,14 @@
 find_program(R1_NVCC nvcc HINTS /usr/local/cuda/bin DOC "The CUDA compiler")
 if(R1_NVCC)
   option(R1_CUDA "Build the CUDA backend" ON)
-else()
+endif()
+if(NOT R1_NVCC OR R1_SANITIZE OR R1_FUZZ)  # sanitizers see the kernels through the shim of the tests
   set(R1_CUDA OFF)
 endif()
 set(R1_CUDA_ARCHS "80;90a-real" CACHE STRING
   "Cards to build for: any of 80 86 89 90a 100 120; -real leaves out the PTX that later cards can use")
 if(NOT R1_CUDA)
-  message(STATUS "r1: no CUDA backend (R1_CUDA is off, or nvcc is not there)")
+  message(STATUS "r1: no CUDA backend (R1_CUDA is off, nvcc is not there, or a sanitizer is on)")
   return()
 endif()
 set(CMAKE_CUDA_COMPILER ${R1_NVCC})

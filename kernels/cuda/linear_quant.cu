@@ -47,9 +47,7 @@ __device__ inline int dot16(const int (&a)[4], const int4& b) {
 
 // Blocks on a processor at least, which says how many registers a thread may have.
 template <int kRows>
-inline constexpr int kBlocks = kRows == 1   ? 8
-                               : kRows == 4 ? 4
-                                            : 3;
+inline constexpr int kBlocks = kRows == 1 ? 5 : 3;
 
 // kRows >= T: rows beyond T read row 0 and are not written. kOutputs: a warp's.
 template <typename Format, int kRows, int kOutputs>

@@ -45,7 +45,7 @@ __device__ void load_x(float (&values)[kCount], const float* from) {
 
 // kRows >= T: rows beyond T read row 0 and are not written. kOutputs: a warp's.
 template <typename Type, bool kVector, int kRows, int kOutputs>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kRows == 8 ? 2 : 3)
     rows_kernel(float* y, const float* x, const typename Type::Bits* w, Sizes s) {
   constexpr int kCount = kPiece<Type, kVector>;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;

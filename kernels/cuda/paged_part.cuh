@@ -153,9 +153,7 @@ struct Bound {
 
 // Blocks on a processor at least, which says how many registers a thread may have.
 template <int kHeads>
-inline constexpr int kPagedBlocks = kHeads == 1   ? 4
-                                    : kHeads == 4 ? 3
-                                                  : 2;
+inline constexpr int kPagedBlocks = kHeads == 1 ? 4 : 2;
 
 // parts [T, H, splits, 2 + hd]: largest score, sum of weights, sum of weighted values.
 template <typename Type, int kElements, int kHeads>
