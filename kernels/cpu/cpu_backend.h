@@ -28,6 +28,7 @@ class CpuBackend : public Backend {
   void zero(const Tensor& t) override;
   void synchronize() override {}
   Weight load_weight(const Tensor& host, DType compute) override;
+  double multiply_in_registers(DType weight, std::int64_t rounds) override;
   void linear(const Tensor& y, const Tensor& x, const Tensor& w) override;
   void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
                        const Tensor& w) override;

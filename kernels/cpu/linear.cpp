@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 
 #include "kernels/cpu/cpu_backend.h"
@@ -43,6 +44,12 @@ Backend::Weight CpuBackend::load_weight(const Tensor& host, DType compute) {
                       host, p);
   });
   return weight;
+}
+
+double CpuBackend::multiply_in_registers(DType weight, std::int64_t rounds) {
+  std::atomic<double> done = 0;
+  pool_.run([&](int) { done += kernels_.multiply_in_registers(cpu::panel_type(weight), rounds); });
+  return done;
 }
 
 cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {

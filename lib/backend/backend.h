@@ -66,6 +66,12 @@ class Backend {
   };
   virtual Weight load_weight(const Tensor& host, DType compute) = 0;
 
+  // Of no use but to be timed by r1-bench, which calls the rate the limit of `linear`: runs the
+  // instructions that products with such a weight are made of, on registers alone, on all threads,
+  // for `rounds` rounds of some hundred cycles. Returns the operations done, a multiplication and
+  // an addition being two; 0: not known.
+  virtual double multiply_in_registers(DType weight, std::int64_t rounds);
+
   // --- products -------------------------------------------------------------------------------
   // y = x w^T.  x [T, K]; w [N, K] of any weight type, packed or plain; y [T, N].
   // Quantized w: x is rounded to 8 bits in blocks of 32 (cpu); `ref` takes x as it is.

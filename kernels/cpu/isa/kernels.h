@@ -56,6 +56,9 @@ struct Kernels {
   // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
   void (*quantize)(PanelType type, const RowOut& to, const float* x, std::int64_t K);
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
+  // Runs the steps of products with panels of this type on registers alone; returns the operations
+  // done, a multiplication and an addition being two.
+  double (*multiply_in_registers)(PanelType type, std::int64_t rounds);
 
   float (*dot)(const float* a, const float* b, std::int64_t n);
   void (*axpy)(float* y, float s, const float* x, std::int64_t n);  // y += s x

@@ -1,5 +1,6 @@
 #include "kernels/cpu/isa/attend.h"
 #include "kernels/cpu/isa/kernels.h"
+#include "kernels/cpu/isa/peak.h"
 #include "kernels/cpu/isa/products.h"
 #include "kernels/cpu/isa/quads.h"
 #include "kernels/cpu/isa/rows.h"
@@ -12,6 +13,7 @@ const cpu::Kernels kKernels = {
     .product = product,
     .quantize = quantize,
     .to_bf16 = to_bf16,
+    .multiply_in_registers = multiply_in_registers,
     .dot = dot,
     .axpy = axpy,
     .largest = largest,
