@@ -13,14 +13,16 @@ install(FILES ${CMAKE_BINARY_DIR}/r1-config.cmake ${CMAKE_BINARY_DIR}/r1-config-
   DESTINATION ${package})
 
 install(FILES lib/r1.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/r1)
-install(TARGETS r1-complete RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS ${R1_TOOLS} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES share/pretokenizers.json DESTINATION ${CMAKE_INSTALL_DATADIR}/r1)
 install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/r1/models
   FILES_MATCHING PATTERN *.gguf PATTERN *.json PATTERN *.md PATTERN README.md EXCLUDE)
 install(DIRECTORY man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN *.1)
 install(DIRECTORY man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man5 FILES_MATCHING PATTERN *.5)
 install(DIRECTORY man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man7 FILES_MATCHING PATTERN *.7)
-install(FILES completions/r1-complete.bash RENAME r1-complete
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
-install(FILES completions/_r1-complete DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
-install(FILES completions/r1-complete.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+foreach(tool IN LISTS R1_TOOLS)
+  install(FILES completions/${tool}.bash RENAME ${tool}
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES completions/_${tool} DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+  install(FILES completions/${tool}.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+endforeach()

@@ -37,12 +37,14 @@ add_test(NAME layers COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check_layers.py
   WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
 
 # Documentation is what the tools generate, and a fresh prefix is enough to use the library.
-add_test(NAME docs COMMAND ${CMAKE_COMMAND} -E env R1_COMPLETE=$<TARGET_FILE:r1-complete>
+add_test(NAME docs COMMAND ${CMAKE_COMMAND} -E env R1_BIN=${CMAKE_BINARY_DIR}/bin
   ${CMAKE_CURRENT_SOURCE_DIR}/scripts/docs --check)
 add_test(NAME readme COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/readme_test.sh ${CMAKE_BINARY_DIR}/bin
   ${CMAKE_CURRENT_SOURCE_DIR}/README.md)
-add_test(NAME man_examples COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/man_examples_test.sh
-  ${CMAKE_BINARY_DIR}/bin ${CMAKE_CURRENT_SOURCE_DIR}/man/r1-complete.1.in)
+foreach(tool IN LISTS R1_TOOLS)
+  add_test(NAME man_examples.${tool} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/man_examples_test.sh
+    ${CMAKE_BINARY_DIR}/bin ${CMAKE_CURRENT_SOURCE_DIR}/man/${tool}.1.in)
+endforeach()
 if(NOT R1_SANITIZE)
   add_test(NAME install COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/install_test.sh
     ${CMAKE_BINARY_DIR} ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_BINARY_DIR}/tiny.gguf)
@@ -50,7 +52,7 @@ if(NOT R1_SANITIZE)
 endif()
 # Not a test: scripts/bench drives it beside other programs.
 add_executable(network_speed tests/speed/network_speed.cpp)
-target_link_libraries(network_speed PRIVATE r1 r1_kernels r1_core)
+target_link_libraries(network_speed PRIVATE r1_tools)
 set_target_properties(network_speed PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 # The pool of threads under the thread sanitizer, which wants a build of its own.

@@ -16,11 +16,11 @@
 #include "tools/common/signals.h"
 #include "tools/complete/conflicts.h"
 #include "tools/complete/dry_run.h"
-#include "tools/complete/manual.h"
 #include "tools/complete/printer.h"
 #include "tools/complete/requests.h"
 #include "tools/complete/sources.h"
 #include "tools/complete/table.h"
+#include "tools/manual.h"
 
 namespace r1 {
 namespace {
@@ -49,7 +49,7 @@ class Complete {
  public:
   int main(int argc, char** argv) {
     Program program = complete_program(s_, standard_);
-    return run_program(program, standard_, kCompleteManual, argc, argv,
+    return run_program(program, standard_, kManual, argc, argv,
                        [&](const Ui& ui) { return run(program, ui); });
   }
 

@@ -93,7 +93,7 @@ constexpr const char* kExitStatus = R"(.TP
 All done; what was skipped counts as done.
 .TP
 .B 1
-Some items failed.
+Some items failed, or a check that was asked for did.
 .TP
 .B 2
 The command line or the configuration is wrong; nothing was started.

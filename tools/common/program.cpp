@@ -129,13 +129,13 @@ class Settings {
 };
 
 std::string version_text(const Program& program, const StandardOptions& s) {
-  constexpr const char* kVersion = R1_VERSION;
+  const BuildInfo& build = build_info();
   const std::string cards = cuda_cards();
-  if (s.quiet > 0) return std::string(kVersion) + "\n";
+  if (s.quiet > 0) return build.version + "\n";
   if (s.json != nullptr && *s.json) {
     JsonWriter w;
-    w.begin_object().key("tool").string(program.name).key("version").string(kVersion);
-    w.key("commit").string(R1_COMMIT).key("cpu").string(R1_CPU_LEVELS).key("cuda");
+    w.begin_object().key("tool").string(program.name).key("version").string(build.version);
+    w.key("commit").string(build.commit).key("cpu").string(build.cpu_levels).key("cuda");
     if (cards.empty())
       w.null();
     else
@@ -143,8 +143,8 @@ std::string version_text(const Program& program, const StandardOptions& s) {
     w.end_object();
     return w.text() + "\n";
   }
-  return fmt::format("{} {} ({}) lib {} cpu {} {}\n", program.name, kVersion, R1_COMMIT, kVersion,
-                     R1_CPU_LEVELS, cards.empty() ? "no cuda" : "cuda " + cards);
+  return fmt::format("{} {} ({}) lib {} cpu {} {}\n", program.name, build.version, build.commit,
+                     build.version, build.cpu_levels, cards.empty() ? "no cuda" : "cuda " + cards);
 }
 
 // Text that the tool itself is asked for; empty when it is to work.
@@ -223,6 +223,15 @@ int run_body(Program& program, StandardOptions& standard, const char* manual,
 }
 
 }  // namespace
+
+const BuildInfo& build_info() {
+#if defined(__clang__)
+  static const BuildInfo build{R1_VERSION, R1_COMMIT, "clang " __clang_version__, R1_CPU_LEVELS};
+#else
+  static const BuildInfo build{R1_VERSION, R1_COMMIT, "gcc " __VERSION__, R1_CPU_LEVELS};
+#endif
+  return build;
+}
 
 void add_standard_options(Program& program, StandardOptions& s) {
   const std::string group = "This tool";

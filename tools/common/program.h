@@ -8,6 +8,14 @@
 
 namespace r1 {
 
+// What this build is.
+struct BuildInfo {
+  std::string version, commit;
+  std::string compiler;    // "gcc 12.2.0"
+  std::string cpu_levels;  // "baseline,avx2,avx512"
+};
+const BuildInfo& build_info();
+
 // What every tool has: -h --help -V --generate --config --print-config -q -v --color --no-progress
 // --log-file.
 struct StandardOptions {

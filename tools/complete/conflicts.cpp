@@ -11,6 +11,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/output.h"
+#include "tools/common/results.h"
 #include "tools/common/targets.h"
 
 namespace r1 {
@@ -108,11 +109,10 @@ void check(const CompleteSettings& s) {
     fail(ErrorKind::usage, "-o {} is a directory; -O writes one file an input below it",
          escaped(s.output));
   refuse_if(s.resume && is_device(s.output), "--resume wants a file that keeps its records");
-  if (s.force || s.resume || is_device(s.output)) return;
-  for (const std::string& path : {s.output, s.output + ".partial"})
-    if (std::error_code none; std::filesystem::exists(path, none))
-      fail(ErrorKind::usage, "{} exists; -f replaces it{}", escaped(path),
-           s.records() && !s.openai_batch ? ", --resume goes on with its records" : "");
+  if (s.force || s.resume) return;
+  if (const std::string path = in_the_way(s.output); !path.empty())
+    fail(ErrorKind::usage, "{} exists; -f replaces it{}", escaped(path),
+         s.records() && !s.openai_batch ? ", --resume goes on with its records" : "");
 }
 
 }  // namespace r1

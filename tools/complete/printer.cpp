@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "tools/common/results.h"
+
 namespace r1 {
 namespace {
 
@@ -30,21 +32,11 @@ Printer::Printer(const CompleteSettings& s, const Ui& ui, const LoadedModel& mod
 }
 
 void Printer::open() {
-  if (s_.output == "-") {
-    out_ = open_stdout();
-    appears_whole_ = false;
-  } else if (is_device(s_.output)) {
-    out_ = open_device(s_.output);
-    appears_whole_ = false;
-  } else if (s_.resume) {
+  appears_whole_ = s_.output != "-" && !is_device(s_.output);
+  if (s_.resume)
     resumed_ = std::make_unique<ResumedJournal>(s_.output, choice_.kept());
-  } else if (s_.records()) {
-    std::error_code ignored;  // what a broken run left is replaced too
-    if (s_.force) std::filesystem::remove(s_.output + ".partial", ignored);
-    out_ = open_journal(s_.output);
-  } else {
-    out_ = open_file(s_.output);
-  }
+  else
+    out_ = open_results(s_.output, s_.records(), s_.force);
 }
 
 bool Printer::streams() const {

@@ -1,5 +1,7 @@
 #include "tools/complete/table.h"
 
+#include "tools/common/shared_options.h"
+
 namespace r1 {
 namespace {
 
@@ -339,46 +341,15 @@ void add_model(std::vector<Option>& o, CompleteSettings& s) {
        .completes = Completes::model,
        .brief = true,
        .environment = "R1_MODEL"});
-  o.push_back({.name = "model-path",
-               .group = g,
-               .into = &s.model_path,
-               .metavar = "DIRS",
-               .help = "Folders to look for models in, separated by colons.",
-               .completes = Completes::directory,
-               .environment = "R1_MODEL_PATH"});
-  o.push_back({.name = "list-models",
-               .group = g,
-               .into = &s.list_models,
-               .help = "Print the names of the models on this machine.",
-               .brief = true,
-               .in_config = false});
+  o.push_back(model_path_option(s.model_path, g));
+  o.push_back(list_models_option(s.list_models, g));
 }
 
 void add_machine(std::vector<Option>& o, CompleteSettings& s) {
   const std::string g = "Model and machine";
-  o.push_back({.name = "device",
-               .group = g,
-               .into = &s.device,
-               .metavar = "DEVICE",
-               .help = "Where to run.",
-               .choices = {"auto", "cpu", "cuda", "ref"},
-               .environment = "R1_DEVICE"});
-  o.push_back({.name = "dtype",
-               .group = g,
-               .into = &s.dtype,
-               .metavar = "TYPE",
-               .help = "The type to multiply in; f32 keeps every bit of 16-bit weights.",
-               .choices = {"auto", "f32", "bf16"}});
-  o.push_back({.name = "threads",
-               .letter = 't',
-               .group = g,
-               .into = &s.threads,
-               .metavar = "N",
-               .help = "Threads; 0 means one a physical core.",
-               .least = 0,
-               .most = 1024,
-               .brief = true,
-               .environment = "R1_THREADS"});
+  o.push_back(device_option(s.device, g));
+  o.push_back(dtype_option(s.dtype, g));
+  o.push_back(threads_option(s.threads, g));
   o.push_back({.name = "batch-size",
                .group = g,
                .into = &s.batch_size,
@@ -404,16 +375,8 @@ void add_machine(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.deterministic,
                .help = "The same bytes whatever the batch; always so on the CPU."});
-  o.push_back({.name = "no-mmap",
-               .group = g,
-               .into = &s.no_mmap,
-               .help = "Read model files instead of mapping them."});
-  o.push_back({.name = "cpu-isa",
-               .group = g,
-               .into = &s.cpu_isa,
-               .metavar = "LEVEL",
-               .help = "Instruction set.",
-               .hidden = true});
+  o.push_back(no_mmap_option(s.no_mmap, g));
+  o.push_back(cpu_isa_option(s.cpu_isa, g));
 }
 
 }  // namespace

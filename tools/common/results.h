@@ -1,0 +1,18 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "lib/base/output.h"
+
+namespace r1 {
+
+// What -o names: `-` is standard output, a device is written as it is, a file appears whole. With
+// `records` it is a journal, and what a broken run left of it is replaced with `force`.
+std::unique_ptr<Output> open_results(const std::string& path, bool records, bool force);
+
+// Is there something that open_results would replace, under that name or as what a broken run left?
+// Its name, or nothing.
+std::string in_the_way(const std::string& path);
+
+}  // namespace r1
