@@ -14,5 +14,6 @@ while IFS= read -r command; do
   case $command in *' -m deepseek-ai/'*) continue ;; esac
   HOME=$work PATH=$bin:$PATH bash -o pipefail -c "$command" >out 2>err </dev/null || { echo "fails: $command"; cat err; exit 1; }
   [ -s out ] || { echo "prints nothing: $command"; exit 1; }
+  sed -i '/^r1-bench: .*\(of the CPU time\|the cores\)/d' err  # the machine may be busy
   [ ! -s err ] || { echo "complains: $command"; cat err; exit 1; }
 done <commands

@@ -6,7 +6,7 @@ if(NOT R1_COMMIT)
 endif()
 
 add_library(r1_tools STATIC)
-r1_sources(r1_tools tools/common tools/complete)
+r1_sources(r1_tools tools/common tools/complete tools/bench)
 target_link_libraries(r1_tools PUBLIC r1_tasks)
 set_source_files_properties(tools/common/program.cpp PROPERTIES COMPILE_DEFINITIONS
   "R1_VERSION=\"${PROJECT_VERSION}\";R1_COMMIT=\"${R1_COMMIT}\";R1_CPU_LEVELS=\"baseline,avx2,avx512\"")
@@ -23,7 +23,7 @@ function(r1_tool name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endfunction()
 
-set(R1_TOOLS r1-complete)
+set(R1_TOOLS r1-complete r1-bench)
 foreach(tool IN LISTS R1_TOOLS)
   r1_tool(${tool})
 endforeach()

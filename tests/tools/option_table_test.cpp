@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/fails.h"
+#include "tools/bench/table.h"
 #include "tools/common/docs.h"
 #include "tools/complete/table.h"
 
@@ -20,7 +21,17 @@ const std::map<char, std::set<std::string>> kLetters = {
     {'f', {"force"}},      {'w', {"sidecar"}}, {'r', {"recursive"}},  {'L', {"follow"}},
     {'e', {"ext"}},        {'E', {"exclude"}}, {'0', {"null"}},       {'l', {"lang"}}};
 
-class OptionTable : public testing::Test {
+struct Tool {
+  StandardOptions standard;
+  CompleteSettings complete;
+  BenchSettings bench;
+  Program program;
+  explicit Tool(const std::string& name)
+      : program(name == "r1-bench" ? bench_program(bench, standard)
+                                   : complete_program(complete, standard)) {}
+};
+
+class OptionTable : public testing::TestWithParam<const char*> {
  protected:
   // Everything but what stands for tests alone.
   template <typename Body>
@@ -31,12 +42,12 @@ class OptionTable : public testing::Test {
     }
   }
 
-  CompleteSettings settings_;
-  StandardOptions standard_;
-  Program program_ = complete_program(settings_, standard_);
+  Tool tool_{GetParam()};
+  const Program& program_ = tool_.program;
 };
+INSTANTIATE_TEST_SUITE_P(Tools, OptionTable, testing::Values("r1-complete", "r1-bench"));
 
-TEST_F(OptionTable, NamesAndLettersAreUniqueAndPlain) {
+TEST_P(OptionTable, NamesAndLettersAreUniqueAndPlain) {
   std::set<std::string> names;
   std::set<char> letters;
   each([&](const Option& o) {
@@ -48,7 +59,7 @@ TEST_F(OptionTable, NamesAndLettersAreUniqueAndPlain) {
   });
 }
 
-TEST_F(OptionTable, ALetterMeansWhatItMeansInEveryTool) {
+TEST_P(OptionTable, ALetterMeansWhatItMeansInEveryTool) {
   each([&](const Option& o) {
     if (o.letter == '\0') return;
     const auto meaning = kLetters.find(o.letter);
@@ -57,7 +68,7 @@ TEST_F(OptionTable, ALetterMeansWhatItMeansInEveryTool) {
   });
 }
 
-TEST_F(OptionTable, HelpIsOneSentenceWithAFullStop) {
+TEST_P(OptionTable, HelpIsOneSentenceWithAFullStop) {
   each([](const Option& o) {
     ASSERT_FALSE(o.help.empty());
     EXPECT_TRUE(o.help.ends_with('.'));
@@ -67,7 +78,7 @@ TEST_F(OptionTable, HelpIsOneSentenceWithAFullStop) {
   });
 }
 
-TEST_F(OptionTable, AValueHasAMetavarAndASwitchHasNone) {
+TEST_P(OptionTable, AValueHasAMetavarAndASwitchHasNone) {
   each([](const Option& o) {
     const bool flag = std::holds_alternative<bool*>(o.into) ||
                       (std::holds_alternative<std::int64_t*>(o.into) && o.metavar.empty());
@@ -80,7 +91,7 @@ TEST_F(OptionTable, AValueHasAMetavarAndASwitchHasNone) {
   });
 }
 
-TEST_F(OptionTable, EachStandsInOneGroupAndGroupsAreNotInterleaved) {
+TEST_P(OptionTable, EachStandsInOneGroupAndGroupsAreNotInterleaved) {
   std::vector<std::string> groups;
   each([&](const Option& o) {
     ASSERT_FALSE(o.group.empty());
@@ -89,7 +100,7 @@ TEST_F(OptionTable, EachStandsInOneGroupAndGroupsAreNotInterleaved) {
   EXPECT_EQ(std::set<std::string>(groups.begin(), groups.end()).size(), groups.size());
 }
 
-TEST_F(OptionTable, ADefaultIsAmongTheChoicesAndInTheRange) {
+TEST_P(OptionTable, ADefaultIsAmongTheChoicesAndInTheRange) {
   each([](const Option& o) {
     const std::string value = value_text(o);
     if (is_switch(o) || value.empty() || o.unit != Option::Unit::none) return;
@@ -97,7 +108,7 @@ TEST_F(OptionTable, ADefaultIsAmongTheChoicesAndInTheRange) {
   });
 }
 
-TEST_F(OptionTable, EveryOptionIsInTheHelpTheManualAndAllCompletions) {
+TEST_P(OptionTable, EveryOptionIsInTheHelpTheManualAndAllCompletions) {
   const std::string help = help_text(program_, false);
   const std::string man = man_page(program_, "@OPTIONS@\n");
   std::string bash = completion(program_, "bash");

@@ -1,0 +1,10 @@
+# Records of two builds, told apart and held to a bound.
+rec() { printf '{"schema":"r1.bench/1","id":"%s","model":{"name":"m.gguf"},"samples_ns":[%s]}\n' "$1" "$2"; }
+{ rec tg128 100,101,102,103,104; rec pp512 10,11,12,13,14; rec gone 1; } >old
+{ rec tg128 200,202,204,206,208; rec pp512 14,13,12,11,10; } >new
+r1-bench --compare old new; echo $?
+r1-bench --compare old new --fail-if-slower 40%; echo $?
+r1-bench -q --compare old new --fail-if-slower 60% --jsonl; echo $?
+r1-bench -q --compare new old --format csv --fail-if-slower 0%; echo $?
+r1-bench -q --compare old new --format md -o report.md && tail -1 report.md
+rec other 1 >other; r1-bench --compare old other; echo $?

@@ -1,0 +1,1 @@
+r1-bench --help

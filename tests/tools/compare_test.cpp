@@ -1,0 +1,103 @@
+#include "tools/bench/compare.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/fails.h"
+
+namespace r1 {
+namespace {
+
+std::string record(const std::string& id, const std::string& samples,
+                   const std::string& more = "") {
+  return R"({"schema":"r1.bench/1","id":")" + id + R"(","samples_ns":[)" + samples + "]" + more +
+         "}\n";
+}
+
+std::string written(const Compared& compared, const std::string& format) {
+  std::string text;
+  write_comparison(compared, format, [&](std::string_view part) { text += part; });
+  return text;
+}
+
+TEST(Compare, RecordsOfOneTestAreOneAndFailedOnesAreNone) {
+  const auto tests =
+      read_tests(record("a", "1,2") + record("b", "") + "\n" + record("a", "3"), "f");
+  ASSERT_EQ(tests.size(), 1u);
+  EXPECT_EQ(tests[0].samples_ns, (std::vector<double>{1, 2, 3}));
+}
+
+TEST(Compare, ModelsAreToldApartByName) {
+  const auto tests = read_tests(record("a", "1", R"(,"model":{"name":"x/m.gguf"})") +
+                                    record("a", "2", R"(,"model":{"name":"n.gguf"})"),
+                                "f");
+  ASSERT_EQ(tests.size(), 2u);
+  EXPECT_EQ(tests[0].model, "m.gguf");
+}
+
+TEST(Compare, WhatIsNoRecordIsRefusedByLine) {
+  EXPECT_FAILS(ErrorKind::usage, "f:2: no record", read_tests(record("a", "1") + "{}\n", "f"));
+  EXPECT_FAILS(ErrorKind::usage, "f:1", read_tests("[", "f"));
+  EXPECT_FAILS(ErrorKind::usage, "f:1: no record", read_tests("3", "f"));
+  EXPECT_FAILS(ErrorKind::usage, "not positive", read_tests(record("a", "0"), "f"));
+  EXPECT_FAILS(ErrorKind::usage, "f:1", read_tests(R"({"schema":"r1.bench/1"})", "f"));
+}
+
+TEST(Compare, TwiceAsFastIsFasterAndHalfIsSlower) {
+  const auto slow = read_tests(record("a", "20,21,22,23,24"), "f");
+  const auto quick = read_tests(record("a", "10,10.5,11,11.5,12"), "g");
+  const Comparison up = compare(slow, quick).tests.at(0), down = compare(quick, slow).tests.at(0);
+  EXPECT_EQ(up.speed.value, 2);
+  EXPECT_EQ(up.verdict, "faster");
+  EXPECT_EQ(down.speed.value, 0.5);
+  EXPECT_EQ(down.verdict, "slower");
+  EXPECT_TRUE(down.slower_than(0.49));
+  EXPECT_FALSE(down.slower_than(0.51));
+  EXPECT_FALSE(up.slower_than(0));
+}
+
+TEST(Compare, NoiseIsTheSameAndFewSamplesAreUnsure) {
+  const auto a = read_tests(record("a", "10,30,20,25,15"), "f");
+  const auto b = read_tests(record("a", "31,11,26,21,16"), "g");
+  EXPECT_EQ(compare(a, b).tests.at(0).verdict, "same");
+  EXPECT_FALSE(compare(a, b).tests.at(0).slower_than(0));
+  const auto few = read_tests(record("a", "40,41"), "h");
+  EXPECT_EQ(compare(a, few).tests.at(0).verdict, "unsure");
+  EXPECT_TRUE(compare(a, few).tests.at(0).slower_than(0.1));  // no interval speaks for chance
+}
+
+TEST(Compare, WhatCastsDoubtIsSaid) {
+  const auto a = read_tests(record("a", "1,1") + record("b", "1"), "f");
+  const auto b = read_tests(
+      record("a", "1", R"(,"cpu":{"name":"other"},"interference":0.2)") + record("c", "1"), "g");
+  const auto warnings = compare(a, b).warnings;
+  ASSERT_EQ(warnings.size(), 4u);
+  EXPECT_EQ(warnings[0], "a ran on  and on other");
+  EXPECT_EQ(warnings[1], "a: other processes took up to 20 % of the CPU time");
+  EXPECT_EQ(warnings[2], "b is in the old file alone");
+  EXPECT_EQ(warnings[3], "c is in the new file alone");
+}
+
+TEST(Compare, EveryFormSaysTheSame) {
+  const auto a = read_tests(record("a", "20,21,22,23,24"), "f");
+  const auto b = read_tests(record("a", "10,10.5,11,11.5,12"), "g");
+  const Compared c = compare(a, b);
+  EXPECT_EQ(written(c, "md"),
+            "| test | old | new | speed | 95 % interval | verdict |\n"
+            "|---|---:|---:|---:|---:|---|\n"
+            "| a | 22.0 ns | 11.0 ns | 2.000× | 1.750–2.286 | faster |\n");
+  EXPECT_EQ(written(c, "table"),
+            "test       old       new   speed   95 % interval  verdict\n"
+            "a      22.0 ns   11.0 ns  2.000×     1.750–2.286  faster\n");
+  const std::string csv = written(c, "csv");
+  EXPECT_TRUE(
+      csv.starts_with("schema,id,model,old_ns,new_ns,speed,low,high,verdict\n"
+                      "r1.compare/1,a,,22,11,2,"))
+      << csv;
+  EXPECT_NE(written(c, "sql").find("VALUES ('r1.compare/1', 'a', NULL, 22, 11, 2, "),
+            std::string::npos);
+  EXPECT_EQ("[" + written(c, "jsonl").substr(0, written(c, "jsonl").size() - 1) + "]\n",
+            written(c, "json"));
+}
+
+}  // namespace
+}  // namespace r1

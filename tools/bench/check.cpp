@@ -1,0 +1,64 @@
+// Settings that contradict each other.
+#include <filesystem>
+
+#include "lib/base/error.h"
+#include "tools/bench/ranges.h"
+#include "tools/bench/table.h"
+#include "tools/common/results.h"
+
+namespace r1 {
+namespace {
+
+void refuse_if(bool wrong, const char* why) {
+  if (wrong) fail(ErrorKind::usage, "{}", why);
+}
+
+void check_what(const BenchSettings& s) {
+  const int kinds = int{s.hardware} + int{s.serve} + int{s.compare} + int{!s.ops.empty()};
+  refuse_if(kinds > 1, "--ops, --hardware, --serve and --compare are different things to do");
+  refuse_if(s.hardware && !s.models.empty(), "--hardware looks at the machine, and takes no -m");
+  refuse_if(!s.ops.empty() && !s.models.empty(), "--ops looks at the backend, and takes no -m");
+  refuse_if(s.compare && !s.models.empty(), "--compare reads two files, and takes no -m");
+  refuse_if(s.compare && s.operands.size() != 2, "--compare wants two files, OLD and NEW");
+  if (!s.compare && !s.operands.empty())
+    fail(ErrorKind::usage, "there is no place for '{}'; models are named with -m",
+         escaped(s.operands[0]));
+  refuse_if(!s.lengths.empty() && !s.serve, "--lengths is for --serve");
+  refuse_if(!s.fail_if_slower.empty() && !s.compare, "--fail-if-slower is for --compare");
+}
+
+void check_output(const BenchSettings& s) {
+  refuse_if(int{s.json} + int{s.jsonl} + int{s.format_given} > 1,
+            "--format, --json and --jsonl all say how results are written");
+  refuse_if(s.compare && s.form() == "benchstat",
+            "benchstat makes comparisons of its own; --compare has no such form");
+  refuse_if(s.hardware && s.form() != "table" && s.form() != "json",
+            "--hardware is text, or one document with --json");
+  refuse_if(!s.plot.empty() && (s.compare || s.hardware || s.serve),
+            "--plot draws tests: of models, operations or the machine");
+  refuse_if(s.plot == "-" || (!s.plot.empty() && s.plot == s.output),
+            "--plot wants a file of its own");
+  for (const std::string& path : {s.output, s.plot})
+    if (std::error_code none; std::filesystem::is_directory(path, none))
+      fail(ErrorKind::usage, "{} is a directory", escaped(path));
+  if (s.force) return;
+  for (const std::string& path : {s.output, s.plot.empty() ? std::string("-") : s.plot})
+    if (const std::string old = in_the_way(path); !old.empty())
+      fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(old));
+}
+
+}  // namespace
+
+void check(const BenchSettings& s) {
+  check_what(s);
+  check_output(s);
+  if (!s.price.empty()) parse_price(s.price, "--price");
+  if (!s.fail_if_slower.empty()) parse_share(s.fail_if_slower, "--fail-if-slower");
+  constexpr std::int64_t kMostTokens = 10'000'000, kMostSequences = 1024;
+  parse_ranges(s.prompt_tokens, "--prompt-tokens", 0, kMostTokens);
+  parse_ranges(s.max_tokens, "-n", 0, kMostTokens);
+  parse_ranges(s.depth, "--depth", 0, kMostTokens);
+  parse_ranges(s.batch_size, "--batch-size", 1, kMostSequences);
+}
+
+}  // namespace r1

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/bench/formats.h"
+#include "tools/bench/statistics.h"
+
+namespace r1 {
+
+// The samples of one test of one model in a file of records; several records of the same are one.
+struct PooledTest {
+  std::string model, id, cpu;
+  std::vector<double> samples_ns;
+  double interference = 0;  // the most of any record
+};
+// The tests that succeeded, in the order of their first record. `where` names the file. Fails with
+// `usage` for a line that is no record of r1-bench.
+std::vector<PooledTest> read_tests(std::string_view text, std::string_view where);
+
+struct Comparison {
+  std::string model, id;
+  double old_ns = 0, new_ns = 0;  // medians
+  Ratio speed;                    // of new to old: over 1 is faster
+  // "faster" or "slower" when the interval leaves 1 out, "same" when it holds 1, "unsure" when
+  // there is none.
+  std::string verdict;
+  // Slower by more than `share`, and not by chance: where the interval is known it leaves 1 out.
+  bool slower_than(double share) const;
+};
+struct Compared {
+  std::vector<Comparison> tests;      // what both files have, in the order of the old one
+  std::vector<std::string> warnings;  // what only one has, other processors, interference
+};
+Compared compare(const std::vector<PooledTest>& before, const std::vector<PooledTest>& after);
+
+// table, md, json, jsonl, csv or sql.
+void write_comparison(const Compared& compared, const std::string& format, const Write& write);
+
+}  // namespace r1

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tools/bench/machine.h"
+#include "tools/bench/probes.h"
+
+namespace r1 {
+
+// The limits as they were just now; bytes and operations a nanosecond.
+struct Limits {
+  double read_one = 0, read_all = 0, copy = 0, latency_ns = 0;
+  std::map<DType, double> products;  // by the weight's type: f32, bf16, q8_0
+};
+Limits measure_limits(Probes& probes);
+
+// A decoder by its shape, as published.
+struct ModelShape {
+  std::string name;
+  std::int64_t layers, width, inner, heads, kv_heads, head_dim, vocab;
+  bool tied;
+  double weights() const;                         // all matrices
+  double multiplied() const;                      // those that each token is multiplied by
+  double cache_bytes(std::int64_t tokens) const;  // in bf16
+};
+const std::vector<ModelShape>& model_shapes();
+
+// A shape in a type, and what the limits allow it at most.
+struct Prospect {
+  std::string model, type;
+  double memory = 0;  // bytes: weights with a tenth for the program's own, and 4096 positions
+  bool fits = false;
+  double prefill = 0, decode = 0;  // tokens a second, at most; 0: not known
+};
+std::vector<Prospect> prospects(const Limits& limits, double available_bytes);
+
+// Everything, for people or as one JSON document.
+std::string hardware_text(const CpuInfo& cpu, const std::string& device, const Limits& limits,
+                          std::int64_t available, int threads);
+std::string hardware_json(const CpuInfo& cpu, const std::string& device, const Limits& limits,
+                          std::int64_t available, int threads);
+
+}  // namespace r1

@@ -1,0 +1,212 @@
+// Every operation of the backend, at the sizes of a decoder of 1.1 billion weights. Bytes are those
+// of all that an operation reads and writes, once.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "tools/bench/op_case.h"
+
+namespace r1 {
+
+using namespace op_sizes;
+
+namespace {
+
+using Cases = std::vector<OpCase>;
+
+void add_linear(Cases& cases, std::int64_t T, DType type) {
+  cases.push_back({"linear", fmt::format("{}/{}x{}x{}", to_string(type), T, kWidth, kInner), T,
+                   type, [T, type](OpInputs& in) {
+                     const Tensor w = in.weight(kInner, kWidth, type);
+                     const Tensor x = in.floats({T, kWidth}), y = in.raw({T, kInner}, DType::f32);
+                     return multiplies({w, x, y}, type,
+                                       2.0 * static_cast<double>(T * kWidth * kInner),
+                                       [&b = in.backend(), y, x, w] { b.linear(y, x, w); });
+                   }});
+}
+
+void add_products(Cases& cases) {
+  for (const std::int64_t T : {1, 16, 512})
+    for (const DType type :
+         {DType::f32, DType::bf16, DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k})
+      add_linear(cases, T, type);
+  constexpr std::int64_t T = 64;
+  cases.push_back({"linear_backward", fmt::format("{}x{}x{}", T, kWidth, kInner), T, DType::f32,
+                   [](OpInputs& in) {
+                     const Tensor w = in.floats({kInner, kWidth}), dw = in.floats({kInner, kWidth});
+                     const Tensor x = in.floats({T, kWidth}), dx = in.floats({T, kWidth});
+                     const Tensor dy = in.floats({T, kInner});
+                     return multiplies({w, dw, dw, x, dx, dx, dy}, DType::f32,
+                                       4.0 * static_cast<double>(T * kWidth * kInner),
+                                       [&b = in.backend(), w, dw, x, dx, dy] {
+                                         b.linear_backward(dx, dw, dy, x, w);
+                                       });
+                   }});
+  cases.push_back(
+      {"add_bias", rows_of(512, kWidth), 512, DType::f32, [](OpInputs& in) {
+         const Tensor x = in.floats({512, kWidth}), y = in.floats({512, kWidth});
+         const Tensor bias = in.floats({kWidth});
+         return moves({x, y, bias}, [&b = in.backend(), y, x, bias] { b.add_bias(y, x, bias); });
+       }});
+  cases.push_back({"add_bias_backward", rows_of(512, kWidth), 512, DType::f32, [](OpInputs& in) {
+                     const Tensor dx = in.floats({512, kWidth}), dy = in.floats({512, kWidth});
+                     const Tensor db = in.floats({kWidth});
+                     return moves({dx, dx, dy, db, db}, [&b = in.backend(), dx, db, dy] {
+                       b.add_bias_backward(dx, db, dy);
+                     });
+                   }});
+}
+
+void add_embedding(Cases& cases) {
+  const auto ids = [](std::int64_t t) { return t * 7919 % kVocab; };
+  for (const DType type : {DType::bf16, DType::q8_0, DType::q4_k})
+    cases.push_back(
+        {"embedding", fmt::format("{}/512x{}", to_string(type), kWidth), 512, type,
+         [ids, type](OpInputs& in) {
+           const Tensor w = in.weight(kVocab, kWidth, type);
+           const Tensor y = in.raw({512, kWidth}, DType::f32);
+           const Tensor at = in.integers(512, ids);
+           OpRun run = moves({y, at}, [&b = in.backend(), y, w, at] { b.embedding(y, w, at); });
+           run.work.bytes += static_cast<double>(w.bytes()) * 512 / kVocab;
+           return run;
+         }});
+  const auto backward = [](const char* op, auto call) {
+    return OpCase{op, rows_of(512, kWidth), 512, DType::f32, [call](OpInputs& in) {
+                    const Tensor dw = in.floats({4096, kWidth}), dy = in.floats({512, kWidth});
+                    const Tensor at = in.integers(512, [](std::int64_t t) { return t * 7 % 4096; });
+                    return moves({dy, dy, dy, at},
+                                 [&b = in.backend(), dw, dy, at, call] { (b.*call)(dw, dy, at); });
+                  }};
+  };
+  cases.push_back(backward("embedding_backward", &Backend::embedding_backward));
+  cases.push_back(backward("gather_rows_backward", &Backend::gather_rows_backward));
+  cases.push_back(
+      {"gather_rows", rows_of(512, kWidth), 512, DType::f32, [](OpInputs& in) {
+         const Tensor x = in.floats({4096, kWidth}), y = in.floats({512, kWidth});
+         const Tensor at = in.integers(512, [](std::int64_t t) { return t * 7 % 4096; });
+         return moves({y, y, at}, [&b = in.backend(), y, x, at] { b.gather_rows(y, x, at); });
+       }});
+}
+
+void add_by_row(Cases& cases) {
+  constexpr std::int64_t T = 512;
+  cases.push_back(
+      {"rms_norm", rows_of(T, kWidth), T, DType::f32, [](OpInputs& in) {
+         const Tensor x = in.floats({T, kWidth}), y = in.floats({T, kWidth});
+         const Tensor w = in.floats({kWidth});
+         return moves({x, y, w}, [&b = in.backend(), y, x, w] { b.rms_norm(y, {}, x, w, 1e-6f); });
+       }});
+  cases.push_back({"rms_norm_backward", rows_of(T, kWidth), T, DType::f32, [](OpInputs& in) {
+                     const Tensor x = in.floats({T, kWidth}), dy = in.floats({T, kWidth});
+                     const Tensor dx = in.floats({T, kWidth}), rstd = in.floats({T});
+                     const Tensor w = in.floats({kWidth}), dw = in.floats({kWidth});
+                     return moves({x, dy, dx, dx, rstd, w, dw, dw},
+                                  [&b = in.backend(), dx, dw, dy, x, w, rstd] {
+                                    b.rms_norm_backward(dx, dw, dy, x, w, rstd);
+                                  });
+                   }});
+  cases.push_back(
+      {"swiglu", rows_of(T, kInner), T, DType::f32, [](OpInputs& in) {
+         const Tensor gate = in.floats({T, kInner}), up = in.floats({T, kInner});
+         const Tensor y = in.floats({T, kInner});
+         return moves({gate, up, y}, [&b = in.backend(), y, gate, up] { b.swiglu(y, gate, up); });
+       }});
+  cases.push_back({"swiglu_backward", rows_of(T, kInner), T, DType::f32, [](OpInputs& in) {
+                     const Tensor gate = in.floats({T, kInner}), up = in.floats({T, kInner});
+                     const Tensor dg = in.floats({T, kInner}), du = in.floats({T, kInner});
+                     const Tensor dy = in.floats({T, kInner});
+                     return moves({gate, up, dg, dg, du, du, dy},
+                                  [&b = in.backend(), dg, du, dy, gate, up] {
+                                    b.swiglu_backward(dg, du, dy, gate, up);
+                                  });
+                   }});
+  cases.push_back({"add", rows_of(T, kWidth), T, DType::f32, [](OpInputs& in) {
+                     const Tensor x = in.floats({T, kWidth}), z = in.floats({T, kWidth});
+                     const Tensor y = in.floats({T, kWidth});
+                     return moves({x, y, z}, [&b = in.backend(), y, x, z] { b.add(y, x, z); });
+                   }});
+  cases.push_back(
+      {"add_scaled", rows_of(T, kWidth), T, DType::f32, [](OpInputs& in) {
+         const Tensor x = in.floats({T, kWidth}), y = in.floats({T, kWidth});
+         return moves({x, y, y}, [&b = in.backend(), y, x] { b.add_scaled(y, x, 1e-6f); });
+       }});
+}
+
+void add_rope(Cases& cases) {
+  const std::int64_t T = 512;
+  const std::string shape = fmt::format("{}x{}x{}", T, kHeads, kHead);
+  cases.push_back({"rope_table", rows_of(T, kHead), T, DType::f32, [T](OpInputs& in) {
+                     const Tensor table = in.floats({T, kHead / 2, 2}), at = counting(in, T);
+                     const Tensor frequencies = in.floats({kHead / 2});
+                     return moves({table, at, frequencies},
+                                  [&b = in.backend(), table, at, frequencies] {
+                                    b.rope_table(table, at, frequencies, 1.0f);
+                                  });
+                   }});
+  const auto turn = [&](const char* op, auto call, int passes) {
+    cases.push_back({op, shape, T, DType::f32, [T, call, passes](OpInputs& in) {
+                       const Tensor table = in.floats({T, kHead / 2, 2});
+                       const Tensor x = in.floats({T, kHeads, kHead});
+                       const Tensor y = in.floats({T, kHeads, kHead});
+                       OpRun run = moves({table}, [&b = in.backend(), y, x, table, call] {
+                         (b.*call)(y, x, table, false);
+                       });
+                       run.work.bytes += passes * bytes_of({x});
+                       return run;
+                     }});
+  };
+  turn("rope", &Backend::rope, 2);
+  turn("rope_backward", &Backend::rope_backward, 3);
+}
+
+void add_loss(Cases& cases) {
+  constexpr std::int64_t T = 64;
+  const auto targets = [](std::int64_t t) { return t * 31 % kVocab; };
+  cases.push_back({"cross_entropy", rows_of(T, kVocab), T, DType::f32, [targets](OpInputs& in) {
+                     const Tensor logits = in.floats({T, kVocab}), loss = in.floats({T});
+                     const Tensor at = in.integers(T, targets);
+                     return moves({logits, loss, at}, [&b = in.backend(), loss, logits, at] {
+                       b.cross_entropy(loss, logits, at);
+                     });
+                   }});
+  cases.push_back(
+      {"cross_entropy_backward", rows_of(T, kVocab), T, DType::f32, [targets](OpInputs& in) {
+         const Tensor logits = in.floats({T, kVocab}), dlogits = in.floats({T, kVocab});
+         const Tensor dloss = in.floats({T}), at = in.integers(T, targets);
+         return moves({logits, dlogits, dlogits}, [&b = in.backend(), dlogits, dloss, logits, at] {
+           b.cross_entropy_backward(dlogits, dloss, logits, at);
+         });
+       }});
+  constexpr std::int64_t kWeights = kWidth * kWidth;
+  cases.push_back({"adamw", rows_of(kWidth, kWidth), kWidth, DType::f32, [](OpInputs& in) {
+                     const Tensor w = in.floats({kWeights}), g = in.floats({kWeights});
+                     const Tensor m = in.raw({kWeights}, DType::f32);
+                     const Tensor v = in.raw({kWeights}, DType::f32);
+                     return moves({w, w, m, m, v, v, g},
+                                  [&b = in.backend(), w, m, v, g] { b.adamw(w, m, v, g, {}); });
+                   }});
+  cases.push_back({"sum_squares", rows_of(kWidth, kWidth), kWidth, DType::f32, [](OpInputs& in) {
+                     const Tensor x = in.floats({kWeights}), out = in.raw({1}, DType::f32);
+                     return moves({x}, [&b = in.backend(), out, x] { b.sum_squares(out, x); });
+                   }});
+}
+
+Cases all_cases() {
+  Cases cases;
+  add_products(cases);
+  add_embedding(cases);
+  add_by_row(cases);
+  add_rope(cases);
+  add_attention_cases(cases);
+  add_loss(cases);
+  return cases;
+}
+
+}  // namespace
+
+const std::vector<OpCase>& op_cases() {
+  static const std::vector<OpCase> cases = all_cases();
+  return cases;
+}
+
+}  // namespace r1

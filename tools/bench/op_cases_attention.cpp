@@ -1,0 +1,164 @@
+// Attention, its cache, and what DAW adds to it.
+#include <fmt/format.h>
+
+#include "tools/bench/op_case.h"
+
+namespace r1 {
+
+using namespace op_sizes;
+
+namespace {
+
+using Cases = std::vector<OpCase>;
+
+// A cache of `S` sequences of kPast positions each, filled.
+PagedKv paged(OpInputs& in, std::int64_t S) {
+  const std::int64_t pages = kPast / kPageTokens;
+  PagedKv kv{.keys = in.raw({S * pages, kKvHeads, kPageTokens, kHead}, DType::bf16),
+             .values = in.raw({S * pages, kKvHeads, kPageTokens, kHead}, DType::bf16),
+             .decay = in.raw({S * pages, kKvHeads, kPageTokens}, DType::f32),
+             .longest = in.raw({S * pages, kKvHeads}, DType::f32),
+             .table = counting(in, S * pages).reshaped({S, pages})};
+  const Tensor k = in.floats({kPast, kKvHeads, kHead}), v = in.floats({kPast, kKvHeads, kHead});
+  const Tensor A = in.raw({kPast, kKvHeads}, DType::f32), position = counting(in, kPast);
+  for (std::int64_t s = 0; s < S; ++s)
+    in.backend().kv_store(kv, k, v, A, in.integers(kPast, [s](std::int64_t) { return s; }),
+                          position);
+  return kv;
+}
+
+constexpr AttentionOptions kScaled{.scale = 0.125f};  // 1 / sqrt(hd)
+
+// T rows of one sequence at the end of its past, or one row each of T sequences.
+void add_paged(Cases& cases, std::int64_t T, bool prefill) {
+  const std::string shape =
+      fmt::format("{}{}x{}x{}", prefill ? "prefill/" : "decode/", T, kHeads, kHead);
+  cases.push_back({"attention_paged", shape, T, DType::f32, [T, prefill](OpInputs& in) {
+                     const PagedKv kv = paged(in, prefill ? 1 : T);
+                     const Tensor q = in.floats({T, kHeads, kHead}), y = in.floats(q.shape);
+                     const Tensor A = in.raw({T, kKvHeads}, DType::f32);
+                     const auto last = [T, prefill](std::int64_t t) {
+                       return prefill ? kPast - T + t : kPast - 1;
+                     };
+                     const Tensor position = in.integers(T, last);
+                     const Tensor sequence =
+                         in.integers(T, [prefill](std::int64_t t) { return prefill ? 0 : t; });
+                     double seen = 0;
+                     for (std::int64_t t = 0; t < T; ++t) seen += static_cast<double>(last(t) + 1);
+                     return multiplies(
+                         {kv.keys, kv.values, q, y}, DType::f32, 4.0 * seen * kHeads * kHead,
+                         [&b = in.backend(), y, q, kv, A, sequence, position] {
+                           b.attention_paged(y, q, kv, A, sequence, position, kScaled);
+                         });
+                   }});
+}
+
+void add_cache(Cases& cases) {
+  constexpr std::int64_t T = 512;
+  const std::string shape = fmt::format("{}x{}x{}", T, kKvHeads, kHead);
+  cases.push_back({"kv_store", shape, T, DType::f32, [](OpInputs& in) {
+                     const PagedKv kv = paged(in, 1);
+                     const Tensor k = in.floats({T, kKvHeads, kHead}), v = in.floats(k.shape);
+                     const Tensor A = in.raw({T, kKvHeads}, DType::f32), at = counting(in, T);
+                     const Tensor sequence = zeros(in, T);
+                     OpRun run =
+                         moves({k, v, A, A}, [&b = in.backend(), kv, k, v, A, sequence, at] {
+                           b.kv_store(kv, k, v, A, sequence, at);
+                         });
+                     run.work.bytes += bytes_of({k, v}) / 2;  // what is stored is bf16
+                     return run;
+                   }});
+  cases.push_back({"kv_load_decay", rows_of(T, kKvHeads), T, DType::f32, [](OpInputs& in) {
+                     const PagedKv kv = paged(in, 1);
+                     const Tensor base = in.raw({T, kKvHeads}, DType::f32), at = counting(in, T);
+                     const Tensor sequence = zeros(in, T);
+                     return moves({base, base, sequence, at},
+                                  [&b = in.backend(), base, kv, sequence, at] {
+                                    b.kv_load_decay(base, kv, sequence, at);
+                                  });
+                   }});
+}
+
+void add_attention(Cases& cases) {
+  constexpr std::int64_t T = 256;
+  const std::string shape = fmt::format("{}x{}x{}", T, kHeads, kHead);
+  const double products = 4.0 * (T * (T + 1) / 2) * kHeads * kHead;
+  cases.push_back({"attention", shape, T, DType::f32, [products](OpInputs& in) {
+                     const Tensor q = in.floats({T, kHeads, kHead}), y = in.floats(q.shape);
+                     const Tensor k = in.floats({T, kKvHeads, kHead}), v = in.floats(k.shape);
+                     const Tensor start = zeros(in, T);
+                     return multiplies({q, y, k, v}, DType::f32, products,
+                                       [&b = in.backend(), y, q, k, v, start] {
+                                         b.attention(y, {}, q, k, v, {}, start, kScaled);
+                                       });
+                   }});
+  cases.push_back({"attention_backward", shape, T, DType::f32, [products](OpInputs& in) {
+                     const Tensor q = in.floats({T, kHeads, kHead}), y = in.floats(q.shape);
+                     const Tensor dq = in.floats(q.shape), dy = in.floats(q.shape);
+                     const Tensor k = in.floats({T, kKvHeads, kHead}), v = in.floats(k.shape);
+                     const Tensor dk = in.floats(k.shape), dv = in.floats(k.shape);
+                     const Tensor lse = in.floats({T, kHeads}), start = zeros(in, T);
+                     Backend& b = in.backend();
+                     b.attention(y, lse, q, k, v, {}, start, kScaled);
+                     return multiplies({q, y, dq, dq, dy, k, v, dk, dk, dv, dv}, DType::f32,
+                                       2.5 * products,  // five products where forward has two
+                                       [&b, dq, dk, dv, dy, y, lse, q, k, v, start] {
+                                         b.attention_backward(dq, dk, dv, {}, dy, y, lse, q, k, v,
+                                                              {}, start, kScaled);
+                                       });
+                   }});
+}
+
+void add_daw(Cases& cases) {
+  constexpr std::int64_t T = 512;
+  const std::string rows = rows_of(T, kKvHeads), shape = fmt::format("{}x{}x{}", T, kHeads, kHead);
+  cases.push_back({"daw_decay", rows, T, DType::f32, [](OpInputs& in) {
+                     const Tensor A = in.floats({T, kKvHeads}), a = in.floats(A.shape);
+                     const Tensor bias = in.floats({kKvHeads}), l = in.floats({kKvHeads});
+                     const Tensor newline = zeros(in, T), start = zeros(in, T);
+                     return moves({A, a, newline, start},
+                                  [&b = in.backend(), A, a, bias, l, newline, start] {
+                                    b.daw_decay(A, a, bias, l, newline, start, {});
+                                  });
+                   }});
+  cases.push_back({"daw_decay_backward", rows, T, DType::f32, [](OpInputs& in) {
+                     const Tensor dA = in.floats({T, kKvHeads}), a = in.floats(dA.shape);
+                     const Tensor da = in.floats(dA.shape), bias = in.floats({kKvHeads});
+                     const Tensor l = in.floats(bias.shape), db = in.floats(bias.shape);
+                     const Tensor dl = in.floats(bias.shape);
+                     const Tensor newline = zeros(in, T), start = zeros(in, T);
+                     return moves({dA, a, da, da, newline, start},
+                                  [&b = in.backend(), da, db, dl, dA, a, bias, l, newline, start] {
+                                    b.daw_decay_backward(da, db, dl, dA, a, bias, l, newline,
+                                                         start);
+                                  });
+                   }});
+  cases.push_back(
+      {"daw_gain", shape, T, DType::f32, [](OpInputs& in) {
+         const Tensor q = in.floats({T, kHeads, kHead}), y = in.floats(q.shape);
+         const Tensor a = in.floats({T, kKvHeads}), bias = in.floats({kKvHeads});
+         return moves({q, y, a}, [&b = in.backend(), y, q, a, bias] { b.daw_gain(y, q, a, bias); });
+       }});
+  cases.push_back({"daw_gain_backward", shape, T, DType::f32, [](OpInputs& in) {
+                     const Tensor q = in.floats({T, kHeads, kHead}), dq = in.floats(q.shape);
+                     const Tensor dy = in.floats(q.shape), a = in.floats({T, kKvHeads});
+                     const Tensor da = in.floats(a.shape), bias = in.floats({kKvHeads});
+                     const Tensor db = in.floats({kKvHeads});
+                     return moves({q, dq, dq, dy, a, da, da},
+                                  [&b = in.backend(), dq, da, db, dy, q, a, bias] {
+                                    b.daw_gain_backward(dq, da, db, dy, q, a, bias);
+                                  });
+                   }});
+}
+
+}  // namespace
+
+void add_attention_cases(std::vector<OpCase>& cases) {
+  add_attention(cases);
+  for (const std::int64_t T : {1, 16}) add_paged(cases, T, false);
+  add_paged(cases, 512, true);
+  add_cache(cases);
+  add_daw(cases);
+}
+
+}  // namespace r1

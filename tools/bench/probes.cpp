@@ -1,0 +1,153 @@
+#include "tools/bench/probes.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "lib/base/random.h"
+#include "tools/bench/statistics.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::size_t kLeastProbed = 32 << 10, kMostProbed = std::size_t{256} << 20;
+constexpr std::size_t kPiece = std::size_t{4} << 20;  // of each thread: 0.15 ms
+constexpr double kLongEnough = 20e6, kBurst = 1e6;    // nanoseconds
+
+std::size_t part_of(std::size_t bytes, int threads) {
+  return bytes / static_cast<std::size_t>(threads) / 512 * 512;
+}
+
+// Four sums of every fourth word: as g++ 12 and clang 14 vectorize it, the fastest of five forms
+// out of memory (35 GB/s) and out of the second cache (106 GB/s) of one Zen 4 core.
+std::uint64_t sum_of(const std::uint64_t* p, std::size_t words) {
+  std::uint64_t a = 0, b = 0, c = 0, d = 0;
+  for (std::size_t i = 0; i + 32 <= words; i += 32)
+    for (std::size_t k = 0; k < 32; k += 4)
+      a += p[i + k], b += p[i + k + 1], c += p[i + k + 2], d += p[i + k + 3];
+  return a + b + c + d;
+}
+
+}  // namespace
+
+double nanoseconds_since(Clock::time_point start) {
+  return static_cast<double>(std::chrono::nanoseconds(Clock::now() - start).count());
+}
+
+double Work::total_operations() const {
+  double total = 0;
+  for (const auto& [type, count] : operations) total += count;
+  return total;
+}
+
+Probes::Probes(Backend& backend, int threads)
+    : backend_(backend), pool_(threads), sums_(backend, 64 * 64) {}
+
+std::size_t Probes::reserve(double bytes) {
+  const auto wanted =
+      static_cast<std::size_t>(std::clamp(bytes, double{kLeastProbed}, double{kMostProbed}));
+  const std::size_t whole = wanted / 4096 * 4096;
+  if (memory_.bytes() < whole) {
+    memory_ = Buffer(backend_, whole);
+    std::memset(memory_.data(), 1, whole);
+  }
+  return whole;
+}
+
+// Reads or copies `bytes` of each thread's part, from `from` on; parts that are shorter are taken
+// again and again.
+void Probes::piece(std::size_t part, std::size_t from, std::size_t bytes, int threads,
+                   bool copies) {
+  auto* const sums = static_cast<std::uint64_t*>(sums_.data());
+  pool_.run([&](int thread) {
+    if (thread >= threads) return;
+    auto* const mine =
+        static_cast<std::byte*>(memory_.data()) + part * static_cast<std::size_t>(thread);
+    for (std::size_t done = 0; done < bytes;) {
+      const std::size_t n = std::min(bytes - done, part - from);
+      if (copies)
+        std::memcpy(mine + from + n / 2, mine + from, n / 2);
+      else
+        sums[thread % 64 * 8] +=
+            sum_of(reinterpret_cast<const std::uint64_t*>(mine + from), n / sizeof(std::uint64_t));
+      done += n;
+    }
+  });
+}
+
+double Probes::pass(double bytes, int threads, bool copies) {
+  const std::size_t part = part_of(reserve(bytes), threads);
+  for (std::size_t at = 0; at < part; at += kPiece)
+    piece(part, at, std::min(kPiece, part - at), threads, copies);
+  return static_cast<double>(part) * threads;
+}
+
+// Of pieces of a fraction of a millisecond, nine of ten are slower: on a machine with other work
+// some are undisturbed, and one alone could be luck.
+double Probes::best_rate(double bytes, int threads, bool copies) {
+  const std::size_t part = part_of(reserve(bytes), threads);
+  std::vector<double> rates;
+  const auto start = Clock::now();
+  for (std::size_t at = 0; nanoseconds_since(start) < kLongEnough; at += kPiece) {
+    if (at + kPiece > part) at = 0;
+    const auto begin = Clock::now();
+    piece(part, at, kPiece, threads, copies);
+    rates.push_back(static_cast<double>(kPiece) * threads / nanoseconds_since(begin));
+  }
+  return quantile(rates, 0.9);
+}
+
+double Probes::read_rate(double bytes) { return best_rate(bytes, pool_.threads(), false); }
+double Probes::read_rate_of_one_thread(double bytes) { return best_rate(bytes, 1, false); }
+double Probes::copy_rate(double bytes) { return best_rate(bytes, pool_.threads(), true); }
+
+// Sattolo's shuffle: one ring, none left out.
+void Probes::make_ring(double bytes) {
+  const std::size_t lines = reserve(bytes) / 64;
+  auto* const words = static_cast<std::uint64_t*>(memory_.data());
+  for (std::size_t i = 0; i < lines; ++i) words[8 * i] = 8 * i;
+  for (std::size_t i = lines - 1; i > 0; --i)
+    std::swap(words[8 * i], words[8 * (random_bits(1, 0, i) % i)]);
+  place_ = 0;
+}
+
+double Probes::follow() {
+  constexpr int kSteps = 100'000;
+  const auto* const words = static_cast<const std::uint64_t*>(memory_.data());
+  const auto start = Clock::now();
+  for (int i = 0; i < kSteps; ++i) place_ = words[place_];
+  const double taken = nanoseconds_since(start) / kSteps;
+  static_cast<std::uint64_t*>(sums_.data())[0] += place_;
+  return taken;
+}
+
+double Probes::product_rate(DType weight) {
+  double best = 0, rounds = 1;
+  const auto start = Clock::now();
+  do {
+    const auto begin = Clock::now();
+    const double done = backend_.multiply_in_registers(weight, static_cast<std::int64_t>(rounds));
+    const double taken = nanoseconds_since(begin);
+    if (!(done > 0)) return 0;
+    if (taken < kBurst)
+      rounds *= 2;  // until waking the threads does not count
+    else
+      best = std::max(best, done / taken);
+  } while (best == 0 || nanoseconds_since(start) < kLongEnough);
+  return best;
+}
+
+Limit Probes::limit_of(const Work& work) {
+  Limit limit{.name = "memory"};
+  double products_ns = 0;
+  for (const auto& [type, count] : work.operations)
+    if (const double rate = product_rate(type); rate > 0) products_ns += count / rate;
+  if (work.bytes > 0) limit.gb_per_s = read_rate(work.bytes);
+  const double memory_ns = work.bytes > 0 ? work.bytes / limit.gb_per_s : 0;
+  if (products_ns > 0) limit.tflop_per_s = work.total_operations() / products_ns / 1e3;
+  if (products_ns > memory_ns) limit.name = "products";
+  limit.floor_ns = std::max(products_ns, memory_ns);
+  return limit;
+}
+
+}  // namespace r1

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+
+#include "lib/backend/backend.h"
+#include "lib/base/parallel.h"
+#include "tools/bench/record.h"
+
+namespace r1 {
+
+using Clock = std::chrono::steady_clock;
+double nanoseconds_since(Clock::time_point start);
+
+// What one run of a test has to move and to multiply at the least.
+struct Work {
+  double bytes = 0;                    // read and written
+  std::map<DType, double> operations;  // by the weight's type; a multiply-add is two
+  double total_operations() const;
+};
+
+// The machine's limits at this moment, by short probes: never figures from a data sheet.
+class Probes {
+ public:
+  // The backend outlives this. `threads` as it runs with.
+  Probes(Backend& backend, int threads);
+
+  // Bytes a nanosecond when all threads read this many bytes over and over, as a
+  // good moment has it: of caches when they fit in there. Takes some 20 ms.
+  double read_rate(double bytes);
+  double read_rate_of_one_thread(double bytes);
+  double copy_rate(double bytes);  // read and written bytes a nanosecond, by memcpy
+  // Lays a ring over this many bytes that visits each line of 64 once, in random order; `follow`
+  // goes on along it and returns the nanoseconds from one load to the next, which waits for it.
+  void make_ring(double bytes);
+  double follow();
+  // Operations a nanosecond: the most of some bursts of the instructions of `linear`. 0: not known.
+  double product_rate(DType weight);
+
+  // One pass of `threads` threads over this many bytes, each over a part of its own: sums them up,
+  // or copies one half of its part to the other. Returns the bytes read and written.
+  double pass(double bytes, int threads, bool copies);
+  int threads() const { return pool_.threads(); }
+  void release() { memory_ = Buffer(); }  // what passes read; the next one takes it again
+
+  // Which limit this work runs into, with both rates as they are now.
+  Limit limit_of(const Work& work);
+
+ private:
+  std::size_t reserve(double bytes);  // bytes that are there, at most kMostProbed
+  void piece(std::size_t part, std::size_t from, std::size_t bytes, int threads, bool copies);
+  double best_rate(double bytes, int threads, bool copies);
+
+  Backend& backend_;
+  ThreadPool pool_;
+  Buffer memory_;
+  Buffer sums_;              // what passes return, so that nothing may be left out
+  std::uint64_t place_ = 0;  // on the ring
+};
+
+}  // namespace r1

@@ -1,0 +1,250 @@
+// Records as each of the formats wants them.
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+#include "tools/bench/formats.h"
+#include "tools/bench/machine.h"
+#include "tools/bench/statistics.h"
+
+namespace r1 {
+namespace {
+
+std::string shown_share(const BenchRecord& r) {
+  const auto share = r.share_of_peak();
+  return share ? fmt::format("{:.0f}% of {}", 100 * *share, r.limit->name) : std::string();
+}
+
+// The figure that says most of a test: tokens, operations or bytes in a second.
+std::string shown_speed(const BenchRecord& r) {
+  if (const auto tokens = r.tokens_per_s()) return shown_number(*tokens) + " tok/s";
+  const bool multiplies = r.tflop_per_s && (!r.limit || r.limit->name != "memory");
+  if (multiplies) return shown_number(*r.tflop_per_s * 1e3) + " GFLOP/s";
+  return r.gb_per_s ? shown_number(*r.gb_per_s) + " GB/s" : std::string();
+}
+
+// table and md.
+class TableOfRecords : public RecordWriter {
+ public:
+  TableOfRecords(const std::vector<Planned>& planned, bool priced, bool markdown, Write write)
+      : priced_(priced),
+        markdown_(markdown),
+        write_(std::move(write)),
+        table_(columns(planned), markdown, write_) {}
+
+  void add(const BenchRecord& r) override {
+    if (r.serve) served_.push_back(r);
+    std::vector<std::string> cells;
+    if (models_) cells.push_back(shown_model(r));
+    cells.push_back(r.id);
+    if (r.samples_ns.empty()) {
+      cells.emplace_back(r.skipped ? "skipped" : "failed");
+      cells.resize(cells.size() + 3 + (priced_ ? 1 : 0));
+    } else {
+      const Statistics s = statistics(r.samples_ns);
+      cells.push_back(shown_time(s.median));
+      cells.push_back(fmt::format("{:.1f}%", 100 * s.stddev / s.mean));
+      cells.push_back(shown_speed(r));
+      cells.push_back(shown_share(r));
+      if (priced_) {
+        const auto price = r.price_per_million();
+        cells.push_back(price ? shown_number(*price) : std::string());
+      }
+    }
+    table_.add(cells);
+  }
+
+  // What waiting was like, of requests that were served.
+  void end() override {
+    if (served_.empty()) return;
+    write_("\n");
+    Table latencies({{"test", 20},
+                     {"first token p50", 15, true},
+                     {"p90", 8, true},
+                     {"p99", 8, true},
+                     {"each token p50", 14, true},
+                     {"p90", 8, true},
+                     {"p99", 8, true},
+                     {"over static", 19, true}},
+                    markdown_, write_);
+    for (const BenchRecord& r : served_) {
+      std::vector<std::string> cells = {r.id};
+      for (const ServeInfo::Percentiles& p : {r.serve->ttft_ms, r.serve->per_token_ms})
+        for (const double ms : {p.p50, p.p90, p.p99}) cells.push_back(shown_time(ms * 1e6));
+      cells.push_back(shown_over(*r.serve));
+      latencies.add(cells);
+    }
+  }
+
+ private:
+  static std::string shown_over(const ServeInfo& s) {
+    if (!s.over_static) return {};
+    const ServeInfo::OverStatic& o = *s.over_static;
+    if (!o.low || !o.high) return fmt::format("{:.2f}×", o.ratio);
+    return fmt::format("{:.2f}× ({:.2f}–{:.2f})", o.ratio, *o.low, *o.high);
+  }
+
+  std::vector<Column> columns(const std::vector<Planned>& planned) {
+    std::size_t model = 0, test = 0;
+    for (const Planned& p : planned) {
+      model = std::max(model, characters(p.model));
+      test = std::max(test, characters(p.id));
+    }
+    models_ = model > 0;
+    std::vector<Column> all;
+    if (models_) all.push_back({"model", model});
+    all.insert(all.end(), {{"test", test}, {"time", 8, true}, {"±", 5, true}, {"speed", 13, true}});
+    all.push_back({"share of peak", 15, true});
+    if (priced_) all.push_back({"price/1M", 8, true});
+    return all;
+  }
+
+  bool models_ = false;
+  bool priced_, markdown_;
+  Write write_;
+  std::vector<BenchRecord> served_;
+  Table table_;
+};
+
+class JsonLines : public RecordWriter {
+ public:
+  explicit JsonLines(Write write) : write_(std::move(write)) {}
+  void add(const BenchRecord& r) override { write_(json_text(to_json(r)) + "\n"); }
+
+ private:
+  Write write_;
+};
+
+class JsonDocument : public RecordWriter {
+ public:
+  explicit JsonDocument(Write write) : write_(std::move(write)) {}
+  void add(const BenchRecord& r) override {
+    write_((first_ ? "[\n" : ",\n") + json_text(to_json(r)));
+    first_ = false;
+  }
+  void end() override { write_(first_ ? "[]\n" : "\n]\n"); }
+
+ private:
+  Write write_;
+  bool first_ = true;
+};
+
+class RowsOfRecords : public RecordWriter {
+ public:
+  RowsOfRecords(bool sql, Write write)
+      : rows_(record_columns(), "r1_bench", sql, std::move(write)) {}
+  void add(const BenchRecord& r) override { rows_.add(to_json(r)); }
+
+ private:
+  NamedRows rows_;
+};
+
+// Go's benchmark lines, one a sample: what benchstat compares. Failed tests have none.
+class Benchstat : public RecordWriter {
+ public:
+  explicit Benchstat(Write write) : write_(std::move(write)) {}
+
+  void add(const BenchRecord& r) override {
+    if (!begun_)
+      write_(fmt::format("goos: linux\ngoarch: {}\npkg: r1\ncpu: {}\n", kArchitecture,
+                         cpu_info().name));
+    begun_ = true;
+    std::string name = r.id;
+    name[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
+    if (r.model) name += "/model=" + shown_model(r);
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return c == ' ' || c == '\t' || c == '\n'; }, '_');
+    for (const double ns : r.samples_ns) {
+      std::string line = fmt::format("Benchmark{} {} {:.1f} ns/op", name, r.test.iterations, ns);
+      if (r.tokens > 0) line += fmt::format(" {:.3f} tok/s", r.tokens * 1e9 / ns);
+      if (r.gb_per_s) line += fmt::format(" {:.3f} GB/s", *r.gb_per_s * r.median_ns() / ns);
+      write_(line + "\n");
+    }
+  }
+
+ private:
+#if defined(__aarch64__)
+  static constexpr const char* kArchitecture = "arm64";
+#else
+  static constexpr const char* kArchitecture = "amd64";
+#endif
+  Write write_;
+  bool begun_ = false;
+};
+
+}  // namespace
+
+const std::vector<std::string>& record_columns() {
+  static const std::vector<std::string> names = {"schema",
+                                                 "index",
+                                                 "id",
+                                                 "status",
+                                                 "build.version",
+                                                 "build.commit",
+                                                 "build.compiler",
+                                                 "build.cpu_levels",
+                                                 "cpu.name",
+                                                 "cpu.cores",
+                                                 "cpu.processors",
+                                                 "cpu.memory",
+                                                 "gpu",
+                                                 "driver",
+                                                 "cuda",
+                                                 "model.name",
+                                                 "model.digest",
+                                                 "model.quant",
+                                                 "model.bytes",
+                                                 "model.parameters",
+                                                 "test.kind",
+                                                 "test.prompt_tokens",
+                                                 "test.max_tokens",
+                                                 "test.depth",
+                                                 "test.batch_size",
+                                                 "test.device",
+                                                 "test.dtype",
+                                                 "test.iterations",
+                                                 "samples_ns",
+                                                 "mean",
+                                                 "median",
+                                                 "stddev",
+                                                 "min",
+                                                 "max",
+                                                 "tokens_per_s",
+                                                 "ttft_ns",
+                                                 "load_ns",
+                                                 "gb_per_s",
+                                                 "tflop_per_s",
+                                                 "share_of_peak",
+                                                 "limit.name",
+                                                 "limit.gb_per_s",
+                                                 "limit.tflop_per_s",
+                                                 "limit.floor_ns",
+                                                 "peak_rss",
+                                                 "peak_vram",
+                                                 "interference",
+                                                 "price_per_million_tokens",
+                                                 "serve",
+                                                 "output_digest",
+                                                 "time",
+                                                 "warnings",
+                                                 "error.code",
+                                                 "error.message",
+                                                 "error.retryable"};
+  return names;
+}
+
+std::unique_ptr<RecordWriter> record_writer(const std::string& format,
+                                            const std::vector<Planned>& planned, bool priced,
+                                            Write write) {
+  if (format == "table" || format == "md")
+    return std::make_unique<TableOfRecords>(planned, priced, format == "md", std::move(write));
+  if (format == "json") return std::make_unique<JsonDocument>(std::move(write));
+  if (format == "jsonl") return std::make_unique<JsonLines>(std::move(write));
+  if (format == "benchstat") return std::make_unique<Benchstat>(std::move(write));
+  return std::make_unique<RowsOfRecords>(format == "sql", std::move(write));
+}
+
+}  // namespace r1

@@ -1,0 +1,83 @@
+#include "tools/bench/session.h"
+
+#include "lib/base/error.h"
+#include "tools/bench/machine.h"
+#include "tools/bench/ranges.h"
+#include "tools/common/results.h"
+
+namespace r1 {
+namespace {
+
+How how_of(const BenchSettings& s) {
+  return {.repeat = s.repeat,
+          .warmup = s.warmup,
+          .min_time_ns = static_cast<double>(s.min_time_ms) * 1e6,
+          .delay_ms = s.delay_ms,
+          .check_thermal = s.check_thermal};
+}
+
+}  // namespace
+
+Session::Session(const BenchSettings& s, const Ui& ui, Probes& probes,
+                 const std::vector<Planned>& planned)
+    : s_(s),
+      ui_(ui),
+      probes_(probes),
+      how_(how_of(s)),
+      progress_(ui.progress && (!ui.stdout_tty || s.output != "-")),
+      planned_(static_cast<std::int64_t>(planned.size())),
+      out_(open_results(s.output, s.form() == "jsonl", s.force)),
+      writer_(record_writer(s.form(), planned, !s.price.empty(), [this](std::string_view text) {
+        out_->write(text);
+        out_->flush();
+      })) {}
+
+void Session::run(const BenchRecord& known, const std::function<Runnable()>& prepare) {
+  progress_.draw(static_cast<std::int64_t>(records_.size()), planned_);
+  try {
+    Runnable runnable = prepare();
+    add(measure(runnable, how_, probes_));
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::write) throw;
+    add_error(known, e);
+    if (e.kind() != ErrorKind::interrupted) return;
+    writer_->end();  // a reader of a pipe gets whole lines and documents
+    out_->flush();
+    throw;
+  }
+}
+
+void Session::add(BenchRecord&& r) {
+  r.index = static_cast<std::int64_t>(records_.size());
+  if (!s_.price.empty()) r.price_per_hour = parse_price(s_.price, "--price");
+  progress_.clear();
+  writer_->add(r);
+  for (const std::string& warning : r.warnings)
+    ui_.say("r1-bench", fmt::format("{}: {}", r.id, warning), 0);
+  records_.push_back(std::move(r));
+}
+
+// What this machine does not let us measure is left out; everything else has failed.
+void Session::add_error(BenchRecord r, const Error& e) {
+  r.time = now_rfc3339();
+  if (e.kind() == ErrorKind::perm || e.kind() == ErrorKind::device) {
+    r.skipped = true;
+    r.warnings.emplace_back(e.what());
+    return add(std::move(r));
+  }
+  r.error_code = code(e.kind());
+  r.error = e.what();
+  r.error_retryable = retryable(e.kind());
+  if (e.kind() != ErrorKind::interrupted) ui_.say("r1-bench", r.id + ": " + r.error, -1);
+  failed_ = true;
+  add(std::move(r));
+}
+
+int Session::end() {
+  progress_.clear();
+  writer_->end();
+  out_->close();
+  return failed_ ? 1 : 0;
+}
+
+}  // namespace r1

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "lib/base/error.h"
+#include "lib/base/output.h"
+#include "tools/bench/formats.h"
+#include "tools/bench/measure.h"
+#include "tools/bench/settings.h"
+#include "tools/common/progress.h"
+#include "tools/common/ui.h"
+
+namespace r1 {
+
+// One run of r1-bench over tests: measures each, writes its record, says what casts doubt on it.
+class Session {
+ public:
+  // Opens the output; `planned` are the tests to come. `probes` outlives this.
+  Session(const BenchSettings& settings, const Ui& ui, Probes& probes,
+          const std::vector<Planned>& planned);
+
+  // Prepares and measures one test; what fails is a record of its own. `known`: its id and model,
+  // for that record. A signal and an output that cannot be written end the run.
+  void run(const BenchRecord& known, const std::function<Runnable()>& prepare);
+  void add(BenchRecord&& record);  // one that was measured elsewhere
+  void add_error(BenchRecord record, const Error& error);
+  // Ends the output; the exit status.
+  int end();
+
+  const std::vector<BenchRecord>& records() const { return records_; }
+
+ private:
+  const BenchSettings& s_;
+  const Ui& ui_;
+  Probes& probes_;
+  How how_;
+  ProgressLine progress_;
+  std::int64_t planned_;
+  std::unique_ptr<Output> out_;
+  std::unique_ptr<RecordWriter> writer_;
+  std::vector<BenchRecord> records_;
+  bool failed_ = false;
+};
+
+}  // namespace r1

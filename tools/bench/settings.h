@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace r1 {
+
+// What the command line of r1-bench says; the defaults are here.
+struct BenchSettings {
+  std::vector<std::string> operands;  // of --compare
+  // what
+  std::vector<std::string> models;
+  std::string prompt_tokens = "512", max_tokens = "128", depth = "0", batch_size = "1", ops;
+  bool hardware = false, serve = false, compare = false;
+  bool batch_size_given = false;
+  // serving
+  std::int64_t requests = 64, seed = 0;
+  double rate = 0, spread = 1;
+  std::string lengths;  // a file
+  // how
+  std::int64_t repeat = 5, warmup = 1, min_time_ms = 1000, delay_ms = 0;
+  bool check_thermal = false;
+  // output
+  std::string format = "table", output = "-", plot, price, fail_if_slower;
+  bool json = false, jsonl = false, force = false, format_given = false;
+  // model and machine
+  std::string model_path, device = "auto", dtype = "auto", cpu_isa;
+  bool list_models = false, no_mmap = false;
+  std::int64_t threads = 0;
+
+  std::string form() const { return json ? "json" : jsonl ? "jsonl" : format; }
+};
+
+}  // namespace r1

@@ -1,0 +1,79 @@
+#include "tools/bench/statistics.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <numeric>
+
+namespace r1 {
+namespace {
+
+constexpr double kTail = 0.025;       // on each side of a 95 % interval
+constexpr double kTailNormal = 1.96;  // the same in standard deviations
+constexpr std::size_t kMostCounted = 100;
+
+}  // namespace
+
+double quantile(std::vector<double> samples, double p) {
+  assert(!samples.empty());
+  std::sort(samples.begin(), samples.end());
+  const double place = p * static_cast<double>(samples.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, samples.size() - 1);
+  return std::lerp(samples[below], samples[above], place - std::floor(place));
+}
+
+Statistics statistics(std::span<const double> samples) {
+  assert(!samples.empty());
+  const auto n = static_cast<double>(samples.size());
+  Statistics s;
+  s.mean = std::accumulate(samples.begin(), samples.end(), 0.0) / n;
+  s.median = quantile({samples.begin(), samples.end()}, 0.5);
+  const auto [least, most] = std::minmax_element(samples.begin(), samples.end());
+  s.min = *least;
+  s.max = *most;
+  double squares = 0;
+  for (const double x : samples) squares += (x - s.mean) * (x - s.mean);
+  if (samples.size() > 1) s.stddev = std::sqrt(squares / (n - 1));
+  return s;
+}
+
+// The number of orders of n and m things with U = u is that of the partitions of u into at most n
+// parts of at most m, the coefficients of a Gaussian binomial. All are multiplied out one factor
+// after the other, (1 - q^(m+i)) / (1 - q^i), as shares of all orders so that nothing overflows.
+std::int64_t critical_u(std::size_t n, std::size_t m, double tail) {
+  if (n > kMostCounted || m > kMostCounted) {
+    const double product = static_cast<double>(n) * static_cast<double>(m);
+    const double spread = std::sqrt(product * static_cast<double>(n + m + 1) / 12);
+    return static_cast<std::int64_t>(std::floor(product / 2 - kTailNormal * spread - 1));
+  }
+  std::vector<double> share(n * m + 1, 0.0);
+  share[0] = 1;
+  for (std::size_t i = 1; i <= n; ++i) {
+    for (std::size_t u = share.size(); u-- > m + i;) share[u] -= share[u - (m + i)];
+    for (std::size_t u = i; u < share.size(); ++u) share[u] += share[u - i];
+    const double orders = static_cast<double>(m + i) / static_cast<double>(i);
+    for (double& s : share) s /= orders;
+  }
+  double below = 0;
+  for (std::size_t u = 0; u < share.size(); ++u) {
+    below += share[u];
+    if (below > tail) return static_cast<std::int64_t>(u) - 1;
+  }
+  return static_cast<std::int64_t>(share.size()) - 1;
+}
+
+Ratio ratio_of(std::span<const double> a, std::span<const double> b) {
+  std::vector<double> ratios;
+  for (const double x : a)
+    for (const double y : b) ratios.push_back(x / y);
+  std::sort(ratios.begin(), ratios.end());
+  Ratio r{.value = quantile(ratios, 0.5)};
+  const std::int64_t u = critical_u(a.size(), b.size(), kTail);
+  if (u < 0) return r;
+  const auto outside = static_cast<std::size_t>(u);  // ratios left out on each side
+  r.interval = {ratios[outside], ratios[ratios.size() - 1 - outside]};
+  return r;
+}
+
+}  // namespace r1

@@ -1,0 +1,201 @@
+// r1-bench: measures models, operations and machines, and compares measurements.
+#include <filesystem>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "lib/backend/open_backend.h"
+#include "lib/base/bytes.h"
+#include "lib/base/error.h"
+#include "tools/bench/compare.h"
+#include "tools/bench/hardware.h"
+#include "tools/bench/machine_tests.h"
+#include "tools/bench/model_tests.h"
+#include "tools/bench/op_case.h"
+#include "tools/bench/plot.h"
+#include "tools/bench/ranges.h"
+#include "tools/bench/serve.h"
+#include "tools/bench/session.h"
+#include "tools/bench/table.h"
+#include "tools/common/models.h"
+#include "tools/common/results.h"
+#include "tools/manual.h"
+
+namespace r1 {
+namespace {
+
+constexpr const char* kTool = "r1-bench";
+constexpr const char* kShippedModel = "r1-plus-mini";
+
+class Bench {
+ public:
+  int main(int argc, char** argv) {
+    Program program = bench_program(s_, standard_);
+    return run_program(program, standard_, kManual, argc, argv, [&](const Ui& ui) {
+      try {
+        return run(ui);
+      } catch (const Error& e) {
+        if (e.kind() != ErrorKind::interrupted) throw;
+        return 1;  // the signal ends us, without a word
+      }
+    });
+  }
+
+ private:
+  int run(const Ui& ui) {
+    if (s_.output == "/dev/stdout") s_.output = "-";  // a file behind it is not to be replaced
+    if (s_.list_models) {
+      const auto out = open_results("-", false, false);
+      out->write(model_list(model_places(s_.model_path), s_.json));
+      out->close();
+      return 0;
+    }
+    check(s_);
+    if (s_.compare) return run_compare(ui);
+    const auto backend =
+        open_backend(s_.device, {.threads = static_cast<int>(s_.threads), .cpu_isa = s_.cpu_isa});
+    Probes probes(*backend, static_cast<int>(s_.threads));
+    ui.say(kTool, "on " + backend->describe(), 1);
+    if (s_.hardware) return run_hardware(*backend, probes, ui);
+    if (s_.serve) return run_serve(*backend, probes, ui);
+    return s_.models.empty() ? run_machine(*backend, probes, ui) : run_models(*backend, probes, ui);
+  }
+
+  int run_hardware(Backend& backend, Probes& probes, const Ui& ui) {
+    const auto before = cpu_times();
+    const Limits limits = measure_limits(probes);
+    if (const auto others = interference(before, cpu_times()); others.value_or(0) > kQuiet)
+      ui.say(kTool, fmt::format("other processes took {:.0f} % of the CPU time", 100 * *others), 0);
+    const auto text = s_.form() == "json" ? hardware_json : hardware_text;
+    const auto out = open_results(s_.output, false, s_.force);
+    out->write(text(cpu_info(), backend.describe(), limits, available_memory(), probes.threads()));
+    out->close();
+    return 0;
+  }
+
+  // The results are safe before the picture is drawn.
+  int end(Session& session, Probes& probes) const {
+    const int status = session.end();
+    if (s_.plot.empty()) return status;
+    const std::string svg = plot_svg(session.records(), measure_limits(probes));
+    const auto out = open_results(s_.plot, false, s_.force);
+    out->write(svg);
+    out->close();
+    return status;
+  }
+
+  int run_machine(Backend& backend, Probes& probes, const Ui& ui) {
+    std::vector<MachineTest> tests;
+    if (s_.ops.empty()) tests = machine_tests(backend, probes);
+    for (const OpCase& op : op_cases())
+      if (fits(op.op, s_.ops) || fits(op.id(), s_.ops))
+        tests.push_back({op.id(), [&backend, &op] { return op_runnable(op, backend); }});
+    if (tests.empty())
+      fail(ErrorKind::usage, "no operation fits '{}'; --ops '*' measures all", escaped(s_.ops));
+    std::vector<Planned> planned;
+    for (const MachineTest& t : tests) planned.push_back({"", t.id});
+    Session session(s_, ui, probes, planned);
+    for (const MachineTest& t : tests) {
+      BenchRecord known;
+      known.id = t.id;
+      session.run(known, t.prepare);
+    }
+    return end(session, probes);
+  }
+
+  // All models are found before the first is measured: a wrong name should not cost an hour.
+  int run_models(Backend& backend, Probes& probes, const Ui& ui) {
+    const std::vector<ModelTest> tests = model_tests(s_);
+    std::vector<std::filesystem::path> paths;
+    std::vector<Planned> planned;
+    for (const std::string& name : s_.models) {
+      paths.push_back(find_model(name, model_places(s_.model_path)));
+      const std::string shown = std::filesystem::path(name).filename().string() + " (q8_0)";
+      for (const ModelTest& t : tests) planned.push_back({shown, t.id()});
+    }
+    Session session(s_, ui, probes, planned);
+    for (std::size_t i = 0; i < paths.size(); ++i)
+      run_model(backend, session, s_.models[i], paths[i], tests);
+    return end(session, probes);
+  }
+
+  // Static against dynamic batching; of the shipped model when none is named.
+  int run_serve(Backend& backend, Probes& probes, const Ui& ui) {
+    if (s_.models.empty()) s_.models = {kShippedModel};
+    const std::string sizes = s_.batch_size_given ? s_.batch_size : "16";
+    const auto batches = parse_ranges(sizes, "--batch-size", 1, 1024);
+    std::vector<Planned> planned;
+    for (const std::string& name : s_.models)
+      for (const std::int64_t batch : batches)
+        planned.push_back({name + " (q8_0)", fmt::format("serve:dynamic@b{}", batch)});
+    std::vector<std::filesystem::path> paths;
+    for (const std::string& name : s_.models)
+      paths.push_back(find_model(name, model_places(s_.model_path)));
+    Session session(s_, ui, probes, planned);
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+      const MeasuredNetwork model(backend, s_, s_.models[i], paths[i]);
+      for (const std::int64_t batch : batches)
+        for (BenchRecord& record : compare_batching(backend, model, s_, batch))
+          session.add(std::move(record));
+    }
+    return session.end();
+  }
+
+  // One model's failure is the run's, unless there are others to go on with.
+  void run_model(Backend& backend, Session& session, const std::string& name,
+                 const std::filesystem::path& path, const std::vector<ModelTest>& tests) {
+    std::optional<MeasuredNetwork> model;
+    BenchRecord known;
+    try {
+      model.emplace(backend, s_, name, path);
+      known = model->record();
+    } catch (const Error& e) {
+      if (s_.models.size() == 1) throw;
+      known.id = "load";
+      known.model = {name, "", "", 0, 0};
+      return session.add_error(known, e);
+    }
+    for (const ModelTest& t : tests) {
+      known.id = t.id();
+      session.run(known, [&] { return model->runnable(t); });
+    }
+  }
+
+  int run_compare(const Ui& ui) {
+    std::vector<PooledTest> sides[2];
+    for (std::size_t i = 0; i < 2; ++i) {
+      const std::string& path = s_.operands[i];
+      try {
+        sides[i] = read_tests(read_file(path), path);
+      } catch (const Error& e) {
+        fail(ErrorKind::usage, "{}", e.what());
+      }
+    }
+    const Compared compared = compare(sides[0], sides[1]);
+    if (compared.tests.empty()) fail(ErrorKind::usage, "the two files have no test in common");
+    const auto out = open_results(s_.output, s_.form() == "jsonl", s_.force);
+    write_comparison(compared, s_.form(), [&](std::string_view text) { out->write(text); });
+    out->close();
+    for (const std::string& warning : compared.warnings) ui.say(kTool, warning, 0);
+    return s_.fail_if_slower.empty() ? 0 : slower(compared, ui);
+  }
+
+  int slower(const Compared& compared, const Ui& ui) const {
+    const double most = parse_share(s_.fail_if_slower, "--fail-if-slower");
+    int status = 0;
+    for (const Comparison& c : compared.tests) {
+      if (!c.slower_than(most)) continue;
+      ui.say(kTool, fmt::format("{}: slower by {:.1f} %", c.id, 100 * (1 - c.speed.value)), -1);
+      status = 1;
+    }
+    return status;
+  }
+
+  BenchSettings s_;
+  StandardOptions standard_;
+};
+
+}  // namespace
+}  // namespace r1
+
+int main(int argc, char** argv) { return r1::Bench().main(argc, argv); }
