@@ -1,5 +1,6 @@
 // r1-bench: measures models, operations and machines, and compares measurements.
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include <fmt/format.h>
@@ -115,7 +116,13 @@ class Bench {
     }
     Session session(s_, ui, probes, planned);
     for (std::size_t i = 0; i < paths.size(); ++i)
-      run_model(backend, session, s_.models[i], paths[i], tests);
+      with_model(backend, session, s_.models[i], paths[i], [&](const MeasuredNetwork& model) {
+        BenchRecord known = model.record();
+        for (const ModelTest& t : tests) {
+          known.id = t.id();
+          session.run(known, [&] { return model.runnable(t); });
+        }
+      });
     return end(session, probes);
   }
 
@@ -132,33 +139,30 @@ class Bench {
     for (const std::string& name : s_.models)
       paths.push_back(find_model(name, model_places(s_.model_path)));
     Session session(s_, ui, probes, planned);
-    for (std::size_t i = 0; i < paths.size(); ++i) {
-      const MeasuredNetwork model(backend, s_, s_.models[i], paths[i]);
-      for (const std::int64_t batch : batches)
-        for (BenchRecord& record : compare_batching(backend, model, s_, batch))
-          session.add(std::move(record));
-    }
+    for (std::size_t i = 0; i < paths.size(); ++i)
+      with_model(backend, session, s_.models[i], paths[i], [&](const MeasuredNetwork& model) {
+        for (const std::int64_t batch : batches)
+          for (BenchRecord& record : compare_batching(backend, model, s_, batch))
+            session.add(std::move(record));
+      });
     return session.end();
   }
 
   // One model's failure is the run's, unless there are others to go on with.
-  void run_model(Backend& backend, Session& session, const std::string& name,
-                 const std::filesystem::path& path, const std::vector<ModelTest>& tests) {
+  void with_model(Backend& backend, Session& session, const std::string& name,
+                  const std::filesystem::path& path,
+                  const std::function<void(const MeasuredNetwork&)>& body) {
     std::optional<MeasuredNetwork> model;
-    BenchRecord known;
     try {
       model.emplace(backend, s_, name, path);
-      known = model->record();
     } catch (const Error& e) {
       if (s_.models.size() == 1) throw;
+      BenchRecord known;
       known.id = "load";
       known.model = {name, "", "", 0, 0};
       return session.add_error(known, e);
     }
-    for (const ModelTest& t : tests) {
-      known.id = t.id();
-      session.run(known, [&] { return model->runnable(t); });
-    }
+    body(*model);
   }
 
   int run_compare(const Ui& ui) {

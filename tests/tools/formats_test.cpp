@@ -87,7 +87,7 @@ TEST(Formats, CsvQuotesWhatHasACommaOrAQuote) {
   EXPECT_NE(text.find(",\"dir/a,\"\"b\"\".gguf\",header:00,q8_0,100,50,decode,,128,"),
             std::string::npos)
       << text;
-  EXPECT_NE(text.find(",\"[2e+06,1e+06,3e+06]\","), std::string::npos) << text;
+  EXPECT_NE(text.find(",\"[2000000,1000000,3000000]\","), std::string::npos) << text;
 }
 
 TEST(Formats, SqlMakesTheTableOnceAndQuotesText) {

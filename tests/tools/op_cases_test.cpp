@@ -64,7 +64,7 @@ TEST(Plot, ARecordIsDrawnUnderItsRoof) {
   const Limits limits{.read_all = 10, .products = {{DType::f32, 100}}};
   const std::string svg = plot_svg({r}, limits);
   EXPECT_NE(svg.find("op:&lt;x&gt;&amp; </title>"), std::string::npos);
-  // x from 1 to 1000 over 72 … 700, y from 10 to 100 over 352 … 64.
+  // x from 1 to 1000 over 72 … 700, y from 1 to 100 over 352 … 64.
   EXPECT_NE(svg.find("cx=\"281.3\" cy=\"64.0\""), std::string::npos) << svg;
   EXPECT_EQ(svg.find("Sequences at once"), std::string::npos);
 }

@@ -50,12 +50,14 @@ Json number(double x) { return Json(x); }
 
 Limits measure_limits(Probes& probes) {
   Limits l;
-  l.read_one = probes.read_rate_of_one_thread(kLarge);
   l.read_all = probes.read_rate(kLarge);
-  l.copy = probes.copy_rate(kLarge);
-  probes.make_ring(kLarge);
-  l.latency_ns = probes.follow();
-  probes.release();
+  if (l.read_all > 0) {
+    l.read_one = probes.read_rate_of_one_thread(kLarge);
+    l.copy = probes.copy_rate(kLarge);
+    probes.make_ring(kLarge);
+    l.latency_ns = probes.follow();
+    probes.release();
+  }
   for (const DType type : {DType::f32, DType::bf16, DType::q8_0})
     if (const double rate = probes.product_rate(type); rate > 0) l.products[type] = rate;
   return l;

@@ -24,12 +24,6 @@ bool is_head(const std::string& name, bool tied) {
               : name == "lm_head.weight" || name == "output.weight";
 }
 
-// Sum of what `rows` rows from `depth` on see of the past, themselves included.
-double past_of(std::int64_t rows, std::int64_t depth) {
-  const auto n = static_cast<double>(rows);
-  return n * static_cast<double>(depth) + n * (n + 1) / 2;
-}
-
 }  // namespace
 
 std::string ModelTest::id() const {
@@ -71,10 +65,24 @@ ModelWork::ModelWork(const LoadedModel& model) {
     }
   }
   const DecoderConfig::Attention& a = config.attention;
-  const auto layers = static_cast<double>(config.layers), width = static_cast<double>(a.head_dim);
-  past_bytes_ = layers * static_cast<double>(a.kv_heads) * width * 2 *
+  const auto width = static_cast<double>(a.head_dim);
+  past_bytes_ = static_cast<double>(a.kv_heads) * width * 2 *
                 static_cast<double>(block_bytes(model.kv_dtype));
-  past_operations_ = layers * static_cast<double>(a.heads) * width * 4;  // two products
+  past_operations_ = static_cast<double>(a.heads) * width * 4;  // two products
+  windows_ = a.window;
+  windows_.resize(static_cast<std::size_t>(config.layers), 0);
+}
+
+double ModelWork::past_of(std::int64_t tokens, std::int64_t depth) const {
+  double past = 0;
+  for (const std::int64_t window : windows_) {
+    const std::int64_t growing =
+        window == 0 ? tokens : std::clamp<std::int64_t>(window - depth, 0, tokens);
+    const auto n = static_cast<double>(growing);
+    past += n * static_cast<double>(depth) + n * (n + 1) / 2 +
+            static_cast<double>((tokens - growing) * window);
+  }
+  return past;
 }
 
 Work ModelWork::of(double steps, double rows, double wanted, double past) const {

@@ -23,18 +23,22 @@ std::vector<ModelTest> model_tests(const BenchSettings& settings);
 class ModelWork {
  public:
   ModelWork(const LoadedModel& model);
-  // Steps over the weights once each; `rows` positions in all, `wanted` rows of logits, and every
-  // row's view of the past summed up in `past` positions.
-  Work of(double steps, double rows, double wanted, double past) const;
   Work prefill(std::int64_t tokens, std::int64_t depth, std::int64_t batch) const;
   Work decode(std::int64_t tokens, std::int64_t depth, std::int64_t batch) const;
   std::int64_t parameters() const { return parameters_; }
 
  private:
+  // Steps over the weights once each; `rows` positions in all, `wanted` rows of logits, and every
+  // row's view of the past summed up over rows and layers in `past` positions.
+  Work of(double steps, double rows, double wanted, double past) const;
+  // That sum for `tokens` rows from `depth` on, themselves included. What DAW skips is not known.
+  double past_of(std::int64_t tokens, std::int64_t depth) const;
+
   std::map<DType, double> layers_;  // weights that every row is multiplied by
   DType head_type_ = DType::f32;
   double head_ = 0;  // weights that wanted rows are multiplied by
   double bytes_ = 0, head_bytes_ = 0, past_bytes_ = 0, past_operations_ = 0;  // of a position
+  std::vector<std::int64_t> windows_;                                         // by layer; 0: none
   std::int64_t parameters_ = 0;
 };
 

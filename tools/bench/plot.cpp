@@ -124,12 +124,14 @@ void draw_roofs(Canvas& c, const Limits& limits, const LogAxis& x, const LogAxis
   double highest = 0;
   for (const auto& [type, rate] : limits.products) {
     highest = std::max(highest, rate);
-    const double knee = std::clamp(rate / limits.read_all, x.low, x.high);
+    const double knee =
+        limits.read_all > 0 ? std::clamp(rate / limits.read_all, x.low, x.high) : x.low;
     c.line(x.at(knee), y.at(rate), x.end, y.at(rate), "class=\"roof\"");
     c.text(x.end - 4, y.at(rate) - 6,
            fmt::format("{} {}", type == DType::q8_0 ? "int8" : to_string(type), shown_number(rate)),
            "class=\"label\" text-anchor=\"end\"");
   }
+  if (!(limits.read_all > 0)) return;
   const double knee = std::min(highest / limits.read_all, x.high);
   c.line(x.begin, y.at(limits.read_all * x.low), x.at(knee), y.at(limits.read_all * knee),
          "class=\"roof\"");
@@ -138,7 +140,7 @@ void draw_roofs(Canvas& c, const Limits& limits, const LogAxis& x, const LogAxis
 }
 
 std::string roofline(const std::vector<Point>& points, const Limits& limits) {
-  double x_low = 1, x_high = 256, y_high = 1, y_low = limits.read_all;
+  double x_low = 1, x_high = 256, y_high = 1, y_low = 1;
   for (const Point& p : points) {
     x_low = std::min(x_low, p.x);
     x_high = std::max(x_high, p.x);
@@ -147,7 +149,7 @@ std::string roofline(const std::vector<Point>& points, const Limits& limits) {
   }
   for (const auto& [type, rate] : limits.products) y_high = std::max(y_high, rate);
   const LogAxis x{floor_power(x_low, 10), ceil_power(x_high, 10), kLeft, kRight};
-  y_low = std::min(y_low, limits.read_all * x.low);
+  if (limits.read_all > 0) y_low = std::min(y_low, limits.read_all * x.low);
   const LogAxis y{floor_power(y_low, 10), ceil_power(y_high, 10), kBottom, kTop};
   Canvas c(0);
   c.frame("What the machine allows, and what was reached", x, y, "operations a byte", "GFLOP/s");

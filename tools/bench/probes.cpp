@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "lib/base/error.h"
 #include "lib/base/random.h"
 #include "tools/bench/statistics.h"
 
@@ -41,11 +42,12 @@ double Work::total_operations() const {
 }
 
 Probes::Probes(Backend& backend, int threads)
-    : backend_(backend), pool_(threads), sums_(backend, 64 * 64) {}
+    : backend_(backend), pool_(threads), sums_(std::size_t{64} * 8) {}
 
 std::size_t Probes::reserve(double bytes) {
   const auto wanted =
       static_cast<std::size_t>(std::clamp(bytes, double{kLeastProbed}, double{kMostProbed}));
+  if (!on_host()) fail(ErrorKind::device, "the memory of this device cannot be read from the host");
   const std::size_t whole = wanted / 4096 * 4096;
   if (memory_.bytes() < whole) {
     memory_ = Buffer(backend_, whole);
@@ -58,7 +60,6 @@ std::size_t Probes::reserve(double bytes) {
 // again and again.
 void Probes::piece(std::size_t part, std::size_t from, std::size_t bytes, int threads,
                    bool copies) {
-  auto* const sums = static_cast<std::uint64_t*>(sums_.data());
   pool_.run([&](int thread) {
     if (thread >= threads) return;
     auto* const mine =
@@ -68,7 +69,7 @@ void Probes::piece(std::size_t part, std::size_t from, std::size_t bytes, int th
       if (copies)
         std::memcpy(mine + from + n / 2, mine + from, n / 2);
       else
-        sums[thread % 64 * 8] +=
+        sums_[static_cast<std::size_t>(thread) % 64 * 8] +=
             sum_of(reinterpret_cast<const std::uint64_t*>(mine + from), n / sizeof(std::uint64_t));
       done += n;
     }
@@ -97,7 +98,9 @@ double Probes::best_rate(double bytes, int threads, bool copies) {
   return quantile(rates, 0.9);
 }
 
-double Probes::read_rate(double bytes) { return best_rate(bytes, pool_.threads(), false); }
+double Probes::read_rate(double bytes) {
+  return on_host() ? best_rate(bytes, pool_.threads(), false) : 0;
+}
 double Probes::read_rate_of_one_thread(double bytes) { return best_rate(bytes, 1, false); }
 double Probes::copy_rate(double bytes) { return best_rate(bytes, pool_.threads(), true); }
 
@@ -117,7 +120,6 @@ double Probes::follow() {
   const auto start = Clock::now();
   for (int i = 0; i < kSteps; ++i) place_ = words[place_];
   const double taken = nanoseconds_since(start) / kSteps;
-  static_cast<std::uint64_t*>(sums_.data())[0] += place_;
   return taken;
 }
 
@@ -143,7 +145,7 @@ Limit Probes::limit_of(const Work& work) {
   for (const auto& [type, count] : work.operations)
     if (const double rate = product_rate(type); rate > 0) products_ns += count / rate;
   if (work.bytes > 0) limit.gb_per_s = read_rate(work.bytes);
-  const double memory_ns = work.bytes > 0 ? work.bytes / limit.gb_per_s : 0;
+  const double memory_ns = limit.gb_per_s > 0 ? work.bytes / limit.gb_per_s : 0;
   if (products_ns > 0) limit.tflop_per_s = work.total_operations() / products_ns / 1e3;
   if (products_ns > memory_ns) limit.name = "products";
   limit.floor_ns = std::max(products_ns, memory_ns);

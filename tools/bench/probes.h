@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <vector>
 
 #include "lib/backend/backend.h"
 #include "lib/base/parallel.h"
@@ -23,7 +24,8 @@ struct Work {
 // The machine's limits at this moment, by short probes: never figures from a data sheet.
 class Probes {
  public:
-  // The backend outlives this. `threads` as it runs with.
+  // The backend outlives this. `threads` as it runs with. Where its memory is not the host's, rates
+  // of memory are not known yet: read_rate is 0, the others fail with `device`.
   Probes(Backend& backend, int threads);
 
   // Bytes a nanosecond when all threads read this many bytes over and over, as a
@@ -48,6 +50,7 @@ class Probes {
   Limit limit_of(const Work& work);
 
  private:
+  bool on_host() const { return backend_.device() == Device::cpu; }
   std::size_t reserve(double bytes);  // bytes that are there, at most kMostProbed
   void piece(std::size_t part, std::size_t from, std::size_t bytes, int threads, bool copies);
   double best_rate(double bytes, int threads, bool copies);
@@ -55,8 +58,8 @@ class Probes {
   Backend& backend_;
   ThreadPool pool_;
   Buffer memory_;
-  Buffer sums_;              // what passes return, so that nothing may be left out
-  std::uint64_t place_ = 0;  // on the ring
+  std::vector<std::uint64_t> sums_;  // what passes return, so that nothing may be left out
+  std::uint64_t place_ = 0;          // on the ring
 };
 
 }  // namespace r1

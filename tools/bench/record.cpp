@@ -1,5 +1,6 @@
 #include "tools/bench/record.h"
 
+#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -15,7 +16,12 @@ constexpr double kSecond = 1e9, kHour = 3600, kMillion = 1e6;
 
 Json null() { return Json(); }
 Json text(const std::string& s) { return s.empty() ? null() : Json(s); }
-Json number(double x) { return Json(x); }
+// Whole numbers without a point or an exponent, as people write nanoseconds and bytes.
+Json number(double x) {
+  constexpr double kExact = 1e15;
+  const bool whole = std::abs(x) < kExact && x == std::floor(x);
+  return whole ? Json(static_cast<std::int64_t>(x)) : Json(x);
+}
 Json integer(std::int64_t n) { return Json(n); }
 Json maybe(const std::optional<double>& x) { return x ? number(*x) : null(); }
 Json maybe(const std::optional<std::int64_t>& n) { return n ? integer(*n) : null(); }
