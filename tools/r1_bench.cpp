@@ -116,7 +116,7 @@ class Bench {
     }
     Session session(s_, ui, probes, planned);
     for (std::size_t i = 0; i < paths.size(); ++i)
-      with_model(backend, session, s_.models[i], paths[i], [&](const MeasuredNetwork& model) {
+      with_model(backend, session, ui, s_.models[i], paths[i], [&](const MeasuredNetwork& model) {
         BenchRecord known = model.record();
         for (const ModelTest& t : tests) {
           known.id = t.id();
@@ -140,7 +140,7 @@ class Bench {
       paths.push_back(find_model(name, model_places(s_.model_path)));
     Session session(s_, ui, probes, planned);
     for (std::size_t i = 0; i < paths.size(); ++i)
-      with_model(backend, session, s_.models[i], paths[i], [&](const MeasuredNetwork& model) {
+      with_model(backend, session, ui, s_.models[i], paths[i], [&](const MeasuredNetwork& model) {
         for (const std::int64_t batch : batches)
           for (BenchRecord& record : compare_batching(backend, model, s_, batch))
             session.add(std::move(record));
@@ -149,7 +149,7 @@ class Bench {
   }
 
   // One model's failure is the run's, unless there are others to go on with.
-  void with_model(Backend& backend, Session& session, const std::string& name,
+  void with_model(Backend& backend, Session& session, const Ui& ui, const std::string& name,
                   const std::filesystem::path& path,
                   const std::function<void(const MeasuredNetwork&)>& body) {
     std::optional<MeasuredNetwork> model;
@@ -162,6 +162,10 @@ class Bench {
       known.model = {name, "", "", 0, 0};
       return session.add_error(known, e);
     }
+    ui.say(kTool,
+           fmt::format("{}: {}, loaded in {:.0f} ms", escaped(name), model->info().quant,
+                       *model->record().load_ns / 1e6),
+           1);
     body(*model);
   }
 

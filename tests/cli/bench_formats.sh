@@ -1,6 +1,6 @@
 # One test in every form; figures are replaced.
 bench() { r1-bench -q -m $TINY_MODEL --prompt-tokens 4 -n 0 --min-time 0s --repeat 2 "$@"; }
-bench | sed 's/[0-9.]* [nµm]*s  .*/FIGURES/'
+bench | tr -s ' ' | sed 's/[0-9.]* [nµm]*s .*/FIGURES/'
 bench --format md | sed 's/| [0-9.]* [nµm]*s |.*/| FIGURES/'
 bench --json | jq -c 'map(.id)'
 bench --format csv | cut -d, -f1-4

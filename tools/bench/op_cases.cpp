@@ -132,22 +132,23 @@ void add_by_row(Cases& cases) {
        }});
 }
 
+constexpr std::int64_t kTurned = 512;  // T of rope
+
 void add_rope(Cases& cases) {
-  const std::int64_t T = 512;
-  const std::string shape = fmt::format("{}x{}x{}", T, kHeads, kHead);
-  cases.push_back({"rope_table", rows_of(T, kHead), T, DType::f32, [T](OpInputs& in) {
-                     const Tensor table = in.floats({T, kHead / 2, 2}), at = counting(in, T);
-                     const Tensor frequencies = in.floats({kHead / 2});
-                     return moves({table, at, frequencies},
-                                  [&b = in.backend(), table, at, frequencies] {
-                                    b.rope_table(table, at, frequencies, 1.0f);
-                                  });
-                   }});
+  const std::string shape = fmt::format("{}x{}x{}", kTurned, kHeads, kHead);
+  cases.push_back(
+      {"rope_table", rows_of(kTurned, kHead), kTurned, DType::f32, [](OpInputs& in) {
+         const Tensor table = in.floats({kTurned, kHead / 2, 2}), at = counting(in, kTurned);
+         const Tensor frequencies = in.floats({kHead / 2});
+         return moves({table, at, frequencies}, [&b = in.backend(), table, at, frequencies] {
+           b.rope_table(table, at, frequencies, 1.0f);
+         });
+       }});
   const auto turn = [&](const char* op, auto call, int passes) {
-    cases.push_back({op, shape, T, DType::f32, [T, call, passes](OpInputs& in) {
-                       const Tensor table = in.floats({T, kHead / 2, 2});
-                       const Tensor x = in.floats({T, kHeads, kHead});
-                       const Tensor y = in.floats({T, kHeads, kHead});
+    cases.push_back({op, shape, kTurned, DType::f32, [call, passes](OpInputs& in) {
+                       const Tensor table = in.floats({kTurned, kHead / 2, 2});
+                       const Tensor x = in.floats({kTurned, kHeads, kHead});
+                       const Tensor y = in.floats({kTurned, kHeads, kHead});
                        OpRun run = moves({table}, [&b = in.backend(), y, x, table, call] {
                          (b.*call)(y, x, table, false);
                        });

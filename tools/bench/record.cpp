@@ -71,7 +71,7 @@ Json limit_json(const std::optional<Limit>& l) {
                  {"floor_ns", number(l->floor_ns)}});
 }
 
-Json percentiles_json(const ServeInfo::Percentiles& p) {
+Json percentiles_json(const Percentiles& p) {
   return object({{"p50", number(p.p50)}, {"p90", number(p.p90)}, {"p99", number(p.p99)}});
 }
 

@@ -32,18 +32,18 @@ struct Limit {
   double floor_ns = 0;  // a run cannot be faster
 };
 
+struct Percentiles {
+  double p50 = 0, p90 = 0, p99 = 0;
+};
+struct OverStatic {  // how many times as many, between which bounds
+  double ratio = 0;
+  std::optional<double> low, high;
+};
 struct ServeInfo {
   std::int64_t requests = 0, seed = 0;
   double rate = 0;  // requests a second; 0: all at once
   std::string lengths;
-  struct Percentiles {
-    double p50 = 0, p90 = 0, p99 = 0;
-  };
   Percentiles ttft_ms, per_token_ms;
-  struct OverStatic {
-    double ratio = 0;
-    std::optional<double> low, high;
-  };
   std::optional<OverStatic> over_static;  // tokens per second
 };
 

@@ -72,7 +72,7 @@ class TableOfRecords : public RecordWriter {
                     markdown_, write_);
     for (const BenchRecord& r : served_) {
       std::vector<std::string> cells = {r.id};
-      for (const ServeInfo::Percentiles& p : {r.serve->ttft_ms, r.serve->per_token_ms})
+      for (const Percentiles& p : {r.serve->ttft_ms, r.serve->per_token_ms})
         for (const double ms : {p.p50, p.p90, p.p99}) cells.push_back(shown_time(ms * 1e6));
       cells.push_back(shown_over(*r.serve));
       latencies.add(cells);
@@ -82,7 +82,7 @@ class TableOfRecords : public RecordWriter {
  private:
   static std::string shown_over(const ServeInfo& s) {
     if (!s.over_static) return {};
-    const ServeInfo::OverStatic& o = *s.over_static;
+    const OverStatic& o = *s.over_static;
     if (!o.low || !o.high) return fmt::format("{:.2f}×", o.ratio);
     return fmt::format("{:.2f}× ({:.2f}–{:.2f})", o.ratio, *o.low, *o.high);
   }

@@ -80,7 +80,7 @@ class Run {
   Clock::time_point start_;
 };
 
-ServeInfo::Percentiles percentiles(const std::vector<double>& values) {
+Percentiles percentiles(const std::vector<double>& values) {
   if (values.empty()) return {};
   return {quantile(values, 0.5), quantile(values, 0.9), quantile(values, 0.99)};
 }
@@ -197,7 +197,7 @@ std::vector<BenchRecord> compare_batching(Backend& backend, const MeasuredNetwor
       side.add(before, cpu_times());
     }
   const Ratio over = ratio_of(sides[0].record.samples_ns, sides[1].record.samples_ns);
-  ServeInfo::OverStatic& shown = sides[1].record.serve->over_static.emplace();
+  OverStatic& shown = sides[1].record.serve->over_static.emplace();
   shown.ratio = over.value;
   if (over.interval) shown.low = over.interval->low, shown.high = over.interval->high;
   return {sides[0].done(), sides[1].done()};
