@@ -68,9 +68,11 @@ void take_samples(const Runnable& runnable, const How& how, BenchRecord& r) {
     stop_when_interrupted();
     once(runnable);
   }
+  // Long enough that half as many samples as are kept take the time asked for.
+  const double least = std::max(kLeastSample, 2 * how.min_time_ns / kMostSamples);
   if (!runnable.timed)
-    if (const double one = std::max(1.0, once(runnable)); one < kLeastSample)
-      r.test.iterations = static_cast<std::int64_t>(std::ceil(kLeastSample / one));
+    if (const double one = std::max(1.0, once(runnable)); one < least)
+      r.test.iterations = static_cast<std::int64_t>(std::ceil(least / one));
   const auto start = Clock::now();
   while (r.samples_ns.size() < kMostSamples &&
          (static_cast<std::int64_t>(r.samples_ns.size()) < how.repeat ||
