@@ -63,6 +63,8 @@ class RefBackend : public Backend {
   void attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv, const Tensor& A,
                        const Tensor& sequence, const Tensor& position,
                        const AttentionOptions& options) override;
+  void leaders(const Tensor& ids, const Tensor& values, const Tensor& sums, const Tensor& logits,
+               const Tensor& temperature, std::int64_t allowed) override;
   void cross_entropy(const Tensor& loss, const Tensor& logits, const Tensor& targets) override;
   void cross_entropy_backward(const Tensor& dlogits, const Tensor& dloss, const Tensor& logits,
                               const Tensor& targets) override;

@@ -29,6 +29,9 @@ struct PagedKv {
   Tensor table;    // i32 [S, pages per sequence]: page number of each page of each sequence
 };
 
+// The most that `leaders` gives of a row.
+inline constexpr std::int64_t kMostLeaders = 128;
+
 struct AdamwOptions {
   float learning_rate = 1e-3f, beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, weight_decay = 0.0f;
   std::int64_t step = 1;  // from 1: corrects the bias of the moments
@@ -162,6 +165,15 @@ class Backend {
   virtual void attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv, const Tensor& A,
                                const Tensor& sequence, const Tensor& position,
                                const AttentionOptions& options) = 0;
+
+  // --- choosing -------------------------------------------------------------------------------
+  // What a draw looks at, so that logits need not leave the device. logits [R, V], of which columns
+  // 0 … allowed - 1 count. ids i32, values [R, K]: the K largest, falling, of equals the lower
+  // column first; K <= kMostLeaders and <= allowed. sums [R], may be empty: of
+  // exp((logit - largest) / temperature), with temperature [R] above 0. A row with a NaN or +inf,
+  // or without any finite logit, has -1 as its first id, and nothing else in it means anything.
+  virtual void leaders(const Tensor& ids, const Tensor& values, const Tensor& sums,
+                       const Tensor& logits, const Tensor& temperature, std::int64_t allowed) = 0;
 
   // --- loss and optimizer -----------------------------------------------------------------------
   // loss[t] = log sum exp(logits[t]) - logits[t, targets[t]], 0 where targets[t] is -1.

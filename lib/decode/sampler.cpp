@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "lib/backend/backend.h"
 #include "lib/base/error.h"
 #include "lib/base/random.h"
 
@@ -67,50 +69,92 @@ void penalise(std::vector<Candidate>& all, std::span<const std::int32_t> recent,
   }
 }
 
-// Leaves what top-k, min-p and top-p let through, the most likely first, and gives their weights.
-std::vector<double> narrow(std::vector<Candidate>& all, const SamplingOptions& o) {
-  const auto worse = [](const Candidate& a, const Candidate& b) { return better(b, a); };
-  const float most = std::max_element(all.begin(), all.end(), worse)->logit;
-  const auto weight = [&](const Candidate& c) {
-    return std::exp((double{c.logit} - most) / o.temperature);
-  };
-  const auto weights_of = [&](const std::vector<Candidate>& some, double& sum) {
-    std::vector<double> weights;
-    for (const Candidate& c : some) sum += weights.emplace_back(weight(c));
-    return weights;
-  };
-  double sum = 0;
-  if (o.top_k > 0 && static_cast<std::size_t>(o.top_k) < all.size()) {
-    std::partial_sort(all.begin(), all.begin() + o.top_k, all.end(), better);
-    all.resize(static_cast<std::size_t>(o.top_k));
-  }
-  std::vector<double> weights = weights_of(all, sum);
-  if (o.top_p >= 1 && o.min_p <= 0) return weights;
-  // A heap gives the most likely ones in order without sorting a whole vocabulary.
-  std::vector<Candidate> kept;
-  weights.clear();
-  double held = 0;
-  for (auto end = all.end(); end != all.begin(); --end) {
-    if (end == all.end()) std::make_heap(all.begin(), end, worse);
-    const double w = weight(all.front());
-    if (!kept.empty() && (w < o.min_p || held >= o.top_p * sum)) break;
-    kept.push_back(all.front());
-    held += weights.emplace_back(w);
-    std::pop_heap(all.begin(), end, worse);
-  }
-  all = std::move(kept);
-  return weights;
+// Of the largest logit, at a temperature.
+double weight(const Leaders& l, std::size_t i, float temperature) {
+  return std::exp((double{l.logits[i]} - l.logits[0]) / temperature);
 }
 
-std::int32_t draw(std::vector<Candidate>& all, const SamplingOptions& o, std::uint64_t stream,
-                  std::int64_t position) {
-  const std::vector<double> weights = narrow(all, o);
+// The weights of what top-k, min-p and top-p let through, the most likely first, and their sum.
+struct Kept {
+  std::vector<double> weights;
   double sum = 0;
-  for (const double w : weights) sum += w;
-  double left = sum * random_uniform(o.seed, stream, static_cast<std::uint64_t>(position));
-  std::size_t i = 0;
-  while (i + 1 < weights.size() && left >= weights[i]) left -= weights[i++];
-  return all[i].id;
+};
+std::optional<Kept> narrow(const Leaders& l, const SamplingOptions& o) {
+  const bool whole = static_cast<std::int64_t>(l.ids.size()) == l.all;
+  std::size_t count = l.ids.size();
+  const bool cut = o.top_k > 0 && o.top_k < l.all;
+  if (cut && static_cast<std::int64_t>(count) < o.top_k) return std::nullopt;
+  if (cut) count = static_cast<std::size_t>(o.top_k);
+  Kept kept;
+  for (std::size_t i = 0; i < count; ++i)
+    kept.sum += kept.weights.emplace_back(weight(l, i, o.temperature));
+  if (!cut && !whole) kept.sum = l.sum;
+  if (o.top_p >= 1 && o.min_p <= 0) return kept;
+  double held = 0;
+  for (std::size_t i = 0; i < count; held += kept.weights[i++])
+    if (i > 0 && (kept.weights[i] < o.min_p || held >= o.top_p * kept.sum)) {
+      kept.weights.resize(i);
+      kept.sum = held;
+      return kept;
+    }
+  if (!cut && !whole) return std::nullopt;  // the end was not reached
+  kept.sum = held;
+  return kept;
+}
+
+std::optional<std::size_t> draw(const Leaders& l, const SamplingOptions& o, std::uint64_t stream,
+                                std::int64_t position) {
+  const std::optional<Kept> kept = narrow(l, o);
+  if (!kept) return std::nullopt;
+  const double left =
+      kept->sum * random_uniform(o.seed, stream, static_cast<std::uint64_t>(position));
+  double held = 0;
+  for (std::size_t i = 0; i < kept->weights.size(); ++i) {
+    held += kept->weights[i];
+    if (left < held) return i;
+  }
+  // What rounding leaves over goes to the last; unless others follow it.
+  const bool all = static_cast<std::int64_t>(l.ids.size()) == l.all || held >= kept->sum;
+  return all ? std::optional(kept->weights.size() - 1) : std::nullopt;
+}
+
+// The first `count` of all ids by logit, with the sum over all.
+class Sorted {
+ public:
+  Sorted(std::vector<Candidate> all, float temperature) : all_(std::move(all)) {
+    const auto most = std::min_element(all_.begin(), all_.end(), better)->logit;
+    double sum = 0;
+    for (const Candidate& c : all_) sum += std::exp((double{c.logit} - most) / temperature);
+    sum_ = static_cast<float>(sum);
+  }
+  Leaders first(std::size_t count) {
+    count = std::min(count, all_.size());
+    std::partial_sort(all_.begin(), all_.begin() + static_cast<std::ptrdiff_t>(count), all_.end(),
+                      better);
+    ids_.clear();
+    logits_.clear();
+    for (std::size_t i = 0; i < count; ++i) {
+      ids_.push_back(all_[i].id);
+      logits_.push_back(all_[i].logit);
+    }
+    return {ids_, logits_, sum_, static_cast<std::int64_t>(all_.size())};
+  }
+
+ private:
+  std::vector<Candidate> all_;
+  std::vector<std::int32_t> ids_;
+  std::vector<float> logits_;
+  float sum_ = 0;
+};
+
+// With as many of the best as it takes: mostly few.
+std::int32_t draw_from(std::vector<Candidate> all, const SamplingOptions& o, std::uint64_t stream,
+                       std::int64_t position) {
+  Sorted sorted(std::move(all), o.temperature);
+  for (std::size_t count = kMostLeaders;; count *= 8) {
+    const Leaders leaders = sorted.first(count);
+    if (const auto at = draw(leaders, o, stream, position)) return leaders.ids[*at];
+  }
 }
 
 void add_logprobs(Sample& out, std::span<const float> logits, std::size_t count) {
@@ -129,6 +173,37 @@ void add_logprobs(Sample& out, std::span<const float> logits, std::size_t count)
 
 }  // namespace
 
+float leader_temperature(const SamplingOptions& options) {
+  return options.temperature > 0 ? options.temperature : 1.0f;
+}
+
+bool leaders_serve(const SamplingOptions& options, bool any_among) {
+  return options.repeat_penalty == 1 && !any_among;
+}
+
+std::int64_t leaders_wanted(const SamplingOptions& options, int top_logprobs) {
+  return options.temperature > 0 || top_logprobs > 0 ? kMostLeaders : 1;
+}
+
+std::optional<Sample> sample_leaders(const Leaders& l, const SamplingOptions& options,
+                                     std::uint64_t stream, std::int64_t position,
+                                     int top_logprobs) {
+  if (l.ids[0] < 0) return std::nullopt;
+  const std::optional<std::size_t> at =
+      options.temperature > 0 ? draw(l, options, stream, position) : std::optional<std::size_t>(0);
+  if (!at) return std::nullopt;
+  Sample out{.id = l.ids[*at]};
+  if (top_logprobs < 0) return out;
+  // Those are of temperature 1.
+  if (leader_temperature(options) != 1.0f || std::cmp_greater(top_logprobs, l.ids.size()))
+    return std::nullopt;
+  const double norm = l.logits[0] + std::log(double{l.sum});
+  out.logprob = static_cast<float>(l.logits[*at] - norm);
+  for (std::size_t i = 0; std::cmp_less(i, top_logprobs); ++i)
+    out.top.push_back({l.ids[i], static_cast<float>(l.logits[i] - norm)});
+  return out;
+}
+
 Sample sample(std::span<const float> logits, std::int64_t allowed,
               std::span<const std::int32_t> recent, const SamplingOptions& options,
               std::uint64_t stream, std::int64_t position, int top_logprobs,
@@ -145,7 +220,7 @@ Sample sample(std::span<const float> logits, std::int64_t allowed,
   } else {
     std::vector<Candidate> all = candidates_of(logits);
     if (options.repeat_penalty != 1) penalise(all, recent, options.repeat_penalty);
-    out.id = options.temperature > 0 ? draw(all, options, stream, position)
+    out.id = options.temperature > 0 ? draw_from(std::move(all), options, stream, position)
                                      : std::min_element(all.begin(), all.end(), better)->id;
   }
   if (top_logprobs >= 0) add_logprobs(out, plain, static_cast<std::size_t>(top_logprobs));

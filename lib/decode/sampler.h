@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,25 @@ struct Sample {
   float logprob = 0;  // of `id` under the plain softmax, before any option; 0 unless asked for
   std::vector<TokenLogprob> top;  // the most likely ones, if asked for
 };
+
+// What `Backend::leaders` says of one row.
+struct Leaders {
+  std::span<const std::int32_t> ids;  // falling by logit
+  std::span<const float> logits;
+  float sum = 0;         // of exp((logit - largest) / temperature) over all ids
+  std::int64_t all = 0;  // how many ids there are
+};
+// The temperature that `sum` is to be taken at.
+float leader_temperature(const SamplingOptions& options);
+// Are leaders worth asking for? Not where every logit may change, or only some ids count.
+bool leaders_serve(const SamplingOptions& options, bool any_among);
+// How many of them are needed at least; kMostLeaders where that depends on the logits.
+std::int64_t leaders_wanted(const SamplingOptions& options, int top_logprobs);
+
+// As `sample`, of the leaders alone; nothing when they do not tell, and the row itself is needed:
+// the draw goes beyond them, or the logits are no numbers.
+std::optional<Sample> sample_leaders(const Leaders& leaders, const SamplingOptions& options,
+                                     std::uint64_t stream, std::int64_t position, int top_logprobs);
 
 // Draws one token. `stream` names the item (a hash of its id and of which of its N answers it is),
 // `position` the place in the answer: the draw depends on seed, stream and position alone. Ties go

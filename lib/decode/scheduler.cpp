@@ -67,6 +67,7 @@ struct Scheduler::Step {
   std::vector<std::int32_t> ids, position, start, sequence, newline, wanted;
   std::vector<Sequence*> sequences;                      // by row of the page table
   std::vector<std::pair<Sequence*, std::int64_t>> rows;  // how many rows each got
+  std::vector<Sequence*> ends;                           // by row of `wanted`
 
   void add(Sequence& s, std::int64_t count, const std::vector<std::uint8_t>& lines) {
     const auto first = static_cast<std::int32_t>(ids.size());
@@ -81,8 +82,9 @@ struct Scheduler::Step {
     }
     sequences.push_back(&s);
     rows.emplace_back(&s, count);
-    if (s.stored + count == s.size())
-      wanted.push_back(first + static_cast<std::int32_t>(count) - 1);
+    if (s.stored + count < s.size()) return;
+    wanted.push_back(first + static_cast<std::int32_t>(count) - 1);
+    ends.push_back(&s);
   }
 };
 
@@ -197,18 +199,16 @@ void Scheduler::step() {
     while (static_cast<std::int64_t>(s->pages.size()) < pages_for(s->stored + count))
       s->pages.push_back(cache_.take());
   run(step);
-  std::size_t row = 0;
-  const auto V = static_cast<std::size_t>(network_.shape().vocab);
   for (const auto& [s, count] : step.rows) {
     s->stored += count;
     note_full_pages(*s);
-    if (s->missing() == 0) advance(*s, std::span(logits_).subspan(V * row++, V));
   }
+  for (std::size_t row = 0; row < step.ends.size(); ++row) advance(*step.ends[row], row);
   std::erase_if(running_, [](const std::unique_ptr<Sequence>& s) { return s->done; });
   ++totals_.steps;
 }
 
-// One forward pass; logits_ [R, V] of the rows wanted.
+// One forward pass; logits_ and leaders of the rows wanted.
 void Scheduler::run(const Step& step) {
   std::size_t width = 1;
   for (const Sequence* s : step.sequences) width = std::max(width, s->pages.size());
@@ -229,9 +229,64 @@ void Scheduler::run(const Step& step) {
   rows.sequence = g.integers(step.sequence);
   rows.table = g.integers(table).reshaped(
       {static_cast<std::int64_t>(step.sequences.size()), static_cast<std::int64_t>(width)});
-  const Var logits = network_.forward(g, rows);
-  logits_.resize(static_cast<std::size_t>(logits.value.shape.elements()));
-  backend_.copy_to_host(logits_.data(), logits.value);
+  logits_ = network_.forward(g, rows).value;
+  if (!step.ends.empty()) find_leaders(g, step.ends);
+}
+
+// As many as the most demanding row wants. The logits themselves stay on the device.
+void Scheduler::find_leaders(Graph& g, const std::vector<Sequence*>& ends) {
+  std::vector<float> temperature;
+  bool sums = false;
+  leaders_ = 1;
+  for (const Sequence* s : ends) {
+    const SequenceRequest& r = s->request;
+    temperature.push_back(leader_temperature(r.sampling));
+    sums |= r.sampling.temperature > 0 || r.top_logprobs >= 0;
+    leaders_ = std::max(leaders_, leaders_wanted(r.sampling, r.top_logprobs));
+  }
+  leaders_ = std::min(leaders_, allowed());
+  const auto R = static_cast<std::int64_t>(ends.size());
+  const Tensor ids = arena_.take({R, leaders_}, DType::i32), values = arena_.take({R, leaders_});
+  const Tensor sum = sums ? arena_.take({R}) : Tensor();
+  backend_.leaders(ids, values, sum, logits_, g.floats(temperature), allowed());
+  const auto take = [&](auto& to, const Tensor& from) {
+    to.resize(static_cast<std::size_t>(from.shape.elements()));
+    backend_.copy_to_host(to.data(), from);
+  };
+  take(leader_ids_, ids);
+  take(leader_logits_, values);
+  leader_sums_.clear();
+  if (sums) take(leader_sums_, sum);
+}
+
+// The next token of the sequence whose logits are this row: from its leaders, or where these do not
+// tell from the row itself.
+Sample Scheduler::draw(const Sequence& s, std::size_t row) {
+  const SequenceRequest& r = s.request;
+  const auto produced = s.size() - static_cast<std::int64_t>(r.prompt.size());
+  const auto among = r.among ? r.among() : std::vector<std::int32_t>();
+  if (leaders_serve(r.sampling, !among.empty())) {
+    const auto K = static_cast<std::size_t>(leaders_);
+    const Leaders leaders{std::span(leader_ids_).subspan(row * K, K),
+                          std::span(leader_logits_).subspan(row * K, K),
+                          leader_sums_.empty() ? 0.0f : leader_sums_[row], allowed()};
+    if (auto drawn = sample_leaders(leaders, r.sampling, r.stream, produced, r.top_logprobs))
+      return *std::move(drawn);
+  }
+  const std::int64_t V = logits_.cols();
+  row_.resize(static_cast<std::size_t>(V));
+  backend_.copy_to_host(row_.data(),
+                        Tensor{logits_.as<float>() + static_cast<std::int64_t>(row) * V,
+                               {V},
+                               DType::f32,
+                               logits_.device});
+  const std::span<const std::int32_t> all = s.ids;
+  return sample(row_, allowed(), all.last(std::min(all.size(), kRecent)), r.sampling, r.stream,
+                produced, r.top_logprobs, among);
+}
+
+std::int64_t Scheduler::allowed() const {
+  return std::min(options_.allowed_ids, network_.shape().vocab);
 }
 
 void Scheduler::note_full_pages(Sequence& s) {
@@ -244,16 +299,12 @@ void Scheduler::note_full_pages(Sequence& s) {
 }
 
 // Draws the next token of a sequence and ends it where it ends.
-void Scheduler::advance(Sequence& s, std::span<const float> logits) {
+void Scheduler::advance(Sequence& s, std::size_t row) {
   const SequenceRequest& r = s.request;
-  const auto produced = s.size() - static_cast<std::int64_t>(r.prompt.size());
   if (s.size() >= s.most) return finish(s, FinishReason::length);
-  const std::span<const std::int32_t> all = s.ids;
   Sample drawn;
   try {
-    drawn = sample(logits, options_.allowed_ids, all.last(std::min(all.size(), kRecent)),
-                   r.sampling, r.stream, produced, r.top_logprobs,
-                   r.among ? r.among() : std::vector<std::int32_t>());
+    drawn = draw(s, row);
   } catch (const Error& e) {
     release(s);
     s.done = true;

@@ -83,7 +83,10 @@ class Scheduler {
   void admit_waiting();
   Step plan();
   void run(const Step& step);
-  void advance(Sequence& sequence, std::span<const float> logits);
+  void find_leaders(Graph& g, const std::vector<Sequence*>& ends);
+  Sample draw(const Sequence& sequence, std::size_t row);
+  void advance(Sequence& sequence, std::size_t row);
+  std::int64_t allowed() const;
   void finish(Sequence& sequence, FinishReason reason);
   void release(Sequence& sequence);
   void note_full_pages(Sequence& sequence);
@@ -95,7 +98,12 @@ class Scheduler {
   Arena arena_;
   PrefixIndex prefixes_;
   std::list<std::unique_ptr<Sequence>> waiting_, running_;
-  std::vector<float> logits_;  // [R, V] of one step
+  // Of the last step: logits [R, V] on the device, and what is known of them here.
+  Tensor logits_;
+  std::int64_t leaders_ = 0;
+  std::vector<std::int32_t> leader_ids_;            // [R, leaders_]
+  std::vector<float> leader_logits_, leader_sums_;  // [R, leaders_], [R]
+  std::vector<float> row_;                          // of one that leaders do not serve
   Totals totals_;
 };
 

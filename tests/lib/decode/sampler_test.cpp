@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <optional>
 #include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "lib/base/random.h"
 #include "tests/support/fails.h"
 
 namespace r1 {
@@ -191,6 +194,63 @@ TEST(Sampler, LogitsThatAreNotNumbersAreTheModelsFault) {
     EXPECT_FAILS(ErrorKind::model, "logit", sample(bad, 2, {}, {}, 0, 0, 0));
     EXPECT_FAILS(ErrorKind::model, "logit", sample(bad, 2, {}, {.temperature = 1}, 0, 0, 0));
   }
+}
+
+// The first `count` of them, as `Backend::leaders` gives them.
+struct First {
+  std::vector<std::int32_t> ids;
+  std::vector<float> values;
+  Leaders leaders;
+  First(const std::vector<float>& logits, std::size_t count, float temperature) {
+    std::vector<std::int32_t> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto at = [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)]; };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::int32_t a, std::int32_t b) { return at(a) > at(b); });
+    double sum = 0;
+    for (const float l : logits) sum += std::exp((double{l} - at(order[0])) / temperature);
+    ids.assign(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
+    for (const std::int32_t id : ids) values.push_back(at(id));
+    leaders = {ids, values, static_cast<float>(sum), static_cast<std::int64_t>(logits.size())};
+  }
+};
+
+// What leaders tell is what the whole row tells; and where they do not tell, they say so.
+TEST(Sampler, LeadersDrawWhatTheWholeRowDraws) {
+  std::vector<float> logits;
+  for (std::uint64_t i = 0; i < 1000; ++i)
+    logits.push_back(static_cast<float>(12 * random_uniform(3, 0, i)));
+  int told = 0, not_told = 0;
+  for (const SamplingOptions& o :
+       {SamplingOptions{}, SamplingOptions{.temperature = 1}, SamplingOptions{.temperature = 4},
+        SamplingOptions{.temperature = 1, .top_k = 5},
+        SamplingOptions{.temperature = 1, .top_k = 50},
+        SamplingOptions{.temperature = 1, .top_p = 0.2f},
+        SamplingOptions{.temperature = 2, .top_p = 0.99f},
+        SamplingOptions{.temperature = 1, .min_p = 0.5f},
+        SamplingOptions{.temperature = 1, .top_k = 20, .top_p = 0.5f, .min_p = 0.01f}}) {
+    const First first(logits, 32, leader_temperature(o));
+    for (std::int64_t i = 0; i < 50; ++i) {
+      const Sample whole = sample(logits, 1000, {}, o, 7, i, -1);
+      const std::optional<Sample> drawn = sample_leaders(first.leaders, o, 7, i, -1);
+      ++(drawn ? told : not_told);
+      if (drawn) EXPECT_EQ(drawn->id, whole.id) << o.temperature << " " << o.top_k << " " << i;
+    }
+  }
+  EXPECT_GT(told, 200);
+  EXPECT_GT(not_told, 50);
+}
+
+TEST(Sampler, LeadersGiveTheSameLogprobs) {
+  const First first(kLogits, 5, 1);
+  const Sample whole = sample(kLogits, 8, {}, {}, 0, 0, 3);
+  const std::optional<Sample> told = sample_leaders(first.leaders, {}, 0, 0, 3);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->id, whole.id);
+  EXPECT_NEAR(told->logprob, whole.logprob, 1e-6);
+  ASSERT_EQ(told->top.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(told->top[i].id, whole.top[i].id);
+  EXPECT_FALSE(sample_leaders(first.leaders, {}, 0, 0, 6));  // more than there are
 }
 
 }  // namespace

@@ -76,6 +76,21 @@ inline int __any_sync(unsigned mask, int predicate, int line = __builtin_LINE())
   return 0;
 }
 
+inline unsigned __ballot_sync(unsigned mask, int predicate, int line = __builtin_LINE()) {
+  const auto all = r1::cuda_host::exchange(mask, predicate, line);
+  unsigned votes = 0;
+  for (int i = 0; i < 32; ++i)
+    if ((mask >> i & 1u) != 0 && all.of(i) != 0) votes |= 1u << i;
+  return votes;
+}
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+
+inline int atomicAdd(int* at, int value) {
+  const int before = *at;
+  *at += value;
+  return before;
+}
+
 inline int atomicMax(int* at, int value) {
   const int before = *at;
   if (value > before) *at = value;
