@@ -2,7 +2,7 @@
 // heads of one key head, and a part of the pages; a warp a page at a time: a lane a position (two
 // of them) for scores, a lane a few elements for the sum of values. Parts are then put together.
 // Moves the keys and values of a part once for all heads of the block.
-//   Split along the past: FlashDecoding, pytorch.org/blog/flash-decoding. Skipping: DAW.md 6.
+//   Split along the past: FlashDecoding, pytorch.org/blog/flash-decoding.
 #include <cstdint>
 
 #include "kernels/cuda/cuda_backend.h"

@@ -124,7 +124,7 @@ __device__ void take_page(Found<kElements, kHeads>& found, const float (&z)[2][k
   __syncwarp();
 }
 
-// The row's own scores and |q|, from which it follows what pages cannot matter (DAW.md 6): no score
+// The row's own scores and |q|, from which it follows what pages cannot matter: no score
 // of a page is above |q| longest scale + A_i - A of its last position, and the largest of all
 // scores is not below the row's own.
 template <int kHeads>
