@@ -82,7 +82,7 @@ class Complete {
   }
 
   std::string model_name() const { return s_.model.empty() ? kShippedModel : s_.model; }
-  std::string device() const { return s_.device == "ref" ? "ref" : "cpu"; }
+  std::string device() const { return s_.device == "auto" ? "cpu" : s_.device; }
 
   static int print(const std::string& text) {
     const auto out = open_stdout();

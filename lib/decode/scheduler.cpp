@@ -246,8 +246,9 @@ void Scheduler::find_leaders(Graph& g, const std::vector<Sequence*>& ends) {
   }
   leaders_ = std::min(leaders_, allowed());
   const auto R = static_cast<std::int64_t>(ends.size());
-  const Tensor ids = arena_.take({R, leaders_}, DType::i32), values = arena_.take({R, leaders_});
-  const Tensor sum = sums ? arena_.take({R}) : Tensor();
+  const Tensor ids = arena_.take({R, leaders_}, DType::i32),
+               values = arena_.take({R, leaders_}, DType::f32);
+  const Tensor sum = sums ? arena_.take({R}, DType::f32) : Tensor();
   backend_.leaders(ids, values, sum, logits_, g.floats(temperature), allowed());
   const auto take = [&](auto& to, const Tensor& from) {
     to.resize(static_cast<std::size_t>(from.shape.elements()));

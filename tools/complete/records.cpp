@@ -209,7 +209,7 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
     w.key("device")
         .string(c.device)
         .key("determinism")
-        .string("D2")
+        .string(c.device == "cuda" ? "none" : "D2")
         .key("recipe")
         .string(c.recipe)
         .end_object();
