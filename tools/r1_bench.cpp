@@ -94,6 +94,7 @@ class Bench {
     if (tests.empty())
       fail(ErrorKind::usage, "no operation fits '{}'; --ops '*' measures all", escaped(s_.ops));
     std::vector<Planned> planned;
+    planned.reserve(tests.size());
     for (const MachineTest& t : tests) planned.push_back({"", t.id});
     Session session(s_, ui, probes, planned);
     for (const MachineTest& t : tests) {

@@ -97,7 +97,8 @@ Work ModelWork::of(double steps, double rows, double wanted, double past) const 
 // A past that many rows look at together is read once; it does not count beside the products.
 Work ModelWork::prefill(std::int64_t tokens, std::int64_t depth, std::int64_t batch) const {
   const auto rows = static_cast<double>(tokens * batch);
-  const auto steps = static_cast<double>((tokens * batch + Stepper::kChunk - 1) / Stepper::kChunk);
+  const std::int64_t chunks = (tokens * batch + Stepper::kChunk - 1) / Stepper::kChunk;
+  const auto steps = static_cast<double>(chunks);
   return of(steps, rows, static_cast<double>(batch),
             past_of(tokens, depth) * static_cast<double>(batch));
 }

@@ -176,7 +176,7 @@ std::string json_text(const Json& json) { return JsonWriter().value(json).text()
 
 std::string shown_model(const BenchRecord& r) {
   if (!r.model) return {};
-  const std::string name = std::filesystem::path(r.model->name).filename().string();
+  std::string name = std::filesystem::path(r.model->name).filename().string();
   if (r.model->quant.empty()) return name;
   return fmt::format("{} ({})", name, r.model->quant);
 }
