@@ -3,7 +3,7 @@ _r1_bench() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   case $prev in
     --model|-m)
-      COMPREPLY=($(compgen -W "$(r1-bench --list-models 2>/dev/null)" -- "$cur") $(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -W "$(r1-bench --list-models 2>/dev/null)" -- "$cur"; compgen -f -- "$cur")
       [ "$(type -t __ltrim_colon_completions)" = function ] && __ltrim_colon_completions "$cur"
       return ;;
     --prompt-tokens)
@@ -31,7 +31,7 @@ _r1_bench() {
       COMPREPLY=()
       return ;;
     --lengths)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --seed|-s)
       COMPREPLY=()
@@ -52,10 +52,10 @@ _r1_bench() {
       COMPREPLY=($(compgen -W 'table md json jsonl csv sql benchstat' -- "$cur"))
       return ;;
     --output|-o)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --plot)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --price)
       COMPREPLY=()
@@ -64,7 +64,7 @@ _r1_bench() {
       COMPREPLY=()
       return ;;
     --model-path)
-      COMPREPLY=($(compgen -d -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return ;;
     --device)
       COMPREPLY=($(compgen -W 'auto cpu cuda ref' -- "$cur"))
@@ -78,16 +78,19 @@ _r1_bench() {
     --color)
       COMPREPLY=($(compgen -W 'auto always never' -- "$cur"))
       return ;;
+    --log-file)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
     --config)
-      COMPREPLY=($(compgen -f -- "$cur"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --generate)
       COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur"))
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--model -m --prompt-tokens --max-tokens -n --depth --batch-size --ops --hardware --serve --compare --requests --rate --spread --lengths --seed -s --repeat --warmup --min-time --delay --check-thermal --format --json --jsonl --output -o --force -f --plot --price --fail-if-slower --model-path --list-models --device --dtype --threads -t --no-mmap --quiet -q --verbose -v --color --no-progress --config --print-config --generate --version -V --help' -- "$cur")) ;;
-    *) COMPREPLY=($(compgen -f -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--model -m --prompt-tokens --max-tokens -n --depth --batch-size --ops --hardware --serve --compare --requests --rate --spread --lengths --seed -s --repeat --warmup --min-time --delay --check-thermal --format --json --jsonl --output -o --force -f --plot --price --fail-if-slower --model-path --list-models --device --dtype --threads -t --no-mmap --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }
 complete -o filenames -F _r1_bench r1-bench

@@ -36,6 +36,7 @@ complete -c r1-bench -l quiet -s q -d 'No progress, notes or warnings; twice: no
 complete -c r1-bench -l verbose -s v -d 'Say which model, device and timing; twice: everything.'
 complete -c r1-bench -l color -x -a 'auto always never' -d 'Colour messages on standard error.'
 complete -c r1-bench -l no-progress -d 'Draw no line of progress on a terminal.'
+complete -c r1-bench -l log-file -r -d 'Append all messages to this file, those of -vv too, each with its time.'
 complete -c r1-bench -l config -r -d 'Read settings from this file; none reads no file.'
 complete -c r1-bench -l print-config -d 'Print the settings in force and where each came from, as JSON.'
 complete -c r1-bench -l generate -x -a 'man bash zsh fish' -d 'Print the man page or a shells completions.'

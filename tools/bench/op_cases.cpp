@@ -160,6 +160,22 @@ void add_rope(Cases& cases) {
   turn("rope_backward", &Backend::rope_backward, 3);
 }
 
+// Of 16 sequences: the most likely token of each, and what sampling looks at.
+void add_choosing(Cases& cases) {
+  constexpr std::int64_t T = 16;
+  for (const std::int64_t K : {std::int64_t{1}, kMostLeaders})
+    cases.push_back(
+        {"leaders", fmt::format("{}of{}", K, kVocab), T, DType::f32, [K](OpInputs& in) {
+           const Tensor logits = in.floats({T, kVocab}), temperature = in.floats({T});
+           const Tensor ids = in.raw({T, K}, DType::i32), values = in.raw({T, K}, DType::f32);
+           const Tensor sums = K == 1 ? Tensor() : in.raw({T}, DType::f32);
+           return moves({logits, values},
+                        [&b = in.backend(), ids, values, sums, logits, temperature] {
+                          b.leaders(ids, values, sums, logits, temperature, kVocab);
+                        });
+         }});
+}
+
 void add_loss(Cases& cases) {
   constexpr std::int64_t T = 64;
   const auto targets = [](std::int64_t t) { return t * 31 % kVocab; };
@@ -199,6 +215,7 @@ Cases all_cases() {
   add_by_row(cases);
   add_rope(cases);
   add_attention_cases(cases);
+  add_choosing(cases);
   add_loss(cases);
   return cases;
 }

@@ -234,7 +234,9 @@ TEST(Sampler, LeadersDrawWhatTheWholeRowDraws) {
       const Sample whole = sample(logits, 1000, {}, o, 7, i, -1);
       const std::optional<Sample> drawn = sample_leaders(first.leaders, o, 7, i, -1);
       ++(drawn ? told : not_told);
-      if (drawn) EXPECT_EQ(drawn->id, whole.id) << o.temperature << " " << o.top_k << " " << i;
+      if (drawn) {
+        EXPECT_EQ(drawn->id, whole.id) << o.temperature << " " << o.top_k << " " << i;
+      }
     }
   }
   EXPECT_GT(told, 200);
