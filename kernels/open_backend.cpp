@@ -21,8 +21,8 @@ std::unique_ptr<Backend> open_backend(std::string_view name, const BackendOption
   if (name == "ref") return std::make_unique<RefBackend>();
   if (name == "cpu") return open_cpu(options);
   if (name == "cuda") return open_cuda();
-  if (name == "auto" && !kCudaIsProven) return open_cpu(options);
   if (name == "auto") {
+    if (!kCudaIsProven) return open_cpu(options);
     try {
       return open_cuda();
     } catch (const Error& e) {

@@ -77,12 +77,20 @@ class Complete {
     const MemoryPlan plan = plan_memory(files, compute_type(files, s_.dtype), s_.batch_size,
                                         static_cast<std::uint64_t>(s_.max_memory));
     std::int64_t failed = 0;
-    print(dry_run(s_, name, files, plan, recipe_of(s_, files.digest(), device()), failed));
+    print(
+        dry_run(s_, name, files, plan, recipe_of(s_, files.digest(), device_of(*open())), failed));
     return failed > 0 ? 1 : 0;
   }
 
   std::string model_name() const { return s_.model.empty() ? kShippedModel : s_.model; }
-  std::string device() const { return s_.device == "auto" ? "cpu" : s_.device; }
+  // What records call it, whatever `auto` found.
+  std::string device_of(const Backend& backend) const {
+    return backend.device() == Device::cuda ? "cuda" : s_.device == "ref" ? "ref" : "cpu";
+  }
+  std::unique_ptr<Backend> open() const {
+    return open_backend(s_.device,
+                        {.threads = static_cast<int>(s_.threads), .cpu_isa = s_.cpu_isa});
+  }
 
   static int print(const std::string& text) {
     const auto out = open_stdout();
@@ -113,8 +121,7 @@ class Complete {
 
   int complete(const Ui& ui) {
     const auto start = Clock::now();
-    const auto backend =
-        open_backend(s_.device, {.threads = static_cast<int>(s_.threads), .cpu_isa = s_.cpu_isa});
+    const auto backend = open();
     const std::string name = model_name();
     const LoadedModel model =
         load_model_with_text(*backend, name, find_model(name, model_places(s_.model_path)),
@@ -128,7 +135,7 @@ class Complete {
                        backend->describe(), milliseconds_since(start)),
            1);
     const CompletionRequest defaults = request_of(s_);
-    const RecordContext context = record_context(s_, model, device());
+    const RecordContext context = record_context(s_, model, device_of(*backend));
     Choice choice(s_, context.recipe);
     const auto source =
         s_.request_lines() ? line_source(s_, defaults, choice) : text_source(s_, defaults, choice);

@@ -129,7 +129,7 @@ std::string bash(const Program& program) {
       reply = "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")";
     if (o.completes == Option::Completes::directory)
       reply = "mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")";
-    if (o.metavar.ends_with("|@F"))
+    if (o.completes == Option::Completes::text_or_file)
       reply = "[[ $cur != @* ]] || mapfile -t COMPREPLY < <(compgen -P @ -f -- \"${cur#@}\")";
     if (o.completes == Option::Completes::model)
       reply = fmt::format(

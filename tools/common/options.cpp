@@ -174,7 +174,8 @@ class Reader {
 
 std::string nearest_option(const Program& program, std::string_view name) {
   for (const Option& o : program.options)
-    if (name.size() == 1 && o.letter == name[0]) return fmt::format("; did you mean --{}", o.name);
+    if (!o.hidden && name.size() == 1 && o.letter == name[0])
+      return fmt::format("; did you mean --{}", o.name);
   const Option* best = nullptr;
   std::size_t least = std::min<std::size_t>(3, name.size());  // three steps away is another word
   for (const Option& o : program.options) {

@@ -23,14 +23,20 @@ struct Option {
   std::vector<std::string> choices = {};                            // when only some words will do
   double least = -1e18, most = 1e18;                                // of a number
   enum class Unit { none, milliseconds, bytes } unit = Unit::none;  // "250ms 30s 2h", "64K 2M 1G"
-  enum class Completes { nothing, file, directory, model } completes = Completes::nothing;
+  enum class Completes {
+    nothing,
+    file,
+    text_or_file,
+    directory,
+    model
+  } completes = Completes::nothing;
   bool brief = false;               // stands in -h as well
   bool hidden = false;              // for tests: in no help, page or completion
   bool in_config = true;            // may a config file set it?
   std::string config_refuses = {};  // the one value that no config file may give it
   std::string environment = {};     // "R1_THREADS"
   bool* given = nullptr;            // set when the value does not come from us
-  std::string built_in = {};        // the default's own words, once the table is whole
+  std::string built_in = {};        // the default's own words; run_program notes them
 };
 
 struct Program {

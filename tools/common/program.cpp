@@ -301,12 +301,12 @@ void add_standard_options(Program& program, StandardOptions& s) {
                .help = "Print all options; -h prints those used most.",
                .brief = true,
                .in_config = false});
-  for (Option& option : o) option.built_in = value_text(option);
 }
 
 int run_program(Program& program, StandardOptions& standard, const char* manual, int argc,
                 char** argv, const std::function<int(const Ui&)>& body) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
+  for (Option& option : program.options) option.built_in = value_text(option);
   std::optional<Ui> ui;  // once the settings are read
   const auto complain = [&](std::string_view why) {
     if (!ui) ui = Ui::detect(static_cast<int>(standard.quiet), 0, true, standard.color);

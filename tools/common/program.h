@@ -25,7 +25,6 @@ struct StandardOptions {
   std::string generate, config, color = "auto", log_file;
   const bool* json = nullptr;  // the tool's own --json, for --version
 };
-// The last to be added: it notes what the defaults of all are.
 void add_standard_options(Program& program, StandardOptions& standard);
 
 // Reads flags, environment and config file, answers what StandardOptions ask for,

@@ -15,6 +15,7 @@ void add_input(std::vector<Option>& o, CompleteSettings& s) {
                .into = &s.prompt,
                .metavar = "TEXT|@F",
                .help = "Complete this text; with - or FILE it follows what they hold.",
+               .completes = Completes::text_or_file,
                .brief = true,
                .in_config = false});
   o.push_back({.name = "prefix-file",
@@ -29,6 +30,7 @@ void add_input(std::vector<Option>& o, CompleteSettings& s) {
                .into = &s.suffix,
                .metavar = "TEXT|@F",
                .help = "Fill in between the text and this.",
+               .completes = Completes::text_or_file,
                .brief = true,
                .in_config = false});
   o.push_back({.name = "cursor",
@@ -54,7 +56,8 @@ void add_input(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.system,
                .metavar = "TEXT|@F",
-               .help = "The system text of a chat."});
+               .help = "The system text of a chat.",
+               .completes = Completes::text_or_file});
   o.push_back({.name = "jsonl",
                .group = g,
                .into = &s.jsonl,
