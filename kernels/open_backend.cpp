@@ -20,11 +20,11 @@ std::unique_ptr<Backend> open_cpu(const BackendOptions& options) {
 std::unique_ptr<Backend> open_backend(std::string_view name, const BackendOptions& options) {
   if (name == "ref") return std::make_unique<RefBackend>();
   if (name == "cpu") return open_cpu(options);
-  if (name == "cuda") return open_cuda();
+  if (name == "cuda") return open_cuda(options);
   if (name == "auto") {
     if (!kCudaIsProven) return open_cpu(options);
     try {
-      return open_cuda();
+      return open_cuda(options);
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::device) throw;
       return open_cpu(options);

@@ -30,7 +30,7 @@ void* open_library(const char* name) { return dlopen(name, RTLD_NOW | RTLD_LOCAL
 
 std::string cuda_cards() { return module_path().empty() ? "" : R1_CUDA_CARDS; }
 
-std::unique_ptr<Backend> open_cuda() {
+std::unique_ptr<Backend> open_cuda(const BackendOptions& options) {
   const fs::path path = module_path();
   if (path.empty()) fail(ErrorKind::device, "this build has no CUDA backend");
   // The module would come up without it too, and say less clearly what is missing.
@@ -39,7 +39,7 @@ std::unique_ptr<Backend> open_cuda() {
   void* module = open_library(path.c_str());
   if (module == nullptr) fail(ErrorKind::device, "{}", escaped(dlerror()));
   const auto open = reinterpret_cast<cuda::OpenModule>(dlsym(module, cuda::kModuleEntry));
-  std::unique_ptr<Backend> backend(open == nullptr ? nullptr : open(R1_CONTRACT));
+  std::unique_ptr<Backend> backend(open == nullptr ? nullptr : open(R1_CONTRACT, options));
   if (backend == nullptr)
     fail(ErrorKind::device, "{} is of another build of r1", escaped(path.native()));
   return backend;

@@ -3,8 +3,9 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <unordered_map>
 
-#include "lib/backend/backend.h"
+#include "lib/backend/open_backend.h"
 
 struct CUstream_st;  // cudaStream_t: files that only open a backend need no cuda_runtime.h
 
@@ -19,7 +20,7 @@ class Staging;
 class CudaBackend : public Backend {
  public:
   // Fails with `device` when no card answers.
-  CudaBackend();
+  explicit CudaBackend(const BackendOptions& options);
   ~CudaBackend() override;
   CudaBackend(const CudaBackend&) = delete;
   CudaBackend& operator=(const CudaBackend&) = delete;
@@ -32,6 +33,7 @@ class CudaBackend : public Backend {
   void copy_to_host(void* dst, const Tensor& src) override;
   void zero(const Tensor& t) override;
   void synchronize() override;
+  DeviceMemory memory() const override;
   Weight load_weight(const Tensor& host, DType compute) override;
   void linear(const Tensor& y, const Tensor& x, const Tensor& w) override;
   void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
@@ -92,10 +94,13 @@ class CudaBackend : public Backend {
   // steps nothing is allocated any more.
   void* scratch(std::size_t bytes);
 
+  const bool batch_invariant_;
   CUstream_st* stream_ = nullptr;
   std::unique_ptr<cuda::Staging> staging_;
   void* scratch_ = nullptr;
   std::size_t scratch_bytes_ = 0;
+  std::unordered_map<void*, std::size_t> sizes_;  // of what `allocate` gave
+  std::size_t used_bytes_ = 0, peak_bytes_ = 0;
   int processors_ = 1;  // of the card
   std::string name_;
 };

@@ -1,4 +1,5 @@
 // The device: its stream, its memory, and copies to and from it.
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/cuda/check.h"
@@ -44,7 +45,8 @@ void Staging::copy(void* to, const void* from, std::size_t bytes, cudaStream_t s
 
 }  // namespace cuda
 
-CudaBackend::CudaBackend() {
+CudaBackend::CudaBackend(const BackendOptions& options)
+    : batch_invariant_(options.batch_invariant) {
   constexpr int kDevice = 0;
   int devices = 0;
   const cudaError_t answer = cudaGetDeviceCount(&devices);
@@ -80,11 +82,26 @@ void* CudaBackend::allocate(std::size_t bytes) {
     cuda::fail_out_of_memory(bytes);
   }
   check(status, "allocate");
+  sizes_.emplace(memory, bytes);
+  used_bytes_ += bytes;
+  peak_bytes_ = std::max(peak_bytes_, used_bytes_);
   return memory;
 }
 
 // Work that uses the memory may still be queued: cudaFree waits for it.
-void CudaBackend::release(void* memory) { cudaFree(memory); }
+void CudaBackend::release(void* memory) {
+  cudaFree(memory);
+  if (const auto size = sizes_.find(memory); size != sizes_.end()) {
+    used_bytes_ -= size->second;
+    sizes_.erase(size);
+  }
+}
+
+DeviceMemory CudaBackend::memory() const {
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "ask for free memory");
+  return {total, free, used_bytes_, peak_bytes_};
+}
 
 void* CudaBackend::scratch(std::size_t bytes) {
   if (bytes > scratch_bytes_) {

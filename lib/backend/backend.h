@@ -15,6 +15,14 @@ struct AttentionOptions {
   std::int64_t window = 0;  // positions each row may see, itself included; 0: all
   float skip = 0.0f;        // DAW: leave out blocks that hold less than this share of the mass;
                             // 0: none. `ref` never skips
+  std::int64_t longest_run = 1;  // attention_paged: the most rows in a row that are successive
+                                 // positions of one sequence. A hint: no result depends on it
+};
+
+// What a device has of memory, in bytes. All 0 where that is the operating system's matter.
+struct DeviceMemory {
+  std::uint64_t total = 0, free = 0;  // of the device; others may use it too
+  std::uint64_t used = 0, peak = 0;   // by this backend
 };
 
 // One layer's keys and values of all sequences, in pages of kPageTokens positions.
@@ -57,6 +65,7 @@ class Backend {
   virtual void copy_to_host(void* dst, const Tensor& src) = 0;
   virtual void zero(const Tensor& t) = 0;
   virtual void synchronize() = 0;
+  virtual DeviceMemory memory() const { return {}; }
 
   // Makes a matrix [N, K] of a file ready for `linear` and `embedding`, in the layout this
   // backend's products want. `host` stays readable while the result lives if the result refers to

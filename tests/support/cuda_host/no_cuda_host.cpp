@@ -4,7 +4,7 @@
 
 namespace r1::test {
 
-std::unique_ptr<Backend> open_cuda_host() {
+std::unique_ptr<Backend> open_cuda_host(const BackendOptions& /*options*/) {
   fail(ErrorKind::device, "kernels of CUDA do not run on this processor");
 }
 

@@ -4,6 +4,8 @@
 
 namespace r1::test {
 
-std::unique_ptr<Backend> open_cuda_host() { return std::make_unique<CudaBackend>(); }
+std::unique_ptr<Backend> open_cuda_host(const BackendOptions& options) {
+  return std::make_unique<CudaBackend>(options);
+}
 
 }  // namespace r1::test
