@@ -34,6 +34,7 @@ class CudaBackend : public Backend {
   void zero(const Tensor& t) override;
   void synchronize() override;
   DeviceMemory memory() const override;
+  std::unique_ptr<Recording> record() override;
   Weight load_weight(const Tensor& host, DType compute) override;
   void linear(const Tensor& y, const Tensor& x, const Tensor& w) override;
   void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
@@ -90,11 +91,14 @@ class CudaBackend : public Backend {
   void sum_squares(const Tensor& out, const Tensor& x) override;
 
  private:
+  friend class CudaRecording;
+
   // Memory for what an op needs on the way, until the next call. Grows, so that after the first
   // steps nothing is allocated any more.
   void* scratch(std::size_t bytes);
 
   const bool batch_invariant_;
+  bool recording_ = false;  // calls go into a graph: nothing may allocate or come from the host
   CUstream_st* stream_ = nullptr;
   std::unique_ptr<cuda::Staging> staging_;
   void* scratch_ = nullptr;

@@ -75,6 +75,7 @@ CudaBackend::~CudaBackend() {
 std::string CudaBackend::describe() const { return name_; }
 
 void* CudaBackend::allocate(std::size_t bytes) {
+  if (recording_) fail(ErrorKind::internal, "cuda: memory is wanted while a step is recorded");
   void* memory = nullptr;  // aligned to 256
   const cudaError_t status = cudaMalloc(&memory, bytes == 0 ? 1 : bytes);
   if (status == cudaErrorMemoryAllocation) {
@@ -114,6 +115,7 @@ void* CudaBackend::scratch(std::size_t bytes) {
 }
 
 void CudaBackend::copy_from_host(const Tensor& dst, const void* src) {
+  if (recording_) fail(ErrorKind::internal, "cuda: a copy is wanted while a step is recorded");
   staging_->copy(dst.data, src, dst.bytes(), stream_);
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "lib/backend/memory.h"
@@ -45,6 +47,16 @@ struct AdamwOptions {
   std::int64_t step = 1;  // from 1: corrects the bias of the moments
 };
 
+// Calls that are made again and again with the same tensors, whose contents change: the steps of
+// decoding. A device that records them saves the host the calls.
+class Recording {
+ public:
+  virtual ~Recording();
+  // Queues what `queue` would call now. It calls operations alone, the same ones with the same
+  // tensors each time, and no copy between host and device; it may not be called at all.
+  virtual void run(const std::function<void()>& queue) = 0;
+};
+
 // Every operation the models need, once per device. Outputs come first. All pointers live on
 // `device()`. Calls are queued in order; only `synchronize` and `copy_to_host` wait.
 //
@@ -66,6 +78,7 @@ class Backend {
   virtual void zero(const Tensor& t) = 0;
   virtual void synchronize() = 0;
   virtual DeviceMemory memory() const { return {}; }
+  virtual std::unique_ptr<Recording> record();  // nothing is in it yet; the backend outlives it
 
   // Makes a matrix [N, K] of a file ready for `linear` and `embedding`, in the layout this
   // backend's products want. `host` stays readable while the result lives if the result refers to

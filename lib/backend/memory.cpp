@@ -31,27 +31,48 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 }
 
 Tensor Arena::take(const Shape& shape, DType dtype) {
+  Region& r = regions_[current_];
   Tensor t{nullptr, shape, dtype, backend_.device()};
   const std::size_t bytes = aligned(std::max<std::size_t>(t.bytes(), 1));
-  if (blocks_.empty() || used_ + bytes > blocks_.back().bytes()) {
-    blocks_.emplace_back(backend_, std::max(bytes, kBlockBytes));
-    used_ = 0;
+  while (r.block < r.blocks.size() && r.used + bytes > r.blocks[r.block].bytes()) {
+    ++r.block;
+    r.used = 0;
   }
-  t.data = static_cast<std::byte*>(blocks_.back().data()) + used_;
-  used_ += bytes;
-  total_ += bytes;
-  peak_ = std::max(peak_, total_);
+  if (r.block == r.blocks.size()) {
+    r.blocks.emplace_back(backend_, std::max(bytes, kBlockBytes));
+    ++generation_;
+  }
+  t.data = static_cast<std::byte*>(r.blocks[r.block].data()) + r.used;
+  r.used += bytes;
+  r.total += bytes;
+  r.most = std::max(r.most, r.total);
+  std::size_t held = 0;
+  for (const Region& region : regions_) held += region.most;
+  peak_ = std::max(peak_, held);
   return t;
 }
 
-// Several blocks become one of their whole size, so that a steady step takes from one block.
+void Arena::turn() {
+  current_ = current_ == 1 ? 2 : 1;
+  Region& r = regions_[current_];
+  r.block = r.used = r.total = 0;
+}
+
 void Arena::reset() {
-  if (blocks_.size() > 1) {
-    blocks_.clear();
-    blocks_.emplace_back(backend_, aligned(total_) + kAlignment);
+  for (Region& region : regions_) gather(region);
+  current_ = 0;
+}
+
+// Several blocks become one of their whole size, so that a steady step takes from one block.
+void Arena::gather(Region& r) {
+  if (r.blocks.size() > 1) {
+    const std::size_t all = aligned(r.most) + kAlignment;
+    r.blocks.clear();
+    r.block = 0;
+    ++generation_;
+    r.blocks.emplace_back(backend_, all);
   }
-  used_ = 0;
-  total_ = 0;
+  r.block = r.used = r.total = r.most = 0;
 }
 
 }  // namespace r1

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -39,15 +41,29 @@ class Arena {
   explicit Arena(Backend& backend) : backend_(backend) {}
 
   Tensor take(const Shape& shape, DType dtype);  // not zeroed; valid until `reset`
+  // A step may go in turns, as a network goes layer by layer: what is taken in one turn is valid
+  // until the turn after the next begins. So a step needs the memory of two turns, not of all.
+  void turn();
   void reset();
-  std::size_t peak_bytes() const { return peak_; }
+  std::size_t peak_bytes() const { return peak_; }  // held at once, at most
+  // Changes whenever memory moves: while it is the same, equal steps take equal addresses.
+  std::uint64_t generation() const { return generation_; }
 
  private:
+  // Blocks that are lent from the first to the last.
+  struct Region {
+    std::vector<Buffer> blocks;
+    std::size_t block = 0, used = 0;  // of that block
+    std::size_t total = 0;            // lent, in all blocks
+    std::size_t most = 0;             // of `total`, since the arena's reset
+  };
+  void gather(Region& region);
+
   Backend& backend_;
-  std::vector<Buffer> blocks_;
-  std::size_t used_ = 0;   // of the last block
-  std::size_t total_ = 0;  // lent since the last reset
+  std::array<Region, 3> regions_;  // before the first turn, and turns by turns
+  std::size_t current_ = 0;
   std::size_t peak_ = 0;
+  std::uint64_t generation_ = 0;
 };
 
 }  // namespace r1

@@ -142,6 +142,7 @@ class Decoder : public Network {
     Var x = g.embedding(embedding_, rows.ids);  // [T, D]
     for (std::int64_t i = 0; i < config_.layers; ++i) {
       const Layer& l = layers_[static_cast<std::size_t>(i)];
+      g.next_layer();
       x = g.add(x, attention(g, l, i, g.rms_norm(x, l.attn_norm, config_.eps), table, rows));
       const Var n = g.rms_norm(x, l.ffn_norm, config_.eps);                    // [T, D]
       const Var h = g.swiglu(g.linear(n, l.ffn_gate), g.linear(n, l.ffn_up));  // [T, K]

@@ -29,6 +29,11 @@ class Graph {
 
   Backend& backend() { return backend_; }
   bool training() const { return mode_ == Mode::training; }
+  // A network calls it before each layer: in inference a layer's Vars are valid until the end of
+  // the next one, so that memory is that of two layers.
+  void next_layer() {
+    if (!training()) arena_.turn();
+  }
   Tensor integers(std::span<const std::int32_t> values);  // i32 [n] on the device
   Tensor floats(std::span<const float> values);           // f32 [n] on the device
   Var make(const Shape& shape);                           // zeroed; with a gradient when training

@@ -3,6 +3,7 @@
 
 #include "tests/support/backends.h"
 #include "tests/support/cuda_host/cuda_runtime.h"
+#include "tests/support/fails.h"
 
 namespace r1 {
 namespace {
@@ -26,8 +27,14 @@ class Step {
   }
 
   void run(std::int32_t position) {
+    go_to(position);
+    queue();
+  }
+  void go_to(std::int32_t position) {
     const std::int32_t positions[] = {position, position};
     rig_->copy_from_host(position_, positions);
+  }
+  void queue() {
     rig_->rms_norm(n_, {}, x_, norm_, 1e-5f);
     rig_->linear(y_, n_, weights_[0]);
     const Tensor heads = y_.reshaped({2, kHeads, kD / kHeads});
@@ -35,6 +42,7 @@ class Step {
     rig_->attention_paged(n_.reshaped(heads.shape), heads, kv_, {}, sequence_, position_, {});
     rig_->linear(logits_, n_, weights_[1]);
   }
+  std::vector<float> logits() { return rig_.get(logits_); }
 
  private:
   static constexpr std::int64_t kD = 256, kHeads = 4;
@@ -54,6 +62,51 @@ TEST(CudaStep, TheSecondAndLaterOnesNeitherAllocateNorWait) {
   EXPECT_EQ(cuda_host::calls().waits, before.waits);
   rig->synchronize();  // the counter counts
   EXPECT_EQ(cuda_host::calls().waits, before.waits + 1);
+}
+
+TEST(CudaStep, ARecordedOneDoesWhatItsCallsDo) {
+  Rig rig({"cuda-host"}), plain_rig({"cuda-host"});
+  Step step(rig), plain(plain_rig);
+  const auto recording = rig->record();
+  const int before = cuda_host::calls().graph_launches;
+  for (std::int32_t position = 0; position < 10; ++position) {
+    step.go_to(position);
+    recording->run([&] { step.queue(); });
+    plain.run(position);
+    EXPECT_EQ(step.logits(), plain.logits()) << position;
+  }
+  EXPECT_EQ(cuda_host::calls().graph_launches, before + 9);  // all but the first
+}
+
+// What a graph holds of `scratch` is where it was.
+TEST(CudaStep, ARecordingIsMadeAnewWhenScratchMoves) {
+  Rig rig({"cuda-host"});
+  Step step(rig);
+  const auto recording = rig->record();
+  step.go_to(0);
+  for (int i = 0; i < 3; ++i) recording->run([&] { step.queue(); });
+  const std::vector<float> logits = step.logits();
+  constexpr std::int64_t kWide = 4096, kRows = 8;
+  const Tensor wide =
+      rig.loaded_weight({16, kWide}, test::random_values(16 * kWide, 5), DType::q8_0, DType::bf16);
+  rig->linear(rig.unwritten({kRows, 16}),
+              rig.put({kRows, kWide}, test::random_values(kRows * kWide, 6)), wide);
+  int queued = 0;
+  recording->run([&] {
+    ++queued;
+    step.queue();
+  });
+  EXPECT_EQ(queued, 1);
+  EXPECT_EQ(step.logits(), logits);
+}
+
+TEST(CudaStep, WhatAGraphCannotHoldIsRefusedWhileItIsRecorded) {
+  Rig rig({"cuda-host"});
+  Step step(rig);
+  const auto recording = rig->record();
+  recording->run([&] { step.run(0); });
+  EXPECT_FAILS(ErrorKind::internal, "a copy is wanted", recording->run([&] { step.run(1); }));
+  recording->run([&] { step.queue(); });  // and may be tried again
 }
 
 }  // namespace

@@ -84,6 +84,39 @@ TEST(Graph, GradientsStartAtZeroInMemoryThatWasUsedBefore) {
     EXPECT_EQ(rig.get(t), std::vector<float>(15, 0.0f));
 }
 
+TEST(Graph, ALayersValuesLastUntilTheEndOfTheNext) {
+  test::Rig rig({"ref"});
+  for (int step = 0; step < 3; ++step) {
+    rig.arena().reset();
+    Graph g(rig.backend(), rig.arena());
+    const Var one{rig.put({40, 50}, std::vector<float>(2000, 1.0f)), {}};
+    Var x = one;
+    for (int layer = 0; layer < 5; ++layer) {
+      g.next_layer();
+      const Var twice = g.add(x, x);
+      for (int i = 0; i < 3; ++i) rig.unwritten({400, 500});  // what else a layer wants
+      x = g.add(twice, one);
+    }
+    EXPECT_EQ(rig.get(x.value), std::vector<float>(2000, 63.0f));  // 2 (2 (… 2 + 1) + 1) + 1
+  }
+}
+
+TEST(Graph, AStepHoldsTheMemoryOfTwoLayers) {
+  RefBackend backend;
+  const auto peak = [&](int layers) {
+    Arena arena(backend);
+    Graph g(backend, arena);
+    Var x = g.make({300, 500});
+    for (int layer = 0; layer < layers; ++layer) {
+      g.next_layer();
+      x = g.add(g.add(x, x), x);
+    }
+    return arena.peak_bytes();
+  };
+  EXPECT_EQ(peak(20), peak(2));
+  EXPECT_GT(peak(2), peak(1));
+}
+
 TEST(Graph, AStepLikeTheOneBeforeTakesNoMemoryFromTheBackend) {
   CountingBackend backend;
   Arena arena(backend);
@@ -91,7 +124,10 @@ TEST(Graph, AStepLikeTheOneBeforeTakesNoMemoryFromTheBackend) {
   for (int step = 0; step < 5; ++step) {
     Graph g(backend, arena);
     Var x = g.make({300, 500});
-    for (int layer = 0; layer < 4; ++layer) x = g.add(x, x);
+    for (int layer = 0; layer < 4; ++layer) {
+      if (layer > 0) g.next_layer();
+      x = g.add(x, x);
+    }
     arena.reset();
     if (step == 1) after_two_steps = backend.allocations;
   }

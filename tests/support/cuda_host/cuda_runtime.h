@@ -8,7 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "tests/support/cuda_host/engine.h"
 
@@ -141,8 +144,16 @@ enum cudaMemcpyKind {
 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 
-struct CUstream_st {};
+struct CUgraph_st {
+  std::vector<std::function<void()>> calls;
+};
+using cudaGraph_t = CUgraph_st*;
+using cudaGraphExec_t = CUgraph_st*;
+struct CUstream_st {
+  cudaGraph_t capture = nullptr;  // where calls go instead of being done
+};
 struct CUevent_st {};
 using cudaStream_t = CUstream_st*;
 using cudaEvent_t = CUevent_st*;
@@ -163,9 +174,11 @@ struct cudaLaunchConfig_t {
 namespace r1::cuda_host {
 // How often memory was taken, and how often the host waited for the device, since the start.
 struct Calls {
-  int allocations = 0, waits = 0;
+  int allocations = 0, waits = 0, graph_launches = 0;
 };
 const Calls& calls();
+// Does the call, or puts it into the graph that the stream is being captured into.
+void queue(cudaStream_t stream, std::function<void()> call);
 }  // namespace r1::cuda_host
 
 const char* cudaGetErrorString(cudaError_t error);
@@ -188,6 +201,13 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph,
+                                 unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 
 // As on the smallest card we build for, sm_86.
 inline constexpr int kMostSharedBytes = 99 << 10;
@@ -208,8 +228,11 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
       block.x * block.y * block.z > 1024)
     return cudaErrorInvalidConfiguration;
   if (config->dynamicSmemBytes > std::size_t{kMostSharedBytes}) return cudaErrorInvalidValue;
-  r1::cuda_host::run_grid(config->gridDim, block, config->dynamicSmemBytes,
-                          [&] { kernel(static_cast<Wanted>(arguments)...); });
+  r1::cuda_host::queue(
+      config->stream, [grid = config->gridDim, block, bytes = config->dynamicSmemBytes, kernel,
+                       values = std::tuple<Wanted...>(static_cast<Wanted>(arguments)...)] {
+        r1::cuda_host::run_grid(grid, block, bytes, [&] { std::apply(kernel, values); });
+      });
   return cudaSuccess;
 }
 

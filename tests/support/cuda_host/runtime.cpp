@@ -1,6 +1,7 @@
 // The runtime calls of cuda_runtime.h: memory is the host's, and all is done when a call returns.
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "tests/support/cuda_host/cuda_runtime.h"
 
@@ -9,6 +10,13 @@ namespace {
 Calls counted;
 }
 const Calls& calls() { return counted; }
+
+void queue(cudaStream_t stream, std::function<void()> call) {
+  if (stream != nullptr && stream->capture != nullptr)
+    stream->capture->calls.push_back(std::move(call));
+  else
+    call();
+}
 }  // namespace r1::cuda_host
 
 using r1::cuda_host::counted;
@@ -68,13 +76,13 @@ cudaError_t cudaMallocHost(void** memory, std::size_t bytes) { return cudaMalloc
 cudaError_t cudaFreeHost(void* memory) { return cudaFree(memory); }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
-                            cudaStream_t) {
-  std::memcpy(to, from, bytes);
+                            cudaStream_t stream) {
+  r1::cuda_host::queue(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 
-cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
-  std::memset(memory, value, bytes);
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
+  r1::cuda_host::queue(stream, [=] { std::memset(memory, value, bytes); });
   return cudaSuccess;
 }
 
@@ -106,5 +114,33 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
   ++counted.waits;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  stream->capture = new CUgraph_st;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = std::exchange(stream->capture, nullptr);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  *exec = new CUgraph_st(*graph);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t) {
+  ++counted.graph_launches;
+  for (const auto& call : exec->calls) call();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) { return cudaGraphDestroy(exec); }
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
   return cudaSuccess;
 }
