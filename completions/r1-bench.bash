@@ -75,6 +75,9 @@ _r1_bench() {
     --threads|-t)
       COMPREPLY=()
       return ;;
+    --gpu-memory)
+      COMPREPLY=()
+      return ;;
     --color)
       COMPREPLY=($(compgen -W 'auto always never' -- "$cur"))
       return ;;
@@ -89,7 +92,7 @@ _r1_bench() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--model -m --prompt-tokens --max-tokens -n --depth --batch-size --ops --hardware --serve --compare --requests --rate --spread --lengths --seed -s --repeat --warmup --min-time --delay --check-thermal --format --json --jsonl --output -o --force -f --plot --price --fail-if-slower --model-path --list-models --device --dtype --threads -t --no-mmap --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--model -m --prompt-tokens --max-tokens -n --depth --batch-size --ops --hardware --serve --compare --requests --rate --spread --lengths --seed -s --repeat --warmup --min-time --delay --check-thermal --format --json --jsonl --output -o --force -f --plot --price --fail-if-slower --model-path --list-models --device --dtype --threads -t --gpu-memory --no-mmap --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

@@ -31,6 +31,7 @@ complete -c r1-bench -l list-models -d 'Print the names of the models on this ma
 complete -c r1-bench -l device -x -a 'auto cpu cuda ref' -d 'Where to run.'
 complete -c r1-bench -l dtype -x -a 'auto f32 bf16' -d 'The type to multiply in; f32 keeps every bit of 16-bit weights.'
 complete -c r1-bench -l threads -s t -x -d 'Threads; 0 means one a physical core.'
+complete -c r1-bench -l gpu-memory -x -d 'Plan for this much of the cards memory (20G, 80%).'
 complete -c r1-bench -l no-mmap -d 'Read model files instead of mapping them.'
 complete -c r1-bench -l quiet -s q -d 'No progress, notes or warnings; twice: nothing on standard error.'
 complete -c r1-bench -l verbose -s v -d 'Say which model, device and timing; twice: everything.'

@@ -54,6 +54,7 @@ complete -c r1-complete -l threads -s t -x -d 'Threads; 0 means one a physical c
 complete -c r1-complete -l batch-size -x -d 'Requests worked on together.'
 complete -c r1-complete -l max-inflight -x -d 'Read at most this many requests ahead of the first unfinished one.'
 complete -c r1-complete -l max-memory -x -d 'Plan for this many bytes (K, M, G), or do not begin; 0 means no limit.'
+complete -c r1-complete -l gpu-memory -x -d 'Plan for this much of the cards memory (20G, 80%).'
 complete -c r1-complete -l deterministic -d 'The same bytes whatever the batch; always so on the CPU.'
 complete -c r1-complete -l no-mmap -d 'Read model files instead of mapping them.'
 complete -c r1-complete -l quiet -s q -d 'No progress, notes or warnings; twice: nothing on standard error.'

@@ -74,11 +74,13 @@ class Complete {
   int look_before() const {
     const std::string name = model_name();
     const ModelFiles files = ModelFiles::open(find_model(name, model_places(s_.model_path)));
-    const MemoryPlan plan = plan_memory(files, compute_type(files, s_.dtype), s_.batch_size,
-                                        static_cast<std::uint64_t>(s_.max_memory));
+    const auto backend = open();
+    const MemoryLimit limit =
+        memory_limit(*backend, static_cast<std::uint64_t>(s_.max_memory), s_.gpu_memory);
+    const MemoryPlan plan = plan_memory(files, compute_type(files, s_.dtype), s_.batch_size, limit);
     std::int64_t failed = 0;
     print(
-        dry_run(s_, name, files, plan, recipe_of(s_, files.digest(), device_of(*open())), failed));
+        dry_run(s_, name, files, plan, recipe_of(s_, files.digest(), device_of(*backend)), failed));
     return failed > 0 ? 1 : 0;
   }
 
@@ -88,8 +90,9 @@ class Complete {
     return backend.device() == Device::cuda ? "cuda" : s_.device == "ref" ? "ref" : "cpu";
   }
   std::unique_ptr<Backend> open() const {
-    return open_backend(s_.device,
-                        {.threads = static_cast<int>(s_.threads), .cpu_isa = s_.cpu_isa});
+    return open_backend(s_.device, {.threads = static_cast<int>(s_.threads),
+                                    .cpu_isa = s_.cpu_isa,
+                                    .batch_invariant = s_.deterministic});
   }
 
   static int print(const std::string& text) {
@@ -129,6 +132,7 @@ class Complete {
                               .use_mmap = !s_.no_mmap,
                               .data_dir = data_folder(),
                               .max_memory = static_cast<std::uint64_t>(s_.max_memory),
+                              .gpu_memory = s_.gpu_memory,
                               .batch_size = s_.batch_size});
     ui.say(kTool,
            fmt::format("{}: {}, on {}, loaded in {:.0f} ms", escaped(name), model.quant,

@@ -27,10 +27,13 @@ Staging::~Staging() {
 }
 
 void Staging::copy(void* to, const void* from, std::size_t bytes, cudaStream_t stream) {
-  if (bytes > kHalfBytes / 4) {  // the runtime stages what is not pinned, and waits while it does
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "copy to the device");
-    return;
-  }
+  constexpr std::size_t kPiece = kHalfBytes / 2;
+  for (std::size_t done = 0; done < bytes; done += kPiece)
+    copy_piece(static_cast<std::byte*>(to) + done, static_cast<const std::byte*>(from) + done,
+               std::min(kPiece, bytes - done), stream);
+}
+
+void Staging::copy_piece(void* to, const void* from, std::size_t bytes, cudaStream_t stream) {
   if (used_ + bytes > kHalfBytes) {
     check(cudaEventRecord(done_[half_], stream), "an event");
     half_ = 1 - half_;

@@ -6,9 +6,11 @@
 
 namespace r1::cuda {
 
-// Copies from the host without a wait: small pieces go through pinned memory, so that `from` may
-// change as soon as `copy` returns. Two halves take turns; one is written again only when all
-// copies out of it are done, which they are after a step or two.
+// Copies from the host through pinned memory, so that `from` may change as soon as `copy` returns.
+// Two halves take turns; one is written again only when all copies out of it are done. For the
+// small inputs of a step they are, a step or two later, and nothing waits. Weights go piece by
+// piece: while one half is on its way to the card, the host reads the next piece of the file into
+// the other.
 class Staging {
  public:
   Staging();
@@ -19,8 +21,10 @@ class Staging {
   void copy(void* to, const void* from, std::size_t bytes, cudaStream_t stream);
 
  private:
-  static constexpr std::size_t kHalfBytes = std::size_t{1} << 20;
+  static constexpr std::size_t kHalfBytes = std::size_t{16} << 20;
   static constexpr std::size_t kAlignment = 64;
+
+  void copy_piece(void* to, const void* from, std::size_t bytes, cudaStream_t stream);
 
   std::byte* memory_ = nullptr;  // two halves
   cudaEvent_t done_[2] = {};     // the last copy out of each half

@@ -2,11 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "lib/backend/memory.h"
+#include "lib/backend/recording.h"
 #include "lib/tensor/tensor.h"
 
 namespace r1 {
@@ -45,16 +45,6 @@ inline constexpr std::int64_t kMostLeaders = 128;
 struct AdamwOptions {
   float learning_rate = 1e-3f, beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, weight_decay = 0.0f;
   std::int64_t step = 1;  // from 1: corrects the bias of the moments
-};
-
-// Calls that are made again and again with the same tensors, whose contents change: the steps of
-// decoding. A device that records them saves the host the calls.
-class Recording {
- public:
-  virtual ~Recording();
-  // Queues what `queue` would call now. It calls operations alone, the same ones with the same
-  // tensors each time, and no copy between host and device; it may not be called at all.
-  virtual void run(const std::function<void()>& queue) = 0;
 };
 
 // Every operation the models need, once per device. Outputs come first. All pointers live on

@@ -63,6 +63,12 @@ void Arena::reset() {
   current_ = 0;
 }
 
+void Arena::release() {
+  regions_ = {};
+  current_ = 0;
+  ++generation_;
+}
+
 // Several blocks become one of their whole size, so that a steady step takes from one block.
 void Arena::gather(Region& r) {
   if (r.blocks.size() > 1) {

@@ -45,6 +45,7 @@ class Arena {
   // until the turn after the next begins. So a step needs the memory of two turns, not of all.
   void turn();
   void reset();
+  void release();                                   // as reset, and gives the memory back
   std::size_t peak_bytes() const { return peak_; }  // held at once, at most
   // Changes whenever memory moves: while it is the same, equal steps take equal addresses.
   std::uint64_t generation() const { return generation_; }

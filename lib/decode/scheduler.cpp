@@ -62,39 +62,37 @@ struct Scheduler::Sequence {
   bool reading() const { return stored < static_cast<std::int64_t>(request.prompt.size()); }
 };
 
-// The rows of one pass, on the host.
+// One pass, and whose rows are in it.
 struct Scheduler::Step {
-  std::vector<std::int32_t> ids, position, start, sequence, newline, wanted;
-  std::vector<Sequence*> sequences;                      // by row of the page table
-  std::vector<std::pair<Sequence*, std::int64_t>> rows;  // how many rows each got
-  std::vector<Sequence*> ends;                           // by row of `wanted`
+  StepRows rows;
+  std::vector<std::pair<Sequence*, std::int64_t>> counts;  // how many rows each got
+  std::vector<Sequence*> ends;                             // by row of rows.wanted
 
   void add(Sequence& s, std::int64_t count, const std::vector<std::uint8_t>& lines) {
-    const auto first = static_cast<std::int32_t>(ids.size());
+    const auto first = static_cast<std::int32_t>(rows.size());
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int32_t id = s.ids[static_cast<std::size_t>(s.stored + i)];
-      ids.push_back(id);
-      position.push_back(static_cast<std::int32_t>(s.stored + i));
-      start.push_back(first);
-      sequence.push_back(static_cast<std::int32_t>(sequences.size()));
-      newline.push_back(
-          static_cast<std::size_t>(id) < lines.size() ? lines[static_cast<std::size_t>(id)] : 0);
+      const auto line = static_cast<std::size_t>(id);
+      rows.ids.push_back(id);
+      rows.position.push_back(static_cast<std::int32_t>(s.stored + i));
+      rows.start.push_back(first);
+      rows.sequence.push_back(static_cast<std::int32_t>(counts.size()));
+      rows.newline.push_back(line < lines.size() ? lines[line] : 0);
     }
-    sequences.push_back(&s);
-    rows.emplace_back(&s, count);
+    counts.emplace_back(&s, count);
     if (s.stored + count < s.size()) return;
-    wanted.push_back(first + static_cast<std::int32_t>(count) - 1);
+    rows.wanted.push_back(first + static_cast<std::int32_t>(count) - 1);
     ends.push_back(&s);
   }
 };
 
 Scheduler::Scheduler(Backend& backend, const Network& network, SchedulerOptions options)
-    : backend_(backend),
-      network_(network),
+    : network_(network),
       options_(std::move(options)),
       cache_(backend, kv_shape(network, options_.kv_dtype), page_count(network, options_)),
-      arena_(backend),
-      prefixes_(cache_) {
+      runner_(backend, network, cache_),
+      prefixes_(cache_),
+      most_rows_(options_.chunk_tokens) {
   if (options_.allowed_ids <= 0) options_.allowed_ids = network.shape().vocab;
 }
 
@@ -159,10 +157,8 @@ bool Scheduler::admit(Sequence& s) {
 void Scheduler::drop_expired() {
   for (auto* list : {&running_, &waiting_})
     for (const auto& s : *list) {
-      if (!s->request.expired || !s->request.expired()) continue;
-      release(*s);
-      s->done = true;
-      if (s->request.on_error) s->request.on_error(Error(ErrorKind::timeout, "it took too long"));
+      if (s->request.expired && s->request.expired())
+        drop(*s, Error(ErrorKind::timeout, "it took too long"));
     }
   for (auto* list : {&running_, &waiting_})
     std::erase_if(*list, [](const std::unique_ptr<Sequence>& s) { return s->done; });
@@ -174,90 +170,84 @@ void Scheduler::admit_waiting() {
 }
 
 // Sequences that are being continued first, one row each; then prompts, in order, in what is left.
+// Prompts get a row at least, unless memory has run out.
 Scheduler::Step Scheduler::plan() {
   Step step;
-  std::int64_t left = options_.chunk_tokens;
+  const auto left = [&] { return most_rows_ - step.rows.size(); };
   for (const auto& s : running_)
-    if (!s->reading() || s->missing() == 1) step.add(*s, s->missing(), options_.newline);
-  left = std::max<std::int64_t>(1, left - static_cast<std::int64_t>(step.ids.size()));
+    if ((!s->reading() || s->missing() == 1) && (left() > 0 || totals_.shrunk == 0))
+      step.add(*s, s->missing(), options_.newline);
+  std::int64_t least = totals_.shrunk == 0 ? 1 : 0;
   for (const auto& s : running_) {
     if (!s->reading() || s->missing() == 1) continue;
-    const std::int64_t count = std::min(s->missing(), left);
+    const std::int64_t count = std::min(s->missing(), std::max(left(), least));
     if (count <= 0) break;
     step.add(*s, count, options_.newline);
-    left -= count;
+    least = 0;
   }
   return step;
 }
 
-void Scheduler::step() {
+void Scheduler::begin_step() {
   drop_expired();
   admit_waiting();
-  const Step step = plan();
-  if (step.ids.empty()) return;
-  for (const auto& [s, count] : step.rows)
+  do {
+    step_ = std::make_unique<Step>(plan());
+  } while (!step_->counts.empty() && !queue(*step_));
+}
+
+// False when memory ran out, and the next plan has to be a smaller one. What the cache got by then
+// it gets again.
+bool Scheduler::queue(Step& step) {
+  for (const auto& [s, count] : step.counts) {
     while (static_cast<std::int64_t>(s->pages.size()) < pages_for(s->stored + count))
       s->pages.push_back(cache_.take());
-  run(step);
-  for (const auto& [s, count] : step.rows) {
+    step.rows.pages.emplace_back(s->pages);
+  }
+  try {
+    runner_.queue(step.rows, leaders_wanted_of(step));
+    return true;
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::oom_cpu && e.kind() != ErrorKind::oom_gpu) throw;
+    make_smaller(step, e);
+    return false;
+  }
+}
+
+// Half the rows, for good: a size that failed would fail again. One row is as small as a step gets.
+void Scheduler::make_smaller(const Step& step, const Error& error) {
+  runner_.release_memory();
+  ++totals_.shrunk;
+  most_rows_ = std::max<std::int64_t>(1, step.rows.size() / 2);
+  if (step.rows.size() > 1) return;
+  drop(*step.counts[0].first, error);
+  std::erase_if(running_, [](const std::unique_ptr<Sequence>& s) { return s->done; });
+}
+
+void Scheduler::end_step() {
+  if (step_ == nullptr || step_->counts.empty()) return;
+  runner_.wait();
+  const std::unique_ptr<Step> step = std::move(step_);
+  for (const auto& [s, count] : step->counts) {
     s->stored += count;
     note_full_pages(*s);
   }
-  for (std::size_t row = 0; row < step.ends.size(); ++row) advance(*step.ends[row], row);
+  for (std::size_t row = 0; row < step->ends.size(); ++row) advance(*step->ends[row], row);
   std::erase_if(running_, [](const std::unique_ptr<Sequence>& s) { return s->done; });
   ++totals_.steps;
 }
 
-// One forward pass; logits_ and leaders of the rows wanted.
-void Scheduler::run(const Step& step) {
-  std::size_t width = 1;
-  for (const Sequence* s : step.sequences) width = std::max(width, s->pages.size());
-  std::vector<std::int32_t> table(width * step.sequences.size(), 0);
-  for (std::size_t i = 0; i < step.sequences.size(); ++i)
-    std::copy(step.sequences[i]->pages.begin(), step.sequences[i]->pages.end(),
-              table.begin() + static_cast<std::ptrdiff_t>(i * width));
-  arena_.reset();
-  Graph g(backend_, arena_);
-  Rows rows;
-  rows.ids = g.integers(step.ids);
-  rows.position = g.integers(step.position);
-  rows.start = g.integers(step.start);
-  rows.newline = g.integers(step.newline);
-  // At least one row, so that the pass has an end; its logits are not looked at.
-  rows.wanted = g.integers(step.wanted.empty() ? std::vector<std::int32_t>{0} : step.wanted);
-  rows.cache = &cache_;
-  rows.sequence = g.integers(step.sequence);
-  rows.table = g.integers(table).reshaped(
-      {static_cast<std::int64_t>(step.sequences.size()), static_cast<std::int64_t>(width)});
-  logits_ = network_.forward(g, rows).value;
-  if (!step.ends.empty()) find_leaders(g, step.ends);
-}
-
 // As many as the most demanding row wants. The logits themselves stay on the device.
-void Scheduler::find_leaders(Graph& g, const std::vector<Sequence*>& ends) {
-  std::vector<float> temperature;
-  bool sums = false;
-  leaders_ = 1;
-  for (const Sequence* s : ends) {
+LeadersWanted Scheduler::leaders_wanted_of(const Step& step) const {
+  LeadersWanted wanted{.allowed = allowed()};
+  for (const Sequence* s : step.ends) {
     const SequenceRequest& r = s->request;
-    temperature.push_back(leader_temperature(r.sampling));
-    sums |= r.sampling.temperature > 0 || r.top_logprobs >= 0;
-    leaders_ = std::max(leaders_, leaders_wanted(r.sampling, r.top_logprobs));
+    wanted.temperature.push_back(leader_temperature(r.sampling));
+    wanted.sums |= r.sampling.temperature > 0 || r.top_logprobs >= 0;
+    wanted.count = std::max(wanted.count, leaders_wanted(r.sampling, r.top_logprobs));
   }
-  leaders_ = std::min(leaders_, allowed());
-  const auto R = static_cast<std::int64_t>(ends.size());
-  const Tensor ids = arena_.take({R, leaders_}, DType::i32),
-               values = arena_.take({R, leaders_}, DType::f32);
-  const Tensor sum = sums ? arena_.take({R}, DType::f32) : Tensor();
-  backend_.leaders(ids, values, sum, logits_, g.floats(temperature), allowed());
-  const auto take = [&](auto& to, const Tensor& from) {
-    to.resize(static_cast<std::size_t>(from.shape.elements()));
-    backend_.copy_to_host(to.data(), from);
-  };
-  take(leader_ids_, ids);
-  take(leader_logits_, values);
-  leader_sums_.clear();
-  if (sums) take(leader_sums_, sum);
+  wanted.count = std::min(wanted.count, allowed());
+  return wanted;
 }
 
 // The next token of the sequence whose logits are this row: from its leaders, or where these do not
@@ -266,21 +256,11 @@ Sample Scheduler::draw(const Sequence& s, std::size_t row) {
   const SequenceRequest& r = s.request;
   const auto produced = s.size() - static_cast<std::int64_t>(r.prompt.size());
   const auto among = r.among ? r.among() : std::vector<std::int32_t>();
-  if (leaders_serve(r.sampling, !among.empty())) {
-    const auto K = static_cast<std::size_t>(leaders_);
-    const Leaders leaders{std::span(leader_ids_).subspan(row * K, K),
-                          std::span(leader_logits_).subspan(row * K, K),
-                          leader_sums_.empty() ? 0.0f : leader_sums_[row], allowed()};
-    if (auto drawn = sample_leaders(leaders, r.sampling, r.stream, produced, r.top_logprobs))
+  if (leaders_serve(r.sampling, !among.empty()))
+    if (auto drawn =
+            sample_leaders(runner_.leaders(row), r.sampling, r.stream, produced, r.top_logprobs))
       return *std::move(drawn);
-  }
-  const std::int64_t V = logits_.cols();
-  row_.resize(static_cast<std::size_t>(V));
-  backend_.copy_to_host(row_.data(),
-                        Tensor{logits_.as<float>() + static_cast<std::int64_t>(row) * V,
-                               {V},
-                               DType::f32,
-                               logits_.device});
+  runner_.copy_logits(row_, row);
   const std::span<const std::int32_t> all = s.ids;
   return sample(row_, allowed(), all.last(std::min(all.size(), kRecent)), r.sampling, r.stream,
                 produced, r.top_logprobs, among);
@@ -307,10 +287,8 @@ void Scheduler::advance(Sequence& s, std::size_t row) {
   try {
     drawn = draw(s, row);
   } catch (const Error& e) {
-    release(s);
-    s.done = true;
-    if (r.on_error) r.on_error(e);
-    return;
+    if (e.kind() == ErrorKind::device) throw;  // nothing that follows could be trusted
+    return drop(s, e);
   }
   if (std::binary_search(r.stop_tokens.begin(), r.stop_tokens.end(), drawn.id))
     return finish(s, FinishReason::stop);
@@ -318,6 +296,12 @@ void Scheduler::advance(Sequence& s, std::size_t row) {
   s.ids.push_back(drawn.id);
   if (!r.on_token(drawn)) return finish(s, FinishReason::stop);
   if (s.size() >= s.most) finish(s, FinishReason::length);
+}
+
+void Scheduler::drop(Sequence& s, const Error& error) {
+  release(s);
+  s.done = true;
+  if (s.request.on_error) s.request.on_error(error);
 }
 
 void Scheduler::finish(Sequence& s, FinishReason reason) {
@@ -333,6 +317,8 @@ void Scheduler::release(Sequence& s) {
 }
 
 void Scheduler::cancel_all(FinishReason reason) {
+  if (step_ != nullptr && !step_->counts.empty()) runner_.wait();
+  step_.reset();
   for (auto* list : {&running_, &waiting_}) {
     for (const auto& s : *list) finish(*s, reason);
     list->clear();

@@ -13,6 +13,7 @@
 #include "lib/base/error.h"
 #include "lib/decode/prefix_index.h"
 #include "lib/decode/sampler.h"
+#include "lib/decode/step_runner.h"
 #include "lib/models/network.h"
 
 namespace r1 {
@@ -66,11 +67,20 @@ class Scheduler {
   void submit(SequenceRequest request);  // fails with too_long when it can never fit
   bool busy() const;
   bool full() const;  // as many sequences as max_batch are under way
-  void step();        // one forward pass over everything that can move
+  // One forward pass over everything that can move, in two halves: what the host does between them
+  // it does beside the device. Where memory runs out, steps become smaller from then on, and only a
+  // sequence that has no room alone ends with an error.
+  void begin_step();
+  void end_step();
+  void step() {
+    begin_step();
+    end_step();
+  }
   void cancel_all(FinishReason reason);
 
   struct Totals {
     std::int64_t prompt_tokens = 0, shared_tokens = 0, new_tokens = 0, steps = 0;
+    std::int64_t shrunk = 0;  // how often memory ran out
   };
   const Totals& totals() const { return totals_; }
 
@@ -82,28 +92,26 @@ class Scheduler {
   void drop_expired();
   void admit_waiting();
   Step plan();
-  void run(const Step& step);
-  void find_leaders(Graph& g, const std::vector<Sequence*>& ends);
+  bool queue(Step& step);
+  void make_smaller(const Step& step, const Error& error);
+  LeadersWanted leaders_wanted_of(const Step& step) const;
   Sample draw(const Sequence& sequence, std::size_t row);
   void advance(Sequence& sequence, std::size_t row);
   std::int64_t allowed() const;
+  void drop(Sequence& sequence, const Error& error);
   void finish(Sequence& sequence, FinishReason reason);
   void release(Sequence& sequence);
   void note_full_pages(Sequence& sequence);
 
-  Backend& backend_;
   const Network& network_;
   SchedulerOptions options_;
   KvCache cache_;
-  Arena arena_;
+  StepRunner runner_;
   PrefixIndex prefixes_;
   std::list<std::unique_ptr<Sequence>> waiting_, running_;
-  // Of the last step: logits [R, V] on the device, and what is known of them here.
-  Tensor logits_;
-  std::int64_t leaders_ = 0;
-  std::vector<std::int32_t> leader_ids_;            // [R, leaders_]
-  std::vector<float> leader_logits_, leader_sums_;  // [R, leaders_], [R]
-  std::vector<float> row_;                          // of one that leaders do not serve
+  std::unique_ptr<Step> step_;  // under way
+  std::int64_t most_rows_;      // of a step: less than was asked for once memory has run out
+  std::vector<float> row_;      // logits that leaders do not serve
   Totals totals_;
 };
 

@@ -170,7 +170,8 @@ class Decoder : public Network {
     if (a.daw && a.daw->gain) q = g.daw_gain(q, g.linear(n, l.gain.weight), l.gain.bias);
     const AttentionOptions options = {.scale = 1.0f / std::sqrt(static_cast<float>(hd)),
                                       .window = a.window[static_cast<std::size_t>(i)],
-                                      .skip = a.daw && !g.training() ? kSkip : 0.0f};
+                                      .skip = a.daw && !g.training() ? kSkip : 0.0f,
+                                      .longest_run = rows.longest_run};
     const Var y = attend(g, l, i, n, {q, k, v}, rows, options);  // [T, H, hd]
     return apply(g, l.out, g.reshape(y, {T, a.heads * hd}));
   }

@@ -21,8 +21,9 @@ struct Rows {
 
   // Only when decoding over a cache; without it attention runs over the documents in the step.
   const KvCache* cache = nullptr;
-  Tensor sequence;  // row of `table`
-  Tensor table;     // i32 [S, pages per sequence]
+  Tensor sequence;               // row of `table`
+  Tensor table;                  // i32 [S, pages per sequence]
+  std::int64_t longest_run = 1;  // as in AttentionOptions
 };
 
 struct NetworkShape {

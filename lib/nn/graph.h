@@ -34,6 +34,7 @@ class Graph {
   void next_layer() {
     if (!training()) arena_.turn();
   }
+  Tensor take(const Shape& shape, DType dtype = DType::f32) { return arena_.take(shape, dtype); }
   Tensor integers(std::span<const std::int32_t> values);  // i32 [n] on the device
   Tensor floats(std::span<const float> values);           // f32 [n] on the device
   Var make(const Shape& shape);                           // zeroed; with a gradient when training
@@ -68,7 +69,6 @@ class Graph {
   void backward();
 
  private:
-  Tensor take(const Shape& shape, DType dtype = DType::f32) { return arena_.take(shape, dtype); }
   Var output(const Shape& shape);  // as `make`, but the value is not zeroed
   template <typename Step>
   void note(Step&& step) {  // in inference nothing is kept, and nothing allocated

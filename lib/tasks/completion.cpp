@@ -320,6 +320,8 @@ Completer::~Completer() = default;
 
 void Completer::run(const Callbacks& callbacks) {
   State& s = *state_;
+  // A device works by itself: meanwhile results are written, and new requests read.
+  const bool beside = s.backend.device() == Device::cuda;
   s.begin();
   while (true) {
     s.accept(callbacks);
@@ -327,8 +329,16 @@ void Completer::run(const Callbacks& callbacks) {
       s.interrupted = true;
       s.scheduler.cancel_all(FinishReason::interrupted);
     }
-    if (s.scheduler.busy()) s.scheduler.step();
-    s.hand_out(callbacks);
+    if (s.scheduler.busy()) s.scheduler.begin_step();
+    if (beside) {
+      s.hand_out(callbacks);
+      s.accept(callbacks);
+    }
+    s.scheduler.end_step();
+    if (beside)
+      s.stream(callbacks);
+    else
+      s.hand_out(callbacks);
     if (s.inflight.empty() && (s.ended || s.interrupted)) return;
   }
 }

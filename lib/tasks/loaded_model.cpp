@@ -95,8 +95,9 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
   const DType compute = compute_type_of(options.dtype, weights);
   m.quant = to_string(weights);
   m.kv_dtype = compute;
-  if (options.max_memory > 0)
-    m.cache_pages = plan_memory(*m.files, compute, options.batch_size, options.max_memory).pages;
+  const MemoryLimit limit = memory_limit(backend, options.max_memory, options.gpu_memory);
+  if (limit.bytes > 0)
+    m.cache_pages = plan_memory(*m.files, compute, options.batch_size, limit).pages;
   m.tokenizer = load_tokenizer(*m.files, options.data_dir);
   m.params = std::make_unique<Params>(backend, *m.files, LoadOptions{.compute = compute});
   m.network = load_network(*m.files, *m.params);

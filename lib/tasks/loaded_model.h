@@ -37,7 +37,8 @@ struct ModelLoadOptions {
   std::string dtype = "auto";  // auto, f32, bf16: what products are computed in
   bool use_mmap = true;
   std::filesystem::path data_dir;  // of pretokenizers.json
-  std::uint64_t max_memory = 0;    // 0: no limit; else as plan_memory
+  std::uint64_t max_memory = 0;    // as memory_limit
+  std::int64_t gpu_memory = -90;   // likewise
   std::int64_t batch_size = 16;    // for that plan
 };
 

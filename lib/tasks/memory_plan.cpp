@@ -18,8 +18,17 @@ std::string as_size(std::uint64_t bytes) {
 
 }  // namespace
 
+MemoryLimit memory_limit(const Backend& backend, std::uint64_t max_memory,
+                         std::int64_t gpu_memory) {
+  const std::uint64_t total = backend.memory().total;
+  if (total == 0) return {.bytes = max_memory};
+  const std::uint64_t bytes = gpu_memory < 0 ? total / 100 * static_cast<std::uint64_t>(-gpu_memory)
+                                             : static_cast<std::uint64_t>(gpu_memory);
+  return {.bytes = std::min(bytes, total), .set_by = "--gpu-memory", .kind = ErrorKind::oom_gpu};
+}
+
 MemoryPlan plan_memory(const ModelFiles& files, DType kv, std::int64_t batch_size,
-                       std::uint64_t most) {
+                       const MemoryLimit& limit) {
   const DecoderConfig config = read_decoder_config(files);
   const KvShape shape{.layers = config.layers,
                       .kv_heads = config.attention.kv_heads,
@@ -31,17 +40,18 @@ MemoryPlan plan_memory(const ModelFiles& files, DType kv, std::int64_t batch_siz
   plan.weights += plan.weights / 10;
   plan.page = shape.page_bytes();
   plan.pages = default_cache_pages(shape, config.context, batch_size);
+  const std::uint64_t most = limit.bytes;
   if (most == 0 || plan.total() <= most) return plan;
   const std::uint64_t fixed = plan.weights + plan.work;
   const auto fit = static_cast<std::int64_t>(most > fixed ? (most - fixed) / plan.page : 0);
   const std::int64_t least = pages_for(std::min(config.context, kModerateTokens));
   if (fit < least)
-    fail(ErrorKind::oom_cpu,
+    fail(limit.kind,
          "{}: weights {}, work {} and the cache of one text of {} tokens {} are more than "
-         "--max-memory {}",
+         "{} {}",
          escaped(files.path().string()), as_size(plan.weights), as_size(plan.work),
          std::min(config.context, kModerateTokens),
-         as_size(plan.page * static_cast<std::uint64_t>(least)), as_size(most));
+         as_size(plan.page * static_cast<std::uint64_t>(least)), limit.set_by, as_size(most));
   plan.pages = std::min(plan.pages, fit);
   return plan;
 }

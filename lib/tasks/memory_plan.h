@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
+#include "lib/backend/backend.h"
+#include "lib/base/error.h"
 #include "lib/io/weights.h"
 #include "lib/nn/kv_cache.h"
 
@@ -19,10 +22,20 @@ struct MemoryPlan {
   std::uint64_t total() const { return weights + work + cache(); }
 };
 
-// Of a decoder whose cache holds `kv` numbers. `most`: bytes that may be taken, 0: no limit; the
-// cache is cut down to fit. Fails with `oom_cpu` when not even one text of moderate length has
-// room.
+// What a run may take, and what is said when a model wants more.
+struct MemoryLimit {
+  std::uint64_t bytes = 0;  // 0: no limit
+  std::string set_by = "--max-memory";
+  ErrorKind kind = ErrorKind::oom_cpu;
+};
+// Of the device's own memory, else of the machine's. `max_memory`: bytes, 0: no limit;
+// `gpu_memory`: bytes, or minus a percentage. A share is of all the device has, not of what happens
+// to be free, so that runs repeat.
+MemoryLimit memory_limit(const Backend& backend, std::uint64_t max_memory, std::int64_t gpu_memory);
+
+// Of a decoder whose cache holds `kv` numbers. The cache is cut down to fit. Fails with `oom_cpu`
+// or `oom_gpu` when not even one text of moderate length has room.
 MemoryPlan plan_memory(const ModelFiles& files, DType kv, std::int64_t batch_size,
-                       std::uint64_t most);
+                       const MemoryLimit& limit);
 
 }  // namespace r1

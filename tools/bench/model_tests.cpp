@@ -115,8 +115,11 @@ MeasuredNetwork::MeasuredNetwork(Backend& backend, const BenchSettings& s, const
                                  const std::filesystem::path& path)
     : backend_(backend) {
   const auto start = Clock::now();
-  model_ = load_model_with_text(
-      backend, name, path, {.dtype = s.dtype, .use_mmap = !s.no_mmap, .data_dir = data_folder()});
+  model_ = load_model_with_text(backend, name, path,
+                                {.dtype = s.dtype,
+                                 .use_mmap = !s.no_mmap,
+                                 .data_dir = data_folder(),
+                                 .gpu_memory = s.gpu_memory});
   load_ns_ = nanoseconds_since(start);
   dtype_ = to_string(model_.kv_dtype);
   info_ = {name, model_.files->digest(), model_.quant,

@@ -26,6 +26,7 @@ struct BenchSettings {
   bool json = false, jsonl = false, force = false, format_given = false;
   // model and machine
   std::string model_path, device = "auto", dtype = "auto", cpu_isa;
+  std::int64_t gpu_memory = -90;
   bool list_models = false, no_mmap = false;
   std::int64_t threads = 0;
 

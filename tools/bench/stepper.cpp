@@ -31,37 +31,45 @@ KvShape checked_shape(const Network& network, DType kv, std::int64_t sequences,
 
 Stepper::Stepper(Backend& backend, const Network& network, DType kv, std::int64_t sequences,
                  std::int64_t tokens)
-    : backend_(backend),
-      network_(network),
+    : network_(network),
       pages_(pages_for(tokens)),
       cache_(backend, checked_shape(network, kv, sequences, tokens), sequences * pages_),
-      arena_(backend) {}
+      page_numbers_(static_cast<std::size_t>(sequences * pages_)),
+      runner_(backend, network, cache_) {
+  std::iota(page_numbers_.begin(), page_numbers_.end(), 0);
+}
 
 void Stepper::step(std::int64_t sequences, std::int64_t rows, std::int64_t position) {
-  std::vector<std::int32_t> ids, positions, starts, sequence, wanted;
+  StepRows step;
   const std::int64_t vocab = network_.shape().vocab;
   for (std::int64_t s = 0; s < sequences; ++s) {
     for (std::int64_t r = position; r < position + rows; ++r) {
-      ids.push_back(static_cast<std::int32_t>((s * 7919 + r * 31) % vocab));
-      positions.push_back(static_cast<std::int32_t>(r));
-      starts.push_back(static_cast<std::int32_t>(s * rows));
-      sequence.push_back(static_cast<std::int32_t>(s));
+      step.ids.push_back(static_cast<std::int32_t>((s * 7919 + r * 31) % vocab));
+      step.position.push_back(static_cast<std::int32_t>(r));
+      step.start.push_back(static_cast<std::int32_t>(s * rows));
+      step.sequence.push_back(static_cast<std::int32_t>(s));
     }
-    wanted.push_back(static_cast<std::int32_t>((s + 1) * rows - 1));
+    step.wanted.push_back(static_cast<std::int32_t>((s + 1) * rows - 1));
+    step.pages.push_back(
+        std::span(page_numbers_)
+            .subspan(static_cast<std::size_t>(s * pages_), static_cast<std::size_t>(pages_)));
   }
-  std::vector<std::int32_t> table(static_cast<std::size_t>(sequences * pages_));
-  std::iota(table.begin(), table.end(), 0);
-  arena_.reset();
-  Graph g(backend_, arena_);
-  Rows step{.ids = g.integers(ids), .position = g.integers(positions), .start = g.integers(starts)};
-  step.newline = g.integers(std::vector<std::int32_t>(ids.size(), 0));
-  step.wanted = g.integers(wanted);
-  step.cache = &cache_;
-  step.sequence = g.integers(sequence);
-  step.table = g.integers(table).reshaped({sequences, pages_});
-  const Var logits = network_.forward(g, step);
-  logits_.resize(static_cast<std::size_t>(logits.value.shape.elements()));
-  backend_.copy_to_host(logits_.data(), logits.value);
+  step.newline.assign(step.ids.size(), 0);
+  const LeadersWanted best{
+      .temperature = std::vector<float>(static_cast<std::size_t>(sequences), 1.0f),
+      .allowed = vocab};
+  runner_.queue(step, best);
+  runner_.wait();
+  sequences_ = sequences;
+}
+
+std::vector<float> Stepper::logits() const {
+  std::vector<float> all, row;
+  for (std::int64_t s = 0; s < sequences_; ++s) {
+    runner_.copy_logits(row, static_cast<std::size_t>(s));
+    all.insert(all.end(), row.begin(), row.end());
+  }
+  return all;
 }
 
 void Stepper::read(std::int64_t sequences, std::int64_t rows, std::int64_t position) {

@@ -1,10 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
-#include "lib/models/network.h"
+#include "lib/decode/step_runner.h"
 
 namespace r1 {
 
@@ -18,22 +17,22 @@ class Stepper {
           std::int64_t tokens);
 
   // One pass over the next `rows` positions, from `position` on, of the first `sequences`
-  // sequences; the logits of their last rows come to the host.
+  // sequences; the most likely token of each comes to the host.
   void step(std::int64_t sequences, std::int64_t rows, std::int64_t position);
   // The same for any number of rows, in passes of at most kChunk rows as the scheduler makes them.
   void read(std::int64_t sequences, std::int64_t rows, std::int64_t position);
 
-  std::span<const float> logits() const { return logits_; }  // [sequences, V] of the last step
+  std::vector<float> logits() const;  // [sequences, V] of the last step
 
   static constexpr std::int64_t kChunk = 512;
 
  private:
-  Backend& backend_;
   const Network& network_;
   std::int64_t pages_;  // of a sequence
   KvCache cache_;
-  Arena arena_;
-  std::vector<float> logits_;
+  std::vector<std::int32_t> page_numbers_;
+  StepRunner runner_;
+  std::int64_t sequences_ = 0;  // of the last step
 };
 
 }  // namespace r1

@@ -196,6 +196,7 @@ void add_machine(std::vector<Option>& o, BenchSettings& s) {
   o.push_back(device_option(s.device, g));
   o.push_back(dtype_option(s.dtype, g));
   o.push_back(threads_option(s.threads, g));
+  o.push_back(gpu_memory_option(s.gpu_memory, g));
   o.push_back(no_mmap_option(s.no_mmap, g));
   o.push_back(cpu_isa_option(s.cpu_isa, g));
 }

@@ -17,11 +17,13 @@ namespace {
 
 constexpr std::string_view kTime = "a time with its unit, such as 250ms, 30s or 2h";
 constexpr std::string_view kSize = "a size, such as 512M or 4G";
+constexpr std::string_view kSizeOrShare = "a size, such as 20G, or a share, such as 80%";
 
 std::string_view wanted(const Option& o) {
-  return o.unit == Option::Unit::milliseconds ? kTime
-         : o.unit == Option::Unit::bytes      ? kSize
-                                              : "a whole number";
+  return o.unit == Option::Unit::milliseconds     ? kTime
+         : o.unit == Option::Unit::bytes          ? kSize
+         : o.unit == Option::Unit::bytes_or_share ? kSizeOrShare
+                                                  : "a whole number";
 }
 
 // The factor of a unit at the end of `text`, which is cut off.
@@ -33,6 +35,7 @@ double take_unit(std::string_view& text, Option::Unit unit, std::string_view sho
   static constexpr Factor kTimes[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
   static constexpr Factor kSizes[] = {
       {"K", 1024.0}, {"M", 1024.0 * 1024}, {"G", 1024.0 * 1024 * 1024}};
+  static constexpr Factor kShares[] = {{"%", -1}};
   const std::string_view whole = text;
   const auto take = [&text](const auto& factors) {
     for (const Factor& f : factors)
@@ -42,6 +45,8 @@ double take_unit(std::string_view& text, Option::Unit unit, std::string_view sho
       }
     return 0.0;
   };
+  if (unit == Option::Unit::bytes_or_share)
+    if (const double factor = take(kShares); factor != 0) return factor;
   if (unit == Option::Unit::none) return 1;
   if (unit == Option::Unit::milliseconds) {
     if (const double factor = take(kTimes); factor > 0) return factor;
@@ -76,7 +81,8 @@ void set_integer(const Option& o, std::string_view text, std::string_view shown,
   std::string_view digits = text;
   const double factor = take_unit(digits, o.unit, shown);
   const std::optional<std::int64_t> count = whole_number(digits);
-  if (!count) refuse(shown, text, wanted(o));
+  const bool share = o.unit == Option::Unit::bytes_or_share;
+  if (!count || (share && *count <= 0)) refuse(shown, text, wanted(o));
   const double number = factor * static_cast<double>(*count);
   check_range(o, number, text, shown);
   into = factor == 1 ? *count : static_cast<std::int64_t>(number);
@@ -235,7 +241,9 @@ void set_value(const Option& o, std::string_view value, std::string_view shown, 
 
 std::string value_text(const Option& o) {
   if (auto* const* flag = std::get_if<bool*>(&o.into)) return **flag ? "true" : "false";
-  if (auto* const* integer = std::get_if<std::int64_t*>(&o.into)) return std::to_string(**integer);
+  if (auto* const* integer = std::get_if<std::int64_t*>(&o.into))
+    return o.unit == Option::Unit::bytes_or_share && **integer < 0 ? fmt::format("{}%", -**integer)
+                                                                   : std::to_string(**integer);
   if (auto* const* real = std::get_if<double*>(&o.into)) return fmt::format("{}", **real);
   if (auto* const* text = std::get_if<std::string*>(&o.into)) return **text;
   return fmt::format("{}", fmt::join(*std::get<std::vector<std::string>*>(o.into), " "));

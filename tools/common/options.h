@@ -18,11 +18,12 @@ struct Option {
   // Where the value goes; what stands there is the default. A switch is a bool, or an integer that
   // counts how often it was given.
   std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<std::string>*> into;
-  std::string metavar;                                              // "FILE"; empty for a switch
-  std::string help;                                                 // one full sentence
-  std::vector<std::string> choices = {};                            // when only some words will do
-  double least = -1e18, most = 1e18;                                // of a number
-  enum class Unit { none, milliseconds, bytes } unit = Unit::none;  // "250ms 30s 2h", "64K 2M 1G"
+  std::string metavar;                    // "FILE"; empty for a switch
+  std::string help;                       // one full sentence
+  std::vector<std::string> choices = {};  // when only some words will do
+  double least = -1e18, most = 1e18;      // of a number
+  // "250ms 30s 2h", "64K 2M 1G", the same or "80%": a share is read as minus its percentage.
+  enum class Unit { none, milliseconds, bytes, bytes_or_share } unit = Unit::none;
   enum class Completes {
     nothing,
     file,

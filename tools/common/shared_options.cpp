@@ -53,6 +53,16 @@ Option threads_option(std::int64_t& into, const std::string& group) {
           .environment = "R1_THREADS"};
 }
 
+Option gpu_memory_option(std::int64_t& into, const std::string& group) {
+  return {.name = "gpu-memory",
+          .group = group,
+          .into = &into,
+          .metavar = "SIZE|PCT",
+          .help = "Plan for this much of the card's memory (20G, 80%).",
+          .least = -100,
+          .unit = Option::Unit::bytes_or_share};
+}
+
 Option no_mmap_option(bool& into, const std::string& group) {
   return {.name = "no-mmap",
           .group = group,

@@ -30,7 +30,7 @@ struct CompleteSettings {
   std::string only_failed;  // a file of records
   // model and machine
   std::string model, model_path, device = "auto", dtype = "auto", cpu_isa;
-  std::int64_t max_memory = 0;
+  std::int64_t max_memory = 0, gpu_memory = -90;
   bool dry_run = false, list_models = false, no_mmap = false, deterministic = false;
   std::int64_t threads = 0, batch_size = 16, max_inflight = 64;
 

@@ -374,6 +374,7 @@ void add_machine(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Plan for this many bytes (K, M, G), or do not begin; 0 means no limit.",
                .least = 0,
                .unit = Option::Unit::bytes});
+  o.push_back(gpu_memory_option(s.gpu_memory, g));
   o.push_back({.name = "deterministic",
                .group = g,
                .into = &s.deterministic,

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/ref/ref_backend.h"
 #include "tests/support/backends.h"
 #include "tests/support/complete_all.h"
 #include "tests/support/fails.h"
@@ -14,7 +15,7 @@ namespace {
 class MemoryPlanTest : public testing::Test {
  protected:
   MemoryPlan plan(std::uint64_t most, std::int64_t batch = 16) const {
-    return plan_memory(ModelFiles::open(path_), DType::f32, batch, most);
+    return plan_memory(ModelFiles::open(path_), DType::f32, batch, {.bytes = most});
   }
   LoadedModel load(std::uint64_t most) const {
     return load_model_with_text(*backend_, "tiny", path_, {.max_memory = most, .batch_size = 16});
@@ -45,6 +46,23 @@ TEST_F(MemoryPlanTest, ALimitWithoutRoomForOneTextIsRefusedBeforeAnythingIsLoade
   EXPECT_FAILS(ErrorKind::oom_cpu, "--max-memory", plan(least - 1));
   EXPECT_FAILS(ErrorKind::oom_cpu, "--max-memory", plan(1));
   EXPECT_FAILS(ErrorKind::oom_cpu, "--max-memory", load(least - 1));
+}
+
+class OneGigabyte : public RefBackend {
+ public:
+  DeviceMemory memory() const override { return {.total = 1'000'000'000, .free = 1'000'000}; }
+};
+
+// The plan is of all that a card has, whatever is free at the moment.
+TEST_F(MemoryPlanTest, ACardIsPlannedForByItsOwnMemory) {
+  const OneGigabyte card;
+  EXPECT_EQ(memory_limit(card, 5, -90).bytes, 900'000'000u);
+  EXPECT_EQ(memory_limit(card, 0, 70'000'000).bytes, 70'000'000u);
+  EXPECT_EQ(memory_limit(card, 0, 2'000'000'000).bytes, 1'000'000'000u);
+  EXPECT_EQ(memory_limit(*backend_, 5, -90).bytes, 5u);
+  EXPECT_FAILS(ErrorKind::oom_gpu, "--gpu-memory 1M",
+               plan_memory(ModelFiles::open(path_), DType::f32, 16,
+                           memory_limit(card, 0, std::int64_t{1} << 20)));
 }
 
 TEST_F(MemoryPlanTest, ASmallCacheChangesNoAnswer) {
