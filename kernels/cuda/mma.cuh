@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstdint>
+
+#include <cuda_runtime.h>
+
+#include "kernels/cuda/intrinsics.cuh"
+
+namespace r1::cuda {
+
+// Instructions of tensor cores, what feeds them, and two of the softmax, by name: PTX on a card,
+// the same layout of registers on the host. A warp runs them together.
+//   PTX ISA, 9.7.14.5 (mma, ldmatrix), 9.7.9.25 (cp.async).
+
+// Two numbers rounded to bf16, the first in the low half.
+__device__ inline unsigned pack_bfloats(float low, float high) {
+#ifdef __CUDACC__
+  unsigned both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+#else
+  return unsigned{float_to_bfloat(low)} | unsigned{float_to_bfloat(high)} << 16;
+#endif
+}
+
+// 2^x, to two units in the last place; 0 below the smallest normal number.
+__device__ inline float power_of_two(float x) {
+#ifdef __CUDACC__
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return exp2f(x);
+#endif
+}
+
+// c [16, 8] += a [16, 16] b [16, 8] in bf16 with f32 sums. With g = lane / 4 and t = lane % 4, a
+// lane has of a (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8) and what stands to the right of
+// each; of b (2t, g), (2t + 8, g) and what stands below; of c (g, 2t), (g + 8, 2t) and to the
+// right.
+__device__ inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsigned b0,
+                                    unsigned b1) {
+#ifdef __CUDACC__
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#else
+  struct A {
+    unsigned words[4];
+  };
+  struct B {
+    unsigned words[2];
+  };
+  const int g = cuda_host::lane() / 4, t = cuda_host::lane() % 4;
+  const auto all_a = cuda_host::exchange(~0u, A{{a[0], a[1], a[2], a[3]}}, __LINE__);
+  A mine[4];
+  for (int i = 0; i < 4; ++i) mine[i] = all_a.of(4 * g + i);
+  const auto all_b = cuda_host::exchange(~0u, B{{b0, b1}}, __LINE__);
+  const auto value = [](unsigned words, int half) {
+    return bfloat_to_float(static_cast<std::uint16_t>(words >> 16 * half));
+  };
+  for (int i = 0; i < 4; ++i)
+    for (int k = 0; k < 16; ++k) {
+      const unsigned x = mine[k % 8 / 2].words[k / 8 * 2 + i / 2];
+      const unsigned y = all_b.of(4 * (2 * t + i % 2) + k % 8 / 2).words[k / 8];
+      c[i] += value(x, k % 2) * value(y, k % 2);
+    }
+#endif
+}
+
+// Four matrices [8, 8] of 16-bit numbers from shared memory: lane 8 m + r gives where row r of
+// matrix m begins, and gets of each matrix (g, 2t) and what stands to the right; or, transposed,
+// (2t, g) and what stands below.
+template <bool kTransposed>
+__device__ inline void load_matrices(unsigned (&words)[4], const std::uint16_t* row) {
+#ifdef __CUDACC__
+  const auto at = static_cast<unsigned>(__cvta_generic_to_shared(row));
+  if constexpr (kTransposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+                 : "r"(at)
+                 : "memory");
+  else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+                 : "r"(at)
+                 : "memory");
+#else
+  const int g = cuda_host::lane() / 4, t = cuda_host::lane() % 4;
+  const auto rows = cuda_host::exchange(~0u, row, __LINE__);
+  for (int m = 0; m < 4; ++m) {
+    const auto at = [&](int i) {
+      return kTransposed ? rows.of(8 * m + 2 * t + i)[g] : rows.of(8 * m + g)[2 * t + i];
+    };
+    words[m] = unsigned{at(0)} | unsigned{at(1)} << 16;
+  }
+#endif
+}
+
+// 16 bytes from global to shared memory; there once this thread has waited for them.
+__device__ inline void copy16_async(void* shared, const void* global) {
+#ifdef __CUDACC__
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
+                   static_cast<unsigned>(__cvta_generic_to_shared(shared))),
+               "l"(global)
+               : "memory");
+#else
+  std::memcpy(shared, global, 16);
+#endif
+}
+__device__ inline void commit_copies() {
+#ifdef __CUDACC__
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+__device__ inline void wait_for_copies() {
+#ifdef __CUDACC__
+  asm volatile("cp.async.wait_group 0;" ::: "memory");
+#endif
+}
+
+}  // namespace r1::cuda
