@@ -9,7 +9,8 @@ import re
 import sys
 
 # Bound by memory at one row: a spill costs what they live from.
-DECODE = ("quant_rows_kernel", "rows_kernel", "paged_kernel", "merge_kernel", "round_kernel")
+DECODE = ("quant_rows_kernel", "rows_kernel", "paged_kernel", "tile_kernel", "merge_kernel",
+          "round_kernel")
 
 
 def kernels(report):

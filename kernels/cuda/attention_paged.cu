@@ -1,22 +1,22 @@
-// Attention of each row over the stored pages of its sequence. A block takes one row, up to 8 query
-// heads of one key head, and a part of the pages; a warp a page at a time: a lane a position (two
-// of them) for scores, a lane a few elements for the sum of values. Parts are then put together.
-// Moves the keys and values of a part once for all heads of the block.
+// Attention of each row over the stored pages of its sequence: which kernel, in what tiles and
+// parts, and how the parts are put together. Pages of bf16 go through tensor cores (paged_mma.cuh),
+// those of f32, and heads that are not whole pieces of 16 bytes, through plain f32
+// (paged_part.cuh).
 //   Split along the past: FlashDecoding, pytorch.org/blog/flash-decoding.
+#include <algorithm>
 #include <cstdint>
 
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/page.cuh"
+#include "kernels/cuda/paged_mma.cuh"
 #include "kernels/cuda/paged_part.cuh"
+#include "kernels/cuda/parts.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace r1 {
 namespace {
 
-using cuda::kPage;
 using cuda::kPagedThreads;
-using cuda::kPagedWarps;
-using cuda::kWarp;
 using cuda::Paged;
 
 // y of one row and head from its parts. A block each, a thread an element.
@@ -24,18 +24,18 @@ __global__ void merge_kernel(float* y, const float* parts, int splits, int hd) {
   const std::int64_t r = blockIdx.x;
   const int width = hd + 2;
   parts += r * splits * width;
-  float largest = -INFINITY;
-  for (int p = 0; p < splits; ++p) largest = fmaxf(largest, parts[p * width]);
   for (int d = static_cast<int>(threadIdx.x); d < hd; d += kPagedThreads) {
-    float sum = 0.0f, total = 0.0f;
+    cuda::Joined joined;
+    float sum = 0.0f;
     for (int p = 0; p < splits; ++p) {
-      const float weight = expf(parts[p * width] - largest);
-      total += weight * parts[p * width + 1];
-      sum += weight * parts[p * width + 2 + d];
+      const float* part = parts + p * width;
+      sum = cuda::join_sums(joined.add(part[0], part[1]), sum, part[2 + d]);
     }
-    y[r * hd + d] = sum / total;
+    y[r * hd + d] = 1.0f / joined.total * sum;
   }
 }
+
+// --- plain f32 -----------------------------------------------------------------------------------
 
 template <typename Type, int kElements, int kHeads>
 void run(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream) {
@@ -63,19 +63,48 @@ void for_head(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream)
   for_group<Type, 8>(parts, s, T, stream);
 }
 
-}  // namespace
+// --- tensor cores --------------------------------------------------------------------------------
 
-// Enough parts to keep the card busy, by sizes that do not depend on positions: those are on the
-// device, and a step waits for nothing.
-void CudaBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv,
-                                  const Tensor& A, const Tensor& sequence, const Tensor& position,
-                                  const AttentionOptions& options) {
-  constexpr std::int64_t kLargestHead = 256, kMostSplits = 64, kBlocksPerProcessor = 4;
-  const std::int64_t T = q.shape[0], H = q.shape[1], hd = q.shape[2], KV = kv.keys.shape[1];
-  if (hd > kLargestHead) cuda::fail_unsupported("attention", "heads are wider than 256");
-  const std::int64_t wanted = kBlocksPerProcessor * processors_ / (T * KV) + 1;
-  const std::int64_t pages = (kv.table.shape[1] + kPagedWarps - 1) / kPagedWarps;
-  const std::int64_t most = pages < kMostSplits ? pages : kMostSplits;
+// Tiles of 16 rows for tokens that stand alone, else of the most rows that registers and shared
+// memory hold: a warp that has 16 rows of 256 elements to itself would keep 128 sums a thread.
+bool tiles_are_low(const Paged& s, std::int64_t longest_run) {
+  return longest_run * (s.H / s.KV) <= 16;
+}
+
+cuda::Tiling tiling_of(const Paged& s, std::int64_t T, std::int64_t longest_run) {
+  constexpr std::int64_t kMostLanes = 8;
+  const int rows = tiles_are_low(s, longest_run) ? 16 : s.hd <= 128 ? 64 : 32;
+  const int heads = std::min(s.H / s.KV, rows);
+  const std::int64_t tokens = std::min<std::int64_t>(longest_run, rows / heads);
+  const std::int64_t lanes = std::min({tokens, T - longest_run + 1, kMostLanes});
+  return {T, static_cast<int>(tokens), heads, static_cast<int>(lanes), 0};
+}
+
+dim3 blocks_of(const Paged& s, const cuda::Tiling& t) {
+  const int chunks = (s.H / s.KV + t.heads - 1) / t.heads;
+  return {cuda::blocks_of(t.T, t.tokens), static_cast<unsigned>(s.KV * chunks),
+          static_cast<unsigned>(s.splits * t.lanes)};
+}
+
+template <int kHead, int kRowWarps>
+void run_tiles(float* y, float* parts, const Paged& s, const cuda::Tiling& tiling,
+               cudaStream_t stream) {
+  cuda::launch(
+      "attention_paged", stream,
+      {blocks_of(s, tiling), cuda::kTileThreads, sizeof(cuda::TileMemory<kHead, kRowWarps>)},
+      cuda::tile_kernel<kHead, kRowWarps>, y, parts, s, tiling);
+}
+
+void for_tile(float* y, float* parts, const Paged& s, const cuda::Tiling& t, bool low,
+              cudaStream_t stream) {
+  if (s.hd <= 64) return (low ? run_tiles<64, 1> : run_tiles<64, 4>)(y, parts, s, t, stream);
+  if (s.hd <= 96 && !low) return run_tiles<96, 4>(y, parts, s, t, stream);
+  if (s.hd <= 128) return (low ? run_tiles<128, 1> : run_tiles<128, 4>)(y, parts, s, t, stream);
+  (low ? run_tiles<256, 1> : run_tiles<256, 2>)(y, parts, s, t, stream);
+}
+
+Paged paged_of(const Tensor& q, const PagedKv& kv, const Tensor& A, const Tensor& sequence,
+               const Tensor& position, const AttentionOptions& options) {
   Paged s;
   s.q = q.as<float>();
   s.keys = kv.keys.data;
@@ -86,20 +115,58 @@ void CudaBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedK
   s.sequence = sequence.as<std::int32_t>();
   s.position = position.as<std::int32_t>();
   s.table = cuda::page_table(kv);
-  s.H = static_cast<int>(H);
-  s.KV = static_cast<int>(KV);
-  s.hd = static_cast<int>(hd);
-  s.splits = static_cast<int>(wanted < most ? wanted : most);
+  s.H = static_cast<int>(q.shape[1]);
+  s.KV = static_cast<int>(kv.keys.shape[1]);
+  s.hd = static_cast<int>(q.shape[2]);
+  s.splits = 1;
   s.scale = options.scale;
   s.window = options.window;
   s.skip = A.empty() || kv.longest.empty() ? 0.0f : options.skip;
-  const std::int64_t width = s.splits * (hd + 2);
+  return s;
+}
+
+}  // namespace
+
+// The past is split into enough parts to keep the card busy, by sizes that do not depend on
+// positions: those are on the device, and a step waits for nothing. Where a row may not depend on
+// the batch, plain f32 has one part, and tiles have parts of fixed length; a block goes through all
+// of them where there are blocks enough, or their sums would take too much memory.
+void CudaBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv,
+                                  const Tensor& A, const Tensor& sequence, const Tensor& position,
+                                  const AttentionOptions& options) {
+  constexpr std::int64_t kLargestHead = 256, kMostSplits = 64, kBlocksPerProcessor = 4;
+  constexpr std::int64_t kLeastPages = 4, kPartPages = 8, kMostPartsBytes = 64 << 20;
+  const std::int64_t T = q.shape[0], H = q.shape[1], hd = q.shape[2];
+  if (hd > kLargestHead) cuda::fail_unsupported("attention", "heads are wider than 256");
+  Paged s = paged_of(q, kv, A, sequence, position, options);
+  const auto parts_of = [&](std::int64_t pages) { return (s.table.pages + pages - 1) / pages; };
+  const auto bytes_of = [&](std::int64_t splits) {
+    return T * H * splits * (hd + 2) * static_cast<std::int64_t>(sizeof(float));
+  };
+  const bool in_tiles = kv.keys.dtype == DType::bf16 && hd % 8 == 0;
+  const std::int64_t longest_run = std::clamp<std::int64_t>(options.longest_run, 1, T);
+  cuda::Tiling tiling = tiling_of(s, T, longest_run);
+  const dim3 blocks = blocks_of(s, tiling);
+  const std::int64_t wanted = kBlocksPerProcessor * processors_ /
+                                  (in_tiles ? std::int64_t{blocks.x} * blocks.y : T * s.KV) +
+                              1;
+  if (!batch_invariant_) {
+    s.splits = static_cast<int>(std::min({wanted, parts_of(kLeastPages), kMostSplits}));
+  } else if (in_tiles) {
+    tiling.part_pages = kPartPages;
+    const std::int64_t parts = parts_of(kPartPages);
+    if (wanted > 1 && bytes_of(parts) <= kMostPartsBytes) s.splits = static_cast<int>(parts);
+  }
+  const bool whole = in_tiles && s.splits == 1;
   float* parts =
-      static_cast<float*>(scratch(static_cast<std::size_t>(T * H * width) * sizeof(float)));
-  if (kv.keys.dtype == DType::f32)
+      whole ? nullptr : static_cast<float*>(scratch(static_cast<std::size_t>(bytes_of(s.splits))));
+  if (in_tiles)
+    for_tile(y.as<float>(), parts, s, tiling, tiles_are_low(s, longest_run), stream_);
+  else if (kv.keys.dtype == DType::f32)
     for_head<cuda::F32>(parts, s, T, stream_);
   else
     for_head<cuda::Bf16>(parts, s, T, stream_);
+  if (whole) return;
   cuda::launch("attention_paged", stream_, {cuda::blocks_of(T * H, 1), kPagedThreads}, merge_kernel,
                y.as<float>(), parts, s.splits, s.hd);
 }

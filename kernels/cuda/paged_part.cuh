@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/intrinsics.cuh"
 #include "kernels/cuda/page.cuh"
+#include "kernels/cuda/parts.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace r1::cuda {
@@ -155,7 +156,7 @@ struct Bound {
 template <int kHeads>
 inline constexpr int kPagedBlocks = kHeads == 1 ? 4 : 2;
 
-// parts [T, H, splits, 2 + hd]: largest score, sum of weights, sum of weighted values.
+// parts [T, H, splits, 2 + hd]: largest score times log2 e, sum of weights, sum of weighted values.
 template <typename Type, int kElements, int kHeads>
 __global__ void __launch_bounds__(kPagedThreads, kPagedBlocks<kHeads>)
     paged_kernel(float* parts, Paged s) {
@@ -241,7 +242,8 @@ __global__ void __launch_bounds__(kPagedThreads, kPagedBlocks<kHeads>)
       const float* result = results + (w * kHeads + g) * width;
       if (result[0] > -INFINITY) sum += expf(result[0] - largest) * result[i % width];
     }
-    parts[((row + g) * s.splits + split) * width + i % width] = i % width == 0 ? largest : sum;
+    parts[((row + g) * s.splits + split) * width + i % width] =
+        i % width == 0 ? largest * kLog2E : sum;
   }
 }
 

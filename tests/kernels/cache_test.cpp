@@ -3,102 +3,32 @@
 #include <limits>
 #include <numeric>
 
-#include "tests/kernels/attention_scene.h"
+#include "tests/kernels/cache_scene.h"
 #include "tests/support/kernel_test.h"
 
 namespace r1 {
 namespace {
 
+using test::all_rows;
+using test::as_stored;
 using test::documents;
+using test::empty_cache;
 using test::Floats;
 using test::Ints;
 using test::mean_error;
+using test::paged_error;
+using test::pick;
 using test::Rig;
+using test::rows_from;
 using test::scene;
 using test::Scene;
-
-// Two sequences, with pages out of order and some of nobody's.
-constexpr std::int64_t kPages = 8, kSequences = 2;
-const Ints kTable = {5, 0, 3, 2, 7, 1};  // [S, 3]
-const std::initializer_list<std::int32_t> kLengths = {150, 70};
+using test::Step;
+using test::step;
+using test::store_and_attend;
+using test::whole_documents;
 
 Scene two_sequences(std::int64_t H, std::int64_t KV, std::int64_t hd, bool daw) {
-  return scene(documents(kLengths), H, KV, hd, daw);
-}
-
-// All NaN: whoever reads a place nobody stored is found out.
-PagedKv empty_cache(Rig& rig, const Scene& s, DType dtype) {
-  const auto pages = [&] {
-    if (dtype == DType::f32) return rig.unwritten({kPages, s.KV, kPageTokens, s.hd});
-    const Tensor t = rig.arena().take({kPages, s.KV, kPageTokens, s.hd}, dtype);
-    rig->copy_from_host(t, std::vector<std::uint16_t>(test::count(t.shape), 0x7fc0).data());
-    return t;
-  };
-  const bool daw = !s.A.empty();
-  return {pages(), pages(), daw ? rig.unwritten({kPages, s.KV, kPageTokens}) : Tensor{},
-          daw ? rig.unwritten({kPages, s.KV}) : Tensor{},
-          rig.put(kTable).reshaped({kSequences, 3})};
-}
-
-Floats pick(const Floats& all, std::int64_t width, const Ints& rows) {
-  Floats some;
-  for (const std::int32_t r : rows)
-    some.insert(some.end(), all.begin() + r * width, all.begin() + (r + 1) * width);
-  return some;
-}
-
-// Some rows of a scene whose documents are the two sequences, as one step over the cache sees them.
-struct Step {
-  std::int64_t T;
-  Tensor q, k, v, A, sequence, position;
-};
-
-Step step(Rig& rig, const Scene& s, const Ints& rows) {
-  const auto T = static_cast<std::int64_t>(rows.size());
-  Ints sequence, position;
-  for (const std::int32_t r : rows) {
-    const std::int32_t start = s.start[static_cast<std::size_t>(r)];
-    sequence.push_back(start == 0 ? 0 : 1);
-    position.push_back(r - start);
-  }
-  return {T,
-          rig.put({T, s.H, s.hd}, pick(s.q, s.H * s.hd, rows)),
-          rig.put({T, s.KV, s.hd}, pick(s.k, s.KV * s.hd, rows)),
-          rig.put({T, s.KV, s.hd}, pick(s.v, s.KV * s.hd, rows)),
-          s.A.empty() ? Tensor{} : rig.put({T, s.KV}, pick(s.A, s.KV, rows)),
-          rig.put(sequence),
-          rig.put(position)};
-}
-
-Floats store_and_attend(Rig& rig, const PagedKv& kv, const Scene& s, const Ints& rows) {
-  const Step in = step(rig, s, rows);
-  rig->kv_store(kv, in.k, in.v, in.A, in.sequence, in.position);
-  const Tensor y = rig.unwritten({in.T, s.H, s.hd});
-  rig->attention_paged(y, in.q, kv, in.A, in.sequence, in.position, s.options);
-  return rig.get(y);
-}
-
-Ints all_rows(const Scene& s) {
-  Ints rows(static_cast<std::size_t>(s.T));
-  std::iota(rows.begin(), rows.end(), 0);
-  return rows;
-}
-
-// k and v as a cache of this type holds them.
-Scene as_stored(Scene s, DType dtype) {
-  if (dtype == DType::bf16)
-    for (Floats* values : {&s.k, &s.v})
-      for (float& x : *values) x = bf16_to_f32(f32_to_bf16(x));
-  return s;
-}
-
-Floats whole_documents(const Scene& s) {
-  Rig ref({"ref"});
-  const Tensor y = ref.unwritten({s.T, s.H, s.hd});
-  ref->attention(y, {}, ref.put({s.T, s.H, s.hd}, s.q), ref.put({s.T, s.KV, s.hd}, s.k),
-                 ref.put({s.T, s.KV, s.hd}, s.v),
-                 s.A.empty() ? Tensor{} : ref.put({s.T, s.KV}, s.A), ref.put(s.start), s.options);
-  return ref.get(y);
+  return scene(documents({150, 70}), H, KV, hd, daw);
 }
 
 TEST(Cache, AttentionOverPagesIsAttentionOverWholeDocuments) {
@@ -109,12 +39,13 @@ TEST(Cache, AttentionOverPagesIsAttentionOverWholeDocuments) {
             two_sequences(3, 1, 128, daw), two_sequences(9, 1, 160, daw)})
         for (const std::int64_t window : {0, 1, 64, 65, 100}) {
           s.options.window = window;
-          const Floats want = whole_documents(as_stored(s, dtype));
+          s = as_stored(s, dtype);
+          const Floats want = whole_documents(s);
           for (const test::Candidate& candidate : test::backends_and_ref()) {
             Rig rig(candidate);
             const PagedKv kv = empty_cache(rig, s, dtype);
-            EXPECT_TRUE(
-                test::close(store_and_attend(rig, kv, s, all_rows(s)), want, mean_error(s, 1.0)))
+            EXPECT_TRUE(test::close(store_and_attend(rig, kv, s, all_rows(s)), want,
+                                    paged_error(candidate, s, dtype)))
                 << candidate.name << " " << to_string(s) << " " << to_string(dtype);
           }
         }
@@ -129,9 +60,7 @@ TEST(Cache, StepByStepIsAllAtOnce) {
         Rig rig(candidate);
         const PagedKv at_once = empty_cache(rig, s, dtype), stepwise = empty_cache(rig, s, dtype);
         const Floats want = store_and_attend(rig, at_once, s, all_rows(s));
-        Ints chunk(100);
-        std::iota(chunk.begin(), chunk.end(), 0);
-        std::vector<Ints> steps = {chunk};
+        std::vector<Ints> steps = {rows_from(0, 100)};
         for (std::int32_t t = 0; t < 70; ++t)  // row 100 + t of the first, 150 + t of the second
           steps.push_back(t < 50 ? Ints{150 + t, 100 + t} : Ints{150 + t});
         for (const Ints& rows : steps) {
@@ -140,7 +69,7 @@ TEST(Cache, StepByStepIsAllAtOnce) {
           if (candidate.exact())
             ASSERT_EQ(got, then) << candidate.name << ", row " << rows[0];
           else
-            ASSERT_TRUE(test::close(got, then, 2.0 * mean_error(s, 1.0)));
+            ASSERT_TRUE(test::close(got, then, 2.0 * paged_error(candidate, s, dtype)));
         }
       }
 }
@@ -159,7 +88,7 @@ TEST(Cache, StoredPagesHoldWhatThoseOfRefHold) {
       for (const Tensor& t : {kv.keys, kv.values, kv.decay}) {
         std::vector<std::uint16_t> all(t.bytes() / sizeof(std::uint16_t));
         rig->copy_to_host(all.data(), t);
-        const auto page = static_cast<std::ptrdiff_t>(all.size()) / (kPages * s.KV);
+        const auto page = static_cast<std::ptrdiff_t>(all.size()) / (kv.keys.shape[0] * s.KV);
         for (auto begin = all.begin(); begin != all.end(); begin += page) {
           sorted.emplace_back(begin, begin + page);
           std::sort(sorted.back().begin(), sorted.back().end());
@@ -250,8 +179,7 @@ TEST(Cache, APageThatHoldsNothingIsNotRead) {
   Scene s = two_sequences(4, 2, 16, true);
   s.A = test::falling(s.start, s.KV, 2.0f);
   s.options.skip = 1e-4f;
-  Ints rows(22);
-  std::iota(rows.begin(), rows.end(), 128);
+  const Ints rows = rows_from(128, 22);
   const Floats want = pick(whole_documents(s), s.H * s.hd, rows);
   std::fill_n(s.v.begin(), kPageTokens * s.KV * s.hd, std::numeric_limits<float>::quiet_NaN());
   for (const test::Candidate& candidate : test::backends()) {

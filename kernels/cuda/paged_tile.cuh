@@ -1,0 +1,243 @@
+#pragma once
+
+#include <cstdint>
+
+#include <cuda_runtime.h>
+
+#include "kernels/cuda/intrinsics.cuh"
+#include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/page.cuh"
+#include "kernels/cuda/paged_part.cuh"
+#include "kernels/cuda/parts.cuh"
+#include "kernels/cuda/reduce.cuh"
+
+namespace r1::cuda {
+
+// What a block of paged_mma.cuh works on: a tile of query rows of one key head, the runs of rows of
+// one sequence in it, and the pages of a run on their way into shared memory.
+
+inline constexpr int kTileThreads = 128, kTileWarps = kTileThreads / kWarp;
+inline constexpr int kListed = kWarp;  // pages looked up at a time
+
+// How the rows of a step are cut into tiles. No row's bits depend on it, but on part_pages.
+struct Tiling {
+  std::int64_t T;
+  int tokens, heads;  // of a tile: row r is token r / heads and head r % heads
+  int lanes;          // blocks that share the runs of a tile
+  int part_pages;     // a part begins at each multiple of so many pages; 0: s.splits even parts
+};
+
+// What a row may see: positions first … last, none if last is -1; and, with DAW, what it skips.
+struct TileRow {
+  int first, last;
+  float own;            // A of the row
+  float length, least;  // |q| scale, and the least score that matters, both times log2 e
+};
+
+struct ListedPage {
+  std::int64_t number;  // PageTable::of
+  int from;             // its first position
+  float longest;        // key
+};
+
+// kHead: elements of a head, filled up with zeros. Rows of `kPitch` elements are 16 bytes longer
+// than a multiple of 128, so that ldmatrix finds 8 rows in different banks.
+template <int kHead, int kRowWarps>
+struct TileMemory {
+  static constexpr int kRows = 16 * kRowWarps, kColumns = kTileWarps / kRowWarps;
+  static constexpr int kPitch = kHead + 8, kWeightPitch = kPage + 8;
+  alignas(16) std::uint16_t queries[kRows * kPitch];
+  std::uint16_t keys[kHead * kPage];  // as in a page
+  std::uint16_t values[kPage * kPitch];
+  std::uint16_t weights[kColumns > 1 ? kRows* kWeightPitch : 8];
+  float decay[kPage];
+  float largest[kColumns][kRows];
+  TileRow rows[kRows];
+  ListedPage listed[kListed];
+  unsigned wanted[kTileWarps];
+};
+
+template <int kHead, int kRowWarps>
+struct Tile {
+  using Memory = TileMemory<kHead, kRowWarps>;
+  static constexpr int kRows = Memory::kRows, kPieces = kHead / 8;
+
+  const Paged& s;
+  const Tiling& tiling;
+  Memory& memory;
+  std::int64_t first_token;
+  int tokens, kv, first_head;  // the head: of the group
+  // Of the run at hand: its rows are begin_row … end_row - 1, and see first … last at most.
+  int begin_row = 0, end_row = 0, first = 0, last = -1;
+  std::int64_t sequence = 0;
+
+  // The last tiles see most pages of a prefill: they begin first.
+  __device__ Tile(const Paged& paged, const Tiling& t)
+      : s(paged),
+        tiling(t),
+        memory(*dynamic_shared<Memory>()),
+        first_token(std::int64_t{gridDim.x - 1 - blockIdx.x} * t.tokens),
+        tokens(static_cast<int>(t.T - first_token < t.tokens ? t.T - first_token : t.tokens)),
+        kv(static_cast<int>(blockIdx.y) % s.KV),
+        first_head(static_cast<int>(blockIdx.y) / s.KV * t.heads) {}
+
+  __device__ static int thread() { return static_cast<int>(threadIdx.x); }
+  __device__ static int lane() { return thread() % kWarp; }
+  __device__ static int warp() { return thread() / kWarp; }
+
+  __device__ std::int64_t token_of(int r) const { return first_token + r / tiling.heads; }
+  // Of [T, H].
+  __device__ std::int64_t row_of(int r) const {
+    return token_of(r) * s.H + kv * (s.H / s.KV) + first_head + r % tiling.heads;
+  }
+  __device__ bool there(int r) const {
+    return r < tokens * tiling.heads && first_head + r % tiling.heads < s.H / s.KV;
+  }
+
+  __device__ void load_rows() {
+    for (int r = thread(); r < kRows; r += kTileThreads) {
+      TileRow row{0, -1, 0.0f, 0.0f, 0.0f};
+      if (there(r)) {
+        row.last = s.position[token_of(r)];
+        if (s.window > 0 && row.last >= s.window)
+          row.first = row.last - static_cast<int>(s.window) + 1;
+        if (s.A != nullptr) row.own = s.A[token_of(r) * s.KV + kv];
+      }
+      memory.rows[r] = row;
+    }
+    for (int i = thread(); i < kRows * kPieces; i += kTileThreads) {
+      const int r = i / kPieces, d = i % kPieces * 8;
+      uint4 piece{0, 0, 0, 0};
+      if (there(r) && d < s.hd) {
+        const auto* q = reinterpret_cast<const float4*>(s.q + row_of(r) * s.hd + d);
+        const float4 a = q[0], b = q[1];
+        piece = {pack_bfloats(a.x, a.y), pack_bfloats(a.z, a.w), pack_bfloats(b.x, b.y),
+                 pack_bfloats(b.z, b.w)};
+      }
+      *reinterpret_cast<uint4*>(memory.queries + r * Memory::kPitch + d) = piece;
+    }
+    clear_what_no_page_fills();
+    __syncthreads();
+    if (s.skip == 0.0f) return;
+    for (int r = warp(); r < kRows; r += kTileWarps)
+      if (there(r)) bound(memory.rows[r], memory.queries + r * Memory::kPitch, token_of(r));
+    __syncthreads();
+  }
+
+  // Elements from hd on: 0 times what memory held before may be NaN.
+  __device__ void clear_what_no_page_fills() {
+    const int filled = s.hd / 8;
+    for (int i = thread(); i < (kPieces - filled) * kPage; i += kTileThreads) {
+      const int piece = filled + i / kPage, j = i % kPage;
+      *reinterpret_cast<uint4*>(memory.keys + (piece * kPage + j) * 8) = {0, 0, 0, 0};
+      *reinterpret_cast<uint4*>(memory.values + j * Memory::kPitch + piece * 8) = {0, 0, 0, 0};
+    }
+  }
+
+  // The least score that matters to a row, by a warp. The largest of all its scores is not below
+  // its own; a position that is less than skip / n of that is not missed by n positions together.
+  __device__ void bound(TileRow& row, const std::uint16_t* query, std::int64_t token) {
+    const std::int64_t page = s.table.of(s.sequence[token], row.last, kv);
+    const int at = row.last % kPage, d = lane() * 8;
+    float z = 0.0f, squares = 0.0f;
+    if (d < s.hd) {
+      float q[8], key[8];
+      load16<Bf16>(q, query + d);
+      load16<Bf16>(key, static_cast<const std::uint16_t*>(s.keys) + page * kPage * s.hd +
+                            d * kPage + at * 8);
+      for (int i = 0; i < 8; ++i) {
+        z = fmaf(q[i], key[i], z);
+        squares = fmaf(q[i], q[i], squares);
+      }
+    }
+    z = warp_sum(z);
+    squares = warp_sum(squares);
+    if (lane() > 0) return;
+    const float decay = (row.own - s.decay[page * kPage + at]) * kLog2E;
+    const auto seen = static_cast<float>(row.last - row.first + 1);
+    row.length = sqrtf(squares) * s.scale * kLog2E;
+    row.least = fmaf(z, s.scale * kLog2E, decay) + log2f(s.skip / seen);
+  }
+
+  // Whether a page that the row sees whole holds no score that matters. decay: A of its last
+  // position. By the row's own numbers alone, so that no other row of the tile has a say.
+  __device__ bool skips(const TileRow& row, int from, float longest, float decay) const {
+    return s.skip > 0.0f && row.last >= from + kPage - 1 &&
+           fmaf(row.length, longest, (row.own - decay) * kLog2E) < row.least;
+  }
+
+  __device__ int end_of_run(int begin) const {
+    int end = begin + 1;
+    while (end < tokens && s.sequence[first_token + end] == s.sequence[first_token + begin]) ++end;
+    return end;
+  }
+
+  __device__ void enter_run(int begin, int end) {
+    begin_row = begin * tiling.heads;
+    end_row = end * tiling.heads;
+    sequence = s.sequence[first_token + begin];
+    first = memory.rows[begin_row].first;
+    last = memory.rows[begin_row].last;
+    for (int r = begin_row + tiling.heads; r < end_row; r += tiling.heads) {
+      if (memory.rows[r].first < first) first = memory.rows[r].first;
+      if (memory.rows[r].last > last) last = memory.rows[r].last;
+    }
+  }
+
+  // Lists those of pages begin … end - 1, kListed at most, that some row wants. Returns how many.
+  __device__ int list_pages(int begin, int end) {
+    const int from = (begin + lane()) * kPage;
+    ListedPage page{0, from, 0.0f};
+    float decay = 0.0f;
+    bool wanted = false;
+    if (begin + lane() < end) {
+      page.number = s.table.of(sequence, from, kv);
+      if (s.skip > 0.0f) {
+        page.longest = s.longest[page.number];
+        decay = s.decay[page.number * kPage + kPage - 1];
+      }
+      for (int r = begin_row + warp(); r < end_row; r += kTileWarps) {
+        const TileRow& row = memory.rows[r];
+        wanted = wanted || (from <= row.last && row.first < from + kPage &&
+                            !skips(row, from, page.longest, decay));
+      }
+    }
+    const unsigned votes = __ballot_sync(kAllLanes, wanted);
+    if (lane() == 0) memory.wanted[warp()] = votes;
+    __syncthreads();
+    unsigned all = 0;
+    for (int w = 0; w < kTileWarps; ++w) all |= memory.wanted[w];
+    const unsigned mine = 1u << lane();
+    if (warp() == 0 && (all & mine) != 0) memory.listed[__popc(all & (mine - 1))] = page;
+    __syncthreads();
+    return __popc(all);
+  }
+
+  __device__ void load_keys(const ListedPage& page) {
+    const auto* from = static_cast<const std::uint16_t*>(s.keys) + page.number * kPage * s.hd;
+#pragma unroll 4
+    for (int i = thread(); i < s.hd / 8 * kPage; i += kTileThreads)
+      copy16_async(memory.keys + i * 8, from + i * 8);
+    if (s.A != nullptr && thread() < kPage / 4)
+      copy16_async(memory.decay + thread() * 4, s.decay + page.number * kPage + thread() * 4);
+    commit_copies();
+  }
+
+  // Zeros where no row of the run looks: what lies there may be anything, and 0 NaN is NaN.
+  __device__ void load_values(const ListedPage& page) {
+    const auto* from = static_cast<const std::uint16_t*>(s.values) + page.number * kPage * s.hd;
+#pragma unroll 4
+    for (int i = thread(); i < kPage * kPieces; i += kTileThreads) {
+      const int j = i / kPieces, d = i % kPieces * 8;
+      if (d >= s.hd) continue;
+      std::uint16_t* to = memory.values + j * Memory::kPitch + d;
+      if (first <= page.from + j && page.from + j <= last)
+        copy16_async(to, from + j * s.hd + d);
+      else
+        *reinterpret_cast<uint4*>(to) = {0, 0, 0, 0};
+    }
+    commit_copies();
+  }
+};
+
+}  // namespace r1::cuda
