@@ -1,9 +1,11 @@
 // y = x w^T. Up to 8 rows: the kernels of linear_rows.cu and linear_quant.cu, which read each
-// weight once. More: tiles.
+// weight once. More: tensor cores where the weight may be rounded, else tiles in f32. Where a row
+// may not depend on the batch, one of these two makes it in any.
 #include <cstdint>
 
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/linear_mma.h"
 #include "kernels/cuda/linear_rows.h"
 #include "kernels/cuda/tiled_product.cuh"
 
@@ -13,11 +15,14 @@ using cuda::operand;
 
 void CudaBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w) {
   const std::int64_t T = x.rows(), N = w.rows(), K = w.cols();
-  if (T <= cuda::kFewRows && !is_quantized(w.dtype)) return cuda::linear_rows(y, x, w, stream_);
-  if (T <= cuda::kFewRows && w.packed == cuda::is_split(w.dtype)) {
+  const bool few = T <= cuda::kFewRows && !batch_invariant_;
+  if (few && !is_quantized(w.dtype)) return cuda::linear_rows(y, x, w, stream_);
+  if (few && w.packed == cuda::is_split(w.dtype)) {
     void* room = scratch(cuda::rounded_rows_bytes(T, K));
     return cuda::linear_quant(y, x, w, room, stream_);
   }
+  if (cuda::suits_tensor_cores(w))
+    return cuda::linear_mma(y, x, w, scratch(cuda::bfloat_rows_bytes(T, K)), stream_);
   cuda::with_source(w, [&](auto source) {
     cuda::tiled_product<false>("linear", stream_, y.as<float>(), T, N, K,
                                operand<true>(cuda::source_f32(x)), operand<true>(source));

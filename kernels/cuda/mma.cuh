@@ -99,25 +99,31 @@ __device__ inline void load_matrices(unsigned (&words)[4], const std::uint16_t* 
 #endif
 }
 
-// 16 bytes from global to shared memory; there once this thread has waited for them.
-__device__ inline void copy16_async(void* shared, const void* global) {
+// 16 bytes from global to shared memory, or zeros; there once this thread has waited for them.
+// Copies are closed into groups, and waited for but for the last kLeft groups.
+__device__ inline void copy16_async(void* shared, const void* global, bool zeros = false) {
 #ifdef __CUDACC__
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
                    static_cast<unsigned>(__cvta_generic_to_shared(shared))),
-               "l"(global)
+               "l"(global), "r"(zeros ? 0 : 16)
                : "memory");
 #else
-  std::memcpy(shared, global, 16);
+  cuda_host::copy_later(shared, zeros ? nullptr : global, 16);
 #endif
 }
 __device__ inline void commit_copies() {
 #ifdef __CUDACC__
   asm volatile("cp.async.commit_group;" ::: "memory");
+#else
+  cuda_host::commit_copies();
 #endif
 }
+template <int kLeft = 0>
 __device__ inline void wait_for_copies() {
 #ifdef __CUDACC__
-  asm volatile("cp.async.wait_group 0;" ::: "memory");
+  asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+#else
+  cuda_host::wait_for_copies(kLeft);
 #endif
 }
 

@@ -42,11 +42,10 @@ struct TileAttention {
         row0(t.warp() / kColumns * 16 + lane / 4),
         column(t.warp() % kColumns) {}
 
+  // The sums of other rows come to nothing.
   __device__ bool in_run(int h) const {
-    return tile.begin_row <= row0 + 8 * h && row0 + 8 * h < tile.end_row;
-  }
-  __device__ bool has_result(int h) const {
-    return in_run(h) && memory.rows[row0 + 8 * h].last >= 0;
+    const int r = row0 + 8 * h;
+    return tile.begin_row <= r && r < tile.end_row && memory.rows[r].last >= 0;
   }
 
   // z = q k of 16 rows and kKeys positions.
@@ -82,7 +81,7 @@ struct TileAttention {
       const TileRow row = memory.rows[row0 + 8 * h];  // not kept: registers are few
       const bool skipped = tile.skips(row, page.from, page.longest, memory.decay[kPage - 1]);
       const int first = row.first - page.from;
-      const int last = skipped || !in_run(h) ? -1 : row.last - page.from;
+      const int last = skipped ? -1 : row.last - page.from;
       most[h] = -INFINITY;
 #pragma unroll
       for (int n = 0; n < kKeyTiles; ++n)
@@ -199,7 +198,7 @@ struct TileAttention {
 #pragma unroll
       for (int n = 0; n < kWidthTiles; ++n) {
         const int d = column * kWidth + 8 * n + lane % 4 * 2;
-        if (has_result(h) && d < tile.s.hd) run(h, d, sums[n][2 * h], sums[n][2 * h + 1]);
+        if (in_run(h) && d < tile.s.hd) run(h, d, sums[n][2 * h], sums[n][2 * h + 1]);
       }
   }
 
@@ -210,7 +209,7 @@ struct TileAttention {
       return parts + (tile.row_of(row0 + 8 * h) * tile.s.splits + split) * width;
     };
     for (int h = 0; h < 2; ++h)
-      if (has_result(h) && column == 0 && lane % 4 == 0)
+      if (in_run(h) && column == 0 && lane % 4 == 0)
         *reinterpret_cast<float2*>(part(h)) = {largest[h], total[2 * h]};
     each_pair([&](int h, int d, float a, float b) {
       if (total[2 * h] != 0.0f) *reinterpret_cast<float2*>(part(h) + 2 + d) = {a, b};

@@ -229,12 +229,9 @@ struct Tile {
 #pragma unroll 4
     for (int i = thread(); i < kPage * kPieces; i += kTileThreads) {
       const int j = i / kPieces, d = i % kPieces * 8;
-      if (d >= s.hd) continue;
-      std::uint16_t* to = memory.values + j * Memory::kPitch + d;
-      if (first <= page.from + j && page.from + j <= last)
-        copy16_async(to, from + j * s.hd + d);
-      else
-        *reinterpret_cast<uint4*>(to) = {0, 0, 0, 0};
+      const bool seen = first <= page.from + j && page.from + j <= last;
+      if (d < s.hd)
+        copy16_async(memory.values + j * Memory::kPitch + d, from + j * s.hd + d, !seen);
     }
     commit_copies();
   }

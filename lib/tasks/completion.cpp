@@ -307,6 +307,7 @@ void Completer::State::hand_out(const Callbacks& callbacks) {
       continue;
     }
     for (const auto& p : item.answers) item.result.answers.push_back(std::move(p->answer));
+    item.result.smaller_steps = scheduler.totals().shrunk > 0;
     callbacks.done(std::move(item.result));
     at = inflight.erase(at);
     stream(callbacks);

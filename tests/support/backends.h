@@ -18,24 +18,30 @@ namespace r1::test {
 
 // One way to run kernels on this machine.
 struct Candidate {
-  std::string name;  // "cpu avx2": backend, then instruction set; "cuda-host": CUDA's on the CPU
+  std::string name;  // "cpu avx2": backend, then instruction set; "cuda-host": CUDA's on the CPU;
+                     // "cuda invariant": with batch_invariant
   int threads = 0;
+  bool invariant() const { return name.ends_with(" invariant"); }
   // Promises the same bits whatever else is in the batch (lib/backend/backend.h).
-  bool exact() const { return !name.starts_with("cuda"); }
+  bool exact() const { return !name.starts_with("cuda") || invariant(); }
   // For tests of many steps: "cuda-host" switches stacks for each thread of a card.
-  bool fast() const { return name != "cuda-host"; }
+  bool fast() const { return !name.starts_with("cuda-host"); }
   std::unique_ptr<Backend> open() const {
-    if (name == "cuda-host") return open_cuda_host();
     const std::size_t space = name.find(' ');
+    const std::string backend = name.substr(0, space);
+    BackendOptions options{.threads = threads, .batch_invariant = invariant()};
+    if (backend == "cuda-host") return open_cuda_host(options);
     const std::string isa = space == std::string::npos ? "" : name.substr(space + 1);
-    return open_backend(name.substr(0, space), {.threads = threads, .cpu_isa = isa});
+    if (!invariant()) options.cpu_isa = isa;
+    return open_backend(backend, options);
   }
 };
 
 // All that answer on this machine but for "ref", which the others are held to.
 inline std::vector<Candidate> backends() {
   std::vector<Candidate> found;
-  for (const char* name : {"cpu baseline", "cpu avx2", "cpu avx512", "cuda-host", "cuda"}) {
+  for (const char* name : {"cpu baseline", "cpu avx2", "cpu avx512", "cuda-host",
+                           "cuda-host invariant", "cuda", "cuda invariant"}) {
     const Candidate candidate{name, 2};
     try {
       candidate.open();

@@ -32,9 +32,6 @@ void check_lists(const CompleteSettings& s) {
 }
 
 void check_input(const CompleteSettings& s) {
-  refuse_if(
-      s.deterministic && s.device == "cuda",
-      "--deterministic is not promised by the CUDA backend yet; --device cpu always keeps it");
   refuse_if(s.deterministic && s.time_limit_ms > 0,
             "--time-limit lets the clock decide, which --deterministic forbids");
   refuse_if(!s.cursor.empty() && !s.suffix.empty(),

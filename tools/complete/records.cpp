@@ -1,5 +1,7 @@
 #include "tools/complete/records.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "lib/base/json.h"
@@ -149,9 +151,19 @@ std::string recipe_of(const CompleteSettings& s, const std::string& digest,
       s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty, s.answers, s.seed,
       s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
       s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt,
-      s.dtype + " " + device + (s.no_heal ? " no-heal" : "") + (s.fit ? " fit" : ""),
+      s.dtype + " " + device + (device == "cuda" && s.deterministic ? " deterministic" : "") +
+          (s.no_heal ? " no-heal" : "") + (s.fit ? " fit" : ""),
       fmt::join(s.extra, "\x1f"));
   return sha256_hex(as_bytes(shaping)).substr(0, 16);
+}
+
+// The level of r1(7). Requests from a pipe are batched as they arrive.
+std::string determinism_of(const CompleteSettings& s, const std::string& device) {
+  if (device != "cuda" || s.deterministic) return "D2";
+  const auto is_stdin = [](const std::string& operand) { return operand == "-"; };
+  const bool arrive =
+      s.operands.empty() || std::any_of(s.operands.begin(), s.operands.end(), is_stdin);
+  return s.request_lines() && arrive ? "none" : "D1";
 }
 
 RecordContext record_context(const CompleteSettings& s, const LoadedModel& model,
@@ -161,6 +173,7 @@ RecordContext record_context(const CompleteSettings& s, const LoadedModel& model
   c.digest = model.files->digest();
   c.quant = model.quant;
   c.device = device;
+  c.determinism = determinism_of(s, device);
   c.openai = s.openai_batch;
   c.timing = s.timing;
   c.recipe = recipe_of(s, c.digest, device);
@@ -209,7 +222,7 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
     w.key("device")
         .string(c.device)
         .key("determinism")
-        .string(c.device == "cuda" ? "none" : "D2")
+        .string(r.smaller_steps && c.determinism == "D1" ? "none" : c.determinism)
         .key("recipe")
         .string(c.recipe)
         .end_object();

@@ -11,12 +11,13 @@ namespace r1 {
 // What every record of one run shares, worked out once.
 struct RecordContext {
   std::string tool = "r1-complete";
-  std::string model_name, digest, quant, device, recipe;
+  std::string model_name, digest, quant, device, determinism, recipe;
   bool openai = false, timing = false;
 };
 // Names everything that shapes an output: model and options.
 std::string recipe_of(const CompleteSettings& settings, const std::string& digest,
                       const std::string& device);
+std::string determinism_of(const CompleteSettings& settings, const std::string& device);
 RecordContext record_context(const CompleteSettings& settings, const LoadedModel& model,
                              const std::string& device);
 

@@ -21,11 +21,20 @@ constexpr unsigned kWarp = 32;
 
 enum class State : std::uint8_t { fresh, ready, at_block, at_warp, done };
 
+struct Copy {
+  void* to;
+  const void* from;  // null: zeros
+  std::size_t bytes;
+  int group;
+};
+
 struct Thread {
   State state = State::fresh;
   int line = 0;  // where it waits
   dim3 index;
   Fiber* fiber = nullptr;
+  std::vector<Copy> copies;  // on their way to shared memory
+  int groups = 0;            // of copies that have been closed
 };
 
 // The collective operation that lanes of a warp are arriving at. Slots of two turns, because a lane
@@ -165,7 +174,11 @@ void release_barrier() {
 // A warp runs until it can no more, then the next: it gets ahead of the others as far as barriers
 // let it.
 void run_block() {
-  for (Thread& t : block.threads) t.state = State::fresh;
+  for (Thread& t : block.threads) {
+    t.state = State::fresh;
+    t.copies.clear();
+    t.groups = 0;
+  }
   for (Warp& w : block.warps) w.arrived = 0;
   block.live = block.threads.size();
   block.at_block = 0;
@@ -248,6 +261,25 @@ const std::byte* exchange_bytes(unsigned mask, const void* value, std::size_t by
   for (unsigned i = first; i < std::min<std::size_t>(first + kWarp, block.threads.size()); ++i)
     if (block.threads[i].state == State::at_warp) block.threads[i].state = State::ready;
   return slots;
+}
+
+void copy_later(void* to, const void* from, std::size_t bytes) {
+  block.now->copies.push_back({to, from, bytes, block.now->groups});
+}
+
+void commit_copies() { ++block.now->groups; }
+
+void wait_for_copies(int left) {
+  Thread& me = *block.now;
+  const auto done = [&](const Copy& c) { return c.group < me.groups - left; };
+  for (const Copy& c : me.copies) {
+    if (!done(c)) continue;
+    if (c.from != nullptr)
+      std::memcpy(c.to, c.from, c.bytes);
+    else
+      std::memset(c.to, 0, c.bytes);
+  }
+  std::erase_if(me.copies, done);
 }
 
 void wait_for_warp(unsigned mask, int line) { exchange_bytes(mask, &mask, sizeof mask, line); }

@@ -29,6 +29,12 @@ bool any_of_block(bool predicate, int line);
 void wait_for_warp(unsigned mask, int line);
 int lane();
 
+// Asynchronous copies to shared memory: nothing of them is there before this thread has waited for
+// all but the last `left` groups that it closed. `from` null: zeros.
+void copy_later(void* to, const void* from, std::size_t bytes);
+void commit_copies();
+void wait_for_copies(int left);
+
 inline constexpr std::size_t kSlotBytes = 16;
 // Returns the values of all 32 lanes, kSlotBytes apart; good until this lane's exchange after next.
 const std::byte* exchange_bytes(unsigned mask, const void* value, std::size_t bytes, int line);

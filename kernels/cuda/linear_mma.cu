@@ -1,0 +1,98 @@
+// y = x w^T on tensor cores. Up to 64 rows the bytes of w are the floor, and what counts is how
+// many of them are under way: 6 to 7 tiles of 4 KiB a block of bf16, 2 KiB a block of quants,
+// several blocks a processor. Beyond, operations are. The sizes of tiles and where they change were
+// chosen by arithmetic, and wait to be measured.
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/linear_mma.h"
+#include "kernels/cuda/mma_product.cuh"
+
+namespace r1::cuda {
+namespace {
+
+constexpr std::int64_t kDepth = 128;  // of a tile of quants; x is filled up to a multiple
+
+std::int64_t filled(std::int64_t K) { return (K + kDepth - 1) / kDepth * kDepth; }
+
+void round_rows(std::uint16_t* to, const Tensor& x, cudaStream_t stream) {
+  const std::int64_t K = x.cols(), pairs = filled(K) / 2;
+  const float* from = x.as<float>();
+  auto* out = reinterpret_cast<unsigned*>(to);
+  each("linear", stream, x.rows() * pairs, [=] __device__(std::int64_t i) {
+    const std::int64_t t = i / pairs, k = i % pairs * 2;
+    const float low = k < K ? from[t * K + k] : 0.0f;
+    const float high = k + 1 < K ? from[t * K + k + 1] : 0.0f;
+    out[i] = pack_bfloats(low, high);
+  });
+}
+
+template <typename Shape>
+Grid grid_of(const BfloatRows& x, std::int64_t N) {
+  return {{blocks_of(x.rows, Shape::kRows), blocks_of(N, Shape::kColumns)},
+          static_cast<unsigned>(Shape::kThreads),
+          Shape::kSharedBytes};
+}
+
+template <int kRows, int kColumns, int kRowWarps, int kColumnWarps, int kStages>
+void run(const Tensor& y, const BfloatRows& x, const Tensor& w, cudaStream_t stream) {
+  using Shape = TileShape<kRows, kColumns, kRowWarps, kColumnWarps, 64, kStages>;
+  launch("linear", stream, grid_of<Shape>(x, w.rows()), bfloat_product_kernel<Shape>, y.as<float>(),
+         x, BfloatRows{w.as<std::uint16_t>(), w.rows(), w.cols()});
+}
+
+void bfloat_product(const Tensor& y, const BfloatRows& x, const Tensor& w, cudaStream_t stream) {
+  if (x.rows <= 16) return run<16, 32, 1, 2, 8>(y, x, w, stream);
+  if (x.rows <= 32) return run<32, 32, 1, 2, 8>(y, x, w, stream);
+  if (x.rows <= 64) return run<64, 64, 2, 2, 4>(y, x, w, stream);
+  run<128, 128, 2, 4, 3>(y, x, w, stream);
+}
+
+template <typename Format, int kRows, int kColumns, int kRowWarps, int kColumnWarps>
+void run_quant(const Tensor& y, const BfloatRows& x, const Tensor& w, cudaStream_t stream) {
+  using Shape = TileShape<kRows, kColumns, kRowWarps, kColumnWarps, kDepth, 2>;
+  launch("linear", stream, grid_of<Shape>(x, w.rows()), quant_product_kernel<Format, Shape>,
+         y.as<float>(), x, blocks_of(w), w.rows());
+}
+
+template <typename Format>
+void quant_product(const Tensor& y, const BfloatRows& x, const Tensor& w, cudaStream_t stream) {
+  if (x.rows <= 16) return run_quant<Format, 16, 32, 1, 2>(y, x, w, stream);
+  if (x.rows <= 64) return run_quant<Format, 64, 64, 2, 2>(y, x, w, stream);
+  run_quant<Format, 128, 64, 4, 2>(y, x, w, stream);
+}
+
+}  // namespace
+
+bool suits_tensor_cores(const Tensor& w) {
+  constexpr std::int64_t kPerPiece = 8;  // of 16 bytes
+  if (is_quantized(w.dtype)) return w.packed == is_split(w.dtype);
+  return w.dtype == DType::bf16 && w.packed && w.cols() % kPerPiece == 0;
+}
+
+std::size_t bfloat_rows_bytes(std::int64_t T, std::int64_t K) {
+  return static_cast<std::size_t>(T * filled(K)) * sizeof(std::uint16_t);
+}
+
+void linear_mma(const Tensor& y, const Tensor& x, const Tensor& w, void* room,
+                cudaStream_t stream) {
+  auto* rounded = static_cast<std::uint16_t*>(room);
+  round_rows(rounded, x, stream);
+  const BfloatRows rows{rounded, x.rows(), filled(x.cols())};
+  switch (w.dtype) {
+    case DType::bf16:
+      return bfloat_product(y, rows, w, stream);
+    case DType::q8_0:
+      return quant_product<PieceQ8_0>(y, rows, w, stream);
+    case DType::q4_0:
+      return quant_product<PieceQ4_0>(y, rows, w, stream);
+    case DType::q4_k:
+      return quant_product<PieceK<false>>(y, rows, w, stream);
+    case DType::q5_k:
+      return quant_product<PieceK<true>>(y, rows, w, stream);
+    case DType::q6_k:
+      return quant_product<PieceQ6_K>(y, rows, w, stream);
+    default:
+      fail_unsupported("linear", "tensor cores do not read this weight");
+  }
+}
+
+}  // namespace r1::cuda

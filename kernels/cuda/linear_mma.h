@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <cuda_runtime.h>
+
+#include "lib/tensor/tensor.h"
+
+namespace r1::cuda {
+
+// Products on tensor cores for any number of rows of x: both operands in bf16, sums in f32. The
+// products of an output are added in order of k, 16 at a time, whatever the sizes: a row has the
+// same bits in any batch.
+
+// Is w a matrix they can read, and may they round x for it?
+bool suits_tensor_cores(const Tensor& w);
+
+// y [T, N] = x [T, K] w [N, K]^T. x is rounded into `room`, of bfloat_rows_bytes.
+void linear_mma(const Tensor& y, const Tensor& x, const Tensor& w, void* room, cudaStream_t stream);
+std::size_t bfloat_rows_bytes(std::int64_t T, std::int64_t K);
+
+}  // namespace r1::cuda
