@@ -55,6 +55,11 @@ add_executable(network_speed tests/speed/network_speed.cpp)
 target_link_libraries(network_speed PRIVATE r1_tools)
 set_target_properties(network_speed PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
+# What the table beside PyTorch is made of; cases as small as they get, because CI has no card.
+add_test(NAME gpu_vs_torch COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/gpu_vs_torch_test.py
+  $<TARGET_FILE:r1-bench>)
+set_tests_properties(gpu_vs_torch PROPERTIES TIMEOUT 300)
+
 # The pool of threads under the thread sanitizer, which wants a build of its own.
 if(NOT R1_SANITIZE)
   add_executable(parallel_races tests/support/parallel_races.cpp lib/base/parallel.cpp)
@@ -92,6 +97,7 @@ foreach(case IN LISTS cases)
     ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/tiny.gguf ${case})
   set_tests_properties(cli.${case} PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 60)
 endforeach()
+set_tests_properties(cli.bench_machine PROPERTIES TIMEOUT 300)  # every operation: long under sanitizers
 add_test(NAME no_network COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/no_network_test.sh
   ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/tiny.gguf)
 set_tests_properties(no_network PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 600 SKIP_RETURN_CODE 77)

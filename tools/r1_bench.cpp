@@ -27,6 +27,7 @@ namespace {
 
 constexpr const char* kTool = "r1-bench";
 constexpr const char* kShippedModel = "r1-plus-mini";
+constexpr std::int64_t kShortTestMs = 200;
 
 class Bench {
  public:
@@ -53,8 +54,7 @@ class Bench {
     }
     check(s_);
     if (s_.compare) return run_compare(ui);
-    const auto backend =
-        open_backend(s_.device, {.threads = static_cast<int>(s_.threads), .cpu_isa = s_.cpu_isa});
+    const auto backend = open(s_.device);
     Probes probes(*backend, static_cast<int>(s_.threads));
     ui.say(kTool, "on " + backend->describe(), 1);
     if (s_.hardware) return run_hardware(*backend, probes, ui);
@@ -62,16 +62,30 @@ class Bench {
     return s_.models.empty() ? run_machine(*backend, probes, ui) : run_models(*backend, probes, ui);
   }
 
+  // A card's machine is looked at too.
   int run_hardware(Backend& backend, Probes& probes, const Ui& ui) {
+    if (probes.on_host()) return write_hardware(backend, probes, std::nullopt, ui);
+    const Card card = look_at_card(probes);
+    const auto host = open("cpu");
+    Probes host_probes(*host, static_cast<int>(s_.threads));
+    return write_hardware(*host, host_probes, card, ui);
+  }
+
+  int write_hardware(Backend& host, Probes& probes, const std::optional<Card>& card, const Ui& ui) {
     const auto before = cpu_times();
     const Limits limits = measure_limits(probes);
     if (const auto others = interference(before, cpu_times()); others.value_or(0) > kQuiet)
       ui.say(kTool, fmt::format("other processes took {:.0f} % of the CPU time", 100 * *others), 0);
-    const auto text = s_.form() == "json" ? hardware_json : hardware_text;
+    const Hardware hardware{cpu_info(), host.describe(),    probes.threads(),
+                            limits,     available_memory(), card};
     const auto out = open_results(s_.output, false, s_.force);
-    out->write(text(cpu_info(), backend.describe(), limits, available_memory(), probes.threads()));
+    out->write(s_.form() == "json" ? hardware_json(hardware) : hardware_text(hardware));
     out->close();
     return 0;
+  }
+
+  std::unique_ptr<Backend> open(const std::string& device) const {
+    return open_backend(device, {.threads = static_cast<int>(s_.threads), .cpu_isa = s_.cpu_isa});
   }
 
   // The results are safe before the picture is drawn.
@@ -85,11 +99,16 @@ class Bench {
     return status;
   }
 
+  // Without --ops everything, within a minute or so: each test for less long, unless it is said.
   int run_machine(Backend& backend, Probes& probes, const Ui& ui) {
     std::vector<MachineTest> tests;
-    if (s_.ops.empty()) tests = machine_tests(backend, probes);
+    if (s_.ops.empty()) {
+      tests = machine_tests(backend, probes);
+      if (!s_.min_time_given) s_.min_time_ms = kShortTestMs;
+    }
+    const std::string wanted = s_.ops.empty() ? "*" : s_.ops;
     for (const OpCase& op : op_cases())
-      if (fits(op.op, s_.ops) || fits(op.id(), s_.ops))
+      if (is_asked_for(op, wanted, probes.on_host()))
         tests.push_back({op.id(), [&backend, &op] { return op_runnable(op, backend); }});
     if (tests.empty())
       fail(ErrorKind::usage, "no operation fits '{}'; --ops '*' measures all", escaped(s_.ops));

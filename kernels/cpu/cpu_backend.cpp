@@ -63,6 +63,10 @@ void CpuBackend::copy_to_host(void* dst, const Tensor& src) {
   std::memcpy(dst, src.data, src.bytes());
 }
 
+void CpuBackend::copy(const Tensor& dst, const Tensor& src) {
+  std::memcpy(dst.data, src.data, src.bytes());
+}
+
 void CpuBackend::zero(const Tensor& t) { std::memset(t.data, 0, t.bytes()); }
 
 void CpuBackend::for_rows(std::int64_t rows, std::int64_t work_per_row,

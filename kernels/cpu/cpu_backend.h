@@ -25,6 +25,7 @@ class CpuBackend : public Backend {
   void release(void* memory) override;
   void copy_from_host(const Tensor& dst, const void* src) override;
   void copy_to_host(void* dst, const Tensor& src) override;
+  void copy(const Tensor& dst, const Tensor& src) override;
   void zero(const Tensor& t) override;
   void synchronize() override {}
   Weight load_weight(const Tensor& host, DType compute) override;

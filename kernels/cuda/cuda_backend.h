@@ -27,13 +27,16 @@ class CudaBackend : public Backend {
 
   Device device() const override { return Device::cuda; }
   std::string describe() const override;
+  DeviceInfo info() const override;
   void* allocate(std::size_t bytes) override;
   void release(void* memory) override;
   void copy_from_host(const Tensor& dst, const void* src) override;
   void copy_to_host(void* dst, const Tensor& src) override;
+  void copy(const Tensor& dst, const Tensor& src) override;
   void zero(const Tensor& t) override;
   void synchronize() override;
   DeviceMemory memory() const override;
+  void reset_peak() override { peak_bytes_ = used_bytes_; }
   std::unique_ptr<Recording> record() override;
   Weight load_weight(const Tensor& host, DType compute) override;
   void linear(const Tensor& y, const Tensor& x, const Tensor& w) override;
@@ -92,6 +95,7 @@ class CudaBackend : public Backend {
 
  private:
   friend class CudaRecording;
+  static constexpr int kDevice = 0;
 
   // Memory for what an op needs on the way, until the next call. Grows, so that after the first
   // steps nothing is allocated any more.

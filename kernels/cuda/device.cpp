@@ -50,7 +50,6 @@ void Staging::copy_piece(void* to, const void* from, std::size_t bytes, cudaStre
 
 CudaBackend::CudaBackend(const BackendOptions& options)
     : batch_invariant_(options.batch_invariant) {
-  constexpr int kDevice = 0;
   int devices = 0;
   const cudaError_t answer = cudaGetDeviceCount(&devices);
   if (answer == cudaErrorNoDevice || (answer == cudaSuccess && devices == 0))
@@ -126,6 +125,11 @@ void CudaBackend::copy_to_host(void* dst, const Tensor& src) {
   check(cudaMemcpyAsync(dst, src.data, src.bytes(), cudaMemcpyDeviceToHost, stream_),
         "copy to the host");
   synchronize();
+}
+
+void CudaBackend::copy(const Tensor& dst, const Tensor& src) {
+  check(cudaMemcpyAsync(dst.data, src.data, src.bytes(), cudaMemcpyDeviceToDevice, stream_),
+        "copy on the device");
 }
 
 void CudaBackend::zero(const Tensor& t) {

@@ -28,6 +28,10 @@ void RefBackend::copy_to_host(void* dst, const Tensor& src) {
   std::memcpy(dst, src.data, src.bytes());
 }
 
+void RefBackend::copy(const Tensor& dst, const Tensor& src) {
+  std::memcpy(dst.data, src.data, src.bytes());
+}
+
 void RefBackend::zero(const Tensor& t) { std::memset(t.data, 0, t.bytes()); }
 
 // Nothing is packed: a file's tensor is used where it lies.

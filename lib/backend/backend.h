@@ -27,6 +27,17 @@ struct DeviceMemory {
   std::uint64_t used = 0, peak = 0;   // by this backend
 };
 
+// What a device says of itself. Empty, and 0, where that is the operating system's matter or it
+// does not say.
+struct DeviceInfo {
+  std::string name, architecture;  // "NVIDIA H200", "sm_90"
+  std::string driver;              // "580.95.05"
+  std::string cuda, driver_cuda;   // "13.0": of the runtime, and the newest that the driver knows
+  std::string link;                // to the host, at best: "PCIe 5 x16"
+  int processors = 0;              // multiprocessors
+  std::uint64_t cache_bytes = 0;   // of the cache that all of them share
+};
+
 // One layer's keys and values of all sequences, in pages of kPageTokens positions.
 // dtype of keys and values: f32 or bf16 (the same). A page number indexes the first dimension; how
 // things lie inside a page of one head is the backend's own matter.
@@ -59,15 +70,18 @@ class Backend {
   virtual ~Backend();
   virtual Device device() const = 0;
   virtual std::string describe() const = 0;  // for people: "cpu (avx512), threads: 2"
+  virtual DeviceInfo info() const { return {}; }
 
   // --- memory ---------------------------------------------------------------------------------
   virtual void* allocate(std::size_t bytes) = 0;  // aligned to 64; fails with oom_cpu or oom_gpu
   virtual void release(void* memory) = 0;
   virtual void copy_from_host(const Tensor& dst, const void* src) = 0;
   virtual void copy_to_host(void* dst, const Tensor& src) = 0;
+  virtual void copy(const Tensor& dst, const Tensor& src) = 0;  // as many bytes, elsewhere
   virtual void zero(const Tensor& t) = 0;
   virtual void synchronize() = 0;
   virtual DeviceMemory memory() const { return {}; }
+  virtual void reset_peak() {}                  // of memory(): what is used now
   virtual std::unique_ptr<Recording> record();  // nothing is in it yet; the backend outlives it
 
   // Makes a matrix [N, K] of a file ready for `linear` and `embedding`, in the layout this

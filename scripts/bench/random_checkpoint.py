@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a Hugging Face folder of random bf16 weights, for measuring memory and loading.
 
-    random_checkpoint.py SHAPE FOLDER        SHAPE: 15M 125M 1.1B (Llama)  1.5B (R1-Distill-Qwen-1.5B)
+    random_checkpoint.py SHAPE FOLDER        SHAPE: 15M 125M 1.1B 7B (Llama)  1.5B (R1-Distill-Qwen-1.5B)
 
 The tokenizer has the 256 bytes alone. One block of random numbers is written again and again: what
 is measured does not depend on the values. Needs numpy.
@@ -13,7 +13,7 @@ import struct
 
 import numpy as np
 
-from random_gguf import SHAPES, STD, VOCAB
+from random_gguf import CONTEXT as SHORT_CONTEXT, SHAPES, STD, VOCAB
 
 CONTEXT = 131072
 BLOCK = 1 << 22
@@ -28,7 +28,7 @@ def config(shape):
     layers, width, heads, kv_heads, inner = SHAPES[shape]
     return {"architectures": ["LlamaForCausalLM"], "hidden_size": width, "num_hidden_layers": layers,
             "num_attention_heads": heads, "num_key_value_heads": kv_heads, "intermediate_size": inner,
-            "vocab_size": VOCAB, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "rope_theta": 10000,
+            "vocab_size": VOCAB, "max_position_embeddings": SHORT_CONTEXT.get(shape, 2048), "rms_norm_eps": 1e-5, "rope_theta": 10000,
             "hidden_act": "silu", "tie_word_embeddings": False, "torch_dtype": "bfloat16"}
 
 
@@ -86,17 +86,21 @@ def tokenizer():
             "model": {"type": "BPE", "vocab": {letters[b]: b for b in range(256)}, "merges": []}}
 
 
+def write(folder, shape, seed=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    described = config(shape)
+    (folder / "config.json").write_text(json.dumps(described, indent=1) + "\n")
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer()) + "\n")
+    write_weights(folder / "model.safetensors", list(tensors(described)), seed)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("shape", choices=[*SHAPES, "1.5B"])
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
-    described = config(args.shape)
-    (args.folder / "config.json").write_text(json.dumps(described, indent=1) + "\n")
-    (args.folder / "tokenizer.json").write_text(json.dumps(tokenizer()) + "\n")
-    write_weights(args.folder / "model.safetensors", list(tensors(described)), args.seed)
+    write(args.folder, args.shape, args.seed)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes a Llama model of random weights as GGUF v3, for measuring speed and memory.
 
-    random_gguf.py SHAPE TYPE OUT.gguf        SHAPE: 15M 125M 1.1B     TYPE: f16 bf16 q8_0 q4_0 q4_k
+    random_gguf.py SHAPE TYPE OUT.gguf        SHAPE: 15M 125M 1.1B 7B     TYPE: f16 bf16 q8_0 q4_0 q4_k
 
-Blocks are random bits under a scale that gives weights a standard deviation of about 0.02, so that
+Numbers repeat after 4 million: what is measured does not depend on them. Blocks are random bits under a scale that gives weights a standard deviation of about 0.02, so that
 activations stay finite. Needs numpy.
 """
 import argparse
@@ -16,10 +16,13 @@ SHAPES = {
     "15M": (6, 288, 6, 6, 768),
     "125M": (12, 768, 12, 12, 2048),
     "1.1B": (22, 2048, 32, 4, 5632),
+    "7B": (32, 4096, 32, 8, 14336),  # Mistral 7B
 }
+CONTEXT = {"7B": 32768}  # the others: 2048
 VOCAB = 32000
 TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8, "q4_k": 12, "bf16": 30}
 STD = 0.02
+DRAWN = 1 << 22
 ALIGNMENT = 32
 U32, I32, F32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 
@@ -86,7 +89,7 @@ def metadata(shape):
         ("general.architecture", STRING, text("llama")),
         ("general.name", STRING, text(f"random-{shape}")),
         ("llama.block_count", U32, struct.pack("<I", layers)),
-        ("llama.context_length", U32, struct.pack("<I", 2048)),
+        ("llama.context_length", U32, struct.pack("<I", CONTEXT.get(shape, 2048))),
         ("llama.embedding_length", U32, struct.pack("<I", width)),
         ("llama.feed_forward_length", U32, struct.pack("<I", inner)),
         ("llama.attention.head_count", U32, struct.pack("<I", heads)),
@@ -125,8 +128,13 @@ def write(path, shape, kind, seed):
         out.write(head + b"\0" * padded(len(head)))
         for _, dims, dtype in plan:
             n = int(np.prod(dims))
-            raw = np.ones(n, np.float32).tobytes() if len(dims) == 1 else random_blocks(rng, n, dtype)
-            out.write(raw + b"\0" * padded(len(raw)))
+            nbytes = n // block[dtype][0] * block[dtype][1]
+            if len(dims) == 1:
+                out.write(np.ones(n, np.float32).tobytes())
+            else:
+                drawn = random_blocks(rng, min(n, DRAWN), dtype)
+                out.writelines(drawn[:nbytes - at] for at in range(0, nbytes, len(drawn)))
+            out.write(b"\0" * padded(nbytes))
 
 
 def main():

@@ -32,35 +32,147 @@ std::string caches_text(const CpuInfo& cpu) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
+std::string products_text(const Limits& l) {
+  std::vector<std::string> parts;
+  for (const auto& [type, rate] : l.products) {
+    const bool whole = type == DType::q8_0;
+    parts.push_back(fmt::format("{} {} {}", whole ? "int8" : to_string(type), shown_number(rate),
+                                whole ? "Gop/s" : "GFLOP/s"));
+  }
+  return fmt::format("products  {}\n", fmt::join(parts, ", "));
+}
+
 std::string rates_text(const Limits& l, int threads) {
   std::string text = fmt::format("read      {} GB/s with one thread", shown_number(l.read_one));
   if (threads > 1) text += fmt::format(", {} with {}", shown_number(l.read_all), threads);
   text += fmt::format("\ncopy      {} GB/s, read and written\n", shown_number(l.copy));
-  text += fmt::format("latency   {} ns to memory\nproducts ", shown_number(l.latency_ns));
-  for (const auto& [type, rate] : l.products)
-    text += fmt::format(" {} {} {}{}", type == DType::q8_0 ? "int8" : to_string(type),
-                        shown_number(rate), type == DType::q8_0 ? "Gop/s" : "GFLOP/s",
-                        type == l.products.rbegin()->first ? "" : ",");
-  return text + "\n";
+  text += fmt::format("latency   {} ns to memory\n", shown_number(l.latency_ns));
+  return text + products_text(l);
+}
+
+std::string card_text(const Card& c) {
+  std::string text =
+      fmt::format("\ncard      {} ({}), {} multiprocessors, {} MiB of cache\n", c.info.name,
+                  c.info.architecture, c.info.processors, c.info.cache_bytes >> 20);
+  text += fmt::format("driver    {}, knows CUDA {}; runs CUDA {}\n",
+                      c.info.driver.empty() ? "unknown" : c.info.driver, c.info.driver_cuda,
+                      c.info.cuda);
+  text += fmt::format("memory    {}, {} free\n", shown_bytes(static_cast<double>(c.memory.total)),
+                      shown_bytes(static_cast<double>(c.memory.free)));
+  if (!c.info.link.empty()) text += fmt::format("link      {}, at best\n", c.info.link);
+  text += "\nMeasured just now:\n";
+  text += fmt::format("copy      {} GB/s, read and written\n", shown_number(c.limits.copy));
+  text += products_text(c.limits);
+  return text + fmt::format("link      {} GB/s to the card, {} to the host\n",
+                            shown_number(c.to_card), shown_number(c.to_host));
+}
+
+void add_prospects(std::string& text, const std::vector<Prospect>& all) {
+  text += "\nWith these limits a model reads and writes at most so many tokens a second:\n";
+  Table table({{"model", 14},
+               {"type", 4},
+               {"memory", 8, true},
+               {"fits", 4},
+               {"prefill", 7, true},
+               {"decode", 7, true}},
+              false, [&](std::string_view line) { text += line; });
+  for (const Prospect& p : all)
+    table.add({p.model, p.type, shown_bytes(p.memory), p.fits ? "yes" : "no",
+               p.prefill > 0 ? shown_number(p.prefill) : "",
+               p.decode > 0 ? shown_number(p.decode) : ""});
 }
 
 Json number(double x) { return Json(x); }
+
+void add_products(JsonWriter& w, const Limits& limits) {
+  w.key("product_gop_per_s").begin_object();
+  for (const auto& [type, rate] : limits.products) w.key(to_string(type)).number(rate);
+  w.end_object();
+}
+
+void add_models(JsonWriter& w, const std::vector<Prospect>& all) {
+  w.key("models").begin_array();
+  for (const Prospect& p : all) {
+    w.begin_object().key("name").string(p.model).key("type").string(p.type);
+    w.key("bytes").number(p.memory).key("fits").boolean(p.fits);
+    w.key("prefill_tokens_per_s").value(p.prefill > 0 ? number(p.prefill) : Json());
+    w.key("decode_tokens_per_s").value(p.decode > 0 ? number(p.decode) : Json()).end_object();
+  }
+  w.end_array();
+}
+
+void add_card(JsonWriter& w, const std::optional<Card>& card) {
+  w.key("gpu");
+  if (!card) {
+    w.null();
+    return;
+  }
+  const auto text = [&](const char* key, const std::string& value) {
+    w.key(key).value(value.empty() ? Json() : Json(value));
+  };
+  w.begin_object();
+  text("name", card->info.name);
+  text("architecture", card->info.architecture);
+  w.key("processors").integer(card->info.processors);
+  w.key("cache").integer(static_cast<std::int64_t>(card->info.cache_bytes));
+  text("driver", card->info.driver);
+  text("driver_cuda", card->info.driver_cuda);
+  text("cuda", card->info.cuda);
+  text("link", card->info.link);
+  w.key("memory").begin_object();
+  w.key("bytes").integer(static_cast<std::int64_t>(card->memory.total));
+  w.key("available").integer(static_cast<std::int64_t>(card->memory.free)).end_object();
+  w.key("measured").begin_object().key("copy_gb_per_s").number(card->limits.copy);
+  w.key("to_card_gb_per_s").number(card->to_card).key("to_host_gb_per_s").number(card->to_host);
+  add_products(w, card->limits);
+  w.end_object();
+  add_models(w, prospects(card->limits, static_cast<double>(card->memory.free)));
+  w.end_object();
+}
+
+void add_cpu(JsonWriter& w, const CpuInfo& cpu) {
+  w.key("cpu").begin_object().key("name").string(cpu.name).key("cores").integer(cpu.cores);
+  w.key("processors").integer(cpu.processors).key("features").begin_array();
+  for (const std::string& f : cpu.features) w.string(f);
+  w.end_array().key("caches").begin_array();
+  for (const CpuInfo::Cache& c : cpu.caches)
+    w.begin_object()
+        .key("level")
+        .integer(c.level)
+        .key("bytes")
+        .integer(c.bytes)
+        .key("shared_by")
+        .integer(c.shared_by)
+        .end_object();
+  w.end_array().end_object();
+}
 
 }  // namespace
 
 Limits measure_limits(Probes& probes) {
   Limits l;
   l.read_all = probes.read_rate(kLarge);
-  if (l.read_all > 0) {
-    l.read_one = probes.read_rate_of_one_thread(kLarge);
-    l.copy = probes.copy_rate(kLarge);
-    probes.make_ring(kLarge);
-    l.latency_ns = probes.follow();
-    probes.release();
+  l.copy = l.read_all;
+  if (!probes.on_host()) {
+    l.products[DType::bf16] = probes.product_rate(DType::bf16);
+    return l;
   }
+  l.read_one = probes.read_rate_of_one_thread(kLarge);
+  l.copy = probes.copy_rate(kLarge);
+  probes.make_ring(kLarge);
+  l.latency_ns = probes.follow();
+  probes.release();
   for (const DType type : {DType::f32, DType::bf16, DType::q8_0})
     if (const double rate = probes.product_rate(type); rate > 0) l.products[type] = rate;
   return l;
+}
+
+Card look_at_card(Probes& probes) {
+  Card card{.info = probes.backend().info(), .memory = probes.backend().memory()};
+  card.limits = measure_limits(probes);
+  card.to_card = probes.link_rate(true);
+  card.to_host = probes.link_rate(false);
+  return card;
 }
 
 double ModelShape::multiplied() const {
@@ -94,72 +206,47 @@ std::vector<Prospect> prospects(const Limits& limits, double available) {
       p.fits = p.memory <= available;
       if (limits.read_all > 0)
         p.decode = limits.read_all * 1e9 / (shape.multiplied() * type.bits / 8);
-      const auto rate = limits.products.find(type.product);
+      auto rate = limits.products.find(type.product);
+      if (rate == limits.products.end()) rate = limits.products.find(DType::bf16);  // on a card
       if (rate != limits.products.end()) p.prefill = rate->second * 1e9 / (2 * shape.multiplied());
       all.push_back(std::move(p));
     }
   return all;
 }
 
-std::string hardware_text(const CpuInfo& cpu, const std::string& device, const Limits& limits,
-                          std::int64_t available, int threads) {
+std::string hardware_text(const Hardware& h) {
+  const CpuInfo& cpu = h.cpu;
   std::string text =
       fmt::format("cpu       {}, {} cores, {} processors\n",
                   cpu.name.empty() ? "unknown" : cpu.name, cpu.cores, cpu.processors);
   if (!cpu.features.empty()) text += fmt::format("features  {}\n", fmt::join(cpu.features, " "));
   if (!cpu.caches.empty()) text += "caches    " + caches_text(cpu) + "\n";
   text += fmt::format("memory    {}, {} free\n", shown_bytes(d(cpu.memory_bytes)),
-                      shown_bytes(d(available)));
-  text += fmt::format("runs on   {}\n\nMeasured just now:\n", device);
-  text += rates_text(limits, threads);
-  text += "\nWith these limits a model reads and writes at most so many tokens a second:\n";
-  Table table({{"model", 14},
-               {"type", 4},
-               {"memory", 8, true},
-               {"fits", 4},
-               {"prefill", 7, true},
-               {"decode", 7, true}},
-              false, [&](std::string_view line) { text += line; });
-  for (const Prospect& p : prospects(limits, d(available)))
-    table.add({p.model, p.type, shown_bytes(p.memory), p.fits ? "yes" : "no",
-               p.prefill > 0 ? shown_number(p.prefill) : "",
-               p.decode > 0 ? shown_number(p.decode) : ""});
+                      shown_bytes(d(h.available)));
+  text += fmt::format("runs on   {}\n\nMeasured just now:\n", h.device);
+  text += rates_text(h.limits, h.threads);
+  add_prospects(text, prospects(h.limits, d(h.available)));
+  if (!h.card) return text;
+  text += card_text(*h.card);
+  add_prospects(text, prospects(h.card->limits, static_cast<double>(h.card->memory.free)));
   return text;
 }
 
-std::string hardware_json(const CpuInfo& cpu, const std::string& device, const Limits& limits,
-                          std::int64_t available, int threads) {
+std::string hardware_json(const Hardware& h) {
   JsonWriter w;
   w.begin_object().key("schema").string("r1.hardware/1").key("time").string(now_rfc3339());
-  w.key("cpu").begin_object().key("name").string(cpu.name).key("cores").integer(cpu.cores);
-  w.key("processors").integer(cpu.processors).key("features").begin_array();
-  for (const std::string& f : cpu.features) w.string(f);
-  w.end_array().key("caches").begin_array();
-  for (const CpuInfo::Cache& c : cpu.caches)
-    w.begin_object()
-        .key("level")
-        .integer(c.level)
-        .key("bytes")
-        .integer(c.bytes)
-        .key("shared_by")
-        .integer(c.shared_by)
-        .end_object();
-  w.end_array().end_object().key("gpu").null();
-  w.key("memory").begin_object().key("bytes").integer(cpu.memory_bytes);
-  w.key("available").integer(available).end_object();
-  w.key("device").string(device).key("threads").integer(threads);
-  w.key("measured").begin_object().key("read_gb_per_s_1_thread").number(limits.read_one);
-  w.key("read_gb_per_s").number(limits.read_all).key("copy_gb_per_s").number(limits.copy);
-  w.key("latency_ns").number(limits.latency_ns).key("product_gop_per_s").begin_object();
-  for (const auto& [type, rate] : limits.products) w.key(to_string(type)).number(rate);
-  w.end_object().end_object().key("models").begin_array();
-  for (const Prospect& p : prospects(limits, d(available))) {
-    w.begin_object().key("name").string(p.model).key("type").string(p.type);
-    w.key("bytes").number(p.memory).key("fits").boolean(p.fits);
-    w.key("prefill_tokens_per_s").value(p.prefill > 0 ? number(p.prefill) : Json());
-    w.key("decode_tokens_per_s").value(p.decode > 0 ? number(p.decode) : Json()).end_object();
-  }
-  return w.end_array().end_object().text() + "\n";
+  add_cpu(w, h.cpu);
+  add_card(w, h.card);
+  w.key("memory").begin_object().key("bytes").integer(h.cpu.memory_bytes);
+  w.key("available").integer(h.available).end_object();
+  w.key("device").string(h.device).key("threads").integer(h.threads);
+  w.key("measured").begin_object().key("read_gb_per_s_1_thread").number(h.limits.read_one);
+  w.key("read_gb_per_s").number(h.limits.read_all).key("copy_gb_per_s").number(h.limits.copy);
+  w.key("latency_ns").number(h.limits.latency_ns);
+  add_products(w, h.limits);
+  w.end_object();
+  add_models(w, prospects(h.limits, d(h.available)));
+  return w.end_object().text() + "\n";
 }
 
 }  // namespace r1

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,7 +9,8 @@
 
 namespace r1 {
 
-// The limits as they were just now; bytes and operations a nanosecond.
+// The limits as they were just now; bytes and operations a nanosecond. Of a card reading is as fast
+// as copying, and no thread and no latency is its own.
 struct Limits {
   double read_one = 0, read_all = 0, copy = 0, latency_ns = 0;
   std::map<DType, double> products;  // by the weight's type: f32, bf16, q8_0
@@ -35,10 +37,24 @@ struct Prospect {
 };
 std::vector<Prospect> prospects(const Limits& limits, double available_bytes);
 
+struct Card {
+  DeviceInfo info;
+  DeviceMemory memory;
+  Limits limits;
+  double to_card = 0, to_host = 0;  // bytes a nanosecond
+};
+Card look_at_card(Probes& probes);
+
+struct Hardware {
+  CpuInfo cpu;
+  std::string device;  // that the processor's figures are of
+  int threads = 0;
+  Limits limits;
+  std::int64_t available = 0;  // bytes of memory
+  std::optional<Card> card;
+};
 // Everything, for people or as one JSON document.
-std::string hardware_text(const CpuInfo& cpu, const std::string& device, const Limits& limits,
-                          std::int64_t available, int threads);
-std::string hardware_json(const CpuInfo& cpu, const std::string& device, const Limits& limits,
-                          std::int64_t available, int threads);
+std::string hardware_text(const Hardware& hardware);
+std::string hardware_json(const Hardware& hardware);
 
 }  // namespace r1

@@ -1,5 +1,5 @@
 // What a machine without a model has to show: how fast it reads and copies memory, how fast it
-// multiplies, at best and in products of matrices, and how fast its disk is.
+// multiplies, and how fast its disk is; and what lies between a card and its host.
 #include "tools/bench/machine_tests.h"
 
 #include <cerrno>
@@ -10,8 +10,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/random.h"
-#include "lib/tensor/quant_block.h"
-#include "tools/bench/op_case.h"
+#include "tools/bench/card_runs.h"
 
 namespace r1 {
 namespace {
@@ -126,9 +125,32 @@ MachineTest disk_test(Backend& backend, bool writes) {
           }};
 }
 
-}  // namespace
+// Of a card: `make` is timed, and its own rate is the limit.
+MachineTest card_test(Backend& backend, const std::string& id, const char* kind, DType type,
+                      const std::function<OpRun(OpInputs&)>& make) {
+  return {id, [&backend, id, kind, type, make] {
+            const auto inputs = std::make_shared<OpInputs>(backend);
+            const OpRun run = make(*inputs);
+            Runnable r = begin(id, kind, backend);
+            if (run.work.total_operations() > 0) r.record.test.dtype = to_string(type);
+            r.run = [inputs, run] { run.run(); };
+            r.wait = [&backend] { backend.synchronize(); };
+            r.finish = [work = run.work](BenchRecord& done) { add_rates(done, work); };
+            return r;
+          }};
+}
 
-std::vector<MachineTest> machine_tests(Backend& backend, Probes& probes) {
+std::vector<MachineTest> card_tests(Backend& backend, Probes& probes) {
+  return {card_test(backend, "memory:copy", "memory", DType::f32, card_copy),
+          card_test(backend, "product:bf16", "product", DType::bf16,
+                    [&probes](OpInputs& in) { return card_product(in, probes.product_side()); }),
+          card_test(backend, "link:to_card", "link", DType::f32,
+                    [](OpInputs& in) { return link_copy(in, true); }),
+          card_test(backend, "link:to_host", "link", DType::f32,
+                    [](OpInputs& in) { return link_copy(in, false); })};
+}
+
+std::vector<MachineTest> host_tests(Backend& backend, Probes& probes) {
   std::vector<MachineTest> tests;
   tests.push_back(memory_test(backend, probes, "memory:read/t1", 1, false));
   if (probes.threads() > 1) {
@@ -139,9 +161,14 @@ std::vector<MachineTest> machine_tests(Backend& backend, Probes& probes) {
   tests.push_back(latency_test(backend, probes));
   for (const DType type : {DType::f32, DType::bf16, DType::q8_0})
     tests.push_back(product_test(backend, type));
-  for (const OpCase& op : op_cases())
-    if (op.op == "linear" && op.rows == 512)
-      tests.push_back({op.id(), [&backend, &op] { return op_runnable(op, backend); }});
+  return tests;
+}
+
+}  // namespace
+
+std::vector<MachineTest> machine_tests(Backend& backend, Probes& probes) {
+  std::vector<MachineTest> tests =
+      probes.on_host() ? host_tests(backend, probes) : card_tests(backend, probes);
   tests.push_back(disk_test(backend, true));
   tests.push_back(disk_test(backend, false));
   return tests;

@@ -16,21 +16,29 @@ constexpr double kLeastSample = 1e6;  // nanoseconds: ten thousand times the clo
 constexpr std::size_t kMostSamples = 1000;
 constexpr double kSameSpeed = 0.05;  // of a core, before and after
 
-double once(const Runnable& r) {
-  if (r.timed) return r.timed();
-  const auto start = Clock::now();
-  r.run();
-  return nanoseconds_since(start);
-}
-
 // A tenth of a nanosecond is less than any clock tells.
 double rounded(double ns) { return std::round(10 * ns) / 10; }
 
+// The time of a run: of so many, one behind the other, divided. What a device takes to be started
+// and waited for counts once, a hundredth of the shortest sample.
 double sample(const Runnable& r, std::int64_t iterations) {
   if (r.timed) return rounded(r.timed());
   const auto start = Clock::now();
   for (std::int64_t i = 0; i < iterations; ++i) r.run();
+  if (r.wait) r.wait();
   return rounded(nanoseconds_since(start) / static_cast<double>(iterations));
+}
+
+// How many runs take this long. The first guess is too high where runs alone are slow to start.
+std::int64_t iterations_for(const Runnable& r, double least) {
+  constexpr double kEnough = 0.8;
+  std::int64_t n = 1;
+  for (;;) {
+    stop_when_interrupted();
+    const double one = std::max(1.0, sample(r, n));
+    if (static_cast<double>(n) * one >= kEnough * least) return n;
+    n = std::max(n + 1, static_cast<std::int64_t>(std::ceil(least / one)));
+  }
 }
 
 // The speed of a core when it is not held back: the best that was ever seen.
@@ -66,13 +74,11 @@ void note_speed(BenchRecord& r, double before, std::int64_t throttled, bool chec
 void take_samples(const Runnable& runnable, const How& how, BenchRecord& r) {
   for (std::int64_t i = 0; i < how.warmup; ++i) {
     stop_when_interrupted();
-    once(runnable);
+    sample(runnable, 1);
   }
   // Long enough that half as many samples as are kept take the time asked for.
   const double least = std::max(kLeastSample, 2 * how.min_time_ns / kMostSamples);
-  if (!runnable.timed)
-    if (const double one = std::max(1.0, once(runnable)); one < least)
-      r.test.iterations = static_cast<std::int64_t>(std::ceil(least / one));
+  if (!runnable.timed) r.test.iterations = iterations_for(runnable, least);
   const auto start = Clock::now();
   while (r.samples_ns.size() < kMostSamples &&
          (static_cast<std::int64_t>(r.samples_ns.size()) < how.repeat ||
@@ -82,6 +88,8 @@ void take_samples(const Runnable& runnable, const How& how, BenchRecord& r) {
   }
 }
 
+}  // namespace
+
 void add_rates(BenchRecord& r, const Work& work) {
   const double ns = r.median_ns();
   if (work.bytes > 0) r.gb_per_s = work.bytes / ns;
@@ -89,7 +97,10 @@ void add_rates(BenchRecord& r, const Work& work) {
     r.tflop_per_s = operations / ns / 1e3;
 }
 
-}  // namespace
+std::optional<std::int64_t> peak_vram(const Backend& backend) {
+  const DeviceMemory card = backend.memory();
+  return card.total > 0 ? std::optional(static_cast<std::int64_t>(card.peak)) : std::nullopt;
+}
 
 void stop_when_interrupted() {
   if (caught_signal() != 0) fail(ErrorKind::interrupted, "interrupted");
@@ -118,10 +129,12 @@ BenchRecord measure(Runnable& runnable, const How& how, Probes& probes) {
     probes.release();  // it is no memory of the test
   }
   reset_peak_rss();
+  probes.backend().reset_peak();
   const auto before = cpu_times();
   take_samples(runnable, how, r);
   r.interference = interference(before, cpu_times());
   r.peak_rss = peak_rss();
+  r.peak_vram = peak_vram(probes.backend());
   if (limited)
     if (const Limit again = probes.limit_of(runnable.work); again.floor_ns < r.limit->floor_ns)
       r.limit = again;

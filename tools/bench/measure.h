@@ -22,6 +22,7 @@ struct Runnable {
   BenchRecord record;  // id, model, test, tokens: what is known before
   Work work;
   std::function<void()> run;
+  std::function<void()> wait;     // until all that runs queued is done, once a sample; may be empty
   std::function<double()> timed;  // instead of `run`: returns a sample, in nanoseconds
   // What the last run left to say, such as output_digest; may be empty.
   std::function<void(BenchRecord&)> finish;
@@ -30,6 +31,11 @@ struct Runnable {
 // Runs it and completes its record: samples, limit, interference, memory. A signal ends it early
 // with `interrupted`. A sample of something quick is the time of many runs, divided.
 BenchRecord measure(Runnable& runnable, const How& how, Probes& probes);
+
+// Bytes and operations a nanosecond, as the record has them.
+void add_rates(BenchRecord& record, const Work& work);
+// Of a card: the most memory since the backend's reset_peak.
+std::optional<std::int64_t> peak_vram(const Backend& backend);
 
 // Fails with `interrupted` when a signal has come.
 void stop_when_interrupted();

@@ -2,8 +2,10 @@
 
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/bench/measure.h"
@@ -16,7 +18,8 @@ class OpInputs {
   explicit OpInputs(Backend& backend) : backend_(backend), arena_(backend) {}
 
   Backend& backend() { return backend_; }
-  Tensor floats(const Shape& shape);  // from -1 to 1
+  Tensor values(const Shape& shape, DType dtype);  // from -1 to 1, as f32 or bf16
+  Tensor floats(const Shape& shape) { return values(shape, DType::f32); }
   Tensor integers(std::int64_t n, const std::function<std::int64_t(std::int64_t)>& value);
   Tensor weight(std::int64_t N, std::int64_t K, DType dtype);  // loaded
   Tensor raw(const Shape& shape, DType dtype);                 // zeroed
@@ -25,6 +28,7 @@ class OpInputs {
   Backend& backend_;
   Arena arena_;
   std::vector<Backend::Weight> weights_;
+  std::map<DType, Tensor> drawn_;  // kDrawn numbers of each type, on the device
   std::uint64_t seed_ = 0;
 };
 
@@ -40,6 +44,7 @@ struct OpCase {
   std::int64_t rows = 0;
   DType dtype = DType::f32;  // of the weight
   std::function<OpRun(OpInputs&)> prepare;
+  bool large = false;  // of a model of 7 billion weights: minutes on a CPU, measured when named
   std::string id() const { return "op:" + op + "/" + shape; }
 };
 // Every operation of the backend at the sizes of a decoder of 1.1 billion weights.
@@ -47,7 +52,26 @@ const std::vector<OpCase>& op_cases();
 
 void add_attention_cases(std::vector<OpCase>& cases);  // a part of them
 
+// Is it measured where this is asked for? `pattern` fits its op or its id; on a CPU a large one
+// wants its whole id.
+bool is_asked_for(const OpCase& op, std::string_view pattern, bool on_host);
+
+void add_model_cases(std::vector<OpCase>& cases);  // the large ones
+
+// On a card it runs with several sets of inputs in turn, so that none is still in the cache when
+// it is needed again: twice the cache, at most kMostSets sets and a quarter of the free memory.
+inline constexpr std::int64_t kMostSets = 32;
 Runnable op_runnable(const OpCase& op, Backend& backend);
+
+// Attention of `rows` rows at the end of one sequence of `past` positions, or of one row at the end
+// of each of `rows` sequences. H, KV, hd.
+struct PagedShape {
+  std::int64_t rows, heads, kv_heads, head, past;
+  bool prefill = false, daw = false;
+};
+OpRun paged_run(OpInputs& in, const PagedShape& shape);
+// A weight [N, K] times T rows.
+OpRun linear_run(OpInputs& in, std::int64_t T, std::int64_t K, std::int64_t N, DType type);
 
 // For the lists of cases. Bytes are those of all tensors, each as often as it is read or written.
 using Tensors = std::initializer_list<Tensor>;

@@ -16,13 +16,8 @@ using Cases = std::vector<OpCase>;
 
 void add_linear(Cases& cases, std::int64_t T, DType type) {
   cases.push_back({"linear", fmt::format("{}/{}x{}x{}", to_string(type), T, kWidth, kInner), T,
-                   type, [T, type](OpInputs& in) {
-                     const Tensor w = in.weight(kInner, kWidth, type);
-                     const Tensor x = in.floats({T, kWidth}), y = in.raw({T, kInner}, DType::f32);
-                     return multiplies({w, x, y}, type,
-                                       2.0 * static_cast<double>(T * kWidth * kInner),
-                                       [&b = in.backend(), y, x, w] { b.linear(y, x, w); });
-                   }});
+                   type,
+                   [T, type](OpInputs& in) { return linear_run(in, T, kWidth, kInner, type); }});
 }
 
 void add_products(Cases& cases) {
@@ -217,10 +212,18 @@ Cases all_cases() {
   add_attention_cases(cases);
   add_choosing(cases);
   add_loss(cases);
+  add_model_cases(cases);
   return cases;
 }
 
 }  // namespace
+
+OpRun linear_run(OpInputs& in, std::int64_t T, std::int64_t K, std::int64_t N, DType type) {
+  const Tensor w = in.weight(N, K, type);
+  const Tensor x = in.floats({T, K}), y = in.raw({T, N}, DType::f32);
+  return multiplies({w, x, y}, type, 2.0 * static_cast<double>(T * K * N),
+                    [&b = in.backend(), y, x, w] { b.linear(y, x, w); });
+}
 
 const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> cases = all_cases();

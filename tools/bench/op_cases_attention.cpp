@@ -1,4 +1,6 @@
 // Attention, its cache, and what DAW adds to it.
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "tools/bench/op_case.h"
@@ -11,53 +13,53 @@ namespace {
 
 using Cases = std::vector<OpCase>;
 
-// A cache of `S` sequences of kPast positions each, filled.
-PagedKv paged(OpInputs& in, std::int64_t S) {
-  const std::int64_t pages = kPast / kPageTokens;
-  PagedKv kv{.keys = in.raw({S * pages, kKvHeads, kPageTokens, kHead}, DType::bf16),
-             .values = in.raw({S * pages, kKvHeads, kPageTokens, kHead}, DType::bf16),
-             .decay = in.raw({S * pages, kKvHeads, kPageTokens}, DType::f32),
-             .longest = in.raw({S * pages, kKvHeads}, DType::f32),
+// A filled cache of as many sequences as attend.
+PagedKv paged(OpInputs& in, const PagedShape& s) {
+  const std::int64_t S = s.prefill ? 1 : s.rows, pages = s.past / kPageTokens;
+  const Shape page = {S * pages, s.kv_heads, kPageTokens, s.head};
+  PagedKv kv{.keys = in.raw(page, DType::bf16),
+             .values = in.raw(page, DType::bf16),
+             .decay = {},
+             .longest = {},
              .table = counting(in, S * pages).reshaped({S, pages})};
-  const Tensor k = in.floats({kPast, kKvHeads, kHead}), v = in.floats({kPast, kKvHeads, kHead});
-  const Tensor A = in.raw({kPast, kKvHeads}, DType::f32), position = counting(in, kPast);
-  for (std::int64_t s = 0; s < S; ++s)
-    in.backend().kv_store(kv, k, v, A, in.integers(kPast, [s](std::int64_t) { return s; }),
+  if (s.daw) {
+    kv.decay = in.raw({S * pages, s.kv_heads, kPageTokens}, DType::f32);
+    kv.longest = in.raw({S * pages, s.kv_heads}, DType::f32);
+  }
+  OpInputs stored(in.backend());  // gone again when it has been stored
+  const Tensor k = stored.floats({s.past, s.kv_heads, s.head}), v = stored.floats(k.shape);
+  const Tensor A = s.daw ? stored.raw({s.past, s.kv_heads}, DType::f32) : Tensor();
+  const Tensor position = counting(stored, s.past);
+  for (std::int64_t i = 0; i < S; ++i)
+    in.backend().kv_store(kv, k, v, A, stored.integers(s.past, [i](std::int64_t) { return i; }),
                           position);
   return kv;
 }
 
 constexpr AttentionOptions kScaled{.scale = 0.125f};  // 1 / sqrt(hd)
+constexpr PagedShape kOne{.rows = 1,
+                          .heads = kHeads,
+                          .kv_heads = kKvHeads,
+                          .head = kHead,
+                          .past = kPast,
+                          .prefill = true,
+                          .daw = true};
 
-// T rows of one sequence at the end of its past, or one row each of T sequences.
 void add_paged(Cases& cases, std::int64_t T, bool prefill) {
   const std::string shape =
       fmt::format("{}{}x{}x{}", prefill ? "prefill/" : "decode/", T, kHeads, kHead);
-  cases.push_back({"attention_paged", shape, T, DType::f32, [T, prefill](OpInputs& in) {
-                     const PagedKv kv = paged(in, prefill ? 1 : T);
-                     const Tensor q = in.floats({T, kHeads, kHead}), y = in.floats(q.shape);
-                     const Tensor A = in.raw({T, kKvHeads}, DType::f32);
-                     const auto last = [T, prefill](std::int64_t t) {
-                       return prefill ? kPast - T + t : kPast - 1;
-                     };
-                     const Tensor position = in.integers(T, last);
-                     const Tensor sequence =
-                         in.integers(T, [prefill](std::int64_t t) { return prefill ? 0 : t; });
-                     double seen = 0;
-                     for (std::int64_t t = 0; t < T; ++t) seen += static_cast<double>(last(t) + 1);
-                     return multiplies(
-                         {kv.keys, kv.values, q, y}, DType::f32, 4.0 * seen * kHeads * kHead,
-                         [&b = in.backend(), y, q, kv, A, sequence, position] {
-                           b.attention_paged(y, q, kv, A, sequence, position, kScaled);
-                         });
-                   }});
+  PagedShape s = kOne;
+  s.rows = T;
+  s.prefill = prefill;
+  cases.push_back(
+      {"attention_paged", shape, T, DType::f32, [s](OpInputs& in) { return paged_run(in, s); }});
 }
 
 void add_cache(Cases& cases) {
   constexpr std::int64_t T = 512;
   const std::string shape = fmt::format("{}x{}x{}", T, kKvHeads, kHead);
   cases.push_back({"kv_store", shape, T, DType::f32, [](OpInputs& in) {
-                     const PagedKv kv = paged(in, 1);
+                     const PagedKv kv = paged(in, kOne);
                      const Tensor k = in.floats({T, kKvHeads, kHead}), v = in.floats(k.shape);
                      const Tensor A = in.raw({T, kKvHeads}, DType::f32), at = counting(in, T);
                      const Tensor sequence = zeros(in, T);
@@ -69,7 +71,7 @@ void add_cache(Cases& cases) {
                      return run;
                    }});
   cases.push_back({"kv_load_decay", rows_of(T, kKvHeads), T, DType::f32, [](OpInputs& in) {
-                     const PagedKv kv = paged(in, 1);
+                     const PagedKv kv = paged(in, kOne);
                      const Tensor base = in.raw({T, kKvHeads}, DType::f32), at = counting(in, T);
                      const Tensor sequence = zeros(in, T);
                      return moves({base, base, sequence, at},
@@ -152,6 +154,24 @@ void add_daw(Cases& cases) {
 }
 
 }  // namespace
+
+OpRun paged_run(OpInputs& in, const PagedShape& s) {
+  const PagedKv kv = paged(in, s);
+  const Tensor q = in.floats({s.rows, s.heads, s.head}), y = in.raw(q.shape, DType::f32);
+  const Tensor A = s.daw ? in.raw({s.rows, s.kv_heads}, DType::f32) : Tensor();
+  const auto last = [s](std::int64_t t) { return s.prefill ? s.past - s.rows + t : s.past - 1; };
+  const Tensor position = in.integers(s.rows, last);
+  const Tensor sequence = s.prefill ? zeros(in, s.rows) : counting(in, s.rows);
+  double seen = 0;
+  for (std::int64_t t = 0; t < s.rows; ++t) seen += static_cast<double>(last(t) + 1);
+  const AttentionOptions options{.scale = 1 / std::sqrt(static_cast<float>(s.head)),
+                                 .longest_run = s.prefill ? s.rows : 1};
+  return multiplies({kv.keys, kv.values, q, y}, DType::f32,
+                    4.0 * seen * static_cast<double>(s.heads * s.head),
+                    [&b = in.backend(), y, q, kv, A, sequence, position, options] {
+                      b.attention_paged(y, q, kv, A, sequence, position, options);
+                    });
+}
 
 void add_attention_cases(std::vector<OpCase>& cases) {
   add_attention(cases);

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 #include "lib/base/error.h"
 #include "lib/base/random.h"
+#include "tools/bench/card_runs.h"
 #include "tools/bench/statistics.h"
 
 namespace r1 {
@@ -14,6 +16,27 @@ namespace {
 constexpr std::size_t kLeastProbed = 32 << 10, kMostProbed = std::size_t{256} << 20;
 constexpr std::size_t kPiece = std::size_t{4} << 20;  // of each thread: 0.15 ms
 constexpr double kLongEnough = 20e6, kBurst = 1e6;    // nanoseconds
+
+// Work a nanosecond, where `burst` does so many rounds and returns the work done: the best of 20
+// milliseconds, of five at least. Bursts grow until waking the threads or the card does not count.
+double best_of_bursts(const std::function<double(std::int64_t)>& burst) {
+  constexpr int kLeastBursts = 5;  // the first may be one that was kept waiting
+  double best = 0;
+  int bursts = 0;
+  std::int64_t rounds = 1;
+  const auto start = Clock::now();
+  do {
+    const auto begin = Clock::now();
+    const double done = burst(rounds);
+    const double taken = nanoseconds_since(begin);
+    if (!(done > 0)) return 0;
+    if (taken < kBurst)
+      rounds *= 2;
+    else
+      best = std::max(best, done / taken), ++bursts;
+  } while (bursts < kLeastBursts || nanoseconds_since(start) < kLongEnough);
+  return best;
+}
 
 std::size_t part_of(std::size_t bytes, int threads) {
   return bytes / static_cast<std::size_t>(threads) / 512 * 512;
@@ -47,7 +70,7 @@ Probes::Probes(Backend& backend, int threads)
 std::size_t Probes::reserve(double bytes) {
   const auto wanted =
       static_cast<std::size_t>(std::clamp(bytes, double{kLeastProbed}, double{kMostProbed}));
-  if (!on_host()) fail(ErrorKind::device, "the memory of this device cannot be read from the host");
+  if (!on_host()) fail(ErrorKind::device, "a card's memory is not read by threads of the host");
   const std::size_t whole = wanted / 4096 * 4096;
   if (memory_.bytes() < whole) {
     memory_ = Buffer(backend_, whole);
@@ -99,10 +122,15 @@ double Probes::best_rate(double bytes, int threads, bool copies) {
 }
 
 double Probes::read_rate(double bytes) {
-  return on_host() ? best_rate(bytes, pool_.threads(), false) : 0;
+  return on_host() ? best_rate(bytes, pool_.threads(), false) : copy_rate(bytes);
 }
 double Probes::read_rate_of_one_thread(double bytes) { return best_rate(bytes, 1, false); }
-double Probes::copy_rate(double bytes) { return best_rate(bytes, pool_.threads(), true); }
+double Probes::copy_rate(double bytes) {
+  if (on_host()) return best_rate(bytes, pool_.threads(), true);
+  OpInputs inputs(backend_);
+  const OpRun copy = card_copy(inputs);
+  return rate_of(copy, copy.work.bytes);
+}
 
 // Sattolo's shuffle: one ring, none left out.
 void Probes::make_ring(double bytes) {
@@ -124,19 +152,45 @@ double Probes::follow() {
 }
 
 double Probes::product_rate(DType weight) {
-  double best = 0, rounds = 1;
-  const auto start = Clock::now();
-  do {
-    const auto begin = Clock::now();
-    const double done = backend_.multiply_in_registers(weight, static_cast<std::int64_t>(rounds));
-    const double taken = nanoseconds_since(begin);
-    if (!(done > 0)) return 0;
-    if (taken < kBurst)
-      rounds *= 2;  // until waking the threads does not count
-    else
-      best = std::max(best, done / taken);
-  } while (best == 0 || nanoseconds_since(start) < kLongEnough);
-  return best;
+  if (on_host())
+    return best_of_bursts(
+        [&](std::int64_t rounds) { return backend_.multiply_in_registers(weight, rounds); });
+  OpInputs inputs(backend_);
+  const OpRun product = card_product(inputs, product_side());
+  return rate_of(product, product.work.total_operations());
+}
+
+double Probes::link_rate(bool to_card) {
+  OpInputs inputs(backend_);
+  const OpRun copy = link_copy(inputs, to_card);
+  return rate_of(copy, copy.work.bytes);
+}
+
+// Queued one behind the other and waited for once, so that a burst has one wait in it.
+double Probes::rate_of(const OpRun& run, double work) {
+  return best_of_bursts([&](std::int64_t rounds) {
+    for (std::int64_t i = 0; i < rounds; ++i) run.run();
+    backend_.synchronize();
+    return work * static_cast<double>(rounds);
+  });
+}
+
+std::int64_t Probes::product_side() {
+  constexpr std::int64_t kLeastSide = 128, kMostSide = 8192;
+  const auto takes = [&](std::int64_t side) {
+    OpInputs inputs(backend_);
+    const OpRun product = card_product(inputs, side);
+    product.run();  // the first loads the kernel
+    backend_.synchronize();
+    const auto start = Clock::now();
+    product.run();
+    backend_.synchronize();
+    return nanoseconds_since(start);
+  };
+  if (side_ == 0)
+    for (side_ = kLeastSide; side_ < kMostSide && takes(side_) < kBurst; side_ *= 2)
+      if (product_bytes(2 * side_) > room_on(backend_)) break;
+  return side_;
 }
 
 Limit Probes::limit_of(const Work& work) {

@@ -21,11 +21,14 @@ struct Work {
   double total_operations() const;
 };
 
+struct OpRun;  // op_case.h
+
 // The machine's limits at this moment, by short probes: never figures from a data sheet.
 class Probes {
  public:
-  // The backend outlives this. `threads` as it runs with. Where its memory is not the host's, rates
-  // of memory are not known yet: read_rate is 0, the others fail with `device`.
+  // The backend outlives this. `threads` as it runs with. On a card the rate of memory is that of
+  // copies larger than its caches, and the rate of products that of a large bf16 product, whatever
+  // the type; what concerns threads and caches fails with `device`.
   Probes(Backend& backend, int threads);
 
   // Bytes a nanosecond when all threads read this many bytes over and over, as a
@@ -39,27 +42,34 @@ class Probes {
   double follow();
   // Operations a nanosecond: the most of some bursts of the instructions of `linear`. 0: not known.
   double product_rate(DType weight);
+  // Of a card: bytes a nanosecond between it and the host, as copies of the backend go.
+  double link_rate(bool to_card);
+  // The side of that bf16 product: the first power of two that takes a millisecond, at most 8192.
+  std::int64_t product_side();
 
   // One pass of `threads` threads over this many bytes, each over a part of its own: sums them up,
   // or copies one half of its part to the other. Returns the bytes read and written.
   double pass(double bytes, int threads, bool copies);
   int threads() const { return pool_.threads(); }
+  Backend& backend() { return backend_; }
+  bool on_host() const { return backend_.device() == Device::cpu; }
   void release() { memory_ = Buffer(); }  // what passes read; the next one takes it again
 
   // Which limit this work runs into, with both rates as they are now.
   Limit limit_of(const Work& work);
 
  private:
-  bool on_host() const { return backend_.device() == Device::cpu; }
   std::size_t reserve(double bytes);  // bytes that are there, at most kMostProbed
   void piece(std::size_t part, std::size_t from, std::size_t bytes, int threads, bool copies);
   double best_rate(double bytes, int threads, bool copies);
+  double rate_of(const OpRun& run, double work);
 
   Backend& backend_;
   ThreadPool pool_;
   Buffer memory_;
   std::vector<std::uint64_t> sums_;  // what passes return, so that nothing may be left out
   std::uint64_t place_ = 0;          // on the ring
+  std::int64_t side_ = 0;            // of the product
 };
 
 }  // namespace r1

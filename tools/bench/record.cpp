@@ -121,7 +121,7 @@ void add_rates(Json::Object& o, const BenchRecord& r) {
   o.emplace_back("share_of_peak", maybe(r.share_of_peak()));
   o.emplace_back("limit", limit_json(r.limit));
   o.emplace_back("peak_rss", maybe(r.peak_rss));
-  o.emplace_back("peak_vram", null());
+  o.emplace_back("peak_vram", maybe(r.peak_vram));
   o.emplace_back("interference", maybe(r.interference));
   o.emplace_back("price_per_million_tokens", maybe(r.price_per_million()));
 }
@@ -155,9 +155,9 @@ Json to_json(const BenchRecord& r) {
                                                 : "ok")},
                     {"build", build_json()},
                     {"cpu", cpu_json()},
-                    {"gpu", null()},
-                    {"driver", null()},
-                    {"cuda", null()},
+                    {"gpu", text(r.card.name)},
+                    {"driver", text(r.card.driver)},
+                    {"cuda", text(r.card.cuda)},
                     {"model", model_json(r.model)},
                     {"test", test_json(r.test)}};
   add_samples(o, r);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/backend/backend.h"
 #include "lib/base/json.h"
 
 namespace r1 {
@@ -19,7 +20,7 @@ struct MeasuredModel {
 
 // What was run. Counts that mean nothing for a kind of test stay away.
 struct TestInfo {
-  std::string kind;  // prefill, decode, serve, memory, product, disk, op
+  std::string kind;  // prefill, decode, serve, memory, product, link, disk, op
   std::optional<std::int64_t> prompt_tokens, max_tokens, depth, batch_size;
   std::string device, dtype;    // "cpu (avx512), threads: 2"; "bf16", or empty
   std::int64_t iterations = 1;  // runs in each sample, whose time is that of one
@@ -29,7 +30,7 @@ struct TestInfo {
 struct Limit {
   std::string name;  // memory, products
   double gb_per_s = 0, tflop_per_s = 0;
-  double floor_ns = 0;  // a run cannot be faster
+  double floor_ns = 0;  // a run cannot be faster, unless it leaves out work
 };
 
 struct Percentiles {
@@ -53,12 +54,13 @@ struct BenchRecord {
   std::string id;  // "pp512", "tg128@d4096,b8", "op:rms_norm/512x2048"
   std::optional<MeasuredModel> model;
   TestInfo test;
+  DeviceInfo card;                 // empty: none was used
   std::vector<double> samples_ns;  // empty when it failed
   double tokens = 0;               // of one run; 0: this test has none
   std::optional<double> ttft_ns, load_ns, gb_per_s, tflop_per_s;
   std::optional<Limit> limit;
   std::optional<ServeInfo> serve;
-  std::optional<std::int64_t> peak_rss;
+  std::optional<std::int64_t> peak_rss, peak_vram;
   std::optional<double> interference;  // share of the CPU time that other processes had
   std::optional<double> price_per_hour;
   std::string output_digest;  // of the last logits: did the answer move?

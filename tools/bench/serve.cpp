@@ -189,6 +189,7 @@ std::vector<BenchRecord> compare_batching(Backend& backend, const MeasuredNetwor
                   side_of(model, s, batch, Batching::dynamic, warnings)};
   for (std::int64_t i = 0; i < s.warmup; ++i) serve(scheduler, requests, vocab, Batching::dynamic);
   reset_peak_rss();
+  backend.reset_peak();
   for (std::int64_t i = 0; i < s.repeat; ++i)
     for (const Batching batching : {Batching::fixed, Batching::dynamic}) {
       Side& side = sides[batching == Batching::dynamic];
@@ -196,6 +197,7 @@ std::vector<BenchRecord> compare_batching(Backend& backend, const MeasuredNetwor
       side.add(serve(scheduler, requests, vocab, batching));
       side.add(before, cpu_times());
     }
+  for (Side& side : sides) side.record.peak_vram = peak_vram(backend);
   const Ratio over = ratio_of(sides[0].record.samples_ns, sides[1].record.samples_ns);
   OverStatic& shown = sides[1].record.serve->over_static.emplace();
   shown.ratio = over.value;

@@ -24,6 +24,7 @@ Session::Session(const BenchSettings& s, const Ui& ui, Probes& probes,
       ui_(ui),
       probes_(probes),
       how_(how_of(s)),
+      card_(probes.backend().info()),
       progress_(ui.progress && (!ui.stdout_tty || s.output != "-")),
       planned_(static_cast<std::int64_t>(planned.size())),
       out_(open_results(s.output, s.form() == "jsonl", s.force)),
@@ -48,6 +49,7 @@ void Session::run(const BenchRecord& known, const std::function<Runnable()>& pre
 }
 
 void Session::add(BenchRecord&& r) {
+  r.card = card_;
   r.index = static_cast<std::int64_t>(records_.size());
   if (!s_.price.empty()) r.price_per_hour = parse_price(s_.price, "--price");
   progress_.clear();

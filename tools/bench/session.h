@@ -35,6 +35,7 @@ class Session {
   const Ui& ui_;
   Probes& probes_;
   How how_;
+  DeviceInfo card_;
   ProgressLine progress_;
   std::int64_t planned_;
   std::unique_ptr<Output> out_;

@@ -11,8 +11,8 @@
 namespace r1 {
 namespace {
 
-KvShape checked_shape(const Network& network, DType kv, std::int64_t sequences,
-                      std::int64_t tokens) {
+KvShape checked_shape(const Backend& backend, const Network& network, DType kv,
+                      std::int64_t sequences, std::int64_t tokens) {
   const NetworkShape& shape = network.shape();
   if (tokens > shape.context)
     fail(ErrorKind::too_long, "it wants {} positions, and the model takes {}", tokens,
@@ -21,9 +21,12 @@ KvShape checked_shape(const Network& network, DType kv, std::int64_t sequences,
   cache.dtype = kv;
   const double bytes =
       static_cast<double>(cache.page_bytes()) * static_cast<double>(sequences * pages_for(tokens));
-  if (bytes > static_cast<double>(available_memory()))
-    fail(ErrorKind::oom_cpu, "its cache wants {:.0f} MB, and {:.0f} MB are free", bytes / 1e6,
-         static_cast<double>(available_memory()) / 1e6);
+  const DeviceMemory card = backend.memory();
+  const auto free = static_cast<double>(
+      card.total > 0 ? card.free : static_cast<std::uint64_t>(available_memory()));
+  if (bytes > free)
+    fail(card.total > 0 ? ErrorKind::oom_gpu : ErrorKind::oom_cpu,
+         "its cache wants {:.0f} MB, and {:.0f} MB are free", bytes / 1e6, free / 1e6);
   return cache;
 }
 
@@ -33,7 +36,7 @@ Stepper::Stepper(Backend& backend, const Network& network, DType kv, std::int64_
                  std::int64_t tokens)
     : network_(network),
       pages_(pages_for(tokens)),
-      cache_(backend, checked_shape(network, kv, sequences, tokens), sequences * pages_),
+      cache_(backend, checked_shape(backend, network, kv, sequences, tokens), sequences * pages_),
       page_numbers_(static_cast<std::size_t>(sequences * pages_)),
       runner_(backend, network, cache_) {
   std::iota(page_numbers_.begin(), page_numbers_.end(), 0);

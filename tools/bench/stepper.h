@@ -12,7 +12,7 @@ namespace r1 {
 class Stepper {
  public:
   // Cache for `sequences` of `tokens` positions each. Fails with too_long when the model takes
-  // fewer, with oom_cpu when that does not fit. Backend and network outlive this.
+  // fewer, with oom_cpu or oom_gpu when that does not fit. Backend and network outlive this.
   Stepper(Backend& backend, const Network& network, DType kv, std::int64_t sequences,
           std::int64_t tokens);
 

@@ -120,13 +120,15 @@ void add_how(std::vector<Option>& o, BenchSettings& s) {
                .help = "Run each test this often before, and do not count it.",
                .least = 0,
                .most = 1000});
-  o.push_back({.name = "min-time",
-               .group = g,
-               .into = &s.min_time_ms,
-               .metavar = "DUR",
-               .help = "Go on with a test for at least this long (1s).",
-               .least = 0,
-               .unit = Unit::milliseconds});
+  o.push_back(
+      {.name = "min-time",
+       .group = g,
+       .into = &s.min_time_ms,
+       .metavar = "DUR",
+       .help = "Go on with a test for at least this long (1s; where all is measured, 200ms).",
+       .least = 0,
+       .unit = Unit::milliseconds,
+       .given = &s.min_time_given});
   o.push_back({.name = "delay",
                .group = g,
                .into = &s.delay_ms,

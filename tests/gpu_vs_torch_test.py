@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Usage: gpu_vs_torch_test.py R1-BENCH     scripts/bench/gpu_vs_torch.py on a machine without a card: the shapes it reads
+out of names, its reading of records, the direction of its ratios, and rows that say why they are not there."""
+import pathlib
+import subprocess
+import sys
+import tempfile
+import types
+import unittest
+
+BENCH = pathlib.Path(__file__).resolve().parents[1] / "scripts/bench"
+sys.path.insert(0, str(BENCH))
+import gpu_vs_torch  # noqa: E402
+import torch_side  # noqa: E402
+
+PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
+
+
+def run_of(work):
+    return gpu_vs_torch.Run(types.SimpleNamespace(program=PROGRAM, work=work, device="cpu", seconds=100, tiny=True,
+                                                  dry_run=False, turns=2))
+
+
+class Shapes(unittest.TestCase):
+    def test_names_say_shapes(self):
+        for name, shape in [("op:attention_paged/prefill/8192x32x8x128@8192", ("attention", True, 8192, 32, 8, 128, 8192)),
+                            ("op:attention_paged/decode/16x32x64", ("attention", False, 16, 32, 4, 64, 2048)),
+                            ("op:linear/bf16/512x4096x14336", ("product", 512, 4096, 14336)),
+                            ("op:linear/q4_k/1x4096x14336", None), ("tg64@d128,b64", None)]:
+            self.assertEqual(torch_side.shape_of(name), shape)
+
+
+class Records(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.run_ = run_of(pathlib.Path(self.folder.name))
+
+    def test_twice_as_fast_is_two(self):
+        record = self.run_.bench(["--ops", "op:add/512x2048", "--repeat", "5"])[0]
+        self.run_.ours = [{**record, "samples_ns": [100, 101, 102, 103, 104]}]
+        self.run_.note_theirs(record, [200, 202, 204, 206, 208])
+        self.run_.compared(lambda test: 1.5)
+        row = self.run_.rows[0]
+        self.assertEqual((row["ratio"], row["met"], row["test"]), (2.0, True, "op:add/512x2048"))
+        self.assertTrue(row["low"] < 2 < row["high"])
+
+    def test_a_share_lies_between_its_turns(self):
+        record = self.run_.bench(["--ops", "op:add/512x2048"])[0]
+        turns = [{**record, "share_of_peak": share} for share in (0.7, 0.9, 0.8)]
+        self.run_.add_shares(turns, 0.85, "of copy bandwidth")
+        row = self.run_.rows[0]
+        self.assertEqual((row["ratio"], row["low"], row["high"], row["met"]), (0.8, 0.7, 0.9, False))
+
+    def test_what_failed_says_why(self):
+        with self.assertRaisesRegex(gpu_vs_torch.NotRun, "no operation fits"):
+            self.run_.bench(["--ops", "nothing"])
+        self.run_.end = 0
+        with self.assertRaisesRegex(gpu_vs_torch.NotRun, "time is up"):
+            self.run_.bench(["--ops", "op:add/512x2048"])
+
+    def test_a_line_that_was_cut_off_does_not_count(self):
+        self.assertEqual(gpu_vs_torch.read_records('{"schema":"r1.bench/1","id":"a"}\n{"schema":"r1.be'),
+                         [{"schema": "r1.bench/1", "id": "a"}])
+
+
+class WholeRun(unittest.TestCase):
+    def table(self, *options):
+        with tempfile.TemporaryDirectory() as work:
+            command = [sys.executable, BENCH / "gpu_vs_torch.py", PROGRAM, "--work", work, "--tiny", "--device", "cpu",
+                       "--turns", "1", *options]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def test_every_group_has_rows(self):
+        table = self.table()
+        self.assertRegex(table, r"op:linear/q8_0/1x2048x5632 \| [0-9.]+ \| \| \d+\.\d+ of copy bandwidth")
+        for group in ("attention", "products", "decode", "prefill", "batch"):
+            self.assertRegex(table, rf"{group} (beside|of) .*not run: no (torch|numpy|transformers)|of torch")
+
+    def test_a_dry_run_names_commands_and_runs_none(self):
+        plan = self.table("--dry-run")
+        self.assertEqual(plan.count("run  "), 3 + len(gpu_vs_torch.TINY_MODELS))
+        self.assertNotIn("| test |", plan)
+
+
+if __name__ == "__main__":
+    unittest.main()
