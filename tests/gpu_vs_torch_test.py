@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Usage: gpu_vs_torch_test.py R1-BENCH     scripts/bench/gpu_vs_torch.py on a machine without a card: the shapes it reads
 out of names, its reading of records, the direction of its ratios, and rows that say why they are not there."""
+import contextlib
+import math
 import pathlib
 import subprocess
 import sys
 import tempfile
 import types
 import unittest
+import unittest.mock
 
 BENCH = pathlib.Path(__file__).resolve().parents[1] / "scripts/bench"
 sys.path.insert(0, str(BENCH))
@@ -28,6 +31,54 @@ class Shapes(unittest.TestCase):
                             ("op:linear/bf16/512x4096x14336", ("product", 512, 4096, 14336)),
                             ("op:linear/q4_k/1x4096x14336", None), ("tg64@d128,b64", None)]:
             self.assertEqual(torch_side.shape_of(name), shape)
+
+
+class Matrix:
+    """A tensor that has a shape alone."""
+
+    def __init__(self, *shape):
+        self.shape = shape
+
+    def numel(self):
+        return math.prod(self.shape)
+
+    def t(self):
+        return Matrix(*self.shape[::-1])
+
+
+def torch_of_shapes(calls):
+    """A torch that notes what it is asked to multiply and to attend to."""
+    def attend(q, k, v, **options):
+        calls.append((q.shape, k.shape, v.shape, options))
+
+    return types.SimpleNamespace(
+        bfloat16="bf16", inference_mode=contextlib.nullcontext, randn=lambda *dims, **_: Matrix(
+            *(dims[0] if isinstance(dims[0], tuple) else dims)),
+        matmul=lambda x, w: calls.append((x.shape, w.shape)),
+        nn=types.SimpleNamespace(functional=types.SimpleNamespace(scaled_dot_product_attention=attend)))
+
+
+class TorchSide(unittest.TestCase):
+    def asked(self, test):
+        calls = []
+        with unittest.mock.patch.dict(sys.modules, torch=torch_of_shapes(calls)), \
+                unittest.mock.patch.object(torch_side, "LEAST", 1e-9):
+            samples = torch_side.samples_of(test, "cpu")
+        self.assertEqual(len(samples), torch_side.SAMPLES)
+        self.assertGreater(min(samples), 0)
+        return calls[0]
+
+    def test_a_prefill_is_causal_and_shares_key_heads(self):
+        self.assertEqual(self.asked("op:attention_paged/prefill/2048x32x8x128@2048"),
+                         ((1, 32, 2048, 128), (1, 8, 2048, 128), (1, 8, 2048, 128),
+                          {"enable_gqa": True, "is_causal": True}))
+
+    def test_decoding_is_one_row_of_each_sequence(self):
+        self.assertEqual(self.asked("op:attention_paged/decode/16x32x32x128@4096"),
+                         ((16, 32, 1, 128), (16, 32, 4096, 128), (16, 32, 4096, 128), {"enable_gqa": False}))
+
+    def test_a_weight_is_as_in_a_file(self):
+        self.assertEqual(self.asked("op:linear/bf16/512x4096x14336"), ((512, 4096), (4096, 14336)))
 
 
 class Records(unittest.TestCase):
@@ -73,7 +124,7 @@ class WholeRun(unittest.TestCase):
 
     def test_every_group_has_rows(self):
         table = self.table()
-        self.assertRegex(table, r"op:linear/q8_0/1x2048x5632 \| [0-9.]+ \| \| \d+\.\d+ of copy bandwidth")
+        self.assertRegex(table, r"op:linear/q8_0/1x2048x5632 \| [0-9.]+ \|\s*\| \d+\.\d+ of copy bandwidth")
         for group in ("attention", "products", "decode", "prefill", "batch"):
             self.assertRegex(table, rf"{group} (beside|of) .*not run: no (torch|numpy|transformers)|of torch")
 

@@ -55,6 +55,14 @@ add_executable(network_speed tests/speed/network_speed.cpp)
 target_link_libraries(network_speed PRIVATE r1_tools)
 set_target_properties(network_speed PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
+# What a card's driver says of it, by a made-up one.
+add_library(fake_management SHARED tests/support/fake_management.cpp)
+set_target_properties(fake_management PROPERTIES OUTPUT_NAME nvidia-ml SOVERSION 1
+  LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fake_management)
+add_test(NAME management COMMAND kernel_tests --gtest_filter=Backends.ACardNamesItsDriverAndItsLink)
+set_tests_properties(management PROPERTIES ENVIRONMENT
+  "R1_FAKE_MANAGEMENT=1;LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/fake_management")
+
 # What the table beside PyTorch is made of; cases as small as they get, because CI has no card.
 add_test(NAME gpu_vs_torch COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/gpu_vs_torch_test.py
   $<TARGET_FILE:r1-bench>)

@@ -18,7 +18,6 @@ the script itself is tried on a machine without a card (--device cpu).
 import argparse
 import json
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
@@ -33,7 +32,7 @@ TINY = {"attention": ["op:attention_paged/decode/16x32x64"],
         "products": ["op:linear/bf16/16x2048x5632", "op:linear/q8_0/1x2048x5632"]}
 SQUARE = "op:linear/bf16/8192x8192x8192"
 # What is wanted: of a ratio of speeds, of a share of the copy bandwidth or of the product rate.
-ATTENTION, PRODUCT, QUANTIZED, DECODE, PREFILL, BATCH = 0.8, 0.9, 0.75, 0.85, 0.7, 2.0
+ATTENTION, QUANTIZED, DECODE, PREFILL, BATCH = 0.8, 0.75, 0.85, 0.7, 2.0
 # group: (shape, type, arguments of r1-bench)
 MODELS = {"decode": [("1.1B", "bf16", ["-n", "64", "--depth", "512"]), ("7B", "bf16", ["-n", "64", "--depth", "512"]),
                      ("7B", "q4_k", ["-n", "64", "--depth", "512"])],
@@ -100,7 +99,12 @@ class Run:
         """Torch's time of what each of our records measured."""
         for record in ours:
             self.left()
-            if samples := torch_side.samples_of(record["id"], self.args.device):
+            try:
+                samples = torch_side.samples_of(record["id"], self.args.device)
+            except Exception as e:  # whatever this version of torch does not take is a row
+                self.skip(f"{record['id']} beside torch", first_line(e))
+                continue
+            if samples:
                 self.note_theirs(record, samples)
 
     def note_theirs(self, record, samples):
@@ -111,17 +115,17 @@ class Run:
         """Rows of our speed over torch's, by r1-bench's own comparison: torch is the old side."""
         paths = [self.args.work / name for name in ("torch.jsonl", "ours.jsonl")]
         for path, records in zip(paths, (self.theirs, self.ours)):
-            path.write_text("".join(json.dumps(r) + "\n" for r in records))
+            path.write_text("".join(json.dumps(r) + "\n" for r in records if r["samples_ns"]))
         done = subprocess.run([str(self.args.program), "-q", "--compare", *map(str, paths), "--jsonl"],
                               capture_output=True, text=True)
         for line in done.stdout.splitlines():
             c = json.loads(line)
-            if (floor := wanted(c["id"])) is not None:
-                self.add(c["id"], c["new_ns"], c["old_ns"], "of torch", c["speed"], c["low"], c["high"], floor)
+            test = f"{c['model']} {c['id']}" if c["model"] else c["id"]
+            self.add(test, c["new_ns"], c["old_ns"], "of torch", c["speed"], c["low"], c["high"], wanted(c["id"]))
 
     def add(self, test, ours_ns, other_ns, of, ratio, low, high, wanted):
         self.rows.append({"test": test, "ours_ns": ours_ns, "other_ns": other_ns, "of": of, "ratio": ratio, "low": low,
-                          "high": high, "wanted": wanted, "met": ratio >= wanted})
+                          "high": high, "wanted": wanted, "met": None if wanted is None else ratio >= wanted})
 
     def add_shares(self, records, wanted, of, share=lambda r: r["share_of_peak"]):
         """A row a test: the median of the turns, between the lowest and the highest of them."""
@@ -150,6 +154,10 @@ def read_records(text):
         if record.get("schema") == "r1.bench/1":
             records.append(record)
     return records
+
+
+def first_line(error):
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def name_of(record):
@@ -210,15 +218,18 @@ def beside_transformers(run, path, command):
     for _ in range(run.args.turns):
         record = run.bench(command)[0]
         test = record["test"]
-        if theirs is None:
-            theirs = torch_side.decoder(path, test["batch_size"], test["depth"], test["max_tokens"], run.args.device)
-        run.note_theirs(record, theirs())
+        try:
+            if theirs is None:
+                theirs = torch_side.decoder(path, test["batch_size"], test["depth"], test["max_tokens"],
+                                            run.args.device)
+            run.note_theirs(record, theirs())
+        except Exception as e:
+            raise NotRun(f"transformers: {first_line(e)}") from None
 
 
 def wanted_beside_torch(test):
-    if test.startswith("op:attention"):
-        return ATTENTION
-    return BATCH if test.startswith("tg") else PRODUCT
+    """None of plain products: how they do beside torch is shown, and nothing is asked of it."""
+    return ATTENTION if test.startswith("op:attention") else BATCH if test.startswith("tg") else None
 
 
 def shown_ms(ns):
@@ -232,8 +243,9 @@ def table(rows):
             lines.append(f"| {r['test']} | | | | not run: {r['not_run']} | |")
             continue
         between = "" if r["low"] is None else f"{r['low']:.3f}–{r['high']:.3f}"
+        wanted = {None: "", True: f"{r['wanted']}", False: f"{r['wanted']}: missed"}[r["met"]]
         lines.append(f"| {r['test']} | {shown_ms(r['ours_ns'])} | {shown_ms(r['other_ns'])} | {r['ratio']:.3f} {r['of']} "
-                     f"| {between} | {r['wanted']} {'' if r['met'] else 'MISSED'} |")
+                     f"| {between} | {wanted} |")
     return "\n".join(lines)
 
 

@@ -37,7 +37,11 @@ def samples_of(test, device):
         first, nbytes = make(torch, device, *shape[1:])
         sets = min(MOST_SETS, max(1, math.ceil(2 * cache_bytes(torch, device) / nbytes)))
         calls = [first] + [make(torch, device, *shape[1:])[0] for _ in range(sets - 1)]
-        return timed(torch, device, calls)
+        samples = timed(torch, device, calls)
+    if device == "cuda":
+        del first, calls
+        torch.cuda.empty_cache()  # the card is the other side's
+    return samples
 
 
 def cache_bytes(torch, device):
@@ -89,7 +93,7 @@ def decoder(folder, batch, depth, tokens, device):
     sequences behind `depth` others, and gives samples in nanoseconds."""
     import torch
     import transformers
-    model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).to(device).eval()
+    model = transformers.LlamaForCausalLM.from_pretrained(folder, torch_dtype=torch.bfloat16).to(device).eval()
     length = depth + tokens + 1
     wanted = {"config": model.config, "max_batch_size": batch, "batch_size": batch, "max_cache_len": length,
               "device": device, "dtype": torch.bfloat16}
@@ -112,7 +116,7 @@ def decoder(folder, batch, depth, tokens, device):
         last.cpu()
 
     def samples(n=SAMPLES):
-        with torch.inference_mode():
+        with torch.no_grad():
             step(ids, places[:depth])
             run(), run()
             out = []

@@ -2,6 +2,8 @@
 // answer would pass as one without a card.
 #include "tests/support/backends.h"
 
+#include <cstdlib>
+
 #include <gtest/gtest.h>
 
 namespace r1 {
@@ -43,6 +45,21 @@ TEST(Backends, ACardSaysWhatItIs) {
     EXPECT_GT(info.processors, 0);
     EXPECT_GT(info.cache_bytes, 0u);
   }
+}
+
+// The test "management" of tests.cmake runs it beside a made-up library of the driver.
+TEST(Backends, ACardNamesItsDriverAndItsLink) {
+  const bool made_up = std::getenv("R1_FAKE_MANAGEMENT") != nullptr;
+  int asked = 0;
+  for (const test::Candidate& candidate : test::backends()) {
+    if (candidate.name != (made_up ? "cuda-host" : "cuda")) continue;
+    ++asked;
+    const DeviceInfo info = candidate.open()->info();
+    EXPECT_NE(info.driver.find('.'), std::string::npos) << info.driver;
+    EXPECT_TRUE(info.link.starts_with("PCIe ")) << info.link;
+    if (made_up) EXPECT_EQ(info.driver + ", " + info.link, "999.01, PCIe 5 x16");
+  }
+  if (asked == 0) GTEST_SKIP() << "skipped: no card answers";
 }
 
 TEST(Backends, AResetPeakIsWhatIsUsed) {

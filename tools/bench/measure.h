@@ -22,7 +22,7 @@ struct Runnable {
   BenchRecord record;  // id, model, test, tokens: what is known before
   Work work;
   std::function<void()> run;
-  std::function<void()> wait;     // until all that runs queued is done, once a sample; may be empty
+  std::function<void()> wait;     // on a card: until all that runs queued is done, once a sample
   std::function<double()> timed;  // instead of `run`: returns a sample, in nanoseconds
   // What the last run left to say, such as output_digest; may be empty.
   std::function<void(BenchRecord&)> finish;
