@@ -15,7 +15,7 @@ complete -c r1-bench -l lengths -r -d 'Take lengths from a file instead: a promp
 complete -c r1-bench -l seed -s s -x -d 'Of arrivals and lengths.'
 complete -c r1-bench -l repeat -x -d 'Take at least this many samples of each test.'
 complete -c r1-bench -l warmup -x -d 'Run each test this often before, and do not count it.'
-complete -c r1-bench -l min-time -x -d 'Go on with a test for at least this long (1s).'
+complete -c r1-bench -l min-time -x -d 'Go on with a test for at least this long (1s; where all is measured, 200ms).'
 complete -c r1-bench -l delay -x -d 'Wait this long before each test.'
 complete -c r1-bench -l check-thermal -d 'Wait until the cores run at full speed, and say where they did not.'
 complete -c r1-bench -l format -x -a 'table md json jsonl csv sql benchstat' -d 'How results are written.'
