@@ -73,7 +73,7 @@ class Run:
             raise NotRun("time is up") from None
         records = read_records(done.stdout)
         if not records:
-            raise NotRun(f"r1-bench: {done.stderr.strip() or done.returncode}")
+            raise NotRun(done.stderr.strip() or f"r1-bench ended with {done.returncode}")
         self.ours += records
         return records
 

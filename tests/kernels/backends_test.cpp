@@ -57,7 +57,9 @@ TEST(Backends, ACardNamesItsDriverAndItsLink) {
     const DeviceInfo info = candidate.open()->info();
     EXPECT_NE(info.driver.find('.'), std::string::npos) << info.driver;
     EXPECT_TRUE(info.link.starts_with("PCIe ")) << info.link;
-    if (made_up) EXPECT_EQ(info.driver + ", " + info.link, "999.01, PCIe 5 x16");
+    if (made_up) {
+      EXPECT_EQ(info.driver + ", " + info.link, "999.01, PCIe 5 x16");
+    }
   }
   if (asked == 0) GTEST_SKIP() << "skipped: no card answers";
 }
