@@ -68,16 +68,14 @@ class Management {
   bool ready_ = false;
 };
 
-}  // namespace
-
-DeviceInfo CudaBackend::info() const {
+DeviceInfo ask(int device) {
   cudaDeviceProp card{};
   int runtime = 0, driver = 0;
   char bus_id[kTextBytes] = {};
-  check(cudaGetDeviceProperties(&card, kDevice), "read what the card is");
+  check(cudaGetDeviceProperties(&card, device), "read what the card is");
   check(cudaRuntimeGetVersion(&runtime), "ask for the runtime's version");
   check(cudaDriverGetVersion(&driver), "ask for the driver's version");
-  check(cudaDeviceGetPCIBusId(bus_id, kTextBytes, kDevice), "ask where the card is");
+  check(cudaDeviceGetPCIBusId(bus_id, kTextBytes, device), "ask where the card is");
   const Management management;
   return {.name = card.name,
           .architecture = fmt::format("sm_{}{}", card.major, card.minor),
@@ -87,6 +85,14 @@ DeviceInfo CudaBackend::info() const {
           .link = management.link(bus_id),
           .processors = card.multiProcessorCount,
           .cache_bytes = static_cast<std::uint64_t>(card.l2CacheSize)};
+}
+
+}  // namespace
+
+// Of the first device, which stays what it is: asking takes tens of milliseconds.
+DeviceInfo CudaBackend::info() const {
+  static const DeviceInfo known = ask(kDevice);
+  return known;
 }
 
 }  // namespace r1
