@@ -77,7 +77,8 @@ class Complete {
     const auto backend = open();
     const MemoryLimit limit =
         memory_limit(*backend, static_cast<std::uint64_t>(s_.max_memory), s_.gpu_memory);
-    const MemoryPlan plan = plan_memory(files, compute_type(files, s_.dtype), s_.batch_size, limit);
+    const MemoryPlan plan = plan_memory(
+        files, {compute_type(files, s_.dtype), s_.batch_size, backend->device()}, limit);
     std::int64_t failed = 0;
     print(
         dry_run(s_, name, files, plan, recipe_of(s_, files.digest(), device_of(*backend)), failed));

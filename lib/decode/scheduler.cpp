@@ -92,7 +92,8 @@ Scheduler::Scheduler(Backend& backend, const Network& network, SchedulerOptions 
       cache_(backend, kv_shape(network, options_.kv_dtype), page_count(network, options_)),
       runner_(backend, network, cache_),
       prefixes_(cache_),
-      most_rows_(options_.chunk_tokens) {
+      most_rows_(options_.chunk_tokens > 0 ? options_.chunk_tokens
+                                           : default_chunk_tokens(backend.device())) {
   if (options_.allowed_ids <= 0) options_.allowed_ids = network.shape().vocab;
 }
 

@@ -46,9 +46,9 @@ std::int64_t pages_for(std::int64_t tokens);
 std::int64_t default_cache_pages(const KvShape& kv, std::int64_t context, std::int64_t batch);
 
 struct SchedulerOptions {
-  std::int64_t max_batch = 16;      // sequences decoded together
-  std::int64_t chunk_tokens = 512;  // rows of one step: a long prompt is read in chunks
-  std::int64_t cache_pages = 0;     // 0: default_cache_pages
+  std::int64_t max_batch = 16;    // sequences decoded together
+  std::int64_t chunk_tokens = 0;  // rows of one step; 0: default_chunk_tokens
+  std::int64_t cache_pages = 0;   // 0: default_cache_pages
   bool share_prefixes = true;
   std::int64_t allowed_ids = 0;       // ids past the tokenizer are never drawn; 0: all
   std::vector<std::uint8_t> newline;  // by id: do its bytes hold a newline?

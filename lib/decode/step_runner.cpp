@@ -37,6 +37,8 @@ std::int64_t longest_run(const StepRows& rows) {
 
 }  // namespace
 
+std::int64_t default_chunk_tokens(Device device) { return device == Device::cuda ? 2048 : 512; }
+
 StepRunner::StepRunner(Backend& backend, const Network& network, const KvCache& cache)
     : backend_(backend), network_(network), cache_(cache), prompts_(backend), decoding_(backend) {}
 

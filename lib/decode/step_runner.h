@@ -25,6 +25,10 @@ struct StepRows {
   }
 };
 
+// Rows of a step in which prompts are read, where nobody asks for another number. More keep a card
+// busy; fewer let decoding sequences, which share the step, wait less.
+std::int64_t default_chunk_tokens(Device device);
+
 // What draws want to know of the wanted rows.
 struct LeadersWanted {
   std::int64_t count = 1;  // leaders of each row

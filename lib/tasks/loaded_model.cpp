@@ -97,7 +97,8 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
   m.kv_dtype = compute;
   const MemoryLimit limit = memory_limit(backend, options.max_memory, options.gpu_memory);
   if (limit.bytes > 0)
-    m.cache_pages = plan_memory(*m.files, compute, options.batch_size, limit).pages;
+    m.cache_pages =
+        plan_memory(*m.files, {compute, options.batch_size, backend.device()}, limit).pages;
   m.tokenizer = load_tokenizer(*m.files, options.data_dir);
   m.params = std::make_unique<Params>(backend, *m.files, LoadOptions{.compute = compute});
   m.network = load_network(*m.files, *m.params);

@@ -12,14 +12,15 @@ namespace r1 {
 
 // The most memory that a run takes, worked out before anything is loaded.
 struct MemoryPlan {
-  std::uint64_t weights =
-      0;  // 1.1 times the tensors, to which scripts/bench/memory.py holds loading
-  std::uint64_t work = std::uint64_t{64} << 20;  // the program, its tokenizer and one step
-  std::uint64_t page = 0;                        // one page of the cache, in all layers
+  std::uint64_t weights = 0;  // 1.1 times the tensors: scripts/bench/memory.py holds loading to it
+  std::uint64_t program = std::uint64_t{64} << 20;  // with its tokenizer
+  std::uint64_t step = 0;                           // the largest
+  std::uint64_t page = 0;                           // one page of the cache, in all layers
   std::int64_t pages = 0;
 
   std::uint64_t cache() const { return page * static_cast<std::uint64_t>(pages); }
-  std::uint64_t total() const { return weights + work + cache(); }
+  std::uint64_t total() const { return weights + work() + cache(); }
+  std::uint64_t work() const { return program + step; }
 };
 
 // What a run may take, and what is said when a model wants more.
@@ -33,9 +34,13 @@ struct MemoryLimit {
 // to be free, so that runs repeat.
 MemoryLimit memory_limit(const Backend& backend, std::uint64_t max_memory, std::int64_t gpu_memory);
 
-// Of a decoder whose cache holds `kv` numbers. The cache is cut down to fit. Fails with `oom_cpu`
-// or `oom_gpu` when not even one text of moderate length has room.
-MemoryPlan plan_memory(const ModelFiles& files, DType kv, std::int64_t batch_size,
-                       const MemoryLimit& limit);
+struct MemoryUse {
+  DType kv = DType::bf16;  // what the cache holds
+  std::int64_t batch_size = 16;
+  Device device = Device::cpu;
+};
+// Of a decoder. The cache is cut down to fit. Fails with `oom_cpu` or `oom_gpu` when not even one
+// text of moderate length has room.
+MemoryPlan plan_memory(const ModelFiles& files, const MemoryUse& use, const MemoryLimit& limit);
 
 }  // namespace r1

@@ -31,7 +31,7 @@ constexpr double kLayer = 32 * (32 + 16 + 16 + 32) + 3 * 32 * 64, kLayers = 2 * 
 
 TEST_F(BenchModel, OneTokenReadsEveryWeightOnceAndItsPast) {
   const double head = 32.0 * static_cast<double>(model_.model().network->shape().vocab);
-  const Work work = ModelWork(model_.model()).decode(1, 9, 1);
+  const Work work = ModelWork(model_.model(), Device::cpu).decode(1, 9, 1);
   const double past = 10;  // itself included
   EXPECT_EQ(work.bytes, 4 * (kLayers + head) + past * 2 * (2 * 8) * 2 * 4);
   EXPECT_EQ(work.total_operations(), 2 * (kLayers + head) + past * 2 * (4 * 8) * 4);
@@ -39,10 +39,11 @@ TEST_F(BenchModel, OneTokenReadsEveryWeightOnceAndItsPast) {
 
 TEST_F(BenchModel, APromptReadsWeightsOnceAChunkAndMakesLogitsOnce) {
   const double head = 32.0 * static_cast<double>(model_.model().network->shape().vocab);
-  const Work work = ModelWork(model_.model()).prefill(100, 0, 1);
+  const Work work = ModelWork(model_.model(), Device::cpu).prefill(100, 0, 1);
   EXPECT_EQ(work.bytes, 4 * (kLayers + head));
   EXPECT_EQ(work.total_operations(), 2 * (100 * kLayers + head) + 5050.0 * 2 * (4 * 8) * 4);
-  EXPECT_EQ(ModelWork(model_.model()).prefill(513, 0, 1).bytes, 2 * work.bytes);
+  EXPECT_EQ(ModelWork(model_.model(), Device::cpu).prefill(513, 0, 1).bytes, 2 * work.bytes);
+  EXPECT_EQ(ModelWork(model_.model(), Device::cuda).prefill(513, 0, 1).bytes, work.bytes);
 }
 
 TEST_F(BenchModel, IdsSayDepthAndBatchWhereTheyAreNotPlain) {

@@ -47,7 +47,8 @@ std::vector<ModelTest> model_tests(const BenchSettings& s) {
 }
 
 // Weights as they lie on the backend; vectors are too small to count.
-ModelWork::ModelWork(const LoadedModel& model) {
+ModelWork::ModelWork(const LoadedModel& model, Device device)
+    : chunk_(default_chunk_tokens(device)) {
   const DecoderConfig config = read_decoder_config(*model.files);
   for (const auto& [name, var] : model.params->taken()) {
     const Tensor& w = var.value;
@@ -97,7 +98,7 @@ Work ModelWork::of(double steps, double rows, double wanted, double past) const 
 // A past that many rows look at together is read once; it does not count beside the products.
 Work ModelWork::prefill(std::int64_t tokens, std::int64_t depth, std::int64_t batch) const {
   const auto rows = static_cast<double>(tokens * batch);
-  const std::int64_t chunks = (tokens * batch + Stepper::kChunk - 1) / Stepper::kChunk;
+  const std::int64_t chunks = (tokens * batch + chunk_ - 1) / chunk_;
   const auto steps = static_cast<double>(chunks);
   return of(steps, rows, static_cast<double>(batch),
             past_of(tokens, depth) * static_cast<double>(batch));
@@ -123,7 +124,8 @@ MeasuredNetwork::MeasuredNetwork(Backend& backend, const BenchSettings& s, const
   load_ns_ = nanoseconds_since(start);
   dtype_ = to_string(model_.kv_dtype);
   info_ = {name, model_.files->digest(), model_.quant,
-           static_cast<std::int64_t>(model_.files->total_bytes()), ModelWork(model_).parameters()};
+           static_cast<std::int64_t>(model_.files->total_bytes()),
+           ModelWork(model_, backend_.device()).parameters()};
 }
 
 BenchRecord MeasuredNetwork::record() const {
@@ -143,7 +145,7 @@ Runnable MeasuredNetwork::runnable(const ModelTest& t) const {
   r.record.test.depth = t.depth;
   r.record.test.batch_size = t.batch;
   r.record.tokens = static_cast<double>(t.tokens * t.batch);
-  const ModelWork work(model_);
+  const ModelWork work(model_, backend_.device());
   r.work =
       t.decode ? work.decode(t.tokens, t.depth, t.batch) : work.prefill(t.tokens, t.depth, t.batch);
   const auto stepper = std::make_shared<Stepper>(backend_, *model_.network, model_.kv_dtype,

@@ -22,7 +22,7 @@ std::vector<ModelTest> model_tests(const BenchSettings& settings);
 // What a model has to move and to multiply in steps, at the least.
 class ModelWork {
  public:
-  ModelWork(const LoadedModel& model);
+  ModelWork(const LoadedModel& model, Device device);
   Work prefill(std::int64_t tokens, std::int64_t depth, std::int64_t batch) const;
   Work decode(std::int64_t tokens, std::int64_t depth, std::int64_t batch) const;
   std::int64_t parameters() const { return parameters_; }
@@ -34,6 +34,7 @@ class ModelWork {
   // That sum for `tokens` rows from `depth` on, themselves included. What DAW skips is not known.
   double past_of(std::int64_t tokens, std::int64_t depth) const;
 
+  std::int64_t chunk_;              // rows of a step
   std::map<DType, double> layers_;  // weights that every row is multiplied by
   DType head_type_ = DType::f32;
   double head_ = 0;  // weights that wanted rows are multiplied by

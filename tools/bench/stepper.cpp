@@ -35,6 +35,7 @@ KvShape checked_shape(const Backend& backend, const Network& network, DType kv,
 Stepper::Stepper(Backend& backend, const Network& network, DType kv, std::int64_t sequences,
                  std::int64_t tokens)
     : network_(network),
+      chunk_(default_chunk_tokens(backend.device())),
       pages_(pages_for(tokens)),
       cache_(backend, checked_shape(backend, network, kv, sequences, tokens), sequences * pages_),
       page_numbers_(static_cast<std::size_t>(sequences * pages_)),
@@ -76,7 +77,7 @@ std::vector<float> Stepper::logits() const {
 }
 
 void Stepper::read(std::int64_t sequences, std::int64_t rows, std::int64_t position) {
-  const std::int64_t most = std::max<std::int64_t>(1, kChunk / sequences);
+  const std::int64_t most = std::max<std::int64_t>(1, chunk_ / sequences);
   for (std::int64_t done = 0; done < rows; done += most) {
     stop_when_interrupted();
     step(sequences, std::min(most, rows - done), position + done);

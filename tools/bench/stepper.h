@@ -19,15 +19,14 @@ class Stepper {
   // One pass over the next `rows` positions, from `position` on, of the first `sequences`
   // sequences; the most likely token of each comes to the host.
   void step(std::int64_t sequences, std::int64_t rows, std::int64_t position);
-  // The same for any number of rows, in passes of at most kChunk rows as the scheduler makes them.
+  // The same for any number of rows, in passes of at most as many rows as the scheduler makes.
   void read(std::int64_t sequences, std::int64_t rows, std::int64_t position);
 
   std::vector<float> logits() const;  // [sequences, V] of the last step
 
-  static constexpr std::int64_t kChunk = 512;
-
  private:
   const Network& network_;
+  std::int64_t chunk_;
   std::int64_t pages_;  // of a sequence
   KvCache cache_;
   std::vector<std::int32_t> page_numbers_;

@@ -51,7 +51,7 @@ std::string as_text(const std::string& model, const ModelFiles& files, const Mem
                     const std::vector<Planned>& items) {
   std::string out = fmt::format("model\t{}\t{}\t{}\nmemory\t-\t{}\tweights {}, cache {}, work {}\n",
                                 escaped(model), files.total_bytes(), escaped(files.path().string()),
-                                plan.total(), plan.weights, plan.cache(), plan.work);
+                                plan.total(), plan.weights, plan.cache(), plan.work());
   for (const Planned& p : items)
     out += fmt::format("{}\t{}\t{}\t{}\n", p.what, escaped(p.id),
                        p.bytes < 0 ? std::string("-") : std::to_string(p.bytes),
@@ -67,7 +67,7 @@ std::string as_json(const std::string& model, const ModelFiles& files, const Mem
   w.key("name").string(model).key("path").string(files.path().string());
   w.key("bytes").integer(number(files.total_bytes())).end_object();
   w.key("memory").begin_object().key("weights").integer(number(plan.weights));
-  w.key("cache").integer(number(plan.cache())).key("work").integer(number(plan.work));
+  w.key("cache").integer(number(plan.cache())).key("work").integer(number(plan.work()));
   w.key("total").integer(number(plan.total())).end_object().key("items").begin_array();
   for (const Planned& p : items) {
     w.begin_object().key("id").string(p.id).key("what").string(p.what).key("bytes");

@@ -1,8 +1,12 @@
 #include "lib/tasks/memory_plan.h"
 
+#include <algorithm>
+#include <map>
+
 #include <gtest/gtest.h>
 
 #include "kernels/ref/ref_backend.h"
+#include "lib/decode/scheduler.h"
 #include "tests/support/backends.h"
 #include "tests/support/complete_all.h"
 #include "tests/support/fails.h"
@@ -15,7 +19,7 @@ namespace {
 class MemoryPlanTest : public testing::Test {
  protected:
   MemoryPlan plan(std::uint64_t most, std::int64_t batch = 16) const {
-    return plan_memory(ModelFiles::open(path_), DType::f32, batch, {.bytes = most});
+    return plan_memory(ModelFiles::open(path_), {DType::f32, batch}, {.bytes = most});
   }
   LoadedModel load(std::uint64_t most) const {
     return load_model_with_text(*backend_, "tiny", path_, {.max_memory = most, .batch_size = 16});
@@ -41,11 +45,50 @@ TEST_F(MemoryPlanTest, ACacheHoldsTheBatchAndShrinksToTheLimit) {
 
 TEST_F(MemoryPlanTest, ALimitWithoutRoomForOneTextIsRefusedBeforeAnythingIsLoaded) {
   const MemoryPlan free = plan(0);
-  const std::uint64_t least = free.weights + free.work + 8 * free.page;
+  const std::uint64_t least = free.weights + free.work() + 8 * free.page;
   EXPECT_EQ(plan(least).pages, 8);
   EXPECT_FAILS(ErrorKind::oom_cpu, "--max-memory", plan(least - 1));
   EXPECT_FAILS(ErrorKind::oom_cpu, "--max-memory", plan(1));
   EXPECT_FAILS(ErrorKind::oom_cpu, "--max-memory", load(least - 1));
+}
+
+// Knows how much of it is taken.
+class Counted : public RefBackend {
+ public:
+  void* allocate(std::size_t bytes) override {
+    void* memory = RefBackend::allocate(bytes);
+    sizes_[memory] = bytes;
+    most = std::max(most, now += bytes);
+    return memory;
+  }
+  void release(void* memory) override {
+    now -= sizes_[memory];
+    sizes_.erase(memory);
+    RefBackend::release(memory);
+  }
+  std::size_t now = 0, most = 0;
+
+ private:
+  std::map<void*, std::size_t> sizes_;
+};
+
+// An arena takes whole blocks of 1 MiB, in three places.
+TEST_F(MemoryPlanTest, ThereIsRoomForTheLargestStep) {
+  constexpr std::int64_t kContext = 1024;
+  Counted backend;
+  const auto path = test::write_tiny_model(dir_ / "long.gguf", {.context = kContext});
+  const LoadedModel model = load_model_with_text(backend, "long", path, {});
+  Scheduler scheduler(backend, *model.network, {.max_batch = 16});
+  const std::size_t before = backend.now;
+  scheduler.submit({.prompt = std::vector<std::int32_t>(kContext - 2, 7),
+                    .max_tokens = 1,
+                    .on_token = [](const Sample&) { return false; },
+                    .on_finish = [](FinishReason) {}});
+  while (scheduler.busy()) scheduler.step();
+  const std::size_t taken = backend.most - before;
+  const MemoryPlan plan = plan_memory(ModelFiles::open(path), {DType::f32, 16}, {});
+  EXPECT_LE(taken, plan.step + (std::size_t{3} << 20));
+  EXPECT_LE(plan.step, 2 * taken);
 }
 
 class OneGigabyte : public RefBackend {
@@ -61,7 +104,7 @@ TEST_F(MemoryPlanTest, ACardIsPlannedForByItsOwnMemory) {
   EXPECT_EQ(memory_limit(card, 0, 2'000'000'000).bytes, 1'000'000'000u);
   EXPECT_EQ(memory_limit(*backend_, 5, -90).bytes, 5u);
   EXPECT_FAILS(ErrorKind::oom_gpu, "--gpu-memory 1M",
-               plan_memory(ModelFiles::open(path_), DType::f32, 16,
+               plan_memory(ModelFiles::open(path_), {DType::f32, 16},
                            memory_limit(card, 0, std::int64_t{1} << 20)));
 }
 
@@ -71,7 +114,7 @@ TEST_F(MemoryPlanTest, ASmallCacheChangesNoAnswer) {
   for (int i = 0; i < 6; ++i)
     requests.push_back(
         {.id = std::to_string(i), .prefix = std::string(100, 'x'), .max_tokens = 90});
-  const LoadedModel small = load(free.weights + free.work + 8 * free.page);
+  const LoadedModel small = load(free.weights + free.work() + 8 * free.page);
   EXPECT_EQ(small.cache_pages, 8);
   const LoadedModel wide = load(0);
   Completer a(*backend_, small, {}), b(*backend_, wide, {});
