@@ -30,9 +30,12 @@ class CpuBackend : public Backend {
   void synchronize() override {}
   Weight load_weight(const Tensor& host, DType compute) override;
   double multiply_in_registers(DType weight, std::int64_t rounds) override;
-  void linear(const Tensor& y, const Tensor& x, const Tensor& w) override;
+  void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) override;
   void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
                        const Tensor& w) override;
+  void round_to_fp8(const Tensor& y, const Tensor& scale, const Tensor& x) override;
+  void linear_fp8(const Tensor& y, const Tensor& x, const Tensor& x_scale, const Tensor& w,
+                  const Tensor& w_scale) override;
   void add_bias(const Tensor& y, const Tensor& x, const Tensor& b) override;
   void add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) override;
   void embedding(const Tensor& y, const Tensor& w, const Tensor& ids) override;
@@ -44,6 +47,8 @@ class CpuBackend : public Backend {
   void swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) override;
   void swiglu_backward(const Tensor& dgate, const Tensor& dup, const Tensor& dy, const Tensor& gate,
                        const Tensor& up) override;
+  void gelu(const Tensor& y, const Tensor& x) override;
+  void gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor& x) override;
   void add(const Tensor& y, const Tensor& a, const Tensor& b) override;
   void add_scaled(const Tensor& y, const Tensor& x, float s) override;
   void gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) override;

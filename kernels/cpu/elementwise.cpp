@@ -25,6 +25,20 @@ void CpuBackend::swiglu_backward(const Tensor& dgate, const Tensor& dup, const T
   });
 }
 
+void CpuBackend::gelu(const Tensor& y, const Tensor& x) {
+  for_rows(y.shape.elements(), 4, [&](std::int64_t begin, std::int64_t end) {
+    kernels_.gelu(y.as<float>() + begin, x.as<float>() + begin, end - begin);
+  });
+}
+
+void CpuBackend::gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor& x) {
+  if (dx.empty()) return;
+  for_rows(dy.shape.elements(), 4, [&](std::int64_t begin, std::int64_t end) {
+    kernels_.gelu_backward(dx.as<float>() + begin, dy.as<float>() + begin, x.as<float>() + begin,
+                           end - begin);
+  });
+}
+
 void CpuBackend::add(const Tensor& y, const Tensor& a, const Tensor& b) {
   for_rows(y.shape.elements(), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -12,8 +13,9 @@ struct CUstream_st;  // cudaStream_t: files that only open a backend need no cud
 namespace r1 {
 
 namespace cuda {
+class Blas;
 class Staging;
-}
+}  // namespace cuda
 
 // Kernels for an NVIDIA card, on one stream of the first device. The members of an op family are
 // defined in the file of that name. Two runs give the same bits: no sum uses atomics.
@@ -39,9 +41,12 @@ class CudaBackend : public Backend {
   void reset_peak() override { peak_bytes_ = used_bytes_; }
   std::unique_ptr<Recording> record() override;
   Weight load_weight(const Tensor& host, DType compute) override;
-  void linear(const Tensor& y, const Tensor& x, const Tensor& w) override;
+  void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) override;
   void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
                        const Tensor& w) override;
+  void round_to_fp8(const Tensor& y, const Tensor& scale, const Tensor& x) override;
+  void linear_fp8(const Tensor& y, const Tensor& x, const Tensor& x_scale, const Tensor& w,
+                  const Tensor& w_scale) override;
   void add_bias(const Tensor& y, const Tensor& x, const Tensor& b) override;
   void add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) override;
   void embedding(const Tensor& y, const Tensor& w, const Tensor& ids) override;
@@ -53,6 +58,8 @@ class CudaBackend : public Backend {
   void swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) override;
   void swiglu_backward(const Tensor& dgate, const Tensor& dup, const Tensor& dy, const Tensor& gate,
                        const Tensor& up) override;
+  void gelu(const Tensor& y, const Tensor& x) override;
+  void gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor& x) override;
   void add(const Tensor& y, const Tensor& a, const Tensor& b) override;
   void add_scaled(const Tensor& y, const Tensor& x, float s) override;
   void gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) override;
@@ -101,10 +108,15 @@ class CudaBackend : public Backend {
   // steps nothing is allocated any more.
   void* scratch(std::size_t bytes);
 
+  cuda::Blas* blas();  // opened when it is first wanted; nullptr where there is none
+  // Forward products by cuBLASLt. False: it has no way, and nothing was queued.
+  bool linear_blas(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then);
+
   const bool batch_invariant_;
   bool recording_ = false;  // calls go into a graph: nothing may allocate or come from the host
   CUstream_st* stream_ = nullptr;
   std::unique_ptr<cuda::Staging> staging_;
+  std::optional<std::unique_ptr<cuda::Blas>> blas_;
   void* scratch_ = nullptr;
   std::size_t scratch_bytes_ = 0;
   std::unordered_map<void*, std::size_t> sizes_;  // of what `allocate` gave

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cuda/blas.h"
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/staging.h"
@@ -69,6 +70,7 @@ CudaBackend::CudaBackend(const BackendOptions& options)
 
 CudaBackend::~CudaBackend() {
   cudaStreamSynchronize(stream_);
+  blas_.reset();
   cudaFree(scratch_);
   staging_.reset();
   cudaStreamDestroy(stream_);
@@ -114,6 +116,11 @@ void* CudaBackend::scratch(std::size_t bytes) {
     scratch_bytes_ = bytes;
   }
   return scratch_;
+}
+
+cuda::Blas* CudaBackend::blas() {
+  if (!blas_) blas_ = cuda::Blas::open();
+  return blas_->get();
 }
 
 void CudaBackend::copy_from_host(const Tensor& dst, const void* src) {

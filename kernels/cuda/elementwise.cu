@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/epilogue.cuh"
 #include "kernels/cuda/intrinsics.cuh"
 #include "kernels/cuda/launch.cuh"
 
@@ -26,6 +27,27 @@ void CudaBackend::swiglu_backward(const Tensor& dgate, const Tensor& dup, const 
     const float g = gates[i], s = cuda::sigmoid(g);
     if (dg != nullptr) dg[i] += d[i] * u[i] * s * (1.0f + g * (1.0f - s));
     if (du != nullptr) du[i] += d[i] * g * s;
+  });
+}
+
+void CudaBackend::gelu(const Tensor& y, const Tensor& x) {
+  float* to = y.as<float>();
+  const float* from = x.as<float>();
+  each("gelu", stream_, y.shape.elements(),
+       [=] __device__(std::int64_t i) { to[i] = cuda::gelu(from[i]); });
+}
+
+// gelu'(x) = s + x z' s (1 - s) with s = sigmoid(z); from e^-|z|, because 1 - s would cancel.
+void CudaBackend::gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor& x) {
+  if (dx.empty()) return;
+  float* to = dx.as<float>();
+  const float *d = dy.as<float>(), *from = x.as<float>();
+  each("gelu_backward", stream_, dy.shape.elements(), [=] __device__(std::int64_t i) {
+    const float v = from[i], z = kGeluSlope * (v + kGeluCube * v * v * v);
+    const float dz = kGeluSlope * (1.0f + 3.0f * kGeluCube * v * v);
+    const float e = expf(-fabsf(z)), inverse = 1.0f / (1.0f + e);
+    const float s = z > 0.0f ? inverse : e * inverse;
+    to[i] += d[i] * (s + v * dz * (e * inverse * inverse));
   });
 }
 

@@ -1,32 +1,85 @@
 // y = x w^T. Up to 8 rows: the kernels of linear_rows.cu and linear_quant.cu, which read each
-// weight once. More: tensor cores where the weight may be rounded, else tiles in f32. Where a row
-// may not depend on the batch, one of these two makes it in any.
+// weight once. More: tensor cores where the weight may be rounded, else tiles in f32; from some
+// size on cuBLASLt instead of both. Where a row may not depend on the batch, one of our own kernels
+// makes it in any.
 #include <cstdint>
 
+#include "kernels/cuda/blas.h"
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/epilogue.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/linear_mma.h"
 #include "kernels/cuda/linear_rows.h"
+#include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/tiled_product.cuh"
 
 namespace r1 {
 
 using cuda::operand;
 
-void CudaBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w) {
+namespace {
+
+// Below, the bytes of the weight are the floor, and our kernels come as near. Of a quantized weight
+// cuBLASLt wants a copy in bf16, 5 bytes moved for each of its numbers: as long as the product of
+// some 500 rows takes. Both sizes come from arithmetic, and wait to be measured.
+constexpr std::int64_t kBlasRows = 65, kBlasRowsOfQuants = 1024;
+
+template <typename Source>
+void round_source(std::uint16_t* to, const Source& source, cudaStream_t stream) {
+  const std::int64_t fours = source.cols / 4;
+  auto* out = reinterpret_cast<uint2*>(to);
+  cuda::each("linear", stream, source.rows * fours, [=] __device__(std::int64_t i) {
+    float v[4];
+    source.four(v, i / fours, i % fours * 4);
+    out[i] = {cuda::pack_bfloats(v[0], v[1]), cuda::pack_bfloats(v[2], v[3])};
+  });
+}
+
+}  // namespace
+
+bool CudaBackend::linear_blas(const Tensor& y, const Tensor& x, const Tensor& w,
+                              const Epilogue& then) {
   const std::int64_t T = x.rows(), N = w.rows(), K = w.cols();
+  const bool quants = is_quantized(w.dtype), rounds = cuda::suits_tensor_cores(w);
+  if (T < (quants ? kBlasRowsOfQuants : kBlasRows) || N % 4 != 0) return false;  // 16 bytes
+  if (!rounds && (w.dtype != DType::f32 || K % 4 != 0)) return false;
+  if (blas() == nullptr) return false;
+  const std::size_t x_bytes = rounds ? cuda::bfloat_rows_bytes(T, K) : 0;
+  const std::size_t w_bytes = quants ? static_cast<std::size_t>(N * K) * 2 : 0;
+  auto* room = static_cast<std::byte*>(scratch(cuda::Blas::kWorkspaceBytes + x_bytes + w_bytes));
+  cuda::BlasMatrix a{x.data, DType::f32, K}, b{w.data, w.dtype, K};
+  if (rounds) {
+    a = {room + cuda::Blas::kWorkspaceBytes, DType::bf16, cuda::bfloat_pitch(K)};
+    cuda::round_rows(reinterpret_cast<std::uint16_t*>(room + cuda::Blas::kWorkspaceBytes), x,
+                     stream_);
+  }
+  if (quants) {
+    auto* plain = room + cuda::Blas::kWorkspaceBytes + x_bytes;
+    b = {plain, DType::bf16, K};
+    cuda::with_source(w, [&](auto source) {
+      round_source(reinterpret_cast<std::uint16_t*>(plain), source, stream_);
+    });
+  }
+  return blas()->multiply(y, a, b, K, then, room, stream_);
+}
+
+void CudaBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
+  const std::int64_t T = x.rows(), N = w.rows(), K = w.cols();
+  const cuda::Finish finish(then);
   const bool few = T <= cuda::kFewRows && !batch_invariant_;
-  if (few && !is_quantized(w.dtype)) return cuda::linear_rows(y, x, w, stream_);
+  if (few && !is_quantized(w.dtype)) return cuda::linear_rows(y, x, w, finish, stream_);
   if (few && w.packed == cuda::is_split(w.dtype)) {
     void* room = scratch(cuda::rounded_rows_bytes(T, K));
-    return cuda::linear_quant(y, x, w, room, stream_);
+    return cuda::linear_quant(y, x, w, room, finish, stream_);
   }
+  if (!batch_invariant_ && linear_blas(y, x, w, then)) return;
   if (cuda::suits_tensor_cores(w))
-    return cuda::linear_mma(y, x, w, scratch(cuda::bfloat_rows_bytes(T, K)), stream_);
+    return cuda::linear_mma(y, x, w, scratch(cuda::bfloat_rows_bytes(T, K)), finish, stream_);
   cuda::with_source(w, [&](auto source) {
     cuda::tiled_product<false>("linear", stream_, y.as<float>(), T, N, K,
                                operand<true>(cuda::source_f32(x)), operand<true>(source));
   });
+  cuda::finish_all(y, finish, stream_);
 }
 
 void CudaBackend::add_bias(const Tensor& y, const Tensor& x, const Tensor& b) {

@@ -1,6 +1,7 @@
 // The gradients of linear and add_bias.
 #include <cstdint>
 
+#include "kernels/cuda/blas.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/tiled_product.cuh"
@@ -14,12 +15,21 @@ using cuda::source_f32;
 void CudaBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                   const Tensor& x, const Tensor& w) {
   const std::int64_t T = dy.rows(), N = w.rows(), K = w.cols();
-  if (!dx.empty())
+  const bool whole = T > 0 && N % 4 == 0 && K % 4 == 0 && !batch_invariant_ && blas() != nullptr;
+  const auto by_blas = [&](const Tensor& sum, const cuda::BlasMatrix& a, const cuda::BlasMatrix& b,
+                           std::int64_t terms) {
+    if (!whole) return false;
+    void* room = scratch(cuda::Blas::kWorkspaceBytes);
+    return blas()->multiply(sum, a, b, terms, {.residual = sum}, room, stream_);
+  };
+  const cuda::BlasMatrix along_n{dy.data, DType::f32, N}, along_t{dy.data, DType::f32, N, false};
+  if (!dx.empty() &&
+      !(w.dtype == DType::f32 && by_blas(dx, along_n, {w.data, w.dtype, K, false}, N)))
     cuda::with_source(w, [&](auto source) {
       cuda::tiled_product<true>("linear_backward", stream_, dx.as<float>(), T, K, N,
                                 operand<true>(source_f32(dy)), operand<false>(source));
     });
-  if (!dw.empty())
+  if (!dw.empty() && !by_blas(dw, along_t, {x.data, DType::f32, K, false}, T))
     cuda::tiled_product<true>("linear_backward", stream_, dw.as<float>(), N, K, T,
                               operand<false>(source_f32(dy)), operand<false>(source_f32(x)));
 }

@@ -11,20 +11,6 @@ namespace {
 
 constexpr std::int64_t kDepth = 128;  // of a tile of quants; x is filled up to a multiple
 
-std::int64_t filled(std::int64_t K) { return (K + kDepth - 1) / kDepth * kDepth; }
-
-void round_rows(std::uint16_t* to, const Tensor& x, cudaStream_t stream) {
-  const std::int64_t K = x.cols(), pairs = filled(K) / 2;
-  const float* from = x.as<float>();
-  auto* out = reinterpret_cast<unsigned*>(to);
-  each("linear", stream, x.rows() * pairs, [=] __device__(std::int64_t i) {
-    const std::int64_t t = i / pairs, k = i % pairs * 2;
-    const float low = k < K ? from[t * K + k] : 0.0f;
-    const float high = k + 1 < K ? from[t * K + k + 1] : 0.0f;
-    out[i] = pack_bfloats(low, high);
-  });
-}
-
 template <typename Shape>
 Grid grid_of(const BfloatRows& x, std::int64_t N) {
   return {{blocks_of(x.rows, Shape::kRows), blocks_of(N, Shape::kColumns)},
@@ -33,31 +19,35 @@ Grid grid_of(const BfloatRows& x, std::int64_t N) {
 }
 
 template <int kRows, int kColumns, int kRowWarps, int kColumnWarps, int kStages>
-void run(const Tensor& y, const BfloatRows& x, const Tensor& w, cudaStream_t stream) {
+void run(const Tensor& y, const BfloatRows& x, const Tensor& w, const Finish& finish,
+         cudaStream_t stream) {
   using Shape = TileShape<kRows, kColumns, kRowWarps, kColumnWarps, 64, kStages>;
   launch("linear", stream, grid_of<Shape>(x, w.rows()), bfloat_product_kernel<Shape>, y.as<float>(),
-         x, BfloatRows{w.as<std::uint16_t>(), w.rows(), w.cols()});
+         x, BfloatRows{w.as<std::uint16_t>(), w.rows(), w.cols()}, finish);
 }
 
-void bfloat_product(const Tensor& y, const BfloatRows& x, const Tensor& w, cudaStream_t stream) {
-  if (x.rows <= 16) return run<16, 32, 1, 2, 8>(y, x, w, stream);
-  if (x.rows <= 32) return run<32, 32, 1, 2, 8>(y, x, w, stream);
-  if (x.rows <= 64) return run<64, 64, 2, 2, 4>(y, x, w, stream);
-  run<128, 128, 2, 4, 3>(y, x, w, stream);
+void bfloat_product(const Tensor& y, const BfloatRows& x, const Tensor& w, const Finish& finish,
+                    cudaStream_t stream) {
+  if (x.rows <= 16) return run<16, 32, 1, 2, 8>(y, x, w, finish, stream);
+  if (x.rows <= 32) return run<32, 32, 1, 2, 8>(y, x, w, finish, stream);
+  if (x.rows <= 64) return run<64, 64, 2, 2, 4>(y, x, w, finish, stream);
+  run<128, 128, 2, 4, 3>(y, x, w, finish, stream);
 }
 
 template <typename Format, int kRows, int kColumns, int kRowWarps, int kColumnWarps>
-void run_quant(const Tensor& y, const BfloatRows& x, const Tensor& w, cudaStream_t stream) {
+void run_quant(const Tensor& y, const BfloatRows& x, const Tensor& w, const Finish& finish,
+               cudaStream_t stream) {
   using Shape = TileShape<kRows, kColumns, kRowWarps, kColumnWarps, kDepth, 2>;
   launch("linear", stream, grid_of<Shape>(x, w.rows()), quant_product_kernel<Format, Shape>,
-         y.as<float>(), x, blocks_of(w), w.rows());
+         y.as<float>(), x, blocks_of(w), w.rows(), finish);
 }
 
 template <typename Format>
-void quant_product(const Tensor& y, const BfloatRows& x, const Tensor& w, cudaStream_t stream) {
-  if (x.rows <= 16) return run_quant<Format, 16, 32, 1, 2>(y, x, w, stream);
-  if (x.rows <= 64) return run_quant<Format, 64, 64, 2, 2>(y, x, w, stream);
-  run_quant<Format, 128, 64, 4, 2>(y, x, w, stream);
+void quant_product(const Tensor& y, const BfloatRows& x, const Tensor& w, const Finish& finish,
+                   cudaStream_t stream) {
+  if (x.rows <= 16) return run_quant<Format, 16, 32, 1, 2>(y, x, w, finish, stream);
+  if (x.rows <= 64) return run_quant<Format, 64, 64, 2, 2>(y, x, w, finish, stream);
+  run_quant<Format, 128, 64, 4, 2>(y, x, w, finish, stream);
 }
 
 }  // namespace
@@ -68,28 +58,42 @@ bool suits_tensor_cores(const Tensor& w) {
   return w.dtype == DType::bf16 && w.packed && w.cols() % kPerPiece == 0;
 }
 
+std::int64_t bfloat_pitch(std::int64_t K) { return (K + kDepth - 1) / kDepth * kDepth; }
+
 std::size_t bfloat_rows_bytes(std::int64_t T, std::int64_t K) {
-  return static_cast<std::size_t>(T * filled(K)) * sizeof(std::uint16_t);
+  return static_cast<std::size_t>(T * bfloat_pitch(K)) * sizeof(std::uint16_t);
 }
 
-void linear_mma(const Tensor& y, const Tensor& x, const Tensor& w, void* room,
+void round_rows(std::uint16_t* to, const Tensor& x, cudaStream_t stream) {
+  const std::int64_t K = x.cols(), pairs = bfloat_pitch(K) / 2;
+  const float* from = x.as<float>();
+  auto* out = reinterpret_cast<unsigned*>(to);
+  each("linear", stream, x.rows() * pairs, [=] __device__(std::int64_t i) {
+    const std::int64_t t = i / pairs, k = i % pairs * 2;
+    const float low = k < K ? from[t * K + k] : 0.0f;
+    const float high = k + 1 < K ? from[t * K + k + 1] : 0.0f;
+    out[i] = pack_bfloats(low, high);
+  });
+}
+
+void linear_mma(const Tensor& y, const Tensor& x, const Tensor& w, void* room, const Finish& finish,
                 cudaStream_t stream) {
   auto* rounded = static_cast<std::uint16_t*>(room);
   round_rows(rounded, x, stream);
-  const BfloatRows rows{rounded, x.rows(), filled(x.cols())};
+  const BfloatRows rows{rounded, x.rows(), bfloat_pitch(x.cols())};
   switch (w.dtype) {
     case DType::bf16:
-      return bfloat_product(y, rows, w, stream);
+      return bfloat_product(y, rows, w, finish, stream);
     case DType::q8_0:
-      return quant_product<PieceQ8_0>(y, rows, w, stream);
+      return quant_product<PieceQ8_0>(y, rows, w, finish, stream);
     case DType::q4_0:
-      return quant_product<PieceQ4_0>(y, rows, w, stream);
+      return quant_product<PieceQ4_0>(y, rows, w, finish, stream);
     case DType::q4_k:
-      return quant_product<PieceK<false>>(y, rows, w, stream);
+      return quant_product<PieceK<false>>(y, rows, w, finish, stream);
     case DType::q5_k:
-      return quant_product<PieceK<true>>(y, rows, w, stream);
+      return quant_product<PieceK<true>>(y, rows, w, finish, stream);
     case DType::q6_k:
-      return quant_product<PieceQ6_K>(y, rows, w, stream);
+      return quant_product<PieceQ6_K>(y, rows, w, finish, stream);
     default:
       fail_unsupported("linear", "tensor cores do not read this weight");
   }

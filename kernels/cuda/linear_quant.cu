@@ -2,6 +2,7 @@
 // so that products are of whole numbers, four at a time. A warp makes a few outputs of all rows; a
 // lane reads 16 bytes of quants (a piece: 16 or 32 elements) of each weight row at a time. Moves
 // the weight's bytes once, and x, a quarter of its f32 size, from the L1 cache.
+#include "kernels/cuda/epilogue.cuh"
 #include "kernels/cuda/intrinsics.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/linear_rows.h"
@@ -52,7 +53,7 @@ inline constexpr int kBlocks = kRows == 1 ? 5 : 3;
 // kRows >= T: rows beyond T read row 0 and are not written. kOutputs: a warp's.
 template <typename Format, int kRows, int kOutputs>
 __global__ void __launch_bounds__(kThreads, kBlocks<kRows>)
-    quant_rows_kernel(float* y, RoundedRows x, Blocks w, std::int64_t N) {
+    quant_rows_kernel(float* y, RoundedRows x, Blocks w, std::int64_t N, Finish finish) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const std::int64_t warp = std::int64_t{blockIdx.x} * (kThreads / kWarp) + threadIdx.x / kWarp;
   const std::int64_t n0 = warp * kOutputs;
@@ -89,21 +90,25 @@ __global__ void __launch_bounds__(kThreads, kBlocks<kRows>)
 #pragma unroll
     for (int t = 0; t < kRows; ++t) {
       const float sum = warp_sum(sums[o][t]);
-      if (lane == 0 && t < x.T && n0 + o < N) y[t * N + n0 + o] = sum;
+      const std::int64_t n = n0 + o, i = t * N + n;
+      if (lane == 0 && t < x.T && n < N) y[i] = finish(sum, i, n);
     }
 }
 
 template <typename Format, int kRows, int kOutputs>
-void run(const Tensor& y, const RoundedRows& x, const Tensor& w, cudaStream_t stream) {
+void run(const Tensor& y, const RoundedRows& x, const Tensor& w, const Finish& finish,
+         cudaStream_t stream) {
   launch("linear", stream, {blocks_of(w.rows(), kThreads / kWarp * kOutputs), kThreads},
-         quant_rows_kernel<Format, kRows, kOutputs>, y.as<float>(), x, blocks_of(w), w.rows());
+         quant_rows_kernel<Format, kRows, kOutputs>, y.as<float>(), x, blocks_of(w), w.rows(),
+         finish);
 }
 
 template <typename Format>
-void choose(const Tensor& y, const RoundedRows& x, const Tensor& w, cudaStream_t stream) {
-  if (x.T == 1) return run<Format, 1, 2>(y, x, w, stream);
-  if (x.T <= 4) return run<Format, 4, 2>(y, x, w, stream);
-  run<Format, 8, 2>(y, x, w, stream);
+void choose(const Tensor& y, const RoundedRows& x, const Tensor& w, const Finish& finish,
+            cudaStream_t stream) {
+  if (x.T == 1) return run<Format, 1, 2>(y, x, w, finish, stream);
+  if (x.T <= 4) return run<Format, 4, 2>(y, x, w, finish, stream);
+  run<Format, 8, 2>(y, x, w, finish, stream);
 }
 
 }  // namespace
@@ -114,22 +119,22 @@ std::size_t rounded_rows_bytes(std::int64_t T, std::int64_t K) {
 }
 
 void linear_quant(const Tensor& y, const Tensor& x, const Tensor& w, void* room,
-                  cudaStream_t stream) {
+                  const Finish& finish, cudaStream_t stream) {
   const RoundedRows rows = rounded_rows(room, x.rows(), x.cols());
   const std::int64_t blocks = x.shape.elements() / kRounded;
   launch("linear", stream, {blocks_of(blocks, kThreads / kWarp), kThreads}, round_kernel, rows,
          x.as<float>(), blocks);
   switch (w.dtype) {
     case DType::q8_0:
-      return choose<PieceQ8_0>(y, rows, w, stream);
+      return choose<PieceQ8_0>(y, rows, w, finish, stream);
     case DType::q4_0:
-      return choose<PieceQ4_0>(y, rows, w, stream);
+      return choose<PieceQ4_0>(y, rows, w, finish, stream);
     case DType::q4_k:
-      return choose<PieceK<false>>(y, rows, w, stream);
+      return choose<PieceK<false>>(y, rows, w, finish, stream);
     case DType::q5_k:
-      return choose<PieceK<true>>(y, rows, w, stream);
+      return choose<PieceK<true>>(y, rows, w, finish, stream);
     case DType::q6_k:
-      return choose<PieceQ6_K>(y, rows, w, stream);
+      return choose<PieceQ6_K>(y, rows, w, finish, stream);
     default:
       fail_unsupported("linear", "no quantized weight");
   }

@@ -1,6 +1,7 @@
 // y = x w^T for up to 8 rows of x and a plain weight. A warp makes a few outputs of all rows; a
 // lane reads 16 bytes of each weight row at a time. Moves N K weights once, and x from the L1
 // cache.
+#include "kernels/cuda/epilogue.cuh"
 #include "kernels/cuda/intrinsics.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/linear_rows.h"
@@ -46,7 +47,7 @@ __device__ void load_x(float (&values)[kCount], const float* from) {
 // kRows >= T: rows beyond T read row 0 and are not written. kOutputs: a warp's.
 template <typename Type, bool kVector, int kRows, int kOutputs>
 __global__ void __launch_bounds__(kThreads, kRows == 8 ? 2 : 3)
-    rows_kernel(float* y, const float* x, const typename Type::Bits* w, Sizes s) {
+    rows_kernel(float* y, const float* x, const typename Type::Bits* w, Sizes s, Finish finish) {
   constexpr int kCount = kPiece<Type, kVector>;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const std::int64_t warp = std::int64_t{blockIdx.x} * (kThreads / kWarp) + threadIdx.x / kWarp;
@@ -75,35 +76,39 @@ __global__ void __launch_bounds__(kThreads, kRows == 8 ? 2 : 3)
 #pragma unroll
     for (int t = 0; t < kRows; ++t) {
       const float sum = warp_sum(sums[o][t]);
-      if (lane == 0 && t < s.T && n0 + o < s.N) y[t * s.N + n0 + o] = sum;
+      const std::int64_t n = n0 + o, i = t * s.N + n;
+      if (lane == 0 && t < s.T && n < s.N) y[i] = finish(sum, i, n);
     }
 }
 
 template <typename Type, bool kVector, int kRows, int kOutputs>
-void run(const Tensor& y, const Tensor& x, const Tensor& w, const Sizes& s, cudaStream_t stream) {
+void run(const Tensor& y, const Tensor& x, const Tensor& w, const Sizes& s, const Finish& finish,
+         cudaStream_t stream) {
   launch("linear", stream, {blocks_of(s.N, kThreads / kWarp * kOutputs), kThreads},
          rows_kernel<Type, kVector, kRows, kOutputs>, y.as<float>(), x.as<float>(),
-         w.as<typename Type::Bits>(), s);
+         w.as<typename Type::Bits>(), s, finish);
 }
 
 template <typename Type>
-void choose(const Tensor& y, const Tensor& x, const Tensor& w, cudaStream_t stream) {
+void choose(const Tensor& y, const Tensor& x, const Tensor& w, const Finish& finish,
+            cudaStream_t stream) {
   const Sizes s{static_cast<int>(x.rows()), w.rows(), w.cols()};
-  if (s.K % kPerLoad<Type> != 0) return run<Type, false, 8, 2>(y, x, w, s, stream);
-  if (s.T == 1) return run<Type, true, 1, 2>(y, x, w, s, stream);
-  if (s.T <= 4) return run<Type, true, 4, 2>(y, x, w, s, stream);
-  run<Type, true, 8, 4>(y, x, w, s, stream);
+  if (s.K % kPerLoad<Type> != 0) return run<Type, false, 8, 2>(y, x, w, s, finish, stream);
+  if (s.T == 1) return run<Type, true, 1, 2>(y, x, w, s, finish, stream);
+  if (s.T <= 4) return run<Type, true, 4, 2>(y, x, w, s, finish, stream);
+  run<Type, true, 8, 4>(y, x, w, s, finish, stream);
 }
 
 }  // namespace
 
-void linear_rows(const Tensor& y, const Tensor& x, const Tensor& w, cudaStream_t stream) {
+void linear_rows(const Tensor& y, const Tensor& x, const Tensor& w, const Finish& finish,
+                 cudaStream_t stream) {
   if (w.dtype == DType::f32)
-    choose<F32>(y, x, w, stream);
+    choose<F32>(y, x, w, finish, stream);
   else if (w.dtype == DType::f16)
-    choose<F16>(y, x, w, stream);
+    choose<F16>(y, x, w, finish, stream);
   else
-    choose<Bf16>(y, x, w, stream);
+    choose<Bf16>(y, x, w, finish, stream);
 }
 
 }  // namespace r1::cuda

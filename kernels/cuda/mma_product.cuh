@@ -4,6 +4,7 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/epilogue.cuh"
 #include "kernels/cuda/intrinsics.cuh"
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/quant_piece.cuh"
@@ -148,8 +149,8 @@ struct WarpOutputs {
     }
   }
 
-  __device__ void store(float* y, std::int64_t T, std::int64_t N, std::int64_t t0,
-                        std::int64_t n0) const {
+  __device__ void store(float* y, std::int64_t T, std::int64_t N, std::int64_t t0, std::int64_t n0,
+                        const Finish& finish) const {
 #pragma unroll
     for (int m = 0; m < Shape::kWarpRows; ++m)
 #pragma unroll
@@ -158,7 +159,7 @@ struct WarpOutputs {
         for (int i = 0; i < 4; ++i) {
           const std::int64_t t = t0 + row0 + 16 * m + lane / 4 + i / 2 * 8;
           const std::int64_t c = n0 + column0 + 8 * n + lane % 4 * 2 + i % 2;
-          if (t < T && c < N) y[t * N + c] = sums[m][n][i];
+          if (t < T && c < N) y[t * N + c] = finish(sums[m][n][i], t * N + c, c);
         }
   }
 };
@@ -179,7 +180,7 @@ struct Ring {
 // once: blockIdx.x counts rows.
 template <typename Shape>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
-    bfloat_product_kernel(float* y, BfloatRows x, BfloatRows w) {
+    bfloat_product_kernel(float* y, BfloatRows x, BfloatRows w, Finish finish) {
   const std::int64_t t0 = std::int64_t{blockIdx.x} * Shape::kRows;
   const std::int64_t n0 = std::int64_t{blockIdx.y} * Shape::kColumns;
   const int tiles = static_cast<int>(x.length / Shape::kDepth);
@@ -199,12 +200,12 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
     copy(tile + Shape::kStages - 1);
     outputs.add(ring.x(tile), ring.w(tile));
   }
-  outputs.store(y, x.rows, w.rows, t0, n0);
+  outputs.store(y, x.rows, w.rows, t0, n0, finish);
 }
 
 template <typename Format, typename Shape>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
-    quant_product_kernel(float* y, BfloatRows x, Blocks w, std::int64_t N) {
+    quant_product_kernel(float* y, BfloatRows x, Blocks w, std::int64_t N, Finish finish) {
   static_assert(Shape::kStages == 2, "one tile is multiplied, one arrives");
   const std::int64_t t0 = std::int64_t{blockIdx.x} * Shape::kRows;
   const std::int64_t n0 = std::int64_t{blockIdx.y} * Shape::kColumns;
@@ -230,7 +231,7 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
     if (tile + 2 < tiles) next.load(w, N, n0, tile + 2);
     outputs.add(ring.x(tile), ring.w(tile));
   }
-  outputs.store(y, x.rows, N, t0, n0);
+  outputs.store(y, x.rows, N, t0, n0, finish);
 }
 
 }  // namespace r1::cuda

@@ -121,9 +121,11 @@ void with_source(const Tensor& w, const Body& body) {
     case DType::q6_k:
       return body(BlockSource<FormatQ6_K>{blocks_of(w), rows, cols});
     case DType::i32:
+    case DType::f8_e4m3:
+    case DType::f8_e5m2:
       break;
   }
-  fail_unsupported("a weight", "whole numbers are no weights");
+  fail_unsupported("a weight", "whole numbers and 8-bit floats are none");
 }
 
 }  // namespace r1::cuda

@@ -28,6 +28,24 @@ void RefBackend::swiglu_backward(const Tensor& dgate, const Tensor& dup, const T
   }
 }
 
+// 1 + tanh(u) = 2 sigmoid(2u), so that gelu(x) = x sigmoid(z).
+void RefBackend::gelu(const Tensor& y, const Tensor& x) {
+  for (std::int64_t i = 0; i < y.shape.elements(); ++i) {
+    const double v = x.as<float>()[i], z = kGeluSlope * (v + kGeluCube * v * v * v);
+    y.as<float>()[i] = static_cast<float>(v * sigmoid(z));
+  }
+}
+
+void RefBackend::gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor& x) {
+  if (dx.empty()) return;
+  for (std::int64_t i = 0; i < dy.shape.elements(); ++i) {
+    const double v = x.as<float>()[i], z = kGeluSlope * (v + kGeluCube * v * v * v);
+    const double dz = kGeluSlope * (1.0 + 3.0 * kGeluCube * v * v);
+    const double slope = sigmoid(z) + v * dz * sigmoid(z) * sigmoid(-z);
+    add_to(dx.as<float>()[i], dy.as<float>()[i] * slope);
+  }
+}
+
 void RefBackend::add(const Tensor& y, const Tensor& a, const Tensor& b) {
   for (std::int64_t i = 0; i < y.shape.elements(); ++i)
     y.as<float>()[i] = a.as<float>()[i] + b.as<float>()[i];

@@ -24,7 +24,8 @@ std::vector<float> weight_row(const Tensor& w, std::int64_t n) {
 
 }  // namespace
 
-void RefBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w) {
+// The epilogue's ops read each element before they write it: y may be input and output.
+void RefBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
   for (std::int64_t n = 0; n < w.rows(); ++n) {
     const std::vector<float> wn = weight_row(w, n);
     for (std::int64_t t = 0; t < x.rows(); ++t) {
@@ -33,6 +34,9 @@ void RefBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w) {
       row(y, t)[n] = static_cast<float>(sum);
     }
   }
+  if (!then.bias.empty()) add_bias(y, y, then.bias);
+  if (then.activation == Activation::gelu) gelu(y, y);
+  if (!then.residual.empty()) add(y, y, then.residual);
 }
 
 void RefBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,

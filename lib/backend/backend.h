@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "lib/backend/activation.h"
 #include "lib/backend/memory.h"
 #include "lib/backend/recording.h"
 #include "lib/tensor/tensor.h"
@@ -52,6 +53,13 @@ struct PagedKv {
 
 // The most that `leaders` gives of a row.
 inline constexpr std::int64_t kMostLeaders = 128;
+
+// What becomes of a product on its way out: y = activation(product + bias) + residual.
+struct Epilogue {
+  Tensor bias;      // [N], or empty
+  Tensor residual;  // [T, N], or empty; not together with an activation
+  Activation activation = Activation::none;
+};
 
 struct AdamwOptions {
   float learning_rate = 1e-3f, beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, weight_decay = 0.0f;
@@ -102,12 +110,21 @@ class Backend {
   virtual double multiply_in_registers(DType weight, std::int64_t rounds);
 
   // --- products -------------------------------------------------------------------------------
-  // y = x w^T.  x [T, K]; w [N, K] of any weight type, packed or plain; y [T, N].
+  // y = x w^T, and then what the epilogue says, as add_bias, gelu and add would do it: on `ref` and
+  // `cpu` with the same bits.  x [T, K]; w [N, K] of any weight type, packed or plain; y [T, N].
   // Quantized w: x is rounded to 8 bits in blocks of 32 (cpu); `ref` takes x as it is.
-  virtual void linear(const Tensor& y, const Tensor& x, const Tensor& w) = 0;
-  // dx += dy w;  dw += dy^T x (only for a plain f32 w).
+  virtual void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) = 0;
+  // Of y = x w^T alone.  dx += dy w;  dw += dy^T x (only for a plain f32 w).
   virtual void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                const Tensor& x, const Tensor& w) = 0;
+
+  // y = x / scale rounded to the 8-bit float that y is, too large becoming the largest. scale =
+  // max |x| / the type's largest, or 1 where that is no normal number: x is all zeros. Divisions
+  // are rounded to f32.  x f32, y of one shape; scale f32 [1].
+  virtual void round_to_fp8(const Tensor& y, const Tensor& scale, const Tensor& x) = 0;
+  // y = x_scale w_scale x w^T.  y f32 [T, N]; x [T, K], w [N, K] of any 8-bit floats; scales [1].
+  virtual void linear_fp8(const Tensor& y, const Tensor& x, const Tensor& x_scale, const Tensor& w,
+                          const Tensor& w_scale) = 0;
 
   // y = x + b by row.  x, y [T, N]; b [N].   db += sum of dy over rows; dx += dy.
   virtual void add_bias(const Tensor& y, const Tensor& x, const Tensor& b) = 0;
@@ -128,6 +145,10 @@ class Backend {
   virtual void swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) = 0;
   virtual void swiglu_backward(const Tensor& dgate, const Tensor& dup, const Tensor& dy,
                                const Tensor& gate, const Tensor& up) = 0;
+
+  // y = x/2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3).  Any shape.   arXiv:1606.08415
+  virtual void gelu(const Tensor& y, const Tensor& x) = 0;
+  virtual void gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor& x) = 0;
 
   // y = a + b.  All [T, D].   Backward: da += dy, db += dy (add_scaled).
   virtual void add(const Tensor& y, const Tensor& a, const Tensor& b) = 0;

@@ -77,6 +77,9 @@ std::uint32_t type_number(DType dtype) {
       return 26;
     case DType::bf16:
       return 30;
+    case DType::f8_e4m3:
+    case DType::f8_e5m2:
+      break;  // GGUF has none
   }
   return 0;
 }

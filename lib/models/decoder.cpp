@@ -26,9 +26,9 @@ struct Affine {
   Var bias;    // [N], or empty
 };
 
-Var apply(Graph& g, const Affine& a, const Var& x) {  // [T, K] -> [T, N]
-  const Var y = g.linear(x, a.weight);
-  return a.bias.value.empty() ? y : g.add_bias(y, a.bias);
+// [T, K] -> [T, N]; the residual is [T, N], or empty.
+Var apply(Graph& g, const Affine& a, const Var& x, const Var& residual = {}) {
+  return g.linear(x, a.weight, {.bias = a.bias, .residual = residual});
 }
 
 struct Layer {
@@ -143,21 +143,22 @@ class Decoder : public Network {
     for (std::int64_t i = 0; i < config_.layers; ++i) {
       const Layer& l = layers_[static_cast<std::size_t>(i)];
       g.next_layer();
-      x = g.add(x, attention(g, l, i, g.rms_norm(x, l.attn_norm, config_.eps), table, rows));
+      x = attention(g, l, i, x, table, rows);                                  // [T, D]
       const Var n = g.rms_norm(x, l.ffn_norm, config_.eps);                    // [T, D]
       const Var h = g.swiglu(g.linear(n, l.ffn_gate), g.linear(n, l.ffn_up));  // [T, K]
-      x = g.add(x, g.linear(h, l.ffn_down));                                   // [T, D]
+      x = g.linear(h, l.ffn_down, {.residual = x});                            // [T, D]
     }
     if (!rows.wanted.empty()) x = g.gather_rows(x, rows.wanted);  // [R, D]
     return g.linear(g.rms_norm(x, norm_, config_.eps), head_);    // [R, V]
   }
 
  private:
-  // n [T, D] -> [T, D]
-  Var attention(Graph& g, const Layer& l, std::int64_t i, const Var& n, const Tensor& table,
+  // x [T, D] -> x + what its rows saw [T, D]
+  Var attention(Graph& g, const Layer& l, std::int64_t i, const Var& x, const Tensor& table,
                 const Rows& rows) const {
     const DecoderConfig::Attention& a = config_.attention;
-    const std::int64_t T = n.value.rows(), hd = a.head_dim;
+    const std::int64_t T = x.value.rows(), hd = a.head_dim;
+    const Var n = g.rms_norm(x, l.attn_norm, config_.eps);  // [T, D]
     Var q = g.reshape(apply(g, l.q, n), {T, a.heads, hd});
     Var k = g.reshape(apply(g, l.k, n), {T, a.kv_heads, hd});
     const Var v = g.reshape(apply(g, l.v, n), {T, a.kv_heads, hd});
@@ -173,7 +174,7 @@ class Decoder : public Network {
                                       .skip = a.daw && !g.training() ? kSkip : 0.0f,
                                       .longest_run = rows.longest_run};
     const Var y = attend(g, l, i, n, {q, k, v}, rows, options);  // [T, H, hd]
-    return apply(g, l.out, g.reshape(y, {T, a.heads * hd}));
+    return apply(g, l.out, g.reshape(y, {T, a.heads * hd}), x);
   }
 
   struct Qkv {

@@ -54,12 +54,23 @@ Var Graph::make(const Shape& shape) {
   return v;
 }
 
-Var Graph::linear(const Var& x, const Var& w) {
+// The way back is that of the ops apart; gelu's wants what it was given.
+Var Graph::linear(const Var& x, const Var& w, const Then& then) {
+  const Var &b = then.bias, &r = then.residual;
   want(x.value.shape.rank() == 2 && w.value.shape.rank() == 2 && x.value.cols() == w.value.cols(),
        "linear", x.value.shape, w.value.shape);
-  const Var y = output({x.value.shape[0], w.value.shape[0]});
-  backend_.linear(y.value, x.value, w.value);
-  note([=, this] { backend_.linear_backward(x.grad, w.grad, y.grad, x.value, w.value); });
+  const Shape s{x.value.shape[0], w.value.shape[0]};
+  const bool activated = then.activation != Activation::none;
+  want(is_or_empty(b.value, {s[1]}) && is_or_empty(r.value, s) && !(activated && !r.value.empty()),
+       "linear's epilogue", s, b.value.shape, r.value.shape);
+  if (training() && activated) return gelu(linear(x, w, {.bias = b}));
+  const Var y = output(s);
+  backend_.linear(y.value, x.value, w.value, {b.value, r.value, then.activation});
+  note([=, this] {
+    if (!r.grad.empty()) backend_.add_scaled(r.grad, y.grad, 1.0f);
+    if (!b.grad.empty()) backend_.add_bias_backward({}, b.grad, y.grad);
+    backend_.linear_backward(x.grad, w.grad, y.grad, x.value, w.value);
+  });
   return y;
 }
 
@@ -95,6 +106,13 @@ Var Graph::swiglu(const Var& gate, const Var& up) {
   const Var y = output(gate.value.shape);
   backend_.swiglu(y.value, gate.value, up.value);
   note([=, this] { backend_.swiglu_backward(gate.grad, up.grad, y.grad, gate.value, up.value); });
+  return y;
+}
+
+Var Graph::gelu(const Var& x) {
+  const Var y = output(x.value.shape);
+  backend_.gelu(y.value, x.value);
+  note([=, this] { backend_.gelu_backward(x.grad, y.grad, x.value); });
   return y;
 }
 

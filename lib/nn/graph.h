@@ -15,6 +15,13 @@ struct Var {
   Tensor grad;
 };
 
+// What becomes of a product on its way out, as in `Epilogue`.
+struct Then {
+  Var bias;      // [N], or empty
+  Var residual;  // [T, N], or empty
+  Activation activation = Activation::none;
+};
+
 // Checks shapes, takes memory from the arena, and runs each op as it is called: there is no graph
 // to build or to plan. With `Mode::training` it also notes how to run each op backwards; the
 // model code is the same. Vars are valid until the arena is reset.
@@ -39,14 +46,15 @@ class Graph {
   Tensor floats(std::span<const float> values);           // f32 [n] on the device
   Var make(const Shape& shape);                           // zeroed; with a gradient when training
 
-  Var linear(const Var& x, const Var& w);               // x [T, K], w [N, K] -> [T, N]
-  Var add_bias(const Var& x, const Var& b);             // [T, N], [N]        -> [T, N]
-  Var embedding(const Var& w, const Tensor& ids);       // [V, D], i32 [T]    -> [T, D]
-  Var rms_norm(const Var& x, const Var& w, float eps);  // [.., D], [D]       -> as x
-  Var swiglu(const Var& gate, const Var& up);           // both [T, K]        -> [T, K]
-  Var add(const Var& x, const Var& y);                  // both [T, D]        -> [T, D]
-  Var gather_rows(const Var& x, const Tensor& rows);    // [T, D], i32 [R]    -> [R, D]
-  Var reshape(const Var& x, const Shape& shape);        // the same elements; no work
+  Var linear(const Var& x, const Var& w, const Then& then = {});  // [T, K], [N, K] -> [T, N]
+  Var add_bias(const Var& x, const Var& b);                       // [T, N], [N]        -> [T, N]
+  Var embedding(const Var& w, const Tensor& ids);                 // [V, D], i32 [T]    -> [T, D]
+  Var rms_norm(const Var& x, const Var& w, float eps);            // [.., D], [D]       -> as x
+  Var swiglu(const Var& gate, const Var& up);                     // both [T, K]        -> [T, K]
+  Var gelu(const Var& x);                                         // any shape
+  Var add(const Var& x, const Var& y);                            // both [T, D]        -> [T, D]
+  Var gather_rows(const Var& x, const Tensor& rows);              // [T, D], i32 [R]    -> [R, D]
+  Var reshape(const Var& x, const Shape& shape);                  // the same elements; no work
   Tensor rope_table(const Tensor& positions, const Tensor& frequencies, float magnitude);
   Var rope(const Var& x, const Tensor& table, bool interleaved);  // [T, H, hd] -> [T, H, hd]
   Var daw_decay(const Var& a, const Var& b, const Var& l, const Tensor& newline,

@@ -32,6 +32,10 @@ constexpr Facts facts(DType dtype) {
       return {"q5_k", 256, 176};
     case DType::q6_k:
       return {"q6_k", 256, 210};
+    case DType::f8_e4m3:
+      return {"f8_e4m3", 1, 1};
+    case DType::f8_e5m2:
+      return {"f8_e5m2", 1, 1};
   }
   return {"?", 1, 0};
 }

@@ -8,8 +8,22 @@ namespace r1 {
 
 // What the numbers of a tensor are. The quantized types are blocks along the last dimension, laid
 // out as in GGUF (lib/tensor/quant_block.h); only `linear` and `embedding` read them.
-enum class DType : std::uint8_t { f32, f16, bf16, i32, q8_0, q4_0, q4_k, q5_k, q6_k };
+// The 8-bit floats (float8.h) are for `linear_fp8`.
+enum class DType : std::uint8_t {
+  f32,
+  f16,
+  bf16,
+  i32,
+  q8_0,
+  q4_0,
+  q4_k,
+  q5_k,
+  q6_k,
+  f8_e4m3,
+  f8_e5m2
+};
 
+constexpr bool is_float8(DType dtype) { return dtype == DType::f8_e4m3 || dtype == DType::f8_e5m2; }
 std::string_view to_string(DType dtype);   // "q4_k"
 std::int64_t block_elements(DType dtype);  // 1, 32 or 256
 std::size_t block_bytes(DType dtype);      // 4, 2, 34, 18, 144 …

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "lib/tensor/float8.h"
+
 namespace r1 {
 namespace {
 
@@ -214,20 +216,20 @@ void pack_all(void* blocks, std::span<const float> values, std::size_t elements)
   }
 }
 
-template <float (*widen)(std::uint16_t)>
-void widen_all(std::span<float> values, const void* in) {
+template <typename Bits>
+void widen_all(std::span<float> values, const void* in, float (*widen)(Bits)) {
   for (std::size_t i = 0; i < values.size(); ++i) {
-    std::uint16_t bits = 0;
-    std::memcpy(&bits, static_cast<const unsigned char*>(in) + 2 * i, 2);
+    Bits bits = 0;
+    std::memcpy(&bits, static_cast<const unsigned char*>(in) + sizeof bits * i, sizeof bits);
     values[i] = widen(bits);
   }
 }
 
-template <std::uint16_t (*narrow)(float)>
-void narrow_all(void* out, std::span<const float> values) {
+template <typename Bits>
+void narrow_all(void* out, std::span<const float> values, Bits (*narrow)(float)) {
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::uint16_t bits = narrow(values[i]);
-    std::memcpy(static_cast<unsigned char*>(out) + 2 * i, &bits, 2);
+    const Bits bits = narrow(values[i]);
+    std::memcpy(static_cast<unsigned char*>(out) + sizeof bits * i, &bits, sizeof bits);
   }
 }
 
@@ -239,9 +241,9 @@ void unpack(std::span<float> values, const void* blocks, DType dtype) {
       std::memcpy(values.data(), blocks, values.size_bytes());
       return;
     case DType::f16:
-      return widen_all<f16_to_f32>(values, blocks);
+      return widen_all(values, blocks, f16_to_f32);
     case DType::bf16:
-      return widen_all<bf16_to_f32>(values, blocks);
+      return widen_all(values, blocks, bf16_to_f32);
     case DType::q8_0:
       return unpack_all<BlockQ8_0>(values, blocks, 32);
     case DType::q4_0:
@@ -252,6 +254,10 @@ void unpack(std::span<float> values, const void* blocks, DType dtype) {
       return unpack_all<BlockQ5_K>(values, blocks, 256);
     case DType::q6_k:
       return unpack_all<BlockQ6_K>(values, blocks, 256);
+    case DType::f8_e4m3:
+      return widen_all(values, blocks, float8_to_f32<E4M3>);
+    case DType::f8_e5m2:
+      return widen_all(values, blocks, float8_to_f32<E5M2>);
     case DType::i32:
       break;
   }
@@ -264,9 +270,9 @@ void pack(void* blocks, std::span<const float> values, DType dtype) {
       std::memcpy(blocks, values.data(), values.size_bytes());
       return;
     case DType::f16:
-      return narrow_all<f32_to_f16>(blocks, values);
+      return narrow_all(blocks, values, f32_to_f16);
     case DType::bf16:
-      return narrow_all<f32_to_bf16>(blocks, values);
+      return narrow_all(blocks, values, f32_to_bf16);
     case DType::q8_0:
       return pack_all<BlockQ8_0>(blocks, values, 32);
     case DType::q4_0:
@@ -277,6 +283,10 @@ void pack(void* blocks, std::span<const float> values, DType dtype) {
       return pack_all<BlockQ5_K>(blocks, values, 256);
     case DType::q6_k:
       return pack_all<BlockQ6_K>(blocks, values, 256);
+    case DType::f8_e4m3:
+      return narrow_all(blocks, values, f32_to_float8<E4M3>);
+    case DType::f8_e5m2:
+      return narrow_all(blocks, values, f32_to_float8<E5M2>);
     case DType::i32:
       break;
   }

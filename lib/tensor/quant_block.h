@@ -49,8 +49,8 @@ constexpr ScaleMin scale_min(const std::uint8_t s[12], int j) {
           static_cast<std::uint8_t>((byte(j + 4) >> 4) | (byte(j) >> 6) << 4)};
 }
 
-// values [n] <- blocks of `dtype`; n is a multiple of the block. Also widens f16 and bf16, copies
-// f32.
+// values [n] <- blocks of `dtype`; n is a multiple of the block. Also widens f16, bf16 and the
+// 8-bit floats, copies f32.
 void unpack(std::span<float> values, const void* blocks, DType dtype);
 // blocks <- values [n]: round to nearest on the plain grid of each type (no calibration).
 void pack(void* blocks, std::span<const float> values, DType dtype);

@@ -1,4 +1,6 @@
 // What makes a decoding step one that a graph can capture: it neither allocates nor waits.
+#include <utility>
+
 #include <gtest/gtest.h>
 
 #include "tests/support/backends.h"
@@ -36,11 +38,11 @@ class Step {
   }
   void queue() {
     rig_->rms_norm(n_, {}, x_, norm_, 1e-5f);
-    rig_->linear(y_, n_, weights_[0]);
+    rig_->linear(y_, n_, weights_[0], {});
     const Tensor heads = y_.reshaped({2, kHeads, kD / kHeads});
     rig_->kv_store(kv_, heads, heads, {}, sequence_, position_);
     rig_->attention_paged(n_.reshaped(heads.shape), heads, kv_, {}, sequence_, position_, {});
-    rig_->linear(logits_, n_, weights_[1]);
+    rig_->linear(logits_, n_, weights_[1], {});
   }
   std::vector<float> logits() { return rig_.get(logits_); }
 
@@ -90,7 +92,7 @@ TEST(CudaStep, ARecordingIsMadeAnewWhenScratchMoves) {
   const Tensor wide =
       rig.loaded_weight({16, kWide}, test::random_values(16 * kWide, 5), DType::q8_0, DType::bf16);
   rig->linear(rig.unwritten({kRows, 16}),
-              rig.put({kRows, kWide}, test::random_values(kRows * kWide, 6)), wide);
+              rig.put({kRows, kWide}, test::random_values(kRows * kWide, 6)), wide, {});
   int queued = 0;
   recording->run([&] {
     ++queued;
@@ -107,6 +109,47 @@ TEST(CudaStep, WhatAGraphCannotHoldIsRefusedWhileItIsRecorded) {
   recording->run([&] { step.run(0); });
   EXPECT_FAILS(ErrorKind::internal, "a copy is wanted", recording->run([&] { step.run(1); }));
   recording->run([&] { step.queue(); });  // and may be tried again
+}
+
+// How many products the library made while `run` ran.
+template <typename Run>
+int library_products(const Run& run) {
+  const int before = cuda_host::calls().library_products;
+  run();
+  return cuda_host::calls().library_products - before;
+}
+
+TEST(CudaStep, TheLibraryMultipliesManyRows) {
+  for (const auto& [candidate, most] : {std::pair{"cuda-host", 1}, {"cuda-host invariant", 0}}) {
+    Rig rig({candidate});
+    for (const DType dtype : {DType::bf16, DType::f32, DType::q4_k})
+      for (const std::int64_t T : {64, 65, 1023, 1024}) {
+        const std::int64_t least = dtype == DType::q4_k ? 1024 : 65;
+        const Tensor w = rig.loaded_weight({4, 256}, test::random_values(4 * 256, 1), dtype,
+                                           dtype == DType::f32 ? DType::f32 : DType::bf16);
+        const Tensor x = rig.put({T, 256}, test::random_values(T * 256, 2));
+        const Tensor y = rig.unwritten({T, 4});
+        EXPECT_EQ(library_products([&] { rig->linear(y, x, w, {}); }), T >= least ? most : 0)
+            << candidate << " " << to_string(dtype) << " " << T;
+      }
+  }
+}
+
+TEST(CudaStep, TheLibraryMultipliesGradientsAndEightBitFloats) {
+  Rig rig({"cuda-host"});
+  const Tensor dy = rig.begun({3, 16}), w = rig.begun({16, 8}), x = rig.begun({3, 8});
+  const Tensor dx = rig.begun({3, 8}), dw = rig.begun({16, 8});
+  EXPECT_EQ(library_products([&] { rig->linear_backward(dx, dw, dy, x, w); }), 2);
+  const auto fp8 = [&](DType x_type, DType w_type) {
+    return library_products([&] {
+      const Tensor a = rig.plain_weight({3, 16}, test::random_values(48, 1), x_type);
+      const Tensor b = rig.plain_weight({4, 16}, test::random_values(64, 2), w_type);
+      rig->linear_fp8(rig.unwritten({3, 4}), a, rig.put({1}, {1.0f}), b, rig.put({1}, {1.0f}));
+    });
+  };
+  EXPECT_EQ(fp8(DType::f8_e4m3, DType::f8_e4m3), 1);
+  EXPECT_EQ(fp8(DType::f8_e5m2, DType::f8_e4m3), 1);
+  EXPECT_EQ(fp8(DType::f8_e5m2, DType::f8_e5m2), 0);  // it has no way: our own tiles
 }
 
 }  // namespace

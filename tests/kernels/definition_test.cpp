@@ -28,7 +28,7 @@ TEST(Definition, LinearMultipliesByTheTransposedWeight) {
   everywhere(
       [](Rig& rig) {
         const Tensor y = rig.unwritten({2, 3});
-        rig->linear(y, rig.put({2, 2}, {1, 2, 3, 4}), rig.put({3, 2}, {1, 0, 0, 1, 2, -1}));
+        rig->linear(y, rig.put({2, 2}, {1, 2, 3, 4}), rig.put({3, 2}, {1, 0, 0, 1, 2, -1}), {});
         return rig.get(y);
       },
       {1, 2, 0, 3, 4, 2});
@@ -52,6 +52,18 @@ TEST(Definition, RmsNormAddsEpsilonToTheMeanSquare) {
         return rig.get(y);
       },
       {0.5f, 1.0f});
+}
+
+// z = 2u is log 3 at x, so that the sigmoid of z is 3/4: 1.59577 (x + 0.044715 x^3) = log 3.
+TEST(Definition, GeluIsXTimesASigmoid) {
+  constexpr float x = 0.67471841f;
+  everywhere(
+      [](Rig& rig) {
+        const Tensor y = rig.unwritten({1, 5});
+        rig->gelu(y, rig.put({1, 5}, {0.0f, x, -x, 9.0f, -9.0f}));
+        return rig.get(y);
+      },
+      {0.0f, 0.75f * x, -0.25f * x, 9.0f, 0.0f});
 }
 
 TEST(Definition, SwigluGatesWithSilu) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <limits>
 
@@ -52,6 +53,54 @@ TEST_F(ElementwiseTest, SwigluBackwardAgrees) {
     };
     const auto tolerance = test::tolerances(gate, 3.0 * test::kFunction, 3.0 * test::kFunction);
     expect_agreement(op, {tolerance, tolerance, tolerance, tolerance});
+  }
+}
+
+// z of gelu(x) = x sigmoid(z), its slope, and what e^-|z| is off by: z has four roundings.
+struct Gelu {
+  explicit Gelu(double x)
+      : z(kGeluSlope * (x + kGeluCube * x * x * x)),
+        dz(kGeluSlope * (1.0 + 3.0 * kGeluCube * x * x)),
+        share(2.0 * test::kFunction + 4.0 * test::kF32 * std::min(std::abs(z), 104.0)) {}
+  double sigmoid() const { return 1.0 / (1.0 + std::exp(-z)); }
+  double z, dz, share;
+};
+
+TEST_F(ElementwiseTest, GeluAgrees) {
+  for (const std::int64_t n : test::kAwkward) {
+    SCOPED_TRACE(n);
+    const std::vector<float> x = gates(n);
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const Tensor y = rig.unwritten({n});
+      rig->gelu(y, rig.put({n}, x));
+      return {rig.get(y)};
+    };
+    std::vector<double> tolerance;
+    for (const float v : x)
+      tolerance.push_back(std::abs(v) * Gelu(v).sigmoid() * Gelu(v).share + 12.0 * kSmallest);
+    expect_agreement(op, {tolerance});
+  }
+}
+
+// The two terms of the slope, s and x z' s (1 - s), are each off by their share; the sum is added
+// to at most 1.
+TEST_F(ElementwiseTest, GeluBackwardAgrees) {
+  for (const std::int64_t n : test::kAwkward) {
+    SCOPED_TRACE(n);
+    const std::vector<float> x = gates(n), dy = test::random_values(n, 3);
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const Tensor dx = rig.begun({n});
+      rig->gelu_backward(dx, rig.put({n}, dy), rig.put({n}, x));
+      rig->gelu_backward({}, rig.put({n}, dy), rig.put({n}, x));
+      return {rig.get(dx)};
+    };
+    std::vector<double> tolerance;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const Gelu g(x[i]);
+      const double s = g.sigmoid(), slope = s + std::abs(x[i] * g.dz) * s * (1.0 - s);
+      tolerance.push_back(std::abs(dy[i]) * slope * g.share + test::roundings(2) * (1.0 + slope));
+    }
+    expect_agreement(op, {tolerance});
   }
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "tests/kernels/weight_form.h"
 #include "tests/support/kernel_test.h"
@@ -46,11 +47,21 @@ std::vector<float> half_steps(const Product& p) {
   return error;
 }
 
+struct Ending {
+  bool bias, residual;
+  Activation activation;
+};
+constexpr Ending kEpilogues[] = {{true, false, Activation::none},
+                                 {false, true, Activation::none},
+                                 {true, true, Activation::none},
+                                 {false, false, Activation::gelu},
+                                 {true, false, Activation::gelu}};
+
 class LinearTest : public test::KernelTest {
  protected:
   static std::vector<std::vector<float>> run(Rig& rig, const Product& p, const Form& form) {
     const Tensor y = rig.unwritten({p.T, p.N}), x = rig.put({p.T, p.K}, p.x);
-    rig->linear(y, x, form.make(rig, {p.N, p.K}, p.w));
+    rig->linear(y, x, form.make(rig, {p.N, p.K}, p.w), {});
     return {rig.get(y)};
   }
 
@@ -95,6 +106,18 @@ TEST_F(LinearTest, AgreesBeyondOneTile) {
       expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, form, true)});
     }
   }
+}
+
+// Where cuda leaves the product to a library: many rows of plain weights, very many of quantized
+// ones, outputs in whole fours; and next to it.
+TEST_F(LinearTest, AgreesForManyRows) {
+  for (const Form& form : forms())
+    for (const auto& [T, N] : {std::array{64, 36}, {65, 36}, {65, 35}, {1024, 4}}) {
+      const std::int64_t K = is_quantized(form.dtype) ? 256 : 72;
+      const Product p = random_product(T, N, K);
+      SCOPED_TRACE(to_string(form) + " " + to_string(Shape{T, N, K}));
+      expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, form, true)});
+    }
 }
 
 // Whole numbers that reach 127 in each block are their own 8-bit and bf16 form: nothing but the
@@ -146,6 +169,47 @@ TEST_F(LinearTest, AnInputOfZerosGivesZeros) {
     expect_agreement([&](Rig& rig) { return run(rig, p, form); },
                      {std::vector<double>(static_cast<std::size_t>(p.T * p.N), 0.0)});
   }
+}
+
+// The epilogue is the ops after one another; on "cpu" to the bit. gelu's slope is below 1.13, and
+// what it adds of its own is below its value's share.
+TEST_F(LinearTest, TheEpilogueIsTheOperationsAfterOneAnother) {
+  for (const Form& form : forms())
+    for (const std::int64_t T : {1, 3, 8, 33, 67})
+      for (const auto& [bias, residual, activation] : kEpilogues) {
+        const std::int64_t N = T == 67 ? 36 : 35, K = is_quantized(form.dtype) ? 256 : 76;
+        SCOPED_TRACE(to_string(form) + " " + to_string(Shape{T, N, K}) + (bias ? " bias" : "") +
+                     (residual ? " residual" : "") +
+                     (activation == Activation::gelu ? " gelu" : ""));
+        const Product p = random_product(T, N, K);
+        const auto op = [&, bias = bias, residual = residual, activation = activation](Rig& rig) {
+          Epilogue then{.activation = activation};
+          if (bias) then.bias = rig.put({N}, test::random_values(N, 3));
+          if (residual) then.residual = rig.put({T, N}, test::random_values(T * N, 4));
+          const Tensor x = rig.put({T, K}, p.x), w = form.make(rig, {N, K}, p.w);
+          const Tensor y = rig.unwritten({T, N});
+          rig->linear(y, x, w, then);
+          Tensor apart = rig.unwritten({T, N});
+          rig->linear(apart, x, w, {});
+          const auto next = [&](auto run) {
+            const Tensor z = rig.unwritten({T, N});
+            run(z);
+            apart = z;
+          };
+          if (bias) next([&](const Tensor& z) { rig->add_bias(z, apart, then.bias); });
+          if (activation == Activation::gelu) next([&](const Tensor& z) { rig->gelu(z, apart); });
+          if (residual) next([&](const Tensor& z) { rig->add(z, apart, then.residual); });
+          if (!rig.name().starts_with("cuda")) {
+            EXPECT_EQ(rig.get(y), rig.get(apart));
+          }
+          return std::vector<std::vector<float>>{rig.get(y)};
+        };
+        std::vector<double> allowed = tolerance(p, form, true);
+        for (double& a : allowed)
+          a = 1.13 * a + test::roundings(2) * (2.0 + static_cast<double>(K)) +
+              4.0 * test::kFunction * (1.0 + static_cast<double>(K));
+        expect_agreement(op, {allowed});
+      }
 }
 
 // dx += dy w with the weight in every form.

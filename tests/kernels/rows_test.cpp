@@ -38,7 +38,7 @@ RowOp linear(const test::Form& form, std::int64_t K) {
   return {"linear " + to_string(form), [=](Rig& rig, const Ints& rows) {
             const Tensor w = form.make(rig, {N, K}, test::random_values(N * K, 2));
             const Tensor y = rig.unwritten({static_cast<std::int64_t>(rows.size()), N});
-            rig->linear(y, rows_of(rig, rows, {K}, 1), w);
+            rig->linear(y, rows_of(rig, rows, {K}, 1), w, {});
             return rig.get(y);
           }};
 }
@@ -56,6 +56,12 @@ std::vector<RowOp> row_ops() {
          const Tensor gate = rows_of(rig, rows, {41}, 1), up = rows_of(rig, rows, {41}, 2);
          const Tensor y = rig.unwritten(gate.shape);
          rig->swiglu(y, gate, up);
+         return rig.get(y);
+       }},
+      {"gelu",
+       [](Rig& rig, const Ints& rows) {
+         const Tensor x = rows_of(rig, rows, {41}, 1), y = rig.unwritten(x.shape);
+         rig->gelu(y, x);
          return rig.get(y);
        }},
       {"rope",

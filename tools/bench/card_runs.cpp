@@ -25,11 +25,7 @@ double product_bytes(std::int64_t side) {
 }
 
 OpRun card_product(OpInputs& in, std::int64_t side) {
-  const Tensor x = in.floats({side, side}), y = in.raw({side, side}, DType::f32);
-  const Tensor w = in.values({side, side}, DType::bf16);
-  const auto n = static_cast<double>(side);
-  return multiplies({w, x, y}, DType::bf16, 2 * n * n * n,
-                    [&b = in.backend(), y, x, w] { b.linear(y, x, w); });
+  return linear_run(in, side, side, side, DType::bf16);
 }
 
 OpRun link_copy(OpInputs& in, bool to_card) {

@@ -20,11 +20,32 @@ void add_linear(Cases& cases, std::int64_t T, DType type) {
                    [T, type](OpInputs& in) { return linear_run(in, T, kWidth, kInner, type); }});
 }
 
+void add_fp8(Cases& cases) {
+  constexpr std::int64_t T = 512;
+  constexpr DType kType = DType::f8_e4m3;
+  cases.push_back(
+      {"round_to_fp8", rows_of(T, kInner), T, kType, [](OpInputs& in) {
+         const Tensor x = in.floats({T, kInner}), y = in.raw(x.shape, kType);
+         const Tensor scale = in.floats({1});
+         return moves({x, x, y}, [&b = in.backend(), y, scale, x] { b.round_to_fp8(y, scale, x); });
+       }});
+  cases.push_back(
+      {"linear_fp8", fmt::format("{}x{}x{}", T, kWidth, kInner), T, kType, [](OpInputs& in) {
+         const Tensor x = in.raw({T, kWidth}, kType);
+         const Tensor w = in.raw({kInner, kWidth}, kType);
+         const Tensor y = in.raw({T, kInner}, DType::f32), scale = in.floats({1});
+         return multiplies(
+             {w, x, y}, kType, 2.0 * static_cast<double>(T * kWidth * kInner),
+             [&b = in.backend(), y, x, w, scale] { b.linear_fp8(y, x, scale, w, scale); });
+       }});
+}
+
 void add_products(Cases& cases) {
   for (const std::int64_t T : {1, 16, 512})
     for (const DType type :
          {DType::f32, DType::bf16, DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k})
       add_linear(cases, T, type);
+  add_fp8(cases);
   constexpr std::int64_t T = 64;
   cases.push_back({"linear_backward", fmt::format("{}x{}x{}", T, kWidth, kInner), T, DType::f32,
                    [](OpInputs& in) {
@@ -114,6 +135,16 @@ void add_by_row(Cases& cases) {
                                   [&b = in.backend(), dg, du, dy, gate, up] {
                                     b.swiglu_backward(dg, du, dy, gate, up);
                                   });
+                   }});
+  cases.push_back({"gelu", rows_of(T, kInner), T, DType::f32, [](OpInputs& in) {
+                     const Tensor x = in.floats({T, kInner}), y = in.floats({T, kInner});
+                     return moves({x, y}, [&b = in.backend(), y, x] { b.gelu(y, x); });
+                   }});
+  cases.push_back({"gelu_backward", rows_of(T, kInner), T, DType::f32, [](OpInputs& in) {
+                     const Tensor x = in.floats({T, kInner}), dx = in.floats({T, kInner});
+                     const Tensor dy = in.floats({T, kInner});
+                     return moves({x, dy, dx, dx},
+                                  [&b = in.backend(), dx, dy, x] { b.gelu_backward(dx, dy, x); });
                    }});
   cases.push_back({"add", rows_of(T, kWidth), T, DType::f32, [](OpInputs& in) {
                      const Tensor x = in.floats({T, kWidth}), z = in.floats({T, kWidth});
@@ -222,7 +253,7 @@ OpRun linear_run(OpInputs& in, std::int64_t T, std::int64_t K, std::int64_t N, D
   const Tensor w = in.weight(N, K, type);
   const Tensor x = in.floats({T, K}), y = in.raw({T, N}, DType::f32);
   return multiplies({w, x, y}, type, 2.0 * static_cast<double>(T * K * N),
-                    [&b = in.backend(), y, x, w] { b.linear(y, x, w); });
+                    [&b = in.backend(), y, x, w] { b.linear(y, x, w, {}); });
 }
 
 const std::vector<OpCase>& op_cases() {

@@ -196,11 +196,12 @@ std::int64_t Probes::product_side() {
 Limit Probes::limit_of(const Work& work) {
   Limit limit{.name = "memory"};
   double products_ns = 0;
-  if (!on_host() && work.total_operations() > 0)
-    products_ns = work.total_operations() / product_rate(DType::bf16);
-  else
-    for (const auto& [type, count] : work.operations)
-      if (const double rate = product_rate(type); rate > 0) products_ns += count / rate;
+  for (const auto& [type, count] : work.operations) {
+    const double rate = on_host()         ? product_rate(type)
+                        : is_float8(type) ? 2 * product_rate(DType::bf16)
+                                          : product_rate(DType::bf16);
+    if (rate > 0) products_ns += count / rate;
+  }
   if (work.bytes > 0) limit.gb_per_s = read_rate(work.bytes);
   const double memory_ns = limit.gb_per_s > 0 ? work.bytes / limit.gb_per_s : 0;
   if (products_ns > 0) limit.tflop_per_s = work.total_operations() / products_ns / 1e3;

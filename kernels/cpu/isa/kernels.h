@@ -68,6 +68,8 @@ struct Kernels {
   void (*swiglu)(float* y, const float* gate, const float* up, std::int64_t n);
   void (*swiglu_backward)(float* dgate, float* dup, const float* dy, const float* gate,
                           const float* up, std::int64_t n);  // dgate and dup may be null
+  void (*gelu)(float* y, const float* x, std::int64_t n);    // y may be x itself
+  void (*gelu_backward)(float* dx, const float* dy, const float* x, std::int64_t n);
 
   void (*attend_f32)(AttendRow* const* rows, int count, const PastPage& page);
   void (*attend_bf16)(AttendRow* const* rows, int count, const PastPage& page);

@@ -2,6 +2,7 @@
 #include "kernels/cpu/isa/rows.h"
 
 #include "kernels/cpu/isa/vector.h"
+#include "lib/backend/activation.h"
 
 namespace r1::R1_ISA {
 namespace {
@@ -73,6 +74,26 @@ void swiglu_backward(float* dgate, float* dup, const float* dy, const float* gat
     if (dgate == nullptr) return;
     const Floats slope = s * (1.0f + g * (1.0f - s));
     store_n(dgate + i, load_n(dgate + i, m) + d * load_n(up + i, m) * slope, m);
+  });
+}
+
+// 1 + tanh(u) = 2 sigmoid(2u), so that gelu(x) = x sigmoid(z).
+void gelu(float* y, const float* x, std::int64_t n) {
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    const Floats v = load_n(x + i, m), z = kGeluSlope * (v + kGeluCube * v * v * v);
+    store_n(y + i, v * sigmoid(z), m);
+  });
+}
+
+// gelu'(x) = s + x z' s (1 - s) with s = sigmoid(z); from e^-|z|, because 1 - s would cancel.
+void gelu_backward(float* dx, const float* dy, const float* x, std::int64_t n) {
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    const Floats v = load_n(x + i, m), z = kGeluSlope * (v + kGeluCube * v * v * v);
+    const Floats dz = kGeluSlope * (1.0f + 3.0f * kGeluCube * v * v);
+    const Floats e = exp(-larger(z, -z)), inverse = 1.0f / (1.0f + e);
+    const Floats s = z > 0.0f ? inverse : e * inverse;
+    const Floats slope = s + v * dz * (e * inverse * inverse);
+    store_n(dx + i, load_n(dx + i, m) + load_n(dy + i, m) * slope, m);
   });
 }
 

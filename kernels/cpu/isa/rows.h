@@ -11,5 +11,7 @@ float exp_sum(float* y, const float* x, float shift, std::int64_t n);
 void swiglu(float* y, const float* gate, const float* up, std::int64_t n);
 void swiglu_backward(float* dgate, float* dup, const float* dy, const float* gate, const float* up,
                      std::int64_t n);
+void gelu(float* y, const float* x, std::int64_t n);
+void gelu_backward(float* dx, const float* dy, const float* x, std::int64_t n);
 
 }  // namespace r1::R1_ISA

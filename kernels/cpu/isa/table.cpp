@@ -20,6 +20,8 @@ const cpu::Kernels kKernels = {
     .exp_sum = exp_sum,
     .swiglu = swiglu,
     .swiglu_backward = swiglu_backward,
+    .gelu = gelu,
+    .gelu_backward = gelu_backward,
     .attend_f32 = attend_f32,
     .attend_bf16 = attend_bf16,
 };

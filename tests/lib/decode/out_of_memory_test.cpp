@@ -37,9 +37,9 @@ class PoorBackend : public RefBackend {
     RefBackend::release(memory);
   }
   // What an op takes on its way may fail as well, with half of a step done.
-  void linear(const Tensor& y, const Tensor& x, const Tensor& w) override {
+  void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) override {
     maybe_fail();
-    RefBackend::linear(y, x, w);
+    RefBackend::linear(y, x, w, then);
   }
   int failures = 0;
 

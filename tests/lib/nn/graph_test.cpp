@@ -32,6 +32,13 @@ TEST(Graph, ShapesThatDoNotFitAreRefusedAndNamed) {
   EXPECT_FAILS(kModel, "add_bias: [2, 3] and [2]", g.add_bias(v({2, 3}), v({2})));
   EXPECT_FAILS(kModel, "embedding: [4]", g.embedding(v({4}), ints(2)));
   EXPECT_FAILS(kModel, "rms_norm: [2, 3] and [4]", g.rms_norm(v({2, 3}), v({4}), 1e-6f));
+  EXPECT_FAILS(kModel, "linear's epilogue: [2, 4] and [3] and []",
+               g.linear(v({2, 3}), v({4, 3}), {.bias = v({3})}));
+  EXPECT_FAILS(kModel, "linear's epilogue: [2, 4] and [] and [2, 3]",
+               g.linear(v({2, 3}), v({4, 3}), {.residual = v({2, 3})}));
+  EXPECT_FAILS(
+      kModel, "linear's epilogue",
+      g.linear(v({2, 3}), v({4, 3}), {.residual = v({2, 4}), .activation = Activation::gelu}));
   EXPECT_FAILS(kModel, "swiglu: [2, 3] and [3, 2]", g.swiglu(v({2, 3}), v({3, 2})));
   EXPECT_FAILS(kModel, "add: [2, 3] and [6]", g.add(v({2, 3}), v({6})));
   EXPECT_FAILS(kModel, "gather_rows: [2]", g.gather_rows(v({2}), ints(1)));

@@ -62,6 +62,22 @@ Var daw(Graph& g, const Vars& in) {
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = {
       {"Linear", {{5, 7}, {6, 7}}, [](Graph& g, const Vars& in) { return g.linear(in[0], in[1]); }},
+      {"LinearWithBiasAndResidual",
+       {{5, 7}, {6, 7}, {6}, {5, 6}},
+       [](Graph& g, const Vars& in) {
+         return g.linear(in[0], in[1], {.bias = in[2], .residual = in[3]});
+       },
+       3},
+      {"LinearWithBiasAndGelu",
+       {{5, 7}, {6, 7}, {6}},
+       [](Graph& g, const Vars& in) {
+         return g.linear(in[0], in[1], {.bias = in[2], .activation = Activation::gelu});
+       },
+       3},
+      {"LinearWithItsInputAsResidual",
+       {{5, 7}, {7, 7}},
+       [](Graph& g, const Vars& in) { return g.linear(in[0], in[1], {.residual = in[0]}); },
+       2},
       {"AddBias", {{5, 7}, {7}}, [](Graph& g, const Vars& in) { return g.add_bias(in[0], in[1]); }},
       {"EmbeddingWithARepeatedId",
        {{6, 4}},
@@ -77,6 +93,7 @@ const std::vector<Case>& cases() {
       {"Swiglu",
        {{3, 11}, {3, 11}},
        [](Graph& g, const Vars& in) { return g.swiglu(in[0], in[1]); }},
+      {"Gelu", {{3, 11}}, [](Graph& g, const Vars& in) { return g.gelu(in[0]); }},
       {"Add", {{3, 5}, {3, 5}}, [](Graph& g, const Vars& in) { return g.add(in[0], in[1]); }},
       {"AddToItself", {{3, 5}}, [](Graph& g, const Vars& in) { return g.add(in[0], in[0]); }},
       {"GatherRowsWithARepeatedRow",

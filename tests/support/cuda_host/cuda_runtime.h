@@ -173,11 +173,13 @@ struct cudaLaunchConfig_t {
 };
 
 namespace r1::cuda_host {
-// How often memory was taken, and how often the host waited for the device, since the start.
+// How often memory was taken, the host waited for the device, a graph was launched, and cuBLASLt
+// multiplied, since the start.
 struct Calls {
-  int allocations = 0, waits = 0, graph_launches = 0;
+  int allocations = 0, waits = 0, graph_launches = 0, library_products = 0;
 };
 const Calls& calls();
+void count_library_product();
 // Does the call, or puts it into the graph that the stream is being captured into.
 void queue(cudaStream_t stream, std::function<void()> call);
 }  // namespace r1::cuda_host

@@ -10,6 +10,7 @@ namespace {
 Calls counted;
 }
 const Calls& calls() { return counted; }
+void count_library_product() { ++counted.library_products; }
 
 void queue(cudaStream_t stream, std::function<void()> call) {
   if (stream != nullptr && stream->capture != nullptr)
