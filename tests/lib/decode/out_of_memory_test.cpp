@@ -13,6 +13,7 @@ namespace r1 {
 namespace {
 
 using test::Outcome;
+using test::SchedulerTest;
 
 // `ref` on a device whose memory fails: by chance, or beyond a size.
 class PoorBackend : public RefBackend {
@@ -58,7 +59,7 @@ class PoorBackend : public RefBackend {
   std::map<void*, std::size_t> sizes_;
 };
 
-class OutOfMemoryTest : public test::SchedulerTest {
+class OutOfMemoryTest : public SchedulerTest {
  protected:
   OutOfMemoryTest() {
     auto poor = std::make_unique<PoorBackend>();
@@ -129,6 +130,45 @@ TEST_F(OutOfMemoryTest, WhatHasNoRoomAloneEndsWithAnErrorAndTheRunGoesOn) {
   EXPECT_EQ(later.ids.size(), 3u) << later.error;
 }
 
+// All of a card's memory but `left` bytes.
+std::vector<Buffer> take_all_but(Backend& backend, std::size_t left) {
+  std::vector<Buffer> taken;
+  const Buffer reserve(backend, left);
+  for (std::size_t bytes = std::size_t{1} << 36; bytes >= std::size_t{1} << 18;) {
+    try {
+      taken.emplace_back(backend, bytes);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::oom_gpu) throw;
+      bytes /= 2;
+    }
+  }
+  return taken;
+}
+
+// The CUDA backend itself: the first step, of 1400 rows, does not fit, and none is lost or changed.
+TEST_F(SchedulerTest, AFullCardTakesSmallerSteps) {
+  for (const test::Candidate& candidate : test::backends()) {
+    if (!candidate.name.starts_with("cuda") || !candidate.exact()) continue;
+    model_ = {};
+    backend_ = candidate.open();
+    load({.context = 1024});
+    std::vector<SequenceRequest> requests;
+    for (const std::uint64_t seed : {1u, 2u})
+      requests.push_back({.prompt = test::random_ids(seed, 700), .max_tokens = 4});
+    const auto want = run(options(), requests);
+    EXPECT_EQ(totals_.shrunk, 0);
+    Scheduler s(*backend_, *model_.network, options());
+    std::vector<Outcome> outcomes(requests.size());
+    for (std::size_t i = 0; i < requests.size(); ++i) submit(s, outcomes[i], requests[i]);
+    const std::vector<Buffer> taken = take_all_but(*backend_, std::size_t{7} << 20);
+    while (s.busy()) s.step();
+    EXPECT_EQ(outcomes, want) << candidate.name;
+    EXPECT_GE(s.totals().shrunk, 1);
+    EXPECT_LE(s.totals().shrunk, 12);
+  }
+  model_ = {};
+}
+
 // A device that has failed gives answers no more: the run ends, and does not go on with errors.
 class BrokenBackend : public RefBackend {
  public:
@@ -139,7 +179,7 @@ class BrokenBackend : public RefBackend {
   bool broken = false;
 };
 
-class BrokenDeviceTest : public test::SchedulerTest {
+class BrokenDeviceTest : public SchedulerTest {
  protected:
   BrokenDeviceTest() {
     auto broken = std::make_unique<BrokenBackend>();

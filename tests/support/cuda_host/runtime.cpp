@@ -1,6 +1,7 @@
 // The runtime calls of cuda_runtime.h: memory is the host's, and all is done when a call returns.
 #include <cstdio>
 #include <cstdlib>
+#include <unordered_map>
 #include <utility>
 
 #include "tests/support/cuda_host/cuda_runtime.h"
@@ -8,7 +9,12 @@
 namespace r1::cuda_host {
 namespace {
 Calls counted;
-}
+
+// Of a card as small as this one says it is. Pinned memory counts too: it is little.
+constexpr std::size_t kTotalBytes = std::size_t{1} << 30;
+std::size_t used_bytes = 0;
+std::unordered_map<void*, std::size_t> sizes;
+}  // namespace
 const Calls& calls() { return counted; }
 void count_library_product() { ++counted.library_products; }
 
@@ -65,26 +71,35 @@ cudaError_t cudaDeviceGetPCIBusId(char* id, int length, int) {
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  *properties = {"this machine's processor", 8, 0, 1, std::size_t{1} << 30, 1 << 20};
+  *properties = {"this machine's processor", 8, 0, 1, r1::cuda_host::kTotalBytes, 1 << 20};
   return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
   constexpr std::size_t kAlignment = 256;
+  using namespace r1::cuda_host;
   ++counted.allocations;
+  if (bytes > kTotalBytes - used_bytes) return cudaErrorMemoryAllocation;
   if (posix_memalign(memory, kAlignment, bytes) != 0) return cudaErrorMemoryAllocation;
   std::memset(*memory, 0xff, bytes);
+  sizes[*memory] = bytes;
+  used_bytes += bytes;
   return cudaSuccess;
 }
 
 cudaError_t cudaFree(void* memory) {
+  using namespace r1::cuda_host;
+  if (memory == nullptr) return cudaSuccess;
+  const auto size = sizes.find(memory);
+  used_bytes -= size->second;
+  sizes.erase(size);
   std::free(memory);
   return cudaSuccess;
 }
 
-// Of a card as small as this one says it is; what is in use does not count.
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
-  *free = *total = std::size_t{1} << 30;
+  *total = r1::cuda_host::kTotalBytes;
+  *free = *total - r1::cuda_host::used_bytes;
   return cudaSuccess;
 }
 
