@@ -18,6 +18,8 @@ function(r1_test name)
     GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE
     R1_TEST_DATA="${R1_TEST_DATA}" R1_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+  # Tests take longer to compile than to run. The last option wins.
+  target_compile_options(${name} PRIVATE $<IF:$<BOOL:${R1_SANITIZE}>,-O0,-O1>)
   # Beside lib, where the CUDA module lies.
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)

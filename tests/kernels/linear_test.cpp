@@ -175,7 +175,7 @@ TEST_F(LinearTest, AnInputOfZerosGivesZeros) {
 // what it adds of its own is below its value's share.
 TEST_F(LinearTest, TheEpilogueIsTheOperationsAfterOneAnother) {
   for (const Form& form : forms())
-    for (const std::int64_t T : {1, 3, 8, 33, 67})
+    for (const std::int64_t T : {1, 8, 33, 67})
       for (const auto& [bias, residual, activation] : kEpilogues) {
         const std::int64_t N = T == 67 ? 36 : 35, K = is_quantized(form.dtype) ? 256 : 76;
         SCOPED_TRACE(to_string(form) + " " + to_string(Shape{T, N, K}) + (bias ? " bias" : "") +

@@ -67,7 +67,7 @@ Outcome outcome(Completer& completer, std::vector<CompletionRequest> requests) {
 void expect_the_same_bits(test::Candidate candidate, DType weights) {
   const test::TempDir dir;
   const auto path = test::write_tiny_model(dir / "tiny.gguf", {.dtype = weights});
-  const std::uint64_t count = candidate.fast() ? 50 : 12;
+  const std::uint64_t count = candidate.fast() ? 50 : 8;
   Outcome want;
   for (const int threads : {1, 2}) {
     candidate.threads = threads;
