@@ -74,8 +74,9 @@ class Bench {
   int write_hardware(Backend& host, Probes& probes, const std::optional<Card>& card, const Ui& ui) {
     const auto before = cpu_times();
     const Limits limits = measure_limits(probes);
-    if (const auto others = interference(before, cpu_times()); others.value_or(0) > kQuiet)
-      ui.say(kTool, fmt::format("other processes took {:.0f} % of the CPU time", 100 * *others), 0);
+    stop_when_interrupted();
+    if (const auto warning = disturbance(interference(before, cpu_times())))
+      ui.say(kTool, *warning, 0);
     const Hardware hardware{cpu_info(), host.describe(),    probes.threads(),
                             limits,     available_memory(), card};
     const auto out = open_results(s_.output, false, s_.force);
@@ -124,13 +125,19 @@ class Bench {
     return end(session, probes);
   }
 
+  std::filesystem::path model_at(const std::string& name) const {
+    std::filesystem::path path = find_model(name, model_places(s_.model_path));
+    keep_inputs(s_.outputs(), {path.string()});
+    return path;
+  }
+
   // All models are found before the first is measured: a wrong name should not cost an hour.
   int run_models(Backend& backend, Probes& probes, const Ui& ui) {
     const std::vector<ModelTest> tests = model_tests(s_);
     std::vector<std::filesystem::path> paths;
     std::vector<Planned> planned;
     for (const std::string& name : s_.models) {
-      paths.push_back(find_model(name, model_places(s_.model_path)));
+      paths.push_back(model_at(name));
       const std::string shown = std::filesystem::path(name).filename().string() + " (q8_0)";
       for (const ModelTest& t : tests) planned.push_back({shown, t.id()});
     }
@@ -156,8 +163,7 @@ class Bench {
       for (const std::int64_t batch : batches)
         planned.push_back({name + " (q8_0)", fmt::format("serve:dynamic@b{}", batch)});
     std::vector<std::filesystem::path> paths;
-    for (const std::string& name : s_.models)
-      paths.push_back(find_model(name, model_places(s_.model_path)));
+    for (const std::string& name : s_.models) paths.push_back(model_at(name));
     Session session(s_, ui, probes, planned);
     for (std::size_t i = 0; i < paths.size(); ++i)
       with_model(backend, session, ui, s_.models[i], paths[i], [&](const MeasuredNetwork& model) {

@@ -73,7 +73,7 @@ class Complete {
   // --dry-run
   int look_before() const {
     const std::string name = model_name();
-    const ModelFiles files = ModelFiles::open(find_model(name, model_places(s_.model_path)));
+    const ModelFiles files = ModelFiles::open(model_at(name));
     const auto backend = open();
     const MemoryLimit limit =
         memory_limit(*backend, static_cast<std::uint64_t>(s_.max_memory), s_.gpu_memory);
@@ -86,6 +86,11 @@ class Complete {
   }
 
   std::string model_name() const { return s_.model.empty() ? kShippedModel : s_.model; }
+  std::filesystem::path model_at(const std::string& name) const {
+    const std::filesystem::path path = find_model(name, model_places(s_.model_path));
+    keep_model(s_, path);
+    return path;
+  }
   // What records call it, whatever `auto` found.
   std::string device_of(const Backend& backend) const {
     return backend.device() == Device::cuda ? "cuda" : s_.device == "ref" ? "ref" : "cpu";
@@ -128,7 +133,7 @@ class Complete {
     const auto backend = open();
     const std::string name = model_name();
     const LoadedModel model =
-        load_model_with_text(*backend, name, find_model(name, model_places(s_.model_path)),
+        load_model_with_text(*backend, name, model_at(name),
                              {.dtype = s_.dtype,
                               .use_mmap = !s_.no_mmap,
                               .data_dir = data_folder(),

@@ -31,3 +31,7 @@ try r1-bench --config c.toml
 try r1-bench --serve --prompt-tokens 1,2
 try r1-bench --serve --lengths text
 try r1-bench --device cuda
+try r1-bench --gpu-memory 101%
+try r1-bench --ops ''
+try r1-bench --requests 3 -m m.gguf
+try r1-bench --price '$2/h' -m m.gguf

@@ -23,7 +23,9 @@ void check_what(const BenchSettings& s) {
   if (!s.compare && !s.operands.empty())
     fail(ErrorKind::usage, "there is no place for '{}'; models are named with -m",
          escaped(s.operands[0]));
-  refuse_if(!s.lengths.empty() && !s.serve, "--lengths is for --serve");
+  refuse_if(s.ops_given && s.ops.empty(), "--ops wants names of operations, such as 'linear*'");
+  refuse_if(!s.serve && !s.lengths.empty(), "--lengths is for --serve");
+  refuse_if(!s.serve && s.requests_given, "--requests is for --serve");
   refuse_if(!s.fail_if_slower.empty() && !s.compare, "--fail-if-slower is for --compare");
 }
 
@@ -41,6 +43,8 @@ void check_output(const BenchSettings& s) {
   for (const std::string& path : {s.output, s.plot})
     if (std::error_code none; std::filesystem::is_directory(path, none))
       fail(ErrorKind::usage, "{} is a directory", escaped(path));
+  keep_inputs(s.outputs(), s.operands);
+  keep_inputs(s.outputs(), {s.lengths});
   if (s.force) return;
   for (const std::string& path : {s.output, s.plot.empty() ? std::string("-") : s.plot})
     if (const std::string old = in_the_way(path); !old.empty())

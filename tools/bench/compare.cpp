@@ -149,7 +149,7 @@ Compared compare(const std::vector<PooledTest>& before, const std::vector<Pooled
     if (old.cpu != now->cpu)
       result.warnings.push_back(
           fmt::format("{} ran on {} and on {}", name_of(old), escaped(old.cpu), escaped(now->cpu)));
-    if (const double most = std::max(old.interference, now->interference); most > kQuiet)
+    if (const double most = std::max(old.interference, now->interference); disturbance(most))
       result.warnings.push_back(fmt::format(
           "{}: other processes took up to {:.0f} % of the CPU time", name_of(old), 100 * most));
     result.tests.push_back(std::move(c));

@@ -139,6 +139,12 @@ std::optional<double> interference(const std::optional<CpuTimes>& before,
   return std::clamp(others / room, 0.0, 1.0);
 }
 
+std::optional<std::string> disturbance(std::optional<double> share) {
+  constexpr double kQuiet = 0.05;
+  if (share.value_or(0) <= kQuiet) return std::nullopt;
+  return fmt::format("other processes took {:.0f} % of the CPU time", 100 * *share);
+}
+
 double core_speed() {
   constexpr int kSteps = 200'000, kTries = 5;
   double best = 0;

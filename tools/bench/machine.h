@@ -35,11 +35,12 @@ struct CpuTimes {
   double all = 0, own = 0, wall = 0;  // wall: seconds of a steady clock
 };
 std::optional<CpuTimes> cpu_times();
-inline constexpr double kQuiet = 0.05;  // others' share of the CPU time that is not worth a word
 // Share of the machine's CPU time between the two that other processes had. Nothing over less than
 // a fifth of a second: the machine counts in hundredths.
 std::optional<double> interference(const std::optional<CpuTimes>& before,
                                    const std::optional<CpuTimes>& after);
+// What is said of that share; nothing up to a twentieth.
+std::optional<std::string> disturbance(std::optional<double> share);
 
 // How fast a core is right now: steps a nanosecond of a chain of additions and multiplications,
 // each waiting for the last. Takes 2 ms. For comparing with itself.

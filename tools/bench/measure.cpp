@@ -140,9 +140,7 @@ BenchRecord measure(Runnable& runnable, const How& how, Probes& probes) {
     if (const Limit again = probes.limit_of(runnable.work); again.floor_ns < r.limit->floor_ns)
       r.limit = again;
   note_speed(r, speed, throttled, how.check_thermal);
-  if (r.interference.value_or(0) > kQuiet)
-    r.warnings.push_back(
-        fmt::format("other processes took {:.0f} % of the CPU time", 100 * *r.interference));
+  if (const auto warning = disturbance(r.interference)) r.warnings.push_back(*warning);
   add_rates(r, runnable.work);
   if (runnable.finish) runnable.finish(r);
   return r;

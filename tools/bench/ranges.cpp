@@ -61,7 +61,11 @@ double number_before(std::string_view text, std::string_view ending, std::string
                      std::string_view want) {
   if (!text.ends_with(ending) || text.size() == ending.size())
     fail(ErrorKind::usage, "{} wants {}, not '{}'", shown, want, escaped(text));
-  return parse_number(text.substr(0, text.size() - ending.size()), shown);
+  try {
+    return parse_number(text.substr(0, text.size() - ending.size()), shown);
+  } catch (const Error&) {
+    fail(ErrorKind::usage, "{} wants {}, not '{}'", shown, want, escaped(text));
+  }
 }
 
 }  // namespace

@@ -41,12 +41,15 @@ class TableOfRecords : public RecordWriter {
     if (models_) cells.push_back(shown_model(r));
     cells.push_back(r.id);
     if (r.samples_ns.empty()) {
-      cells.emplace_back(r.skipped ? "skipped" : "failed");
+      cells.emplace_back(r.skipped                                      ? "skipped"
+                         : r.error_code == code(ErrorKind::interrupted) ? "stopped"
+                                                                        : "failed");
       cells.resize(cells.size() + 3 + (priced_ ? 1 : 0));
     } else {
       const Statistics s = statistics(r.samples_ns);
       cells.push_back(shown_time(s.median));
-      cells.push_back(fmt::format("{:.1f}%", 100 * s.stddev / s.mean));
+      cells.push_back(r.samples_ns.size() < 2 ? ""
+                                              : fmt::format("{:.1f}%", 100 * s.stddev / s.mean));
       cells.push_back(shown_speed(r));
       cells.push_back(shown_share(r));
       if (priced_) {

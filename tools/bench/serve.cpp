@@ -122,9 +122,7 @@ struct Side {
     record.ttft_ns = record.serve->ttft_ms.p50 * 1e6;
     record.peak_rss = peak_rss();
     record.interference = interference(CpuTimes{}, spent);
-    if (record.interference.value_or(0) > kQuiet)
-      record.warnings.push_back(
-          fmt::format("other processes took {:.0f} % of the CPU time", 100 * *record.interference));
+    if (const auto warning = disturbance(record.interference)) record.warnings.push_back(*warning);
     return std::move(record);
   }
 };

@@ -1,5 +1,7 @@
 #include "tools/bench/session.h"
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 #include "tools/bench/machine.h"
 #include "tools/bench/ranges.h"
@@ -54,8 +56,13 @@ void Session::add(BenchRecord&& r) {
   if (!s_.price.empty()) r.price_per_hour = parse_price(s_.price, "--price");
   progress_.clear();
   writer_->add(r);
+  const auto disturbed = disturbance(r.interference);  // said of all at the end
+  if (disturbed) {
+    ++disturbed_;
+    most_disturbed_ = std::max(most_disturbed_, *r.interference);
+  }
   for (const std::string& warning : r.warnings)
-    ui_.say("r1-bench", fmt::format("{}: {}", r.id, warning), 0);
+    if (warning != disturbed) ui_.say("r1-bench", fmt::format("{}: {}", r.id, warning), 0);
   records_.push_back(std::move(r));
 }
 
@@ -79,6 +86,11 @@ int Session::end() {
   progress_.clear();
   writer_->end();
   out_->close();
+  if (disturbed_ > 0)
+    ui_.say("r1-bench",
+            fmt::format("other processes took up to {:.0f} % of the CPU time, in {} of {} tests",
+                        100 * most_disturbed_, disturbed_, records_.size()),
+            0);
   return failed_ ? 1 : 0;
 }
 

@@ -42,6 +42,8 @@ class Session {
   std::unique_ptr<RecordWriter> writer_;
   std::vector<BenchRecord> records_;
   bool failed_ = false;
+  std::int64_t disturbed_ = 0;  // tests beside which other processes ran
+  double most_disturbed_ = 0;   // their largest share
 };
 
 }  // namespace r1

@@ -13,7 +13,7 @@ struct BenchSettings {
   std::vector<std::string> models;
   std::string prompt_tokens = "512", max_tokens = "128", depth = "0", batch_size = "1", ops;
   bool hardware = false, serve = false, compare = false;
-  bool batch_size_given = false, min_time_given = false;
+  bool batch_size_given = false, min_time_given = false, requests_given = false, ops_given = false;
   // serving
   std::int64_t requests = 64, seed = 0;
   double rate = 0, spread = 1;
@@ -30,6 +30,7 @@ struct BenchSettings {
   bool list_models = false, no_mmap = false;
   std::int64_t threads = 0;
 
+  std::vector<std::string> outputs() const { return {output, plot}; }
   std::string form() const { return json ? "json" : jsonl ? "jsonl" : format; }
 };
 

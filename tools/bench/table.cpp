@@ -41,7 +41,8 @@ void add_what(std::vector<Option>& o, BenchSettings& s) {
                .into = &s.ops,
                .metavar = "GLOB",
                .help = "Measure the operations of the backend with these names; '*' is all.",
-               .brief = true});
+               .brief = true,
+               .given = &s.ops_given});
   o.push_back({.name = "hardware",
                .group = g,
                .into = &s.hardware,
@@ -70,7 +71,8 @@ void add_serving(std::vector<Option>& o, BenchSettings& s) {
                .metavar = "N",
                .help = "How many requests there are.",
                .least = 1,
-               .most = 100000});
+               .most = 100000,
+               .given = &s.requests_given});
   o.push_back(
       {.name = "rate",
        .group = g,

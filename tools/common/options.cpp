@@ -19,6 +19,8 @@ constexpr std::string_view kTime = "a time with its unit, such as 250ms, 30s or 
 constexpr std::string_view kSize = "a size, such as 512M or 4G";
 constexpr std::string_view kSizeOrShare = "a size, such as 20G, or a share, such as 80%";
 
+constexpr std::string_view kShare = "a share of at most 100%";
+
 std::string_view wanted(const Option& o) {
   return o.unit == Option::Unit::milliseconds     ? kTime
          : o.unit == Option::Unit::bytes          ? kSize
@@ -84,6 +86,7 @@ void set_integer(const Option& o, std::string_view text, std::string_view shown,
   const bool share = o.unit == Option::Unit::bytes_or_share;
   if (!count || (share && *count <= 0)) refuse(shown, text, wanted(o));
   const double number = factor * static_cast<double>(*count);
+  if (share && factor < 0 && *count > 100) refuse(shown, text, kShare);
   check_range(o, number, text, shown);
   into = factor == 1 ? *count : static_cast<std::int64_t>(number);
 }

@@ -2,22 +2,44 @@
 
 #include <filesystem>
 
+#include "lib/base/error.h"
+
 namespace r1 {
+
+namespace fs = std::filesystem;
 
 std::unique_ptr<Output> open_results(const std::string& path, bool records, bool force) {
   if (path == "-") return open_stdout();
   if (is_device(path)) return open_device(path);
   if (!records) return open_file(path);
   std::error_code ignored;
-  if (force) std::filesystem::remove(path + ".partial", ignored);
+  if (force) fs::remove(path + ".partial", ignored);
   return open_journal(path);
 }
 
 std::string in_the_way(const std::string& path) {
   if (path == "-" || is_device(path)) return {};
   for (const std::string& name : {path, path + ".partial"})
-    if (std::error_code none; std::filesystem::exists(name, none)) return name;
+    if (std::error_code none; fs::exists(name, none)) return name;
   return {};
+}
+
+void keep_inputs(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs) {
+  std::error_code none;
+  const auto refuse_same = [&none](const std::string& out, const fs::path& in) {
+    if (fs::equivalent(out, in, none))
+      fail(ErrorKind::usage, "{} is read, and would be replaced by a result", escaped(in.string()));
+  };
+  for (const std::string& out : outputs) {
+    if (out.empty() || out == "-" || is_device(out) || !fs::exists(out, none)) continue;
+    for (const std::string& in : inputs) {
+      if (in.empty() || in == "-") continue;
+      refuse_same(out, in);
+      if (!fs::is_directory(in, none)) continue;
+      for (const fs::directory_entry& entry : fs::directory_iterator(in, none))
+        refuse_same(out, entry.path());
+    }
+  }
 }
 
 }  // namespace r1

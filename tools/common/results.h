@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lib/base/output.h"
 
@@ -14,5 +15,9 @@ std::unique_ptr<Output> open_results(const std::string& path, bool records, bool
 // Is there something that open_results would replace, under that name or as what a broken run left?
 // Its name, or nothing.
 std::string in_the_way(const std::string& path);
+
+// Fails with `usage` when one of the outputs is one of the inputs, under whatever name: reading
+// what is being written ends in neither. A folder is the files in it. Empty names and `-` are none.
+void keep_inputs(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs);
 
 }  // namespace r1

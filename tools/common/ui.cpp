@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/error.h"
@@ -36,6 +37,16 @@ std::string utc_now() {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
+// Messages follow messages: a file that begins otherwise was meant for something else.
+bool may_follow(int file) {
+  struct stat s {};
+  if (::fstat(file, &s) != 0 || !S_ISREG(s.st_mode) || s.st_size == 0) return true;
+  std::string begin(sizeof "2026-11-27T17:00:00Z r1-" - 1, '\0');
+  const ssize_t got = ::pread(file, begin.data(), begin.size(), 0);
+  if (got < 0) return true;  // not ours to read
+  return begin.substr(19) == "Z r1-" && begin[4] == '-' && begin[10] == 'T';
+}
+
 }  // namespace
 
 Ui Ui::detect(int quiet, int verbose, bool no_progress, std::string_view color) {
@@ -50,8 +61,13 @@ Ui Ui::detect(int quiet, int verbose, bool no_progress, std::string_view color) 
 }
 
 void Ui::log_to(const std::string& file) {
-  log = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  log = ::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  if (log < 0 && errno == EACCES)  // where one may write, and not read
+    log = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (log < 0) fail(ErrorKind::write, "{}: {}", escaped(file), std::strerror(errno));
+  if (!may_follow(log))
+    fail(ErrorKind::usage, "{} is there, and is no log: messages are not written behind it",
+         escaped(file));
 }
 
 void Ui::say(std::string_view tool, std::string_view line, int least) const {

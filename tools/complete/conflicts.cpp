@@ -79,21 +79,20 @@ void check_places(const CompleteSettings& s) {
   refuse_if(s.resume && s.force, "-f begins anew, and --resume goes on");
 }
 
-// Reading what is being written ends in neither.
-void check_inputs_stay(const CompleteSettings& s) {
+std::vector<std::string> inputs_of(const CompleteSettings& s) {
   std::vector<std::string> inputs = {s.prefix_file, s.files_from, s.only_failed};
   inputs.insert(inputs.end(), s.operands.begin(), s.operands.end());
   inputs.insert(inputs.end(), s.extra.begin(), s.extra.end());
+  return inputs;
+}
+
+std::vector<std::string> outputs_of(const CompleteSettings& s) {
   std::vector<std::string> outputs = {s.output};
   Targets targets({s.output_folder, s.sidecar, s.sidecar_ext});
   if (targets.wanted())
     for (const std::string& name : s.operands)
       if (name != "-") outputs.push_back(targets.place_of(name).string());
-  std::error_code none;
-  for (const std::string& out : outputs)
-    for (const std::string& in : inputs)
-      if (out != "-" && in != "-" && !is_device(out) && std::filesystem::equivalent(out, in, none))
-        fail(ErrorKind::usage, "{} is read, and would be replaced by a result", escaped(in));
+  return outputs;
 }
 
 }  // namespace
@@ -103,7 +102,7 @@ void check(const CompleteSettings& s) {
   check_input(s);
   check_form(s);
   check_places(s);
-  check_inputs_stay(s);
+  keep_inputs(outputs_of(s), inputs_of(s));
   if (s.output == "-") return;
   if (std::error_code none; std::filesystem::is_directory(s.output, none))
     fail(ErrorKind::usage, "-o {} is a directory; -O writes one file an input below it",
@@ -113,6 +112,10 @@ void check(const CompleteSettings& s) {
   if (const std::string path = in_the_way(s.output); !path.empty())
     fail(ErrorKind::usage, "{} exists; -f replaces it{}", escaped(path),
          s.records() && !s.openai_batch ? ", --resume goes on with its records" : "");
+}
+
+void keep_model(const CompleteSettings& s, const std::filesystem::path& model) {
+  keep_inputs(outputs_of(s), {model.string()});
 }
 
 }  // namespace r1
