@@ -1,7 +1,6 @@
 // 8-bit floats. Here for agreement with the other backends: no CPU of today multiplies them, so x
 // and w are widened on the way.
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "kernels/cpu/cpu_backend.h"
@@ -18,8 +17,7 @@ void CpuBackend::round_to_fp8(const Tensor& y, const Tensor& scale, const Tensor
     float most = 0.0f;
     for (std::int64_t i = 0; i < x.shape.elements(); ++i)
       most = std::fmax(most, std::fabs(from[i]));
-    float s = most / Format::kLargest;
-    if (s < std::numeric_limits<float>::min()) s = 1.0f;
+    const float s = float8_scale<Format>(most);
     scale.as<float>()[0] = s;
     for_rows(x.shape.elements(), 4, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)

@@ -5,6 +5,7 @@
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/panels.h"
 #include "kernels/cpu/rows.h"
+#include "lib/backend/finish.h"
 #include "lib/tensor/quant_block.h"
 
 namespace r1 {
@@ -84,8 +85,7 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
 }
 
 // A plain weight becomes f32 panels on the way: x is not rounded then. Panels are taken in groups
-// and rows of x in chunks that stay together in a cache of 1 MiB. The epilogue's ops read each
-// element before they write it: y may be input and output.
+// and rows of x in chunks that stay together in a cache of 1 MiB.
 void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
   const std::int64_t T = x.rows(), K = x.cols(), N = w.rows();
   const PanelType type = w.packed ? cpu::panel_type(w.dtype) : PanelType::f32;
@@ -111,9 +111,7 @@ void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const
                            std::min<std::int64_t>(kPanelRows, N - p * kPanelRows));
     }
   });
-  if (!then.bias.empty()) add_bias(y, y, then.bias);
-  if (then.activation == Activation::gelu) gelu(y, y);
-  if (!then.residual.empty()) add(y, y, then.residual);
+  finish(*this, y, then);
 }
 
 const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,

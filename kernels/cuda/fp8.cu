@@ -39,9 +39,7 @@ void round_all(const Tensor& y, const Tensor& scale, const Tensor& x, const Tens
   float* scale_to = scale.as<float>();
   const float *from = x.as<float>(), *largest = most.as<float>();
   cuda::each("round_to_fp8", stream, x.shape.elements(), [=] __device__(std::int64_t i) {
-    constexpr float kSmallestNormal = 0x1p-126f;
-    float s = largest[0] / Format::kLargest;
-    if (s < kSmallestNormal) s = 1.0f;
+    const float s = float8_scale<Format>(largest[0]);
     if (i == 0) scale_to[0] = s;
     to[i] = f32_to_float8<Format>(from[i] / s);
   });

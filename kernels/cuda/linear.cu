@@ -46,21 +46,20 @@ bool CudaBackend::linear_blas(const Tensor& y, const Tensor& x, const Tensor& w,
   if (blas() == nullptr) return false;
   const std::size_t x_bytes = rounds ? cuda::bfloat_rows_bytes(T, K) : 0;
   const std::size_t w_bytes = quants ? static_cast<std::size_t>(N * K) * 2 : 0;
-  auto* room = static_cast<std::byte*>(scratch(cuda::Blas::kWorkspaceBytes + x_bytes + w_bytes));
+  auto* workspace =
+      static_cast<std::byte*>(scratch(cuda::Blas::kWorkspaceBytes + x_bytes + w_bytes));
+  auto* x_rounded = reinterpret_cast<std::uint16_t*>(workspace + cuda::Blas::kWorkspaceBytes);
+  auto* w_rounded = x_rounded + x_bytes / sizeof *x_rounded;
   cuda::BlasMatrix a{x.data, DType::f32, K}, b{w.data, w.dtype, K};
   if (rounds) {
-    a = {room + cuda::Blas::kWorkspaceBytes, DType::bf16, cuda::bfloat_pitch(K)};
-    cuda::round_rows(reinterpret_cast<std::uint16_t*>(room + cuda::Blas::kWorkspaceBytes), x,
-                     stream_);
+    cuda::round_rows(x_rounded, x, stream_);
+    a = {x_rounded, DType::bf16, cuda::bfloat_pitch(K)};
   }
   if (quants) {
-    auto* plain = room + cuda::Blas::kWorkspaceBytes + x_bytes;
-    b = {plain, DType::bf16, K};
-    cuda::with_source(w, [&](auto source) {
-      round_source(reinterpret_cast<std::uint16_t*>(plain), source, stream_);
-    });
+    cuda::with_source(w, [&](auto source) { round_source(w_rounded, source, stream_); });
+    b = {w_rounded, DType::bf16, K};
   }
-  return blas()->multiply(y, a, b, K, then, room, stream_);
+  return blas()->multiply(y, a, b, K, then, workspace, stream_);
 }
 
 void CudaBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {

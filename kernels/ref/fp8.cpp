@@ -1,5 +1,4 @@
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "kernels/ref/ref_backend.h"
@@ -24,8 +23,7 @@ void RefBackend::round_to_fp8(const Tensor& y, const Tensor& scale, const Tensor
     const std::int64_t n = x.shape.elements();
     float most = 0.0f;
     for (std::int64_t i = 0; i < n; ++i) most = std::fmax(most, std::fabs(x.as<float>()[i]));
-    float s = most / Format::kLargest;
-    if (s < std::numeric_limits<float>::min()) s = 1.0f;
+    const float s = float8_scale<Format>(most);
     scale.as<float>()[0] = s;
     for (std::int64_t i = 0; i < n; ++i)
       y.as<std::uint8_t>()[i] = f32_to_float8<Format>(x.as<float>()[i] / s);

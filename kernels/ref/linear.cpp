@@ -4,6 +4,7 @@
 
 #include "kernels/ref/ref_backend.h"
 #include "kernels/ref/rows.h"
+#include "lib/backend/finish.h"
 #include "lib/tensor/quant_block.h"
 
 namespace r1 {
@@ -24,7 +25,6 @@ std::vector<float> weight_row(const Tensor& w, std::int64_t n) {
 
 }  // namespace
 
-// The epilogue's ops read each element before they write it: y may be input and output.
 void RefBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
   for (std::int64_t n = 0; n < w.rows(); ++n) {
     const std::vector<float> wn = weight_row(w, n);
@@ -34,9 +34,7 @@ void RefBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const
       row(y, t)[n] = static_cast<float>(sum);
     }
   }
-  if (!then.bias.empty()) add_bias(y, y, then.bias);
-  if (then.activation == Activation::gelu) gelu(y, y);
-  if (!then.residual.empty()) add(y, y, then.residual);
+  finish(*this, y, then);
 }
 
 void RefBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,

@@ -62,6 +62,15 @@ constexpr std::uint8_t f32_to_float8(float value) {
   return static_cast<std::uint8_t>(sign | ((rounded >> kShift) - kOffset));
 }
 
+// What numbers of at most `most` are divided by, so that the largest becomes the largest 8-bit one;
+// 1 where that would be no normal number.
+template <typename Format>
+constexpr float float8_scale(float most) {
+  constexpr float kSmallestNormal = 0x1p-126f;
+  const float scale = most / Format::kLargest;
+  return scale < kSmallestNormal ? 1.0f : scale;
+}
+
 // body(E4M3()) or body(E5M2()).
 template <typename Body>
 decltype(auto) with_float8(DType dtype, const Body& body) {

@@ -18,7 +18,7 @@ class OpInputs {
   explicit OpInputs(Backend& backend) : backend_(backend), arena_(backend) {}
 
   Backend& backend() { return backend_; }
-  Tensor values(const Shape& shape, DType dtype);  // from -1 to 1, as f32 or bf16
+  Tensor values(const Shape& shape, DType dtype);  // from -1 to 1, of a plain type
   Tensor floats(const Shape& shape) { return values(shape, DType::f32); }
   Tensor integers(std::int64_t n, const std::function<std::int64_t(std::int64_t)>& value);
   Tensor weight(std::int64_t N, std::int64_t K, DType dtype);  // loaded

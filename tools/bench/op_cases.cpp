@@ -31,8 +31,7 @@ void add_fp8(Cases& cases) {
        }});
   cases.push_back(
       {"linear_fp8", fmt::format("{}x{}x{}", T, kWidth, kInner), T, kType, [](OpInputs& in) {
-         const Tensor x = in.raw({T, kWidth}, kType);
-         const Tensor w = in.raw({kInner, kWidth}, kType);
+         const Tensor x = in.values({T, kWidth}, kType), w = in.values({kInner, kWidth}, kType);
          const Tensor y = in.raw({T, kInner}, DType::f32), scale = in.floats({1});
          return multiplies(
              {w, x, y}, kType, 2.0 * static_cast<double>(T * kWidth * kInner),

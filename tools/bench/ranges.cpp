@@ -59,13 +59,9 @@ class Range {
 
 double number_before(std::string_view text, std::string_view ending, std::string_view shown,
                      std::string_view want) {
-  if (!text.ends_with(ending) || text.size() == ending.size())
-    fail(ErrorKind::usage, "{} wants {}, not '{}'", shown, want, escaped(text));
-  try {
-    return parse_number(text.substr(0, text.size() - ending.size()), shown);
-  } catch (const Error&) {
-    fail(ErrorKind::usage, "{} wants {}, not '{}'", shown, want, escaped(text));
-  }
+  if (text.ends_with(ending))
+    if (const auto number = number_in(text.substr(0, text.size() - ending.size()))) return *number;
+  fail(ErrorKind::usage, "{} wants {}, not '{}'", shown, want, escaped(text));
 }
 
 }  // namespace

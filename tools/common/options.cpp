@@ -209,13 +209,18 @@ std::int64_t parse_integer(std::string_view text, std::string_view shown) {
   return *value;
 }
 
-double parse_number(std::string_view text, std::string_view shown) {
+std::optional<double> number_in(std::string_view text) {
   double value = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
-    refuse(shown, text, "a number");
+    return std::nullopt;
   return value;
+}
+
+double parse_number(std::string_view text, std::string_view shown) {
+  if (const std::optional<double> value = number_in(text)) return *value;
+  refuse(shown, text, "a number");
 }
 
 void set_value(const Option& o, std::string_view value, std::string_view shown, bool first) {

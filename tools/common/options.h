@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -75,6 +76,7 @@ void set_value(const Option& option, std::string_view value, std::string_view sh
 // option.
 std::int64_t parse_integer(std::string_view text, std::string_view shown);
 double parse_number(std::string_view text, std::string_view shown);
+std::optional<double> number_in(std::string_view text);  // a decimal fraction, or nothing
 
 // "; did you mean --suffix" where an option has a name like this one; else empty.
 std::string nearest_option(const Program& program, std::string_view name);
