@@ -87,7 +87,7 @@ class Complete {
 
   std::string model_name() const { return s_.model.empty() ? kShippedModel : s_.model; }
   std::filesystem::path model_at(const std::string& name) const {
-    const std::filesystem::path path = find_model(name, model_places(s_.model_path));
+    std::filesystem::path path = find_model(name, model_places(s_.model_path));
     keep_model(s_, path);
     return path;
   }
