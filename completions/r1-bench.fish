@@ -7,7 +7,7 @@ complete -c r1-bench -l batch-size -x -d 'Work on these numbers of sequences at 
 complete -c r1-bench -l ops -x -d 'Measure the operations of the backend with these names; * is all.'
 complete -c r1-bench -l hardware -d 'Say what this machine is, and which models it can run how fast at most.'
 complete -c r1-bench -l serve -d 'Answer the same requests in static and in dynamic batches.'
-complete -c r1-bench -l compare -d 'Compare two files of records, OLD and NEW.'
+complete -c r1-bench -l compare -d 'Compare two files of records (--jsonl or --json), OLD and NEW; - is stdin.'
 complete -c r1-bench -l requests -x -d 'How many requests there are.'
 complete -c r1-bench -l rate -x -d 'Requests a second, by a Poisson process; 0 means that all are there at once.'
 complete -c r1-bench -l spread -x -d 'Lengths are lognormal: medians --prompt-tokens and -n, this deviation of the log.'

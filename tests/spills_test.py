@@ -9,7 +9,7 @@ import re
 import sys
 
 # Bound by memory at one row: a spill costs what they live from.
-DECODE = ("bfloat_product_kernel", "quant_product_kernel", "quant_rows_kernel", "rows_kernel", "paged_kernel", "tile_kernel", "merge_kernel",
+DECODE = ("half_product_kernel", "quant_product_kernel", "quant_rows_kernel", "rows_kernel", "paged_kernel", "tile_kernel", "merge_kernel",
           "round_kernel")
 
 

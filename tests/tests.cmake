@@ -20,6 +20,12 @@ function(r1_test name)
     R1_TEST_DATA="${R1_TEST_DATA}" R1_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
   # Tests take longer to compile than to run. The last option wins.
   target_compile_options(${name} PRIVATE $<IF:$<BOOL:${R1_SANITIZE}>,-O0,-O1>)
+  if(name STREQUAL base_tests)
+    target_precompile_headers(base_tests PRIVATE <gtest/gtest.h> <fmt/format.h> <algorithm> <cmath>
+      <filesystem> <fstream> <functional> <map> <random> <sstream> <string> <thread> <vector>)
+  else()
+    target_precompile_headers(${name} REUSE_FROM base_tests)
+  endif()
   # Beside lib, where the CUDA module lies.
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)

@@ -18,6 +18,7 @@
 #include "tools/bench/serve.h"
 #include "tools/bench/session.h"
 #include "tools/bench/table.h"
+#include "tools/common/inputs.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
 #include "tools/manual.h"
@@ -161,7 +162,7 @@ class Bench {
     std::vector<Planned> planned;
     for (const std::string& name : s_.models)
       for (const std::int64_t batch : batches)
-        planned.push_back({name + " (q8_0)", fmt::format("serve:dynamic@b{}", batch)});
+        planned.push_back({name + " (q8_0)", fmt::format("serve:dynamic@b{}", batch), false});
     std::vector<std::filesystem::path> paths;
     for (const std::string& name : s_.models) paths.push_back(model_at(name));
     Session session(s_, ui, probes, planned);
@@ -200,8 +201,9 @@ class Bench {
     for (std::size_t i = 0; i < 2; ++i) {
       const std::string& path = s_.operands[i];
       try {
-        sides[i] = read_tests(read_file(path), path);
+        sides[i] = read_tests(path == "-" ? read_stdin() : read_file(path), path);
       } catch (const Error& e) {
+        if (e.kind() == ErrorKind::interrupted) throw;
         fail(ErrorKind::usage, "{}", e.what());
       }
     }

@@ -44,7 +44,7 @@ bool CudaBackend::linear_blas(const Tensor& y, const Tensor& x, const Tensor& w,
   if (T < (quants ? kBlasRowsOfQuants : kBlasRows) || N % 4 != 0) return false;  // 16 bytes
   if (!rounds && (w.dtype != DType::f32 || K % 4 != 0)) return false;
   if (blas() == nullptr) return false;
-  const std::size_t x_bytes = rounds ? cuda::bfloat_rows_bytes(T, K) : 0;
+  const std::size_t x_bytes = rounds ? cuda::half_rows_bytes(T, K) : 0;
   const std::size_t w_bytes = quants ? static_cast<std::size_t>(N * K) * 2 : 0;
   auto* workspace =
       static_cast<std::byte*>(scratch(cuda::Blas::kWorkspaceBytes + x_bytes + w_bytes));
@@ -52,8 +52,8 @@ bool CudaBackend::linear_blas(const Tensor& y, const Tensor& x, const Tensor& w,
   auto* w_rounded = x_rounded + x_bytes / sizeof *x_rounded;
   cuda::BlasMatrix a{x.data, DType::f32, K}, b{w.data, w.dtype, K};
   if (rounds) {
-    cuda::round_rows(x_rounded, x, stream_);
-    a = {x_rounded, DType::bf16, cuda::bfloat_pitch(K)};
+    a = {x_rounded, cuda::rounded_type(w), cuda::rounded_pitch(K)};
+    cuda::round_rows(x_rounded, x, a.dtype, stream_);
   }
   if (quants) {
     cuda::with_source(w, [&](auto source) { round_source(w_rounded, source, stream_); });
@@ -73,7 +73,7 @@ void CudaBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, cons
   }
   if (!batch_invariant_ && linear_blas(y, x, w, then)) return;
   if (cuda::suits_tensor_cores(w))
-    return cuda::linear_mma(y, x, w, scratch(cuda::bfloat_rows_bytes(T, K)), finish, stream_);
+    return cuda::linear_mma(y, x, w, scratch(cuda::half_rows_bytes(T, K)), finish, stream_);
   cuda::with_source(w, [&](auto source) {
     cuda::tiled_product<false>("linear", stream_, y.as<float>(), T, N, K,
                                operand<true>(cuda::source_f32(x)), operand<true>(source));

@@ -1,7 +1,7 @@
 // y = x w^T on tensor cores. Up to 64 rows the bytes of w are the floor, and what counts is how
-// many of them are under way: 6 to 7 tiles of 4 KiB a block of bf16, 2 KiB a block of quants,
-// several blocks a processor. Beyond, operations are. The sizes of tiles and where they change were
-// chosen by arithmetic, and wait to be measured.
+// many of them are under way: 6 to 7 tiles of 4 KiB a block of 16-bit numbers, 2 KiB a block of
+// quants, several blocks a processor. Beyond, operations are. The sizes of tiles and where they
+// change were chosen by arithmetic, and wait to be measured.
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/linear_mma.h"
 #include "kernels/cuda/mma_product.cuh"
@@ -12,30 +12,31 @@ namespace {
 constexpr std::int64_t kDepth = 128;  // of a tile of quants; x is filled up to a multiple
 
 template <typename Shape>
-Grid grid_of(const BfloatRows& x, std::int64_t N) {
+Grid grid_of(const HalfRows& x, std::int64_t N) {
   return {{blocks_of(x.rows, Shape::kRows), blocks_of(N, Shape::kColumns)},
           static_cast<unsigned>(Shape::kThreads),
           Shape::kSharedBytes};
 }
 
-template <int kRows, int kColumns, int kRowWarps, int kColumnWarps, int kStages>
-void run(const Tensor& y, const BfloatRows& x, const Tensor& w, const Finish& finish,
+template <typename Type, int kRows, int kColumns, int kRowWarps, int kColumnWarps, int kStages>
+void run(const Tensor& y, const HalfRows& x, const Tensor& w, const Finish& finish,
          cudaStream_t stream) {
   using Shape = TileShape<kRows, kColumns, kRowWarps, kColumnWarps, 64, kStages>;
-  launch("linear", stream, grid_of<Shape>(x, w.rows()), bfloat_product_kernel<Shape>, y.as<float>(),
-         x, BfloatRows{w.as<std::uint16_t>(), w.rows(), w.cols()}, finish);
+  launch("linear", stream, grid_of<Shape>(x, w.rows()), half_product_kernel<Type, Shape>,
+         y.as<float>(), x, HalfRows{w.as<std::uint16_t>(), w.rows(), w.cols()}, finish);
 }
 
-void bfloat_product(const Tensor& y, const BfloatRows& x, const Tensor& w, const Finish& finish,
-                    cudaStream_t stream) {
-  if (x.rows <= 16) return run<16, 32, 1, 2, 8>(y, x, w, finish, stream);
-  if (x.rows <= 32) return run<32, 32, 1, 2, 8>(y, x, w, finish, stream);
-  if (x.rows <= 64) return run<64, 64, 2, 2, 4>(y, x, w, finish, stream);
-  run<128, 128, 2, 4, 3>(y, x, w, finish, stream);
+template <typename Type>
+void half_product(const Tensor& y, const HalfRows& x, const Tensor& w, const Finish& finish,
+                  cudaStream_t stream) {
+  if (x.rows <= 16) return run<Type, 16, 32, 1, 2, 8>(y, x, w, finish, stream);
+  if (x.rows <= 32) return run<Type, 32, 32, 1, 2, 8>(y, x, w, finish, stream);
+  if (x.rows <= 64) return run<Type, 64, 64, 2, 2, 4>(y, x, w, finish, stream);
+  run<Type, 128, 128, 2, 4, 3>(y, x, w, finish, stream);
 }
 
 template <typename Format, int kRows, int kColumns, int kRowWarps, int kColumnWarps>
-void run_quant(const Tensor& y, const BfloatRows& x, const Tensor& w, const Finish& finish,
+void run_quant(const Tensor& y, const HalfRows& x, const Tensor& w, const Finish& finish,
                cudaStream_t stream) {
   using Shape = TileShape<kRows, kColumns, kRowWarps, kColumnWarps, kDepth, 2>;
   launch("linear", stream, grid_of<Shape>(x, w.rows()), quant_product_kernel<Format, Shape>,
@@ -43,7 +44,7 @@ void run_quant(const Tensor& y, const BfloatRows& x, const Tensor& w, const Fini
 }
 
 template <typename Format>
-void quant_product(const Tensor& y, const BfloatRows& x, const Tensor& w, const Finish& finish,
+void quant_product(const Tensor& y, const HalfRows& x, const Tensor& w, const Finish& finish,
                    cudaStream_t stream) {
   if (x.rows <= 16) return run_quant<Format, 16, 32, 1, 2>(y, x, w, finish, stream);
   if (x.rows <= 64) return run_quant<Format, 64, 64, 2, 2>(y, x, w, finish, stream);
@@ -55,35 +56,49 @@ void quant_product(const Tensor& y, const BfloatRows& x, const Tensor& w, const 
 bool suits_tensor_cores(const Tensor& w) {
   constexpr std::int64_t kPerPiece = 8;  // of 16 bytes
   if (is_quantized(w.dtype)) return w.packed == is_split(w.dtype);
-  return w.dtype == DType::bf16 && w.packed && w.cols() % kPerPiece == 0;
+  const bool half = w.dtype == DType::bf16 || w.dtype == DType::f16;
+  return half && w.packed && w.cols() % kPerPiece == 0;
 }
 
-std::int64_t bfloat_pitch(std::int64_t K) { return (K + kDepth - 1) / kDepth * kDepth; }
+DType rounded_type(const Tensor& w) { return w.dtype == DType::f16 ? DType::f16 : DType::bf16; }
 
-std::size_t bfloat_rows_bytes(std::int64_t T, std::int64_t K) {
-  return static_cast<std::size_t>(T * bfloat_pitch(K)) * sizeof(std::uint16_t);
+std::int64_t rounded_pitch(std::int64_t K) { return (K + kDepth - 1) / kDepth * kDepth; }
+
+std::size_t half_rows_bytes(std::int64_t T, std::int64_t K) {
+  return static_cast<std::size_t>(T * rounded_pitch(K)) * sizeof(std::uint16_t);
 }
 
-void round_rows(std::uint16_t* to, const Tensor& x, cudaStream_t stream) {
-  const std::int64_t K = x.cols(), pairs = bfloat_pitch(K) / 2;
+namespace {
+
+template <typename Type>
+void round_rows_to(std::uint16_t* to, const Tensor& x, cudaStream_t stream) {
+  const std::int64_t K = x.cols(), pairs = rounded_pitch(K) / 2;
   const float* from = x.as<float>();
   auto* out = reinterpret_cast<unsigned*>(to);
   each("linear", stream, x.rows() * pairs, [=] __device__(std::int64_t i) {
     const std::int64_t t = i / pairs, k = i % pairs * 2;
     const float low = k < K ? from[t * K + k] : 0.0f;
     const float high = k + 1 < K ? from[t * K + k + 1] : 0.0f;
-    out[i] = pack_bfloats(low, high);
+    out[i] = pack<Type>(low, high);
   });
+}
+
+}  // namespace
+
+void round_rows(std::uint16_t* to, const Tensor& x, DType type, cudaStream_t stream) {
+  type == DType::f16 ? round_rows_to<F16>(to, x, stream) : round_rows_to<Bf16>(to, x, stream);
 }
 
 void linear_mma(const Tensor& y, const Tensor& x, const Tensor& w, void* room, const Finish& finish,
                 cudaStream_t stream) {
   auto* rounded = static_cast<std::uint16_t*>(room);
-  round_rows(rounded, x, stream);
-  const BfloatRows rows{rounded, x.rows(), bfloat_pitch(x.cols())};
+  round_rows(rounded, x, rounded_type(w), stream);
+  const HalfRows rows{rounded, x.rows(), rounded_pitch(x.cols())};
   switch (w.dtype) {
+    case DType::f16:
+      return half_product<F16>(y, rows, w, finish, stream);
     case DType::bf16:
-      return bfloat_product(y, rows, w, finish, stream);
+      return half_product<Bf16>(y, rows, w, finish, stream);
     case DType::q8_0:
       return quant_product<PieceQ8_0>(y, rows, w, finish, stream);
     case DType::q4_0:

@@ -1,7 +1,7 @@
-// Weights on their way to the device: as they are in the file, but for f32 and f16 that products
-// may round to bf16, and quantized types whose fields have to be aligned (quant_layout.h). `packed`
-// says of bf16 that products may round the other operand too, of a quantized type that it lies in
-// planes.
+// Weights on their way to the device: as they are in the file, but for f32 that products may round
+// to bf16, and quantized types whose fields have to be aligned (quant_layout.h). `packed` says of
+// f16 and bf16 that products may round the other operand likewise, of a quantized type that it lies
+// in planes.
 #include <cstdint>
 
 #include "kernels/cuda/cuda_backend.h"
@@ -41,21 +41,19 @@ void split(const Tensor& to, const void* from, cudaStream_t stream) {
   });
 }
 
-template <typename Type>
 void round_to_bf16(const Tensor& to, const void* from, cudaStream_t stream) {
   auto* out = to.as<std::uint16_t>();
-  const auto* in = static_cast<const typename Type::Bits*>(from);
-  cuda::each("load_weight", stream, to.shape.elements(), [=] __device__(std::int64_t i) {
-    out[i] = cuda::float_to_bfloat(Type::widen(in[i]));
-  });
+  const auto* in = static_cast<const float*>(from);
+  cuda::each("load_weight", stream, to.shape.elements(),
+             [=] __device__(std::int64_t i) { out[i] = cuda::float_to_bfloat(in[i]); });
 }
 
 }  // namespace
 
 Backend::Weight CudaBackend::load_weight(const Tensor& host, DType compute) {
   const bool may_round = compute == DType::bf16 && !is_quantized(host.dtype);
-  const bool narrowed = may_round && host.dtype != DType::bf16;
-  Tensor t{nullptr, host.shape, may_round ? DType::bf16 : host.dtype, Device::cuda};
+  const bool narrowed = may_round && host.dtype == DType::f32;
+  Tensor t{nullptr, host.shape, narrowed ? DType::bf16 : host.dtype, Device::cuda};
   t.packed = may_round || cuda::is_split(t.dtype);
   Buffer memory(*this, t.bytes());
   t.data = memory.data();
@@ -65,10 +63,8 @@ Backend::Weight CudaBackend::load_weight(const Tensor& host, DType compute) {
   }
   const Buffer file(*this, host.bytes());
   copy_from_host({file.data(), host.shape, host.dtype, Device::cuda}, host.data);
-  if (host.dtype == DType::f32)
-    round_to_bf16<cuda::F32>(t, file.data(), stream_);
-  else if (host.dtype == DType::f16)
-    round_to_bf16<cuda::F16>(t, file.data(), stream_);
+  if (narrowed)
+    round_to_bf16(t, file.data(), stream_);
   else
     split(t, file.data(), stream_);
   return {t, std::move(memory)};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <cuda_runtime.h>
 
@@ -23,6 +24,22 @@ __device__ inline unsigned pack_bfloats(float low, float high) {
 #endif
 }
 
+// Two numbers rounded to Type, likewise. What is too large for f16 becomes its largest; a NaN stays
+// one.
+template <typename Type>
+__device__ inline unsigned pack(float low, float high) {
+  if constexpr (std::is_same_v<Type, Bf16>) return pack_bfloats(low, high);
+  constexpr float kLargest = 65504.0f;
+  const auto fit = [](float x) { return x > kLargest ? kLargest : x < -kLargest ? -kLargest : x; };
+#ifdef __CUDACC__
+  unsigned both;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(fit(high)), "f"(fit(low)));
+  return both;
+#else
+  return unsigned{f32_to_f16(fit(low))} | unsigned{f32_to_f16(fit(high))} << 16;
+#endif
+}
+
 // 2^x, to two units in the last place; 0 below the smallest normal number.
 __device__ inline float power_of_two(float x) {
 #ifdef __CUDACC__
@@ -34,18 +51,26 @@ __device__ inline float power_of_two(float x) {
 #endif
 }
 
-// c [16, 8] += a [16, 16] b [16, 8] in bf16 with f32 sums. With g = lane / 4 and t = lane % 4, a
-// lane has of a (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8) and what stands to the right of
-// each; of b (2t, g), (2t + 8, g) and what stands below; of c (g, 2t), (g + 8, 2t) and to the
-// right.
+// c [16, 8] += a [16, 16] b [16, 8] in Type, bf16 or f16, with f32 sums. With g = lane / 4 and t =
+// lane % 4, a lane has of a (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8) and what stands to
+// the right of each; of b (2t, g), (2t + 8, g) and what stands below; of c (g, 2t), (g + 8, 2t) and
+// to the right.
+template <typename Type = Bf16>
 __device__ inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsigned b0,
                                     unsigned b1) {
 #ifdef __CUDACC__
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-      "{%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  if constexpr (std::is_same_v<Type, Bf16>)
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  else
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #else
   struct A {
     unsigned words[4];
@@ -59,7 +84,7 @@ __device__ inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsig
   for (int i = 0; i < 4; ++i) mine[i] = all_a.of(4 * g + i);
   const auto all_b = cuda_host::exchange(~0u, B{{b0, b1}}, __LINE__);
   const auto value = [](unsigned words, int half) {
-    return bfloat_to_float(static_cast<std::uint16_t>(words >> 16 * half));
+    return Type::widen(static_cast<std::uint16_t>(words >> 16 * half));
   };
   for (int i = 0; i < 4; ++i)
     for (int k = 0; k < 16; ++k) {

@@ -14,7 +14,7 @@ namespace r1::cuda {
 
 // y [T, N] = x [T, K] w [N, K]^T on tensor cores: a block makes kRows x kColumns outputs, from
 // tiles of kDepth k in shared memory. Tiles lie in a ring of kStages, so that the next ones arrive
-// while one is multiplied. x is bf16 already, its rows filled up with zeros to a whole number of
+// while one is multiplied. x has been rounded, its rows filled up with zeros to a whole number of
 // tiles.
 
 // A tile of rows of kDepth numbers. Pieces of 16 bytes change places within a row, so that the same
@@ -42,9 +42,9 @@ struct TileShape {
   static_assert(kWarpRows >= 1 && kWarpColumns % 2 == 0, "ldmatrix brings two tiles of w at once");
 };
 
-// Rows first … of a bf16 matrix, copied without passing through registers. Rows beyond the last are
-// read as the last, and not stored; numbers beyond the row's end are zeros.
-struct BfloatRows {
+// Rows first … of a matrix of 16-bit numbers, copied without passing through registers. Rows beyond
+// the last are read as the last, and not stored; numbers beyond the row's end are zeros.
+struct HalfRows {
   static constexpr bool kAsync = true;
   const std::uint16_t* rows_;
   std::int64_t rows, length;  // a multiple of 8
@@ -128,6 +128,7 @@ struct WarpOutputs {
   int column0 =
       static_cast<int>(threadIdx.x) / kWarp % Shape::kColumnWarps * Shape::kWarpColumns * 8;
 
+  template <typename Type>
   __device__ void add(const SharedTile<Shape::kDepth>& x, const SharedTile<Shape::kDepth>& w) {
 #pragma unroll
     for (int k = 0; k < Shape::kDepth / 8; k += 2) {
@@ -142,8 +143,8 @@ struct WarpOutputs {
                              w.piece(column0 + 8 * n + lane / 16 * 8 + lane % 8, k + lane / 8 % 2));
 #pragma unroll
         for (int m = 0; m < Shape::kWarpRows; ++m) {
-          multiply_add(sums[m][n], a[m], b[0], b[1]);
-          multiply_add(sums[m][n + 1], a[m], b[2], b[3]);
+          multiply_add<Type>(sums[m][n], a[m], b[0], b[1]);
+          multiply_add<Type>(sums[m][n + 1], a[m], b[2], b[3]);
         }
       }
     }
@@ -178,9 +179,9 @@ struct Ring {
 
 // Blocks of one column of tiles of w run one after another, so that its tiles are read from memory
 // once: blockIdx.x counts rows.
-template <typename Shape>
+template <typename Type, typename Shape>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
-    bfloat_product_kernel(float* y, BfloatRows x, BfloatRows w, Finish finish) {
+    half_product_kernel(float* y, HalfRows x, HalfRows w, Finish finish) {
   const std::int64_t t0 = std::int64_t{blockIdx.x} * Shape::kRows;
   const std::int64_t n0 = std::int64_t{blockIdx.y} * Shape::kColumns;
   const int tiles = static_cast<int>(x.length / Shape::kDepth);
@@ -198,14 +199,14 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
     wait_for_copies<Shape::kStages - 2>();
     __syncthreads();  // this tile is here, and the one before has been read
     copy(tile + Shape::kStages - 1);
-    outputs.add(ring.x(tile), ring.w(tile));
+    outputs.template add<Type>(ring.x(tile), ring.w(tile));
   }
   outputs.store(y, x.rows, w.rows, t0, n0, finish);
 }
 
 template <typename Format, typename Shape>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
-    quant_product_kernel(float* y, BfloatRows x, Blocks w, std::int64_t N, Finish finish) {
+    quant_product_kernel(float* y, HalfRows x, Blocks w, std::int64_t N, Finish finish) {
   static_assert(Shape::kStages == 2, "one tile is multiplied, one arrives");
   const std::int64_t t0 = std::int64_t{blockIdx.x} * Shape::kRows;
   const std::int64_t n0 = std::int64_t{blockIdx.y} * Shape::kColumns;
@@ -229,7 +230,7 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
       next.store(ring.w(tile + 1), tile + 1);
     }
     if (tile + 2 < tiles) next.load(w, N, n0, tile + 2);
-    outputs.add(ring.x(tile), ring.w(tile));
+    outputs.template add<Bf16>(ring.x(tile), ring.w(tile));
   }
   outputs.store(y, x.rows, N, t0, n0, finish);
 }

@@ -125,6 +125,7 @@ fs::path find_model(std::string_view name, const ModelPlaces& places) {
     if (!is_there(name)) fail(ErrorKind::model, "there is no model {}", escaped(name));
     return name;
   }
+  if (name.empty()) fail(ErrorKind::model, "the name of a model is empty");
   std::string wanted(name);
   const std::size_t at = wanted.find('@');
   const StoredModels models =

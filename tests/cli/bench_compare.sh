@@ -8,3 +8,7 @@ r1-bench -q --compare old new --fail-if-slower 60% --jsonl; echo $?
 r1-bench -q --compare new old --format csv --fail-if-slower 0%; echo $?
 r1-bench -q --compare old new --format md -o report.md && tail -1 report.md
 rec other 1 >other; r1-bench --compare old other; echo $?
+# One document as well as lines, and from a pipe.
+jq -s . new >new.json && r1-bench -q --compare - new.json --jsonl <old | jq -r .verdict
+r1-bench --compare - - <old; echo $?
+r1-bench -q --serve --price '' 2>/dev/null; echo $?

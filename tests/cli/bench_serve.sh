@@ -6,4 +6,4 @@ jq -s '[.[].serve | .ttft_ms, .per_token_ms] | all(.p50 > 0 and .p50 <= .p90 and
 jq -s '.[1].serve.over_static | .low <= .ratio and .ratio <= .high' out
 # From a file, arriving over time; in a table waiting has a table of its own.
 printf '4 2\n8 3\n' >lengths
-r1-bench -q --serve -m $TINY_MODEL --lengths lengths --requests 4 --rate 50 --batch-size 2 --repeat 1 --warmup 0 | sed 's/ .*//'
+r1-bench -q --serve -m $TINY_MODEL --lengths lengths --requests 4 --rate 50 --batch-size 2 --repeat 1 --warmup 0 | sed 's/\(serve:[^ ]*\).*/\1/'

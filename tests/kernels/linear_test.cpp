@@ -161,6 +161,30 @@ TEST_F(LinearTest, EveryWeightIsInItsPlace) {
     }
 }
 
+// cuda multiplies weights of f16 by f16: all 11 bits of them count, and what of x is beyond f16 is
+// its largest number, not infinite.
+TEST_F(LinearTest, HalvesStayHalves) {
+  const Form form{DType::f16, true, DType::bf16};
+  constexpr std::size_t N = 40, K = 72;
+  const std::vector<float> w = test::random_values(N * K, 2), kept = stored(w, DType::f16);
+  for (const std::size_t T : {9u, 130u})
+    for (const float size : {3.0f, 1e6f}) {
+      std::vector<float> x(T * K, 0.0f);  // one number a row
+      for (std::size_t t = 0; t < T; ++t) x[t * K + t % K] = t % 2 == 0 ? size : -size;
+      const Product p{static_cast<std::int64_t>(T), N, K, x, w};
+      for (const test::Candidate& candidate : test::backends()) {
+        if (!candidate.name.starts_with("cuda")) continue;
+        Rig rig(candidate);
+        const std::vector<float> y = run(rig, p, form)[0];
+        for (std::size_t i = 0; i < T * N; ++i) {
+          const std::size_t t = i / N, n = i % N, k = t % K;
+          const float held = std::clamp(x[t * K + k], -65504.0f, 65504.0f);
+          ASSERT_EQ(y[i], held * kept[n * K + k]) << candidate.name;
+        }
+      }
+    }
+}
+
 TEST_F(LinearTest, AnInputOfZerosGivesZeros) {
   for (const Form& form : forms()) {
     SCOPED_TRACE(to_string(form));

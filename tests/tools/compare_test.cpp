@@ -35,11 +35,12 @@ TEST(Compare, ModelsAreToldApartByName) {
 }
 
 TEST(Compare, WhatIsNoRecordIsRefusedByLine) {
-  EXPECT_FAILS(ErrorKind::usage, "f:2: no record", read_tests(record("a", "1") + "{}\n", "f"));
-  EXPECT_FAILS(ErrorKind::usage, "f:1", read_tests("[", "f"));
-  EXPECT_FAILS(ErrorKind::usage, "f:1: no record", read_tests("3", "f"));
-  EXPECT_FAILS(ErrorKind::usage, "not positive", read_tests(record("a", "0"), "f"));
-  EXPECT_FAILS(ErrorKind::usage, "f:1", read_tests(R"({"schema":"r1.bench/1"})", "f"));
+  EXPECT_FAILS(ErrorKind::decode, "f:2: no record", read_tests(record("a", "1") + "{}\n", "f"));
+  EXPECT_FAILS(ErrorKind::decode, "f", read_tests("[", "f"));
+  EXPECT_FAILS(ErrorKind::decode, "f:1: no record", read_tests("3", "f"));
+  EXPECT_FAILS(ErrorKind::decode, "not positive", read_tests(record("a", "0"), "f"));
+  EXPECT_FAILS(ErrorKind::decode, "f:1", read_tests(R"({"schema":"r1.bench/1"})", "f"));
+  EXPECT_FAILS(ErrorKind::decode, "f: no record", read_tests("[3]", "f"));
 }
 
 TEST(Compare, TwiceAsFastIsFasterAndHalfIsSlower) {

@@ -20,6 +20,8 @@ void check_what(const BenchSettings& s) {
   refuse_if(!s.ops.empty() && !s.models.empty(), "--ops looks at the backend, and takes no -m");
   refuse_if(s.compare && !s.models.empty(), "--compare reads two files, and takes no -m");
   refuse_if(s.compare && s.operands.size() != 2, "--compare wants two files, OLD and NEW");
+  refuse_if(s.compare && s.operands[0] == "-" && s.operands[1] == "-",
+            "--compare wants two files, and both are standard input");
   if (!s.compare && !s.operands.empty())
     fail(ErrorKind::usage, "there is no place for '{}'; models are named with -m",
          escaped(s.operands[0]));
@@ -56,7 +58,7 @@ void check_output(const BenchSettings& s) {
 void check(const BenchSettings& s) {
   check_what(s);
   check_output(s);
-  if (!s.price.empty()) parse_price(s.price, "--price");
+  if (s.price_given) parse_price(s.price, "--price");
   if (!s.fail_if_slower.empty()) parse_share(s.fail_if_slower, "--fail-if-slower");
   constexpr std::int64_t kMostTokens = 10'000'000, kMostSequences = 1024;
   parse_ranges(s.prompt_tokens, "--prompt-tokens", 0, kMostTokens);

@@ -107,24 +107,33 @@ void write_table(const Compared& compared, bool markdown, const Write& write) {
 
 }  // namespace
 
+namespace {
+
+void read_record(const Json& record, const std::string& place, std::vector<PooledTest>& tests) {
+  const Json* schema = record.is_object() ? record.find("schema") : nullptr;
+  if (schema == nullptr || !schema->is_string() || schema->string(place) != kBenchSchema)
+    fail(ErrorKind::decode, "{}: no record of r1-bench", place);
+  PooledTest t = read_test(record, place);
+  if (!t.samples_ns.empty()) pool(tests, std::move(t));
+}
+
+}  // namespace
+
 std::vector<PooledTest> read_tests(std::string_view text, std::string_view where) {
   std::vector<PooledTest> tests;
+  if (text.starts_with('[')) {  // --json
+    const std::string place = escaped(where);
+    const Json document = parse_json(text, place);
+    for (const Json& record : document.array(place)) read_record(record, place, tests);
+    return tests;
+  }
   for (int number = 1; !text.empty(); ++number) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.empty()) continue;
     const std::string place = fmt::format("{}:{}", escaped(where), number);
-    try {
-      const Json record = parse_json(line, place);
-      const Json* schema = record.is_object() ? record.find("schema") : nullptr;
-      if (schema == nullptr || !schema->is_string() || schema->string(place) != kBenchSchema)
-        fail(ErrorKind::decode, "{}: no record of r1-bench --jsonl", place);
-      PooledTest t = read_test(record, place);
-      if (!t.samples_ns.empty()) pool(tests, std::move(t));
-    } catch (const Error& e) {
-      fail(ErrorKind::usage, "{}", e.what());
-    }
+    read_record(parse_json(line, place), place, tests);
   }
   return tests;
 }

@@ -16,8 +16,8 @@ struct PooledTest {
   std::vector<double> samples_ns;
   double interference = 0;  // the most of any record
 };
-// The tests that succeeded, in the order of their first record. `where` names the file. Fails with
-// `usage` for a line that is no record of r1-bench.
+// The tests that succeeded, in the order of their first record, of a file that --jsonl or --json
+// made. `where` names it. Fails with `decode` for what is no record of r1-bench.
 std::vector<PooledTest> read_tests(std::string_view text, std::string_view where);
 
 struct Comparison {

@@ -60,6 +60,7 @@ class RecordWriter {
 // What is to come, for the widths of a table.
 struct Planned {
   std::string model, id;
+  bool limited = true;  // its time has a limit that is probed
 };
 // table, md, json, jsonl, csv, sql or benchstat.
 std::unique_ptr<RecordWriter> record_writer(const std::string& format,

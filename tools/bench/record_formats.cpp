@@ -37,21 +37,19 @@ class TableOfRecords : public RecordWriter {
 
   void add(const BenchRecord& r) override {
     if (r.serve) served_.push_back(r);
-    std::vector<std::string> cells;
-    if (models_) cells.push_back(shown_model(r));
-    cells.push_back(r.id);
+    std::vector<std::string> cells = names_of(r);
     if (r.samples_ns.empty()) {
       cells.emplace_back(r.skipped                                      ? "skipped"
                          : r.error_code == code(ErrorKind::interrupted) ? "stopped"
                                                                         : "failed");
-      cells.resize(cells.size() + 3 + (priced_ ? 1 : 0));
+      cells.resize(cells.size() + 2 + (limited_ ? 1 : 0) + (priced_ ? 1 : 0));
     } else {
       const Statistics s = statistics(r.samples_ns);
       cells.push_back(shown_time(s.median));
       cells.push_back(r.samples_ns.size() < 2 ? ""
                                               : fmt::format("{:.1f}%", 100 * s.stddev / s.mean));
       cells.push_back(shown_speed(r));
-      cells.push_back(shown_share(r));
+      if (limited_) cells.push_back(shown_share(r));
       if (priced_) {
         const auto price = r.price_per_million();
         cells.push_back(price ? shown_number(*price) : std::string());
@@ -64,17 +62,17 @@ class TableOfRecords : public RecordWriter {
   void end() override {
     if (served_.empty()) return;
     write_("\n");
-    Table latencies({{"test", 20},
-                     {"first token p50", 15, true},
-                     {"p90", 8, true},
-                     {"p99", 8, true},
-                     {"each token p50", 14, true},
-                     {"p90", 8, true},
-                     {"p99", 8, true},
-                     {"over static", 19, true}},
-                    markdown_, write_);
+    std::vector<Column> all = names_;
+    all.insert(all.end(), {{"first token p50", 15, true},
+                           {"p90", 8, true},
+                           {"p99", 8, true},
+                           {"each token p50", 14, true},
+                           {"p90", 8, true},
+                           {"p99", 8, true},
+                           {"over static", 19, true}});
+    Table latencies(all, markdown_, write_);
     for (const BenchRecord& r : served_) {
-      std::vector<std::string> cells = {r.id};
+      std::vector<std::string> cells = names_of(r);
       for (const Percentiles& p : {r.serve->ttft_ms, r.serve->per_token_ms})
         for (const double ms : {p.p50, p.p90, p.p99}) cells.push_back(shown_time(ms * 1e6));
       cells.push_back(shown_over(*r.serve));
@@ -96,16 +94,25 @@ class TableOfRecords : public RecordWriter {
       model = std::max(model, characters(p.model));
       test = std::max(test, characters(p.id));
     }
-    models_ = model > 0;
-    std::vector<Column> all;
-    if (models_) all.push_back({"model", model});
-    all.insert(all.end(), {{"test", test}, {"time", 8, true}, {"±", 5, true}, {"speed", 13, true}});
-    all.push_back({"share of peak", 15, true});
+    limited_ =
+        std::any_of(planned.begin(), planned.end(), [](const Planned& p) { return p.limited; });
+    if (model > 0) names_.push_back({"model", model});
+    names_.push_back({"test", test});
+    std::vector<Column> all = names_;
+    all.insert(all.end(), {{"time", 8, true}, {"±", 5, true}, {"speed", 13, true}});
+    if (limited_) all.push_back({"share of peak", 15, true});
     if (priced_) all.push_back({"price/1M", 8, true});
     return all;
   }
 
-  bool models_ = false;
+  // What tells records apart, in both tables.
+  std::vector<std::string> names_of(const BenchRecord& r) const {
+    if (names_.size() == 1) return {r.id};
+    return {shown_model(r), r.id};
+  }
+
+  std::vector<Column> names_;
+  bool limited_ = true;  // some of them
   bool priced_, markdown_;
   Write write_;
   std::vector<BenchRecord> served_;

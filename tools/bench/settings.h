@@ -13,7 +13,8 @@ struct BenchSettings {
   std::vector<std::string> models;
   std::string prompt_tokens = "512", max_tokens = "128", depth = "0", batch_size = "1", ops;
   bool hardware = false, serve = false, compare = false;
-  bool batch_size_given = false, min_time_given = false, requests_given = false, ops_given = false;
+  bool batch_size_given = false, min_time_given = false, requests_given = false, ops_given = false,
+       price_given = false;
   // serving
   std::int64_t requests = 64, seed = 0;
   double rate = 0, spread = 1;

@@ -58,7 +58,7 @@ void add_what(std::vector<Option>& o, BenchSettings& s) {
   o.push_back({.name = "compare",
                .group = g,
                .into = &s.compare,
-               .help = "Compare two files of records, OLD and NEW.",
+               .help = "Compare two files of records (--jsonl or --json), OLD and NEW; - is stdin.",
                .brief = true,
                .in_config = false});
 }
@@ -184,7 +184,8 @@ void add_output(std::vector<Option>& o, BenchSettings& s) {
        .group = g,
        .into = &s.price,
        .metavar = "X/H",
-       .help = "What the machine costs, such as 2.50/h; results then say the price of tokens."});
+       .help = "What the machine costs, such as 2.50/h; results then say the price of tokens.",
+       .given = &s.price_given});
   o.push_back(
       {.name = "fail-if-slower",
        .group = g,
