@@ -11,7 +11,9 @@
 namespace r1 {
 namespace {
 
-constexpr double kWidth = 960, kPanel = 420, kLeft = 72, kRight = 700, kTop = 64, kBottom = 352;
+constexpr double kPanel = 420, kLeft = 72, kRight = 700, kTop = 64, kBottom = 352;
+constexpr double kLetter = 7, kLabel = 14;  // about the width and the height of text
+constexpr std::size_t kMostNames = 16;      // of a legend
 constexpr const char* kColors[] = {"#0072b2", "#d55e00", "#009e73",
                                    "#cc79a7", "#56b4e9", "#8c6d1f"};
 
@@ -112,6 +114,15 @@ std::vector<Point> roofline_points(const std::vector<BenchRecord>& records) {
   return points;
 }
 
+// In letters, of what a legend shows.
+template <typename Named>
+double longest(const std::vector<Named>& all) {
+  std::size_t most = 24;
+  for (std::size_t i = 0; i < std::min(all.size(), kMostNames); ++i)
+    most = std::max(most, characters(all[i].name));
+  return static_cast<double>(most);
+}
+
 // The next power of `base` that is not above, or not below.
 double floor_power(double value, double base) {
   return std::pow(base, std::floor(std::log(value) / std::log(base)));
@@ -121,15 +132,21 @@ double ceil_power(double value, double base) {
 }
 
 void draw_roofs(Canvas& c, const Limits& limits, const LogAxis& x, const LogAxis& y) {
-  double highest = 0;
-  for (const auto& [type, rate] : limits.products) {
+  double highest = 0, label = x.end - 4, above = -kLabel;
+  std::vector<std::pair<double, std::string>> roofs;
+  for (const auto& [type, rate] : limits.products)
+    roofs.emplace_back(rate, fmt::format("{} {}", type == DType::q8_0 ? "int8" : to_string(type),
+                                         shown_number(rate)));
+  std::sort(roofs.rbegin(), roofs.rend());
+  for (const auto& [rate, name] : roofs) {  // from the highest down
     highest = std::max(highest, rate);
     const double knee =
         limits.read_all > 0 ? std::clamp(rate / limits.read_all, x.low, x.high) : x.low;
     c.line(x.at(knee), y.at(rate), x.end, y.at(rate), "class=\"roof\"");
-    c.text(x.end - 4, y.at(rate) - 6,
-           fmt::format("{} {}", type == DType::q8_0 ? "int8" : to_string(type), shown_number(rate)),
-           "class=\"label\" text-anchor=\"end\"");
+    if (y.at(rate) - above >= kLabel) label = x.end - 4;  // else beside the one above
+    c.text(label, y.at(rate) - 6, name, "class=\"label\" text-anchor=\"end\"");
+    label -= kLetter * static_cast<double>(name.size() + 2);
+    above = y.at(rate);
   }
   if (!(limits.read_all > 0)) return;
   const double knee = std::min(highest / limits.read_all, x.high);
@@ -156,9 +173,9 @@ std::string roofline(const std::vector<Point>& points, const Limits& limits) {
   draw_roofs(c, limits, x, y);
   for (std::size_t i = 0; i < points.size(); ++i) {
     c.dot(x.at(points[i].x), y.at(points[i].y), color(i), points[i].name);
-    if (i < 16) c.legend(i, color(i), points[i].name);
+    if (i < kMostNames) c.legend(i, color(i), points[i].name);
   }
-  if (points.size() > 16) c.text(kRight + 36, kTop + 8 + 18 * 16, "…");
+  if (points.size() > kMostNames) c.text(kRight + 36, kTop + 8 + 18 * kMostNames, "…");
   return c.svg();
 }
 
@@ -206,7 +223,7 @@ std::string batch_curves(const std::vector<Curve>& curves) {
              fmt::format("stroke=\"{}\" stroke-width=\"2\"", color(i)));
     for (const Point& p : points)
       c.dot(x.at(p.x), y.at(p.y), color(i), fmt::format("{}: {}", p.name, shown_number(p.y)));
-    if (i < 16) c.legend(i, color(i), curves[i].name);
+    if (i < kMostNames) c.legend(i, color(i), curves[i].name);
   }
   return c.svg();
 }
@@ -226,19 +243,21 @@ std::vector<double> LogAxis::ticks() const {
 }
 
 std::string plot_svg(const std::vector<BenchRecord>& records, const Limits& limits) {
+  const std::vector<Point> points = roofline_points(records);
   const std::vector<Curve> curves = curves_of(records);
+  const double width = kRight + 48 + kLetter * std::max(longest(points), longest(curves));
   const double height = curves.empty() ? kPanel : 2 * kPanel;
   std::string svg = fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" "
       "viewBox=\"0 0 {0} {1}\">\n",
-      kWidth, height);
+      width, height);
   svg +=
       "<style>text{font:12px sans-serif;fill:#333}.heading{font-size:16px;font-weight:bold}"
       ".name,.label{fill:#666}.grid{stroke:#e4e4e4}.axis{stroke:#333}"
       ".roof{stroke:#333;stroke-width:2}</style>\n";
   svg += "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
-  svg += roofline(roofline_points(records), limits);
+  svg += roofline(points, limits);
   if (!curves.empty()) svg += batch_curves(curves);
   return svg + "</svg>\n";
 }
