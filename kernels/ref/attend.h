@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/ref/rows.h"
+
 namespace r1::ref {
 
 // What one query head may see: positions first … last, and where they are. key(j) and value(j) are
@@ -18,12 +20,6 @@ struct Past {
 };
 template <typename Key, typename Value, typename Decay>
 Past(std::int64_t, std::int64_t, Key, Value, Decay) -> Past<Key, Value, Decay>;
-
-inline double dot(const float* a, const float* b, std::int64_t n) {
-  double sum = 0.0;
-  for (std::int64_t i = 0; i < n; ++i) sum += double{a[i]} * b[i];
-  return sum;
-}
 
 inline std::int64_t first_seen(std::int64_t start, std::int64_t i, std::int64_t window) {
   return window > 0 ? std::max(start, i - window + 1) : start;

@@ -11,6 +11,7 @@ namespace r1 {
 namespace {
 
 using ref::add_to;
+using ref::dot;
 using ref::row;
 
 // Row n of a weight [N, K] of any type, widened.
@@ -28,11 +29,8 @@ std::vector<float> weight_row(const Tensor& w, std::int64_t n) {
 void RefBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
   for (std::int64_t n = 0; n < w.rows(); ++n) {
     const std::vector<float> wn = weight_row(w, n);
-    for (std::int64_t t = 0; t < x.rows(); ++t) {
-      double sum = 0.0;
-      for (std::size_t k = 0; k < wn.size(); ++k) sum += double{row(x, t)[k]} * wn[k];
-      row(y, t)[n] = static_cast<float>(sum);
-    }
+    for (std::int64_t t = 0; t < x.rows(); ++t)
+      row(y, t)[n] = static_cast<float>(dot(row(x, t), wn.data(), w.cols()));
   }
   finish(*this, y, then);
 }
@@ -44,10 +42,11 @@ void RefBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tenso
     std::vector<double> sum(static_cast<std::size_t>(T * K));  // [T, K]
     for (std::int64_t n = 0; n < N; ++n) {
       const std::vector<float> wn = weight_row(w, n);
-      for (std::int64_t t = 0; t < T; ++t)
-        for (std::int64_t k = 0; k < K; ++k)
-          sum[static_cast<std::size_t>(t * K + k)] +=
-              double{row(dy, t)[n]} * wn[static_cast<std::size_t>(k)];
+      for (std::int64_t t = 0; t < T; ++t) {
+        double* to = sum.data() + t * K;
+        const double d = row(dy, t)[n];
+        for (std::int64_t k = 0; k < K; ++k) to[k] += d * wn[static_cast<std::size_t>(k)];
+      }
     }
     for (std::int64_t i = 0; i < T * K; ++i)
       add_to(dx.as<float>()[i], sum[static_cast<std::size_t>(i)]);

@@ -17,4 +17,10 @@ inline double softplus(double x) { return std::fmax(x, 0.0) + std::log1p(std::ex
 // += of a value that was summed in double: rounded once.
 inline void add_to(float& sum, double value) { sum = static_cast<float>(double{sum} + value); }
 
+inline double dot(const float* a, const float* b, std::int64_t n) {
+  double sum = 0.0;
+  for (std::int64_t i = 0; i < n; ++i) sum += double{a[i]} * b[i];
+  return sum;
+}
+
 }  // namespace r1::ref
