@@ -21,6 +21,9 @@ _r1_bench() {
     --ops)
       COMPREPLY=()
       return ;;
+    --quality)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
     --requests)
       COMPREPLY=()
       return ;;
@@ -34,6 +37,16 @@ _r1_bench() {
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --seed|-s)
+      COMPREPLY=()
+      return ;;
+    --base)
+      mapfile -t COMPREPLY < <(compgen -W "$(r1-bench --list-models 2>/dev/null)" -- "$cur"; compgen -f -- "$cur")
+      [ "$(type -t __ltrim_colon_completions)" = function ] && __ltrim_colon_completions "$cur"
+      return ;;
+    --window)
+      COMPREPLY=()
+      return ;;
+    --limit)
       COMPREPLY=()
       return ;;
     --repeat)
@@ -92,7 +105,7 @@ _r1_bench() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--model -m --prompt-tokens --max-tokens -n --depth --batch-size --ops --hardware --serve --compare --requests --rate --spread --lengths --seed -s --repeat --warmup --min-time --delay --check-thermal --format --json --jsonl --output -o --force -f --plot --price --fail-if-slower --model-path --list-models --device --dtype --threads -t --gpu-memory --no-mmap --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--model -m --prompt-tokens --max-tokens -n --depth --batch-size --ops --hardware --serve --quality --compare --requests --rate --spread --lengths --seed -s --base --window --limit --repeat --warmup --min-time --delay --check-thermal --format --json --jsonl --output -o --force -f --plot --price --fail-if-slower --model-path --list-models --device --dtype --threads -t --gpu-memory --no-mmap --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

@@ -1,6 +1,6 @@
 // r1-bench: measures models, operations and machines, and compares measurements.
 #include <filesystem>
-#include <functional>
+#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
@@ -8,12 +8,14 @@
 #include "lib/backend/open_backend.h"
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
+#include "lib/base/utf8.h"
 #include "tools/bench/compare.h"
 #include "tools/bench/hardware.h"
 #include "tools/bench/machine_tests.h"
 #include "tools/bench/model_tests.h"
 #include "tools/bench/op_case.h"
 #include "tools/bench/plot.h"
+#include "tools/bench/quality_pass.h"
 #include "tools/bench/ranges.h"
 #include "tools/bench/serve.h"
 #include "tools/bench/session.h"
@@ -29,6 +31,26 @@ namespace {
 constexpr const char* kTool = "r1-bench";
 constexpr const char* kShippedModel = "r1-plus-mini";
 constexpr std::int64_t kShortTestMs = 200;
+
+// As wide as a record will show it.
+std::string planned_model(const std::string& name) {
+  return std::filesystem::path(name).filename().string() + " (q8_0)";
+}
+
+std::string read_text(const std::string& path) {
+  return path == "-" ? read_stdin() : read_file(path);
+}
+
+// What is wrong with a file of the command line is wrong usage.
+template <typename Read>
+auto as_usage(Read&& read) {
+  try {
+    return read();
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::interrupted) throw;
+    fail(ErrorKind::usage, "{}", e.what());
+  }
+}
 
 class Bench {
  public:
@@ -60,6 +82,7 @@ class Bench {
     ui.say(kTool, "on " + backend->describe(), 1);
     if (s_.hardware) return run_hardware(*backend, probes, ui);
     if (s_.serve) return run_serve(*backend, probes, ui);
+    if (!s_.quality.empty()) return run_quality(*backend, probes, ui);
     return s_.models.empty() ? run_machine(*backend, probes, ui) : run_models(*backend, probes, ui);
   }
 
@@ -139,18 +162,17 @@ class Bench {
     std::vector<Planned> planned;
     for (const std::string& name : s_.models) {
       paths.push_back(model_at(name));
-      const std::string shown = std::filesystem::path(name).filename().string() + " (q8_0)";
-      for (const ModelTest& t : tests) planned.push_back({shown, t.id()});
+      for (const ModelTest& t : tests) planned.push_back({planned_model(name), t.id()});
     }
     Session session(s_, ui, probes, planned);
     for (std::size_t i = 0; i < paths.size(); ++i)
-      with_model(backend, session, ui, s_.models[i], paths[i], [&](const MeasuredNetwork& model) {
-        BenchRecord known = model.record();
+      if (const auto model = load(backend, session, ui, i, paths[i])) {
+        BenchRecord known = model->record();
         for (const ModelTest& t : tests) {
           known.id = t.id();
-          session.run(known, [&] { return model.runnable(t); });
+          session.run(known, [&] { return model->runnable(t); });
         }
-      });
+      }
     return end(session, probes);
   }
 
@@ -162,51 +184,92 @@ class Bench {
     std::vector<Planned> planned;
     for (const std::string& name : s_.models)
       for (const std::int64_t batch : batches)
-        planned.push_back({name + " (q8_0)", fmt::format("serve:dynamic@b{}", batch), false});
+        planned.push_back({planned_model(name), fmt::format("serve:dynamic@b{}", batch), false});
     std::vector<std::filesystem::path> paths;
     for (const std::string& name : s_.models) paths.push_back(model_at(name));
     Session session(s_, ui, probes, planned);
     for (std::size_t i = 0; i < paths.size(); ++i)
-      with_model(backend, session, ui, s_.models[i], paths[i], [&](const MeasuredNetwork& model) {
+      if (const auto model = load(backend, session, ui, i, paths[i]))
         for (const std::int64_t batch : batches)
-          for (BenchRecord& record : compare_batching(backend, model, s_, batch))
+          for (BenchRecord& record : compare_batching(backend, *model, s_, batch))
             session.add(std::move(record));
-      });
     return session.end();
   }
 
-  // One model's failure is the run's, unless there are others to go on with.
-  void with_model(Backend& backend, Session& session, const Ui& ui, const std::string& name,
-                  const std::filesystem::path& path,
-                  const std::function<void(const MeasuredNetwork&)>& body) {
-    std::optional<MeasuredNetwork> model;
+  QualityText quality_text(const Ui& ui) const {
+    const std::string name = std::filesystem::path(s_.quality).filename().string();
+    QualityText text{.id = "quality:" + escaped(name),
+                     .name = name,
+                     .bytes = as_usage([&] { return read_text(s_.quality); }),
+                     .window = s_.window,
+                     .exact = s_.window_given,
+                     .limit = s_.limit};
+    if (text.bytes.empty()) fail(ErrorKind::usage, "{} is empty", escaped(s_.quality));
+    if (!is_utf8(text.bytes))
+      ui.say(kTool, escaped(s_.quality) + " is not UTF-8; what is not counts byte by byte", 0);
+    return text;
+  }
+
+  // How well models predict a text; the base is the first of them. All are in memory together.
+  int run_quality(Backend& backend, Probes& probes, const Ui& ui) {
+    const QualityText text = quality_text(ui);
+    if (s_.models.empty()) s_.models = {kShippedModel};
+    const bool against_first = !s_.base.empty();
+    if (against_first) s_.models.insert(s_.models.begin(), s_.base);
+    std::vector<std::filesystem::path> paths;
+    std::vector<Planned> planned;
+    for (const std::string& name : s_.models) {
+      paths.push_back(model_at(name));
+      planned.push_back({.model = planned_model(name),
+                         .id = text.id,
+                         .limited = false,
+                         .quality = true,
+                         .against_base = against_first});
+    }
+    Session session(s_, ui, probes, planned);
+    std::vector<std::unique_ptr<MeasuredNetwork>> loaded;
+    for (std::size_t i = 0; i < paths.size(); ++i)
+      if (auto model = load(backend, session, ui, i, paths[i])) loaded.push_back(std::move(model));
+    for (QualityOutcome& o :
+         measure_quality(backend, loaded, against_first, text, static_cast<int>(s_.threads),
+                         [&](std::int64_t done, std::int64_t all) { session.draw(done, all); })) {
+      if (o.error)
+        session.add_error(std::move(o.record), *o.error);
+      else
+        session.add(std::move(o.record));
+    }
+    session.stop_when_interrupted();
+    return session.end();
+  }
+
+  // Model `i`, or nothing and a record of why: one model's failure is the run's only where there
+  // are no others to go on with, or where all are held against it.
+  std::unique_ptr<MeasuredNetwork> load(Backend& backend, Session& session, const Ui& ui,
+                                        std::size_t i, const std::filesystem::path& path) {
+    const std::string& name = s_.models[i];
+    std::unique_ptr<MeasuredNetwork> model;
     try {
-      model.emplace(backend, s_, name, path);
+      model = std::make_unique<MeasuredNetwork>(backend, s_, name, path);
     } catch (const Error& e) {
-      if (s_.models.size() == 1) throw;
+      const bool base = i == 0 && !s_.base.empty();
+      if (s_.models.size() == 1 || base) throw;
       BenchRecord known;
       known.id = "load";
       known.model = {name, "", "", 0, 0};
-      return session.add_error(known, e);
+      session.add_error(known, e);
+      return nullptr;
     }
     ui.say(kTool,
            fmt::format("{}: {}, loaded in {:.0f} ms", escaped(name), model->info().quant,
                        *model->record().load_ns / 1e6),
            1);
-    body(*model);
+    return model;
   }
 
   int run_compare(const Ui& ui) {
     std::vector<PooledTest> sides[2];
-    for (std::size_t i = 0; i < 2; ++i) {
-      const std::string& path = s_.operands[i];
-      try {
-        sides[i] = read_tests(path == "-" ? read_stdin() : read_file(path), path);
-      } catch (const Error& e) {
-        if (e.kind() == ErrorKind::interrupted) throw;
-        fail(ErrorKind::usage, "{}", e.what());
-      }
-    }
+    for (std::size_t i = 0; i < 2; ++i)
+      sides[i] = as_usage([&] { return read_tests(read_text(s_.operands[i]), s_.operands[i]); });
     const Compared compared = compare(sides[0], sides[1]);
     if (compared.tests.empty()) fail(ErrorKind::usage, "the two files have no test in common");
     const auto out = open_results(s_.output, s_.form() == "jsonl", s_.force);

@@ -118,9 +118,35 @@ TEST(Formats, AFailedTestIsARowWithoutNumbers) {
   EXPECT_EQ(lines(written("benchstat", {r})), 4u);
 }
 
+TEST(Formats, QualityHasATableOfItsOwn) {
+  BenchRecord r = record();
+  r.samples_ns.clear();
+  r.quality =
+      QualityInfo{.perplexity = {12.3456, 0.5}, .bits_per_byte = {0.9}, .accuracy = {0.25, 0.01}};
+  BenchRecord held = r;
+  held.quality->perplexity = {123456.7, 89};
+  held.quality->base = {"b", {1.00123, 0.0002}, {0.0012345, 0.00006}, {0.98765, 0.004}};
+  BenchRecord failed = r;
+  failed.quality.reset();
+  failed.error_code = "E_MODEL";
+  std::string text;
+  const auto writer = record_writer("md", {{.model = "m", .quality = true, .against_base = true}},
+                                    false, [&](std::string_view part) { text += part; });
+  for (const BenchRecord& one : {r, held, failed}) writer->add(one);
+  EXPECT_EQ(
+      text,
+      "| model | perplexity | bits per byte | accuracy | over base | KL to base | same top 1 |\n"
+      "|---|---:|---:|---:|---:|---:|---:|\n"
+      "| a,\"b\".gguf (q8_0) | 12.346 ± 0.500 | 0.9000 | 25.00 ± 1.00% |  |  |  |\n"
+      "| a,\"b\".gguf (q8_0) | 123457 ± 89 | 0.9000 | 25.00 ± 1.00% | 1.0012 ± 0.0002 | "
+      "0.00123 ± 0.00006 | 98.77 ± 0.40% |\n"
+      "| a,\"b\".gguf (q8_0) | failed |  |  |  |  |  |\n");
+}
+
 // Every field of a record has a column, and every column is a field.
 TEST(Formats, ColumnsAreTheFieldsOfARecord) {
   BenchRecord full = record();
+  full.quality.emplace();
   full.error_code = full.error = "x";
   std::set<std::string> fields;
   const Json json = to_json(full);

@@ -69,6 +69,34 @@ TEST(Statistics, ThreeAgainstThreeAreTooFewForAnInterval) {
   EXPECT_EQ(ratio_of(a, a).value, 1);
 }
 
+// 2 of 1 and 4 of 3: 6 of 4, and both blocks are half a unit off.
+TEST(Statistics, AMeanOfBlocksIsThatOfWhatTheyHold) {
+  const std::vector<double> sums = {2, 4}, sizes = {1, 3};
+  const Estimate e = mean_of_blocks(sums, sizes);
+  EXPECT_EQ(e.value, 1.5);
+  EXPECT_EQ(*e.error, 0.25);
+  EXPECT_FALSE(mean_of_blocks(std::span(sums).first(1), std::span(sizes).first(1)).error);
+}
+
+// Blocks of unequal size whose tokens share what their block has: their mean is off by as much as
+// its error says, in the mean over many texts. The bounds lie four standard deviations away.
+TEST(Statistics, TheErrorOfBlocksIsTheSpreadOfTheirMeans) {
+  constexpr std::uint64_t kTimes = 2000, kBlocks = 50;
+  double off = 0, said = 0;
+  for (std::uint64_t i = 0; i < kTimes; ++i) {
+    std::vector<double> sums, sizes;
+    for (std::uint64_t j = 0; j < kBlocks; ++j) {
+      const double each = 7 + random_uniform(6, i, j) - 0.5;
+      sizes.push_back(j % 2 == 0 ? 1 : 3);
+      sums.push_back(each * sizes.back());
+    }
+    const Estimate e = mean_of_blocks(sums, sizes);
+    off += (e.value - 7) * (e.value - 7);
+    said += *e.error * *e.error;
+  }
+  EXPECT_NEAR(said / off, 1, 4 * std::sqrt(2.0 / kTimes));
+}
+
 // Five samples a side of a lopsided distribution, 4000 times: the interval misses the true factor
 // in at most 5 % of them. The exact share for 5 and 5 is 2 * 4 / 252, 3.2 %: the bounds here lie
 // six standard deviations above and four below.

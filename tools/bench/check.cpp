@@ -14,8 +14,10 @@ void refuse_if(bool wrong, const char* why) {
 }
 
 void check_what(const BenchSettings& s) {
-  const int kinds = int{s.hardware} + int{s.serve} + int{s.compare} + int{!s.ops.empty()};
-  refuse_if(kinds > 1, "--ops, --hardware, --serve and --compare are different things to do");
+  const int kinds = int{s.hardware} + int{s.serve} + int{s.compare} + int{!s.ops.empty()} +
+                    int{!s.quality.empty()};
+  refuse_if(kinds > 1,
+            "--ops, --hardware, --serve, --quality and --compare are different things to do");
   refuse_if(s.hardware && !s.models.empty(), "--hardware looks at the machine, and takes no -m");
   refuse_if(!s.ops.empty() && !s.models.empty(), "--ops looks at the backend, and takes no -m");
   refuse_if(s.compare && !s.models.empty(), "--compare reads two files, and takes no -m");
@@ -26,6 +28,12 @@ void check_what(const BenchSettings& s) {
     fail(ErrorKind::usage, "there is no place for '{}'; models are named with -m",
          escaped(s.operands[0]));
   refuse_if(s.ops_given && s.ops.empty(), "--ops wants names of operations, such as 'linear*'");
+  refuse_if(s.quality_given && s.quality.empty(), "--quality wants a text: a file, or -");
+  if (s.quality.empty()) {
+    refuse_if(!s.base.empty(), "--base is for --quality");
+    refuse_if(s.window_given, "--window is for --quality");
+    refuse_if(s.limit_given, "--limit is for --quality");
+  }
   refuse_if(!s.serve && !s.lengths.empty(), "--lengths is for --serve");
   refuse_if(!s.serve && s.requests_given, "--requests is for --serve");
   refuse_if(!s.fail_if_slower.empty() && !s.compare, "--fail-if-slower is for --compare");
@@ -36,9 +44,11 @@ void check_output(const BenchSettings& s) {
             "--format, --json and --jsonl all say how results are written");
   refuse_if(s.compare && s.form() == "benchstat",
             "benchstat makes comparisons of its own; --compare has no such form");
+  refuse_if(!s.quality.empty() && s.form() == "benchstat",
+            "benchstat compares times; --quality has no such form");
   refuse_if(s.hardware && s.form() != "table" && s.form() != "json",
             "--hardware is text, or one document with --json");
-  refuse_if(!s.plot.empty() && (s.compare || s.hardware || s.serve),
+  refuse_if(!s.plot.empty() && (s.compare || s.hardware || s.serve || !s.quality.empty()),
             "--plot draws tests: of models, operations or the machine");
   refuse_if(s.plot == "-" || (!s.plot.empty() && s.plot == s.output),
             "--plot wants a file of its own");
@@ -46,7 +56,7 @@ void check_output(const BenchSettings& s) {
     if (std::error_code none; std::filesystem::is_directory(path, none))
       fail(ErrorKind::usage, "{} is a directory", escaped(path));
   keep_inputs(s.outputs(), s.operands);
-  keep_inputs(s.outputs(), {s.lengths});
+  keep_inputs(s.outputs(), {s.lengths, s.quality});
   if (s.force) return;
   for (const std::string& path : {s.output, s.plot.empty() ? std::string("-") : s.plot})
     if (const std::string old = in_the_way(path); !old.empty())

@@ -61,6 +61,8 @@ class RecordWriter {
 struct Planned {
   std::string model, id;
   bool limited = true;  // its time has a limit that is probed
+  // Of a text that is predicted there is no time; is it held against a base?
+  bool quality = false, against_base = false;
 };
 // table, md, json, jsonl, csv, sql or benchstat.
 std::unique_ptr<RecordWriter> record_writer(const std::string& format,

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "tools/bench/machine.h"
-#include "tools/bench/statistics.h"
 #include "tools/common/program.h"
 
 namespace r1 {
@@ -89,6 +88,29 @@ Json serve_json(const std::optional<ServeInfo>& s) {
                  {"over_static", std::move(over)}});
 }
 
+Json quality_json(const std::optional<QualityInfo>& q) {
+  if (!q) return null();
+  Json::Object o = {{"text", text(q->text)},
+                    {"window", integer(q->window)},
+                    {"tokens", integer(q->tokens)},
+                    {"bytes", integer(q->bytes)}};
+  const auto add = [&](const std::string& name, const std::optional<Estimate>& e) {
+    o.emplace_back(name, e ? number(e->value) : null());
+    o.emplace_back(name + "_se", e ? maybe(e->error) : null());
+  };
+  add("perplexity", q->perplexity);
+  add("bits_per_byte", q->bits_per_byte);
+  add("accuracy", q->accuracy);
+  const auto of_base = [&](Estimate QualityInfo::AgainstBase::*member) {
+    return q->base ? std::optional((*q->base).*member) : std::nullopt;
+  };
+  o.emplace_back("base", q->base ? text(q->base->name) : null());
+  add("perplexity_ratio", of_base(&QualityInfo::AgainstBase::perplexity));
+  add("kl", of_base(&QualityInfo::AgainstBase::kl));
+  add("top1", of_base(&QualityInfo::AgainstBase::top1));
+  return object(std::move(o));
+}
+
 Json error_json(const BenchRecord& r) {
   if (!r.failed()) return null();
   return object({{"code", text(r.error_code)},
@@ -163,6 +185,7 @@ Json to_json(const BenchRecord& r) {
   add_samples(o, r);
   add_rates(o, r);
   o.emplace_back("serve", serve_json(r.serve));
+  o.emplace_back("quality", quality_json(r.quality));
   o.emplace_back("output_digest", text(r.output_digest));
   o.emplace_back("time", text(r.time));
   Json::Array warnings;

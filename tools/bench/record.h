@@ -8,6 +8,7 @@
 
 #include "lib/backend/backend.h"
 #include "lib/base/json.h"
+#include "tools/bench/statistics.h"
 
 namespace r1 {
 
@@ -20,7 +21,7 @@ struct MeasuredModel {
 
 // What was run. Counts that mean nothing for a kind of test stay away.
 struct TestInfo {
-  std::string kind;  // prefill, decode, serve, memory, product, link, disk, op
+  std::string kind;  // prefill, decode, serve, quality, memory, product, link, disk, op
   std::optional<std::int64_t> prompt_tokens, max_tokens, depth, batch_size;
   std::string device, dtype;    // "cpu (avx512), threads: 2"; "bf16", or empty
   std::int64_t iterations = 1;  // runs in each sample, whose time is that of one
@@ -48,6 +49,22 @@ struct ServeInfo {
   std::optional<OverStatic> over_static;  // tokens per second
 };
 
+// How well a model predicts a text. Accuracies are shares, divergences nats.
+struct QualityInfo {
+  std::string text;                    // its name
+  std::int64_t window = 0;             // positions
+  std::int64_t tokens = 0, bytes = 0;  // that counted
+  Estimate perplexity, bits_per_byte;
+  Estimate accuracy;  // the token that follows was the most likely one
+  struct AgainstBase {
+    std::string name;
+    Estimate perplexity;  // over the base's
+    Estimate kl;          // KL(base || model)
+    Estimate top1;        // both find the same token most likely
+  };
+  std::optional<AgainstBase> base;
+};
+
 // One line of the result. Times are nanoseconds, sizes bytes.
 struct BenchRecord {
   std::int64_t index = 0;
@@ -60,6 +77,7 @@ struct BenchRecord {
   std::optional<double> ttft_ns, load_ns, gb_per_s, tflop_per_s;
   std::optional<Limit> limit;
   std::optional<ServeInfo> serve;
+  std::optional<QualityInfo> quality;
   std::optional<std::int64_t> peak_rss, peak_vram;
   std::optional<double> interference;  // share of the CPU time that other processes had
   std::optional<double> price_per_hour;

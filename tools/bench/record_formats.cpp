@@ -26,6 +26,12 @@ std::string shown_speed(const BenchRecord& r) {
   return r.gb_per_s ? shown_number(*r.gb_per_s) + " GB/s" : std::string();
 }
 
+// What stands in place of figures.
+std::string shown_failure(const BenchRecord& r) {
+  if (r.skipped) return "skipped";
+  return r.error_code == code(ErrorKind::interrupted) ? "stopped" : "failed";
+}
+
 // table and md.
 class TableOfRecords : public RecordWriter {
  public:
@@ -39,9 +45,7 @@ class TableOfRecords : public RecordWriter {
     if (r.serve) served_.push_back(r);
     std::vector<std::string> cells = names_of(r);
     if (r.samples_ns.empty()) {
-      cells.emplace_back(r.skipped                                      ? "skipped"
-                         : r.error_code == code(ErrorKind::interrupted) ? "stopped"
-                                                                        : "failed");
+      cells.push_back(shown_failure(r));
       cells.resize(cells.size() + 2 + (limited_ ? 1 : 0) + (priced_ ? 1 : 0));
     } else {
       const Statistics s = statistics(r.samples_ns);
@@ -116,6 +120,59 @@ class TableOfRecords : public RecordWriter {
   bool priced_, markdown_;
   Write write_;
   std::vector<BenchRecord> served_;
+  Table table_;
+};
+
+// The same of texts that were predicted: values with their standard errors.
+class TableOfQuality : public RecordWriter {
+ public:
+  TableOfQuality(const std::vector<Planned>& planned, bool markdown, Write write)
+      : columns_(columns(planned)), table_(columns_, markdown, std::move(write)) {}
+
+  void add(const BenchRecord& r) override {
+    std::vector<std::string> cells = {shown_model(r)};
+    if (r.quality) {
+      const QualityInfo& q = *r.quality;
+      cells.push_back(shown(q.perplexity, q.perplexity.value < 1000 ? 3 : 0));
+      cells.push_back(shown(q.bits_per_byte, 4));
+      cells.push_back(shown_percent(q.accuracy));
+      if (q.base) {
+        cells.push_back(shown(q.base->perplexity, 4));
+        cells.push_back(shown(q.base->kl, 5));
+        cells.push_back(shown_percent(q.base->top1));
+      }
+    } else {
+      cells.push_back(shown_failure(r));
+    }
+    cells.resize(columns_.size());
+    table_.add(cells);
+  }
+
+ private:
+  static std::vector<Column> columns(const std::vector<Planned>& planned) {
+    std::size_t model = 0;
+    for (const Planned& p : planned) model = std::max(model, characters(p.model));
+    std::vector<Column> all = {{"model", model},
+                               {"perplexity", 17, true},
+                               {"bits per byte", 15, true},
+                               {"accuracy", 14, true}};
+    if (std::any_of(planned.begin(), planned.end(),
+                    [](const Planned& p) { return p.against_base; }))
+      all.insert(all.end(),
+                 {{"over base", 15, true}, {"KL to base", 17, true}, {"same top 1", 14, true}});
+    return all;
+  }
+
+  static std::string shown(const Estimate& e, int decimals) {
+    if (!e.error) return fmt::format("{:.{}f}", e.value, decimals);
+    return fmt::format("{:.{}f} ± {:.{}f}", e.value, decimals, *e.error, decimals);
+  }
+  static std::string shown_percent(const Estimate& e) {
+    if (!e.error) return fmt::format("{:.2f}%", 100 * e.value);
+    return fmt::format("{:.2f} ± {:.2f}%", 100 * e.value, 100 * *e.error);
+  }
+
+  std::vector<Column> columns_;
   Table table_;
 };
 
@@ -237,6 +294,23 @@ const std::vector<std::string>& record_columns() {
                                                  "interference",
                                                  "price_per_million_tokens",
                                                  "serve",
+                                                 "quality.text",
+                                                 "quality.window",
+                                                 "quality.tokens",
+                                                 "quality.bytes",
+                                                 "quality.perplexity",
+                                                 "quality.perplexity_se",
+                                                 "quality.bits_per_byte",
+                                                 "quality.bits_per_byte_se",
+                                                 "quality.accuracy",
+                                                 "quality.accuracy_se",
+                                                 "quality.base",
+                                                 "quality.perplexity_ratio",
+                                                 "quality.perplexity_ratio_se",
+                                                 "quality.kl",
+                                                 "quality.kl_se",
+                                                 "quality.top1",
+                                                 "quality.top1_se",
                                                  "output_digest",
                                                  "time",
                                                  "warnings",
@@ -249,6 +323,10 @@ const std::vector<std::string>& record_columns() {
 std::unique_ptr<RecordWriter> record_writer(const std::string& format,
                                             const std::vector<Planned>& planned, bool priced,
                                             Write write) {
+  const bool quality =
+      std::any_of(planned.begin(), planned.end(), [](const Planned& p) { return p.quality; });
+  if (quality && (format == "table" || format == "md"))
+    return std::make_unique<TableOfQuality>(planned, format == "md", std::move(write));
   if (format == "table" || format == "md")
     return std::make_unique<TableOfRecords>(planned, priced, format == "md", std::move(write));
   if (format == "json") return std::make_unique<JsonDocument>(std::move(write));

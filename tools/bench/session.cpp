@@ -6,6 +6,7 @@
 #include "tools/bench/machine.h"
 #include "tools/bench/ranges.h"
 #include "tools/common/results.h"
+#include "tools/common/signals.h"
 
 namespace r1 {
 namespace {
@@ -43,11 +44,15 @@ void Session::run(const BenchRecord& known, const std::function<Runnable()>& pre
   } catch (const Error& e) {
     if (e.kind() == ErrorKind::write) throw;
     add_error(known, e);
-    if (e.kind() != ErrorKind::interrupted) return;
-    writer_->end();  // a reader of a pipe gets whole lines and documents
-    out_->flush();
-    throw;
+    stop_when_interrupted();
   }
+}
+
+void Session::stop_when_interrupted() {
+  if (caught_signal() == 0) return;
+  writer_->end();
+  out_->flush();
+  r1::stop_when_interrupted();
 }
 
 void Session::add(BenchRecord&& r) {

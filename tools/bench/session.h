@@ -25,6 +25,10 @@ class Session {
   void run(const BenchRecord& known, const std::function<Runnable()>& prepare);
   void add(BenchRecord&& record);  // one that was measured elsewhere
   void add_error(BenchRecord record, const Error& error);
+  void draw(std::int64_t done, std::int64_t expected) { progress_.draw(done, expected); }
+  // Fails with `interrupted` when a signal has come; a reader of a pipe then has whole lines and
+  // documents.
+  void stop_when_interrupted();
   // Ends the output; the exit status.
   int end();
 

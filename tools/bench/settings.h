@@ -13,12 +13,16 @@ struct BenchSettings {
   std::vector<std::string> models;
   std::string prompt_tokens = "512", max_tokens = "128", depth = "0", batch_size = "1", ops;
   bool hardware = false, serve = false, compare = false;
+  std::string quality;  // a file
   bool batch_size_given = false, min_time_given = false, requests_given = false, ops_given = false,
-       price_given = false;
+       price_given = false, quality_given = false, window_given = false, limit_given = false;
   // serving
   std::int64_t requests = 64, seed = 0;
   double rate = 0, spread = 1;
   std::string lengths;  // a file
+  // quality
+  std::string base;
+  std::int64_t window = 512, limit = 0;  // tokens
   // how
   std::int64_t repeat = 5, warmup = 1, min_time_ms = 1000, delay_ms = 0;
   bool check_thermal = false;

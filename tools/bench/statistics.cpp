@@ -76,4 +76,20 @@ Ratio ratio_of(std::span<const double> a, std::span<const double> b) {
   return r;
 }
 
+// A ratio of two sums; its variance by linearization (Cochran, Sampling Techniques, 1977, ch. 6).
+Estimate mean_of_blocks(std::span<const double> sums, std::span<const double> sizes) {
+  assert(!sums.empty() && sums.size() == sizes.size());
+  const double size = std::accumulate(sizes.begin(), sizes.end(), 0.0);
+  Estimate e{.value = std::accumulate(sums.begin(), sums.end(), 0.0) / size, .error = {}};
+  if (sums.size() == 1) return e;
+  double squares = 0;
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const double rest = sums[i] - e.value * sizes[i];
+    squares += rest * rest;
+  }
+  const auto n = static_cast<double>(sums.size());
+  e.error = std::sqrt(squares * n / (n - 1)) / size;
+  return e;
+}
+
 }  // namespace r1

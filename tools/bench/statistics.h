@@ -35,4 +35,13 @@ Ratio ratio_of(std::span<const double> a, std::span<const double> b);
 // `tail`; -1 when there is none. Counted exactly; over 100 samples by the normal distribution.
 std::int64_t critical_u(std::size_t n, std::size_t m, double tail);
 
+// A value and its standard error; none where that cannot be told.
+struct Estimate {
+  double value = 0;
+  std::optional<double> error;
+};
+// The mean of what blocks hold: of block i the sum and the size. The error is told by the blocks
+// alone, because what is in one is no independent witness; so one block tells none.
+Estimate mean_of_blocks(std::span<const double> sums, std::span<const double> sizes);
+
 }  // namespace r1

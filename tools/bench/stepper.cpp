@@ -9,10 +9,9 @@
 #include "tools/bench/measure.h"
 
 namespace r1 {
-namespace {
 
-KvShape checked_shape(const Backend& backend, const Network& network, DType kv,
-                      std::int64_t sequences, std::int64_t tokens) {
+KvShape cache_shape(const Backend& backend, const Network& network, DType kv,
+                    std::int64_t sequences, std::int64_t tokens) {
   const NetworkShape& shape = network.shape();
   if (tokens > shape.context)
     fail(ErrorKind::too_long, "it wants {} positions, and the model takes {}", tokens,
@@ -30,14 +29,12 @@ KvShape checked_shape(const Backend& backend, const Network& network, DType kv,
   return cache;
 }
 
-}  // namespace
-
 Stepper::Stepper(Backend& backend, const Network& network, DType kv, std::int64_t sequences,
                  std::int64_t tokens)
     : network_(network),
       chunk_(default_chunk_tokens(backend.device())),
       pages_(pages_for(tokens)),
-      cache_(backend, checked_shape(backend, network, kv, sequences, tokens), sequences * pages_),
+      cache_(backend, cache_shape(backend, network, kv, sequences, tokens), sequences * pages_),
       page_numbers_(static_cast<std::size_t>(sequences * pages_)),
       runner_(backend, network, cache_) {
   std::iota(page_numbers_.begin(), page_numbers_.end(), 0);

@@ -7,12 +7,16 @@
 
 namespace r1 {
 
+// The cache that `sequences` of `tokens` positions each want, in pages of type `kv`. Fails with
+// too_long when the model takes fewer, with oom_cpu or oom_gpu when that does not fit.
+KvShape cache_shape(const Backend& backend, const Network& network, DType kv,
+                    std::int64_t sequences, std::int64_t tokens);
+
 // The bare network over a cache: steps of equal sequences, no sampling but the most likely token,
 // ids that mean nothing. Sequence s has pages of its own, as many as its length wants.
 class Stepper {
  public:
-  // Cache for `sequences` of `tokens` positions each. Fails with too_long when the model takes
-  // fewer, with oom_cpu or oom_gpu when that does not fit. Backend and network outlive this.
+  // Fails as `cache_shape` does. Backend and network outlive this.
   Stepper(Backend& backend, const Network& network, DType kv, std::int64_t sequences,
           std::int64_t tokens);
 

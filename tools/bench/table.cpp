@@ -55,6 +55,15 @@ void add_what(std::vector<Option>& o, BenchSettings& s) {
                .help = "Answer the same requests in static and in dynamic batches.",
                .brief = true,
                .in_config = false});
+  o.push_back({.name = "quality",
+               .group = g,
+               .into = &s.quality,
+               .metavar = "FILE",
+               .help = "Say how well models predict this text; - is stdin.",
+               .completes = Completes::file,
+               .brief = true,
+               .in_config = false,
+               .given = &s.quality_given});
   o.push_back({.name = "compare",
                .group = g,
                .into = &s.compare,
@@ -103,6 +112,37 @@ void add_serving(std::vector<Option>& o, BenchSettings& s) {
                .metavar = "N",
                .help = "Of arrivals and lengths.",
                .least = 0});
+}
+
+void add_quality(std::vector<Option>& o, BenchSettings& s) {
+  const std::string g = "Quality (--quality)";
+  o.push_back(
+      {.name = "base",
+       .group = g,
+       .into = &s.base,
+       .metavar = "MODEL",
+       .help =
+           "Compare with this model: KL divergence, and how often the first choice is the same.",
+       .completes = Completes::model,
+       .brief = true,
+       .in_config = false});
+  o.push_back({.name = "window",
+               .group = g,
+               .into = &s.window,
+               .metavar = "N",
+               .help = "Read windows of N positions, or of as many as every model takes.",
+               .least = 2,
+               .most = 1e7,
+               .in_config = false,
+               .given = &s.window_given});
+  o.push_back({.name = "limit",
+               .group = g,
+               .into = &s.limit,
+               .metavar = "N",
+               .help = "Stop when N tokens have counted; 0 means all.",
+               .least = 0,
+               .in_config = false,
+               .given = &s.limit_given});
 }
 
 void add_how(std::vector<Option>& o, BenchSettings& s) {
@@ -215,6 +255,7 @@ Program bench_program(BenchSettings& settings, StandardOptions& standard) {
             .operands = &settings.operands};
   add_what(p.options, settings);
   add_serving(p.options, settings);
+  add_quality(p.options, settings);
   add_how(p.options, settings);
   add_output(p.options, settings);
   add_machine(p.options, settings);
