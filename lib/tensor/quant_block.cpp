@@ -77,15 +77,16 @@ float largest_magnitude(const float* x, int n) {
   return most;
 }
 
-int nearest(float value, int least, int most) {
-  return std::clamp(static_cast<int>(std::lrint(value)), least, most);
+std::int8_t nearest(float value, int least, int most) {
+  return static_cast<std::int8_t>(std::clamp(static_cast<int>(std::lrint(value)), least, most));
 }
 
 void pack_block(BlockQ8_0& b, const float* x) {
   b.d = f32_to_f16(largest_magnitude(x, 32) / 127.0f);
   const float d = f16_to_f32(b.d), inverse = d > 0 ? 1.0f / d : 0.0f;  // the step as it is stored
-  for (int i = 0; i < 32; ++i)
-    b.q[i] = static_cast<std::int8_t>(nearest(x[i] * inverse, -127, 127));
+  std::int8_t q[32];
+  for (int i = 0; i < 32; ++i) q[i] = nearest(x[i] * inverse, -127, 127);
+  set_levels(b, q);
 }
 
 // The value of largest magnitude lands on -8, the end of the grid that reaches farther.
@@ -94,11 +95,9 @@ void pack_block(BlockQ4_0& b, const float* x) {
       std::max_element(x, x + 32, [](float a, float c) { return std::abs(a) < std::abs(c); });
   b.d = f32_to_f16(*extreme / -8.0f);
   const float d = f16_to_f32(b.d), inverse = d != 0 ? 1.0f / d : 0.0f;
-  for (int j = 0; j < 16; ++j) {
-    const int low = nearest(x[j] * inverse + 8.0f, 0, 15);
-    const int high = nearest(x[j + 16] * inverse + 8.0f, 0, 15);
-    b.q[j] = static_cast<std::uint8_t>(low | high << 4);
-  }
+  std::int8_t q[32];
+  for (int i = 0; i < 32; ++i) q[i] = nearest(x[i] * inverse, -8, 7);
+  set_levels(b, q);
 }
 
 // Scales and minima of eight sub-blocks, so that q = round((x + minimum) / scale) is 0 … most.
@@ -116,62 +115,30 @@ SubBlocks measure(const float* x, float most) {
   return s;
 }
 
-void store_scale_min(std::uint8_t s[12], int j, int scale, int minimum) {
-  if (j < 4) {
-    s[j] = static_cast<std::uint8_t>((s[j] & 0xC0) | scale);
-    s[j + 4] = static_cast<std::uint8_t>((s[j + 4] & 0xC0) | minimum);
-  } else {
-    s[j + 4] = static_cast<std::uint8_t>((scale & 15) | (minimum & 15) << 4);
-    s[j - 4] = static_cast<std::uint8_t>((s[j - 4] & 0x3F) | (scale >> 4) << 6);
-    s[j] = static_cast<std::uint8_t>((s[j] & 0x3F) | (minimum >> 4) << 6);
-  }
-}
-
-// Fills d, m and s of a Q4_K or Q5_K block and q [256] with the grid numbers.
+// Of Q4_K and Q5_K, whose levels end at `most`.
 template <typename Block>
-void pack_sub_blocks(Block& b, const float* x, int most, std::uint8_t q[256]) {
+void pack_sub_blocks(Block& b, const float* x, int most) {
   const SubBlocks sub = measure(x, static_cast<float>(most));
   const float d = *std::max_element(sub.scale, sub.scale + 8) / 63.0f;
   const float m = *std::max_element(sub.minimum, sub.minimum + 8) / 63.0f;
   b.d = f32_to_f16(d);
   b.m = f32_to_f16(m);
-  std::memset(b.s, 0, sizeof b.s);
   const float stored_d = f16_to_f32(b.d), stored_m = f16_to_f32(b.m);
+  std::int8_t q[256];
   for (int j = 0; j < 8; ++j) {
     const int scale = d > 0 ? nearest(sub.scale[j] / d, 0, 63) : 0;
     const int minimum = m > 0 ? nearest(sub.minimum[j] / m, 0, 63) : 0;
-    store_scale_min(b.s, j, scale, minimum);
+    set_scale_min(b.s, j, {static_cast<std::uint8_t>(scale), static_cast<std::uint8_t>(minimum)});
     const float step = stored_d * static_cast<float>(scale);
     const float low = stored_m * static_cast<float>(minimum);
-    for (int l = 0; l < 32; ++l)
-      q[32 * j + l] =
-          static_cast<std::uint8_t>(step > 0 ? nearest((x[32 * j + l] + low) / step, 0, most) : 0);
+    for (int e = 32 * j; e < 32 * j + 32; ++e)
+      q[e] = step > 0 ? nearest((x[e] + low) / step, 0, most) : std::int8_t{0};
   }
+  set_levels(b, q);
 }
 
-void pack_nibbles(std::uint8_t* out, const std::uint8_t q[256]) {
-  for (int p = 0; p < 4; ++p)
-    for (int l = 0; l < 32; ++l)
-      out[32 * p + l] =
-          static_cast<std::uint8_t>((q[64 * p + l] & 15) | (q[64 * p + 32 + l] & 15) << 4);
-}
-
-void pack_block(BlockQ4_K& b, const float* x) {
-  std::uint8_t q[256];
-  pack_sub_blocks(b, x, 15, q);
-  pack_nibbles(b.q, q);
-}
-
-void pack_block(BlockQ5_K& b, const float* x) {
-  std::uint8_t q[256];
-  pack_sub_blocks(b, x, 31, q);
-  pack_nibbles(b.q, q);
-  for (int l = 0; l < 32; ++l) {
-    int bits = 0;
-    for (int j = 0; j < 8; ++j) bits |= (q[32 * j + l] >> 4) << j;
-    b.h[l] = static_cast<std::uint8_t>(bits);
-  }
-}
+void pack_block(BlockQ4_K& b, const float* x) { pack_sub_blocks(b, x, 15); }
+void pack_block(BlockQ5_K& b, const float* x) { pack_sub_blocks(b, x, 31); }
 
 void pack_block(BlockQ6_K& b, const float* x) {
   float scale[16];
@@ -179,18 +146,21 @@ void pack_block(BlockQ6_K& b, const float* x) {
   const float d = *std::max_element(scale, scale + 16) / 127.0f;
   b.d = f32_to_f16(d);
   const float stored = f16_to_f32(b.d);
-  std::memset(b.l, 0, sizeof b.l);
-  std::memset(b.h, 0, sizeof b.h);
-  for (int j = 0; j < 16; ++j)
-    b.s[j] = static_cast<std::int8_t>(d > 0 ? nearest(scale[j] / d, 0, 127) : 0);
-  for (int e = 0; e < 256; ++e) {
-    const std::int8_t steps = b.s[e / 16];
-    const float step = stored * static_cast<float>(steps);
-    const int q = step > 0 ? nearest(x[e] / step, -32, 31) + 32 : 32;
-    const int a = e / 128, k = e % 128 / 32, i = e % 32;
-    b.l[64 * a + 32 * (k % 2) + i] |= static_cast<std::uint8_t>((q & 15) << (k < 2 ? 0 : 4));
-    b.h[32 * a + i] |= static_cast<std::uint8_t>((q >> 4) << (2 * k));
+  std::int8_t q[256];
+  for (int j = 0; j < 16; ++j) {
+    b.s[j] = d > 0 ? nearest(scale[j] / d, 0, 127) : std::int8_t{0};
+    const float step = stored * static_cast<float>(b.s[j]);
+    for (int e = 16 * j; e < 16 * j + 16; ++e)
+      q[e] = step > 0 ? nearest(x[e] / step, -32, 31) : std::int8_t{0};
   }
+  set_levels(b, q);
+}
+
+void set_nibbles(std::uint8_t* out, const std::int8_t q[256]) {
+  for (int p = 0; p < 4; ++p)
+    for (int l = 0; l < 32; ++l)
+      out[32 * p + l] =
+          static_cast<std::uint8_t>((q[64 * p + l] & 15) | (q[64 * p + 32 + l] & 15) << 4);
 }
 
 // memcpy, because a block in a file need not lie on its own alignment.
@@ -210,7 +180,7 @@ void pack_all(void* blocks, std::span<const float> values, std::size_t elements)
   assert(values.size() % elements == 0);
   auto* out = static_cast<unsigned char*>(blocks);
   for (std::size_t i = 0; i < values.size(); i += elements, out += sizeof(Block)) {
-    Block b;
+    Block b{};
     pack_block(b, values.data() + i);
     std::memcpy(out, &b, sizeof b);
   }
@@ -234,6 +204,46 @@ void narrow_all(void* out, std::span<const float> values, Bits (*narrow)(float))
 }
 
 }  // namespace
+
+void set_scale_min(std::uint8_t s[12], int j, ScaleMin value) {
+  const int scale = value.scale, minimum = value.minimum;
+  if (j < 4) {
+    s[j] = static_cast<std::uint8_t>((s[j] & 0xC0) | scale);
+    s[j + 4] = static_cast<std::uint8_t>((s[j + 4] & 0xC0) | minimum);
+  } else {
+    s[j + 4] = static_cast<std::uint8_t>((scale & 15) | (minimum & 15) << 4);
+    s[j - 4] = static_cast<std::uint8_t>((s[j - 4] & 0x3F) | (scale >> 4) << 6);
+    s[j] = static_cast<std::uint8_t>((s[j] & 0x3F) | (minimum >> 4) << 6);
+  }
+}
+
+void set_levels(BlockQ8_0& b, const std::int8_t levels[32]) { std::memcpy(b.q, levels, 32); }
+
+void set_levels(BlockQ4_0& b, const std::int8_t levels[32]) {
+  for (int j = 0; j < 16; ++j)
+    b.q[j] = static_cast<std::uint8_t>((levels[j] + 8) | (levels[j + 16] + 8) << 4);
+}
+
+void set_levels(BlockQ4_K& b, const std::int8_t levels[256]) { set_nibbles(b.q, levels); }
+
+void set_levels(BlockQ5_K& b, const std::int8_t levels[256]) {
+  set_nibbles(b.q, levels);
+  for (int l = 0; l < 32; ++l) {
+    int bits = 0;
+    for (int j = 0; j < 8; ++j) bits |= (levels[32 * j + l] >> 4) << j;
+    b.h[l] = static_cast<std::uint8_t>(bits);
+  }
+}
+
+void set_levels(BlockQ6_K& b, const std::int8_t levels[256]) {
+  std::memset(b.l, 0, sizeof b.l);
+  std::memset(b.h, 0, sizeof b.h);
+  for (int e = 0; e < 256; ++e) {
+    const int a = e / 128, k = e % 128 / 32, i = e % 32, q = levels[e] + 32;
+    b.l[64 * a + 32 * (k % 2) + i] |= static_cast<std::uint8_t>((q & 15) << (k < 2 ? 0 : 4));
+    b.h[32 * a + i] |= static_cast<std::uint8_t>((q >> 4) << (2 * k));
+  }
+}
 
 void unpack(std::span<float> values, const void* blocks, DType dtype) {
   switch (dtype) {

@@ -49,6 +49,17 @@ constexpr ScaleMin scale_min(const std::uint8_t s[12], int j) {
           static_cast<std::uint8_t>((byte(j + 4) >> 4) | (byte(j) >> 6) << 4)};
 }
 
+// The other way; writing sub-block j leaves the others as they were.
+void set_scale_min(std::uint8_t s[12], int j, ScaleMin value);
+
+// Writes the levels of a block, the whole numbers that its scales multiply: -127 … 127 of Q8_0,
+// -8 … 7 of Q4_0, 0 … 15 of Q4_K, 0 … 31 of Q5_K, -32 … 31 of Q6_K.
+void set_levels(BlockQ8_0& b, const std::int8_t levels[32]);
+void set_levels(BlockQ4_0& b, const std::int8_t levels[32]);
+void set_levels(BlockQ4_K& b, const std::int8_t levels[256]);
+void set_levels(BlockQ5_K& b, const std::int8_t levels[256]);
+void set_levels(BlockQ6_K& b, const std::int8_t levels[256]);
+
 // values [n] <- blocks of `dtype`; n is a multiple of the block. Also widens f16, bf16 and the
 // 8-bit floats, copies f32.
 void unpack(std::span<float> values, const void* blocks, DType dtype);

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <array>
+#include <limits>
+
+#include "lib/quant/lanes.h"
+
+namespace r1::quant {
+
+// Blocks of n numbers on a grid of step q, without a minimum; one block a lane.
+template <std::size_t n>
+struct Symmetric {
+  std::array<Lanes, n> x, importance;
+  float least, most;  // levels
+};
+
+struct Fit {
+  Lanes step, error;  // sum of importance (x - step q)^2
+};
+inline constexpr float kUntried = std::numeric_limits<float>::max();
+
+inline Fit better(const Fit& best, const Fit& next) {  // a NaN is never better
+  const LaneMask wins = next.error < best.error;
+  return {select(wins, next.step, best.step), select(wins, next.error, best.error)};
+}
+
+// The error of a step as it is.
+template <std::size_t n>
+Fit with_step(const Symmetric<n>& block, Lanes step) {
+  const Lanes inverse = inverse_or_zero(step), least = all(block.least), most = all(block.most);
+  Lanes ee{};
+  for (std::size_t i = 0; i < n; ++i) {
+    const Lanes q = whole(clamp(block.x[i] * inverse, least, most));
+    const Lanes e = block.x[i] - step * q;
+    ee += block.importance[i] * e * e;
+  }
+  return {step, ee};
+}
+
+// The step of least squares for the levels that `step` rounds to: with e = x - step q it is
+// step + sum w e q / sum w q^2. In e, because the difference between sum w x^2 and what a step
+// explains drowns in f32 at eight bits.
+template <std::size_t n>
+Fit least_squares(const Symmetric<n>& block, Lanes step) {
+  const Lanes inverse = inverse_or_zero(step), least = all(block.least), most = all(block.most);
+  Lanes ee{}, eq{}, qq{};
+  for (std::size_t i = 0; i < n; ++i) {
+    const Lanes q = whole(clamp(block.x[i] * inverse, least, most));
+    const Lanes e = block.x[i] - step * q, wq = block.importance[i] * q;
+    ee += block.importance[i] * e * e;
+    eq += wq * e;
+    qq += wq * q;
+  }
+  const Lanes shift = ratio(eq, qq);
+  return {step + shift, ee - eq * shift};
+}
+
+template <std::size_t n>
+Lanes reach(const Symmetric<n>& block) {
+  Lanes largest{};
+  for (const Lanes x : block.x) largest = larger(largest, magnitude(x));
+  return largest;
+}
+
+// Over steps, the error is a valley (finer steps against cut ends) with a ripple from the luck of
+// rounding: steps far apart find the valley, close ones the best ripple near its floor. Measured
+// beside trying every half, on heavy-tailed weights: 1.2 % more error for Q8_0, none for Q4_0.
+template <std::size_t n>
+Fit search_step(const Symmetric<n>& block) {
+  constexpr int kCoarse = 24, kFine = 24;
+  constexpr float kFirst = 1.1f, kFactor = 0.9376f;  // down to a quarter
+  constexpr float kFineFirst = 0.95f, kFineStep = 0.2f / kFine;
+  const Lanes plain = reach(block) / -block.least;
+  Fit best{plain, all(kUntried)};
+  const bool lopsided = block.most < 0.9f * -block.least;  // worth trying both ways round
+  Lanes step = plain * kFirst;
+  for (int i = 0; i < kCoarse; ++i, step *= kFactor) {
+    best = better(best, least_squares(block, step));
+    if (lopsided) best = better(best, least_squares(block, -step));
+  }
+  const Lanes floor = best.step;
+  for (int i = 0; i < kFine; ++i)
+    best = better(best,
+                  least_squares(block, floor * (kFineFirst + kFineStep * static_cast<float>(i))));
+  return best;
+}
+
+}  // namespace r1::quant

@@ -1,0 +1,157 @@
+// Q4_K and Q5_K: 256 weights, d sc q - m mn with six-bit sc and mn for each 32, side by side in two
+// fours of sub-blocks.
+#include <cstring>
+
+#include "lib/quant/affine_search.h"
+#include "lib/quant/block_search.h"
+#include "lib/quant/unit.h"
+#include "lib/tensor/quant_block.h"
+
+namespace r1::quant {
+namespace {
+
+constexpr std::size_t kFours = 2;
+constexpr float kMost = 63.0f;  // of six bits
+
+struct SuperBlock {
+  std::array<Affine, kFours> of;
+  Unit unit;
+};
+using Grids = std::array<AffineFit, kFours>;
+
+SuperBlock load(const float* x, const float* importance, int most) {
+  SuperBlock block;
+  float scaled_x[256], w[256];
+  block.unit = scaled(scaled_x, x, 256);
+  relative(w, importance, 256);
+  for (std::size_t f = 0; f < kFours; ++f) {
+    Affine& four = block.of[f];
+    four.x = to_lanes<32>(scaled_x + 128 * f, 32);
+    four.importance = to_lanes<32>(w + 128 * f, 32);
+    four.most = static_cast<float>(most);
+    measure(four);
+  }
+  return block;
+}
+
+// What is stored of a super-block beside its levels, and the error with exactly that.
+struct Stored {
+  std::uint16_t d = 0, m = 0;
+  std::array<Lanes, kFours> scale{}, minimum{};
+  float error = kUntried;
+};
+
+// For given d and m, the six-bit numbers with the least error, `reach` around those nearest to the
+// grids that are wanted.
+Stored choose(const SuperBlock& block, const Grids& wanted, std::uint16_t d, std::uint16_t m,
+              int reach) {
+  Stored stored{.d = d, .m = m, .error = 0};
+  const float unit_d = block.unit.of_half(d), unit_m = block.unit.of_half(m);
+  const auto nearest = [](Lanes v, float unit, int away) {
+    const Lanes at = unit > 0 ? whole(clamp(v / unit, Lanes{}, all(kMost))) : Lanes{};
+    return clamp(at + static_cast<float>(away), Lanes{}, all(kMost));
+  };
+  for (std::size_t f = 0; f < kFours; ++f) {
+    Lanes least = all(kUntried);
+    for (int i = -reach; i <= reach; ++i)
+      for (int j = -reach; j <= reach; ++j) {
+        const Lanes scale = nearest(wanted[f].step, unit_d, i);
+        const Lanes minimum = nearest(wanted[f].low, unit_m, j);
+        const Lanes error = with_grid(block.of[f], unit_d * scale, unit_m * minimum).error;
+        const LaneMask first = error < least;
+        least = select(first, error, least);
+        stored.scale[f] = select(first, scale, stored.scale[f]);
+        stored.minimum[f] = select(first, minimum, stored.minimum[f]);
+      }
+    stored.error += sum(least);
+  }
+  return stored;
+}
+
+// The d and m of least squares for the levels and six-bit numbers of `s`: x ~ d a - m b with
+// a = sc q, b = mn.
+void refit(std::uint16_t& d, std::uint16_t& m, const SuperBlock& block, const Stored& s) {
+  const float unit_d = block.unit.of_half(s.d), unit_m = block.unit.of_half(s.m);
+  double aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
+  for (std::size_t f = 0; f < kFours; ++f) {
+    const Affine& four = block.of[f];
+    const Lanes inverse = inverse_or_zero(unit_d * s.scale[f]), low = unit_m * s.minimum[f];
+    Lanes wq{}, wqq{}, wxq{};
+    for (std::size_t i = 0; i < 32; ++i) {
+      const Lanes q = whole(clamp((four.x[i] + low) * inverse, Lanes{}, all(four.most)));
+      const Lanes one = four.importance[i] * q;
+      wq += one;
+      wqq += one * q;
+      wxq += one * four.x[i];
+    }
+    aa += sum(s.scale[f] * s.scale[f] * wqq);
+    ab += sum(s.scale[f] * s.minimum[f] * wq);
+    bb += sum(s.minimum[f] * s.minimum[f] * four.w);
+    ax += sum(s.scale[f] * wxq);
+    bx += sum(s.minimum[f] * four.mean * four.w);
+  }
+  const double det = aa * bb - ab * ab;
+  if (det > 1e-6 * aa * bb) {
+    d = block.unit.half(static_cast<float>(std::max(0.0, (ax * bb - bx * ab) / det)));
+    m = block.unit.half(static_cast<float>(std::max(0.0, (ax * ab - bx * aa) / det)));
+  } else if (aa > 0) {
+    d = block.unit.half(static_cast<float>(std::max(0.0, ax / aa)));
+  }
+}
+
+// From grids wanted to grids stored: the largest scale gets 63; then six-bit numbers and (d, m) in
+// turn, each the best for the other, which changes little after two rounds.
+Stored settle(const SuperBlock& block, const Grids& wanted, int reach, int rounds) {
+  const float step = std::max(largest(wanted[0].step), largest(wanted[1].step));
+  const float low = std::max(largest(wanted[0].low), largest(wanted[1].low));
+  std::uint16_t d = block.unit.half(step / kMost), m = block.unit.half(low / kMost);
+  if (d == 0 && step > 0) d = 1;
+  if (m == 0 && low > 0) m = 1;
+  Stored best = choose(block, wanted, d, m, reach);
+  for (int round = 0; round < rounds; ++round) {
+    refit(d, m, block, best);
+    const Stored next = choose(block, wanted, d, m, 1);
+    if (!(next.error < best.error)) break;
+    best = next;
+  }
+  return best;
+}
+
+Stored search(const SuperBlock& block) {
+  Grids plain, wanted;
+  for (std::size_t f = 0; f < kFours; ++f) {
+    plain[f] = plain_grid(block.of[f]);
+    wanted[f] = search_grid(block.of[f]);
+  }
+  const Stored first = settle(block, plain, 0, 0), second = settle(block, wanted, 2, 2);
+  return second.error <= first.error ? second : first;
+}
+
+template <typename Block>
+void search(BlockGrid& grid, std::byte* to, const float* x, const float* importance, int most) {
+  const Stored best = search(load(x, importance, most));
+  Block block;
+  std::memcpy(&block, to, sizeof block);
+  block.d = best.d;
+  block.m = best.m;
+  for (int j = 0; j < 8; ++j) {
+    const auto f = static_cast<std::size_t>(j / kLanes);
+    const ScaleMin s{static_cast<std::uint8_t>(best.scale[f][j % kLanes]),
+                     static_cast<std::uint8_t>(best.minimum[f][j % kLanes])};
+    set_scale_min(block.s, j, s);
+    grid.step[j] = f16_to_f32(best.d) * static_cast<float>(s.scale);
+    grid.low[j] = f16_to_f32(best.m) * static_cast<float>(s.minimum);
+  }
+  std::memcpy(to, &block, sizeof block);
+}
+
+}  // namespace
+
+void search_q4_k(BlockGrid& grid, std::byte* block, const float* x, const float* importance) {
+  search<BlockQ4_K>(grid, block, x, importance, 15);
+}
+void search_q5_k(BlockGrid& grid, std::byte* block, const float* x, const float* importance) {
+  search<BlockQ5_K>(grid, block, x, importance, 31);
+}
+
+}  // namespace r1::quant
