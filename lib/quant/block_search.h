@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -57,6 +58,14 @@ void search_q4_0(BlockGrid* grids, const BlockRun& run);
 void search_q4_k(BlockGrid& grid, std::byte* block, const float* x, const float* importance);
 void search_q5_k(BlockGrid& grid, std::byte* block, const float* x, const float* importance);
 void search_q6_k(BlockGrid& grid, std::byte* block, const float* x, const float* importance);
+
+// The level, a whole number, that is nearest to x: the same numbers as in the searches.
+inline float nearest_level(float x, float step, float low, const Levels& levels) {
+  const float scaled = step != 0 ? (x + low) * (1.0f / step) : 0.0f;
+  const float bounded =
+      std::clamp(scaled, static_cast<float>(levels.least), static_cast<float>(levels.most));
+  return (bounded + 12582912.0f) - 12582912.0f;
+}
 
 // Writes the levels of a block.
 void set_levels(std::byte* block, const std::int8_t* levels, DType dtype);

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstring>
+
+#include "lib/quant/product.h"
+
+namespace r1::quant {
+
+inline constexpr int kPanelColumns = 16, kPanelDepth = 128;  // 8 KiB, which stay in the first cache
+using Panel = float[kPanelDepth][kPanelColumns];
+
+// c [rows, 16] += a [rows, depth] panel, in vectors V: four rows by two vectors are eight sums,
+// which stay in registers. Products and sums are rounded apart, so that every V gives the same
+// bits.
+template <typename V, int rows>
+void add_tile(Rows<float> c, Rows<const float> a, const Panel& panel, int depth) {
+  constexpr int n = sizeof(V) / sizeof(float);
+  for (int column = 0; column < kPanelColumns; column += 2 * n) {
+    V left[std::size_t{rows}], right[std::size_t{rows}];
+    for (int r = 0; r < rows; ++r) {
+      std::memcpy(&left[r], c.row(r) + column, sizeof(V));
+      std::memcpy(&right[r], c.row(r) + column + n, sizeof(V));
+    }
+    for (int k = 0; k < depth; ++k) {
+      V b_left, b_right;
+      std::memcpy(&b_left, panel[k] + column, sizeof(V));
+      std::memcpy(&b_right, panel[k] + column + n, sizeof(V));
+      for (int r = 0; r < rows; ++r) {
+        const V one = a.row(r)[k] - V{};
+        left[r] += one * b_left;
+        right[r] += one * b_right;
+      }
+    }
+    for (int r = 0; r < rows; ++r) {
+      std::memcpy(c.row(r) + column, &left[r], sizeof(V));
+      std::memcpy(c.row(r) + column + n, &right[r], sizeof(V));
+    }
+  }
+}
+
+// c [m, 16] += a [m, depth] panel.
+template <typename V>
+void add_rows(Rows<float> c, Rows<const float> a, const Panel& panel, std::int64_t m, int depth) {
+  std::int64_t r = 0;
+  for (; r + 4 <= m; r += 4)
+    add_tile<V, 4>({c.row(r), c.stride}, {a.row(r), a.stride}, panel, depth);
+  for (; r < m; ++r) add_tile<V, 1>({c.row(r), c.stride}, {a.row(r), a.stride}, panel, depth);
+}
+
+using AddRows = void (*)(Rows<float>, Rows<const float>, const Panel&, std::int64_t, int);
+extern const AddRows kAddRowsAvx2;
+
+}  // namespace r1::quant

@@ -1,0 +1,144 @@
+#include "lib/quant/row_tile.h"
+
+#include <algorithm>
+#include <cassert>
+
+// Columns are rounded one by one in groups; products carry what a group changed to the rest of its
+// batch, and what all columns lost to a batch when its turn comes.
+namespace r1::quant {
+namespace {
+
+constexpr std::int64_t kGroup = 32, kBatch = 256;
+
+std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+// square [n, kBatch] <- the columns begin … begin + n of H in the rows of the same numbers.
+void copy_square(float* square, Rows<const float> h, std::int64_t begin, std::int64_t n) {
+  for (std::int64_t j = 0; j < n; ++j)
+    for (std::int64_t k = 0; k <= j; ++k)
+      square[j * kBatch + k] = square[k * kBatch + j] = h.row(begin + j)[begin + k];
+}
+
+}  // namespace
+
+RowTile::RowTile(const Metric& metric, DType dtype)
+    : metric_(metric),
+      dtype_(dtype),
+      elements_(block_elements(dtype)),
+      row_bytes_(metric.K / elements_ * static_cast<std::int64_t>(block_bytes(dtype))),
+      lost_(size(kRows * metric.K)),
+      levels_(size(kRows * metric.K)),
+      grids_(size(kRows * metric.K / elements_)),
+      work_(size(kRows * kBatch)) {}
+
+// The scales of the blocks that begin at column `at`, for the rows as they are now.
+void RowTile::search(std::int64_t at) {
+  const std::int64_t block = at / elements_;
+  for (std::int64_t r = 0; r < count_; r += kRun) {
+    BlockGrid grids[kRun];
+    const int count = static_cast<int>(std::min<std::int64_t>(kRun, count_ - r));
+    search_blocks(grids,
+                  {.blocks = blocks_ + r * row_bytes_ +
+                             block * static_cast<std::int64_t>(block_bytes(dtype_)),
+                   .block_stride = row_bytes_,
+                   .x = work_.data() + r * kBatch + at % kBatch,
+                   .x_stride = kBatch,
+                   .importance = metric_.importance + at,
+                   .importance_stride = 0,
+                   .count = count},
+                  dtype_);
+    for (int i = 0; i < count; ++i) grid(r + i, at) = grids[i];
+  }
+}
+
+// Rounds kGroup columns, each with what those before it lost.
+void RowTile::round_group(std::int64_t at) {
+  const Levels shape = levels_of(dtype_);
+  for (std::int64_t r = 0; r < count_; ++r) {
+    float* x = work_.data() + r * kBatch + at % kBatch;
+    const BlockGrid& g = grid(r, at);
+    for (std::int64_t c = 0; c < kGroup; ++c) {
+      const std::int64_t j = (at + c) % elements_ / shape.sub_block, place = r * metric_.K + at + c;
+      const float q = nearest_level(x[c], g.step[j], g.low[j], shape);
+      const float lost = w_.row(r)[at + c] - (g.step[j] * q - g.low[j]);
+      levels_[size(place)] = static_cast<std::int8_t>(q);
+      lost_[size(place)] = lost;
+      const float* m = metric_.matrix.row(at + c) + at;
+      for (std::int64_t i = c + 1; i < kGroup; ++i) x[i] += lost * m[i];
+    }
+  }
+}
+
+void RowTile::feed_back(std::byte* blocks, const float* w, std::int64_t count) {
+  assert(count <= kRows);
+  blocks_ = blocks;
+  w_ = {w, metric_.K};
+  count_ = count;
+  const Rows<float> work{work_.data(), kBatch}, lost{lost_.data(), metric_.K};
+  for (std::int64_t begin = 0; begin < metric_.K; begin += kBatch) {
+    const std::int64_t end = std::min(begin + kBatch, metric_.K);
+    for (std::int64_t r = 0; r < count; ++r)
+      std::copy(w_.row(r) + begin, w_.row(r) + end, work.row(r));
+    add_product(work, lost, {metric_.matrix.data + begin, metric_.K}, count, end - begin, begin);
+    for (std::int64_t at = begin; at < end; at += kGroup) {
+      if (at % elements_ == 0) search(at);
+      round_group(at);
+      const std::int64_t next = at + kGroup;
+      add_product({work.data + next - begin, kBatch}, {lost.data + at, metric_.K},
+                  {metric_.matrix.row(at) + next, metric_.K}, count, end - next, kGroup);
+    }
+  }
+}
+
+// With g = e H, column k alone is best at decoded_k + g_k / H_kk. The group's part of `work`, g on
+// the way in, is on the way out what was added to lost.
+void RowTile::revise_group(std::int64_t at, const float* square) {
+  const Levels shape = levels_of(dtype_);
+  for (std::int64_t r = 0; r < count_; ++r) {
+    float* g = work_.data() + r * kBatch + at % kBatch;
+    const BlockGrid& grid_here = grid(r, at);
+    for (std::int64_t c = 0; c < kGroup; ++c) {
+      const std::int64_t j = (at + c) % elements_ / shape.sub_block, place = r * metric_.K + at + c;
+      const float step = grid_here.step[j], low = grid_here.low[j];
+      const float* h = square + (at % kBatch + c) * kBatch + at % kBatch;
+      const float old = levels_[size(place)];
+      const float q = nearest_level(step * old - low + g[c] / h[c], step, low, shape);
+      const float change = step * (old - q);
+      levels_[size(place)] = static_cast<std::int8_t>(q);
+      lost_[size(place)] += change;
+      for (std::int64_t i = c + 1; i < kGroup; ++i) g[i] += change * h[i];
+      g[c] = change;
+    }
+  }
+}
+
+void RowTile::descend() {
+  const std::int64_t K = metric_.K;
+  const Rows<float> work{work_.data(), kBatch}, lost{lost_.data(), K};
+  std::vector<float> square(size(kBatch * kBatch));
+  for (std::int64_t begin = 0; begin < K; begin += kBatch) {
+    const std::int64_t end = std::min(begin + kBatch, K), n = end - begin;
+    copy_square(square.data(), metric_.matrix, begin, n);
+    std::fill(work_.begin(), work_.end(), 0.0f);
+    add_product_transposed(work, lost, {metric_.matrix.row(begin), K}, count_, n, begin);
+    add_product(work, {lost.data + begin, K}, {square.data(), kBatch}, count_, n, n);
+    add_product(work, {lost.data + end, K}, {metric_.matrix.row(end) + begin, K}, count_, n,
+                K - end);
+    for (std::int64_t at = begin; at < end; at += kGroup) {
+      revise_group(at, square.data());
+      const std::int64_t next = at + kGroup - begin;
+      add_product({work.data + next, kBatch}, {work.data + at - begin, kBatch},
+                  {square.data() + (at - begin) * kBatch + next, kBatch}, count_, n - next, kGroup);
+    }
+  }
+}
+
+void RowTile::write_levels() const {
+  const auto bytes = static_cast<std::int64_t>(block_bytes(dtype_));
+  for (std::int64_t r = 0; r < count_; ++r)
+    for (std::int64_t k = 0; k < metric_.K; k += elements_)
+      set_levels(blocks_ + r * row_bytes_ + k / elements_ * bytes,
+                 &levels_[size(r * metric_.K + k)], dtype_);
+}
+
+}  // namespace r1::quant

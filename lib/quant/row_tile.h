@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "lib/quant/block_search.h"
+#include "lib/quant/product.h"
+
+namespace r1::quant {
+
+// What rounding is to keep small: e H e^T for the e = w - decoded of a row, H = R R^T with R upper
+// triangular.
+struct Metric {
+  std::int64_t K;
+  Rows<const float> matrix;  // [K, K]: H on and below the diagonal, M_jk = R_jk / R_kk above it
+  const float* importance;   // [K]: R_kk^2
+};
+
+// Rows on their way to blocks, some at a time, so that what is read of the matrix is used as often.
+class RowTile {
+ public:
+  static constexpr std::int64_t kRows = 128;
+
+  RowTile(const Metric& metric, DType dtype);
+
+  // Takes w [count, K], count <= kRows, and blocks [count, K] of the type, and in one pass from the
+  // first column to the last writes the scales of the blocks and chooses the levels: what a column
+  // loses is made good by those after it.
+  void feed_back(std::byte* blocks, const float* w, std::int64_t count);
+  // One more pass: each column takes the level that is best beside all the others as they are now.
+  void descend();
+  void write_levels() const;
+
+ private:
+  void search(std::int64_t at);
+  void round_group(std::int64_t at);
+  void revise_group(std::int64_t at, const float* square);
+  BlockGrid& grid(std::int64_t row, std::int64_t at) {
+    return grids_[static_cast<std::size_t>((row * metric_.K + at) / elements_)];
+  }
+
+  Metric metric_;
+  DType dtype_;
+  std::int64_t elements_, row_bytes_;
+  std::int64_t count_ = 0;
+  Rows<const float> w_{};            // [count, K]
+  std::byte* blocks_ = nullptr;      // [count, row_bytes]
+  std::vector<float> lost_;          // [kRows, K]: w - decoded
+  std::vector<std::int8_t> levels_;  // [kRows, K]
+  std::vector<BlockGrid> grids_;     // [kRows, blocks of a row]
+  std::vector<float> work_;          // [kRows, a batch of columns]
+};
+
+}  // namespace r1::quant
