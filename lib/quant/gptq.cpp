@@ -90,10 +90,9 @@ void Gptq::quantize(void* blocks, std::span<const float> w, DType dtype, int swe
   pool_.for_ranges(std::ssize(w) / K_, 1, [&](std::int64_t first, std::int64_t last) {
     RowTile tile(metric, dtype);
     for (std::int64_t row = first; row < last; row += RowTile::kRows) {
-      tile.feed_back(static_cast<std::byte*>(blocks) + row * row_bytes, w.data() + row * K_,
-                     std::min(RowTile::kRows, last - row));
+      tile.feed_back(w.data() + row * K_, std::min(RowTile::kRows, last - row));
       for (int i = 0; i < sweeps; ++i) tile.descend();
-      tile.write_levels();
+      tile.write(static_cast<std::byte*>(blocks) + row * row_bytes);
     }
   });
 }

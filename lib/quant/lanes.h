@@ -12,7 +12,7 @@ namespace r1::quant {
 // one order, and the loops read like those over one block.
 using Lanes [[gnu::vector_size(16)]] = float;
 using LaneMask [[gnu::vector_size(16)]] = std::int32_t;
-inline constexpr int kLanes = 4;
+inline constexpr std::size_t kLanes = 4;
 
 inline Lanes all(float v) { return Lanes{v, v, v, v}; }
 inline Lanes select(LaneMask where, Lanes a, Lanes b) { return where ? a : b; }

@@ -24,68 +24,69 @@ void copy_square(float* square, Rows<const float> h, std::int64_t begin, std::in
 RowTile::RowTile(const Metric& metric, DType dtype)
     : metric_(metric),
       dtype_(dtype),
+      shape_(levels_of(dtype)),
       elements_(block_elements(dtype)),
-      row_bytes_(metric.K / elements_ * static_cast<std::int64_t>(block_bytes(dtype))),
       lost_(size(kRows * metric.K)),
       levels_(size(kRows * metric.K)),
       grids_(size(kRows * metric.K / elements_)),
       work_(size(kRows * kBatch)) {}
 
-// The scales of the blocks that begin at column `at`, for the rows as they are now.
-void RowTile::search(std::int64_t at) {
-  const std::int64_t block = at / elements_;
+// The scales of the group of columns at `at`, for the rows as they are now: of whole blocks where
+// they begin, and anew of each sub-block when its turn comes.
+void RowTile::choose_scales(std::int64_t at) {
   for (std::int64_t r = 0; r < count_; r += kRun) {
-    BlockGrid grids[kRun];
     const int count = static_cast<int>(std::min<std::int64_t>(kRun, count_ - r));
-    search_blocks(grids,
-                  {.blocks = blocks_ + r * row_bytes_ +
-                             block * static_cast<std::int64_t>(block_bytes(dtype_)),
-                   .block_stride = row_bytes_,
-                   .x = work_.data() + r * kBatch + at % kBatch,
-                   .x_stride = kBatch,
-                   .importance = metric_.importance + at,
-                   .importance_stride = 0,
-                   .count = count},
-                  dtype_);
-    for (int i = 0; i < count; ++i) grid(r + i, at) = grids[i];
+    BlockRun run{work_.data() + r * kBatch + at % kBatch, kBatch, metric_.importance + at, 0,
+                 count};
+    BlockGrid found[kRun], *grids[kRun];
+    for (int i = 0; i < count; ++i) grids[i] = &grid(r + i, at);
+    if (at % elements_ == 0) {
+      search_blocks(found, run, dtype_);
+      for (int i = 0; i < count; ++i) *grids[i] = found[i];
+    } else {
+      for (std::int64_t c = 0; c < kGroup; c += shape_.sub_block) {
+        refine(grids, size((at + c) % elements_ / shape_.sub_block), run, dtype_);
+        run.x += shape_.sub_block;
+        run.importance += shape_.sub_block;
+      }
+    }
   }
 }
 
 // Rounds kGroup columns, each with what those before it lost.
 void RowTile::round_group(std::int64_t at) {
-  const Levels shape = levels_of(dtype_);
   for (std::int64_t r = 0; r < count_; ++r) {
     float* x = work_.data() + r * kBatch + at % kBatch;
     const BlockGrid& g = grid(r, at);
     for (std::int64_t c = 0; c < kGroup; ++c) {
-      const std::int64_t j = (at + c) % elements_ / shape.sub_block, place = r * metric_.K + at + c;
-      const float q = nearest_level(x[c], g.step[j], g.low[j], shape);
-      const float lost = w_.row(r)[at + c] - (g.step[j] * q - g.low[j]);
+      const std::int64_t j = (at + c) % elements_ / shape_.sub_block;
+      const std::int64_t place = r * metric_.K + at + c;
+      const float step = g.step(j), low = g.low(j), q = nearest_level(x[c], step, low, shape_);
       levels_[size(place)] = static_cast<std::int8_t>(q);
-      lost_[size(place)] = lost;
+      lost_[size(place)] = w_[place] - (step * q - low);
       const float* m = metric_.matrix.row(at + c) + at;
-      for (std::int64_t i = c + 1; i < kGroup; ++i) x[i] += lost * m[i];
+      for (std::int64_t i = c + 1; i < kGroup; ++i) x[i] += lost_[size(place)] * m[i];
     }
   }
 }
 
-void RowTile::feed_back(std::byte* blocks, const float* w, std::int64_t count) {
+void RowTile::feed_back(const float* w, std::int64_t count) {
   assert(count <= kRows);
-  blocks_ = blocks;
-  w_ = {w, metric_.K};
+  w_ = w;
   count_ = count;
-  const Rows<float> work{work_.data(), kBatch}, lost{lost_.data(), metric_.K};
-  for (std::int64_t begin = 0; begin < metric_.K; begin += kBatch) {
-    const std::int64_t end = std::min(begin + kBatch, metric_.K);
+  const std::int64_t K = metric_.K;
+  const Rows<float> work{work_.data(), kBatch}, lost{lost_.data(), K};
+  for (std::int64_t begin = 0; begin < K; begin += kBatch) {
+    const std::int64_t end = std::min(begin + kBatch, K);
     for (std::int64_t r = 0; r < count; ++r)
-      std::copy(w_.row(r) + begin, w_.row(r) + end, work.row(r));
-    add_product(work, lost, {metric_.matrix.data + begin, metric_.K}, count, end - begin, begin);
+      std::copy(w + r * K + begin, w + r * K + end, work.row(r));
+    add_product(work, lost, {metric_.matrix.data + begin, K}, count, end - begin, begin);
     for (std::int64_t at = begin; at < end; at += kGroup) {
-      if (at % elements_ == 0) search(at);
+      choose_scales(at);
       round_group(at);
       const std::int64_t next = at + kGroup;
-      add_product({work.data + next - begin, kBatch}, {lost.data + at, metric_.K},
-                  {metric_.matrix.row(at) + next, metric_.K}, count, end - next, kGroup);
+      add_product({work.data + next - begin, kBatch}, {lost.data + at, K},
+                  {metric_.matrix.row(at) + next, K}, count, end - next, kGroup);
     }
   }
 }
@@ -93,16 +94,15 @@ void RowTile::feed_back(std::byte* blocks, const float* w, std::int64_t count) {
 // With g = e H, column k alone is best at decoded_k + g_k / H_kk. The group's part of `work`, g on
 // the way in, is on the way out what was added to lost.
 void RowTile::revise_group(std::int64_t at, const float* square) {
-  const Levels shape = levels_of(dtype_);
   for (std::int64_t r = 0; r < count_; ++r) {
     float* g = work_.data() + r * kBatch + at % kBatch;
     const BlockGrid& grid_here = grid(r, at);
     for (std::int64_t c = 0; c < kGroup; ++c) {
-      const std::int64_t j = (at + c) % elements_ / shape.sub_block, place = r * metric_.K + at + c;
-      const float step = grid_here.step[j], low = grid_here.low[j];
+      const std::int64_t j = (at + c) % elements_ / shape_.sub_block;
+      const std::int64_t place = r * metric_.K + at + c;
+      const float step = grid_here.step(j), low = grid_here.low(j), old = levels_[size(place)];
       const float* h = square + (at % kBatch + c) * kBatch + at % kBatch;
-      const float old = levels_[size(place)];
-      const float q = nearest_level(step * old - low + g[c] / h[c], step, low, shape);
+      const float q = nearest_level(step * old - low + g[c] / h[c], step, low, shape_);
       const float change = step * (old - q);
       levels_[size(place)] = static_cast<std::int8_t>(q);
       lost_[size(place)] += change;
@@ -126,19 +126,17 @@ void RowTile::descend() {
                 K - end);
     for (std::int64_t at = begin; at < end; at += kGroup) {
       revise_group(at, square.data());
-      const std::int64_t next = at + kGroup - begin;
-      add_product({work.data + next, kBatch}, {work.data + at - begin, kBatch},
-                  {square.data() + (at - begin) * kBatch + next, kBatch}, count_, n - next, kGroup);
+      const std::int64_t here = at - begin, next = here + kGroup;
+      add_product({work.data + next, kBatch}, {work.data + here, kBatch},
+                  {square.data() + here * kBatch + next, kBatch}, count_, n - next, kGroup);
     }
   }
 }
 
-void RowTile::write_levels() const {
-  const auto bytes = static_cast<std::int64_t>(block_bytes(dtype_));
-  for (std::int64_t r = 0; r < count_; ++r)
-    for (std::int64_t k = 0; k < metric_.K; k += elements_)
-      set_levels(blocks_ + r * row_bytes_ + k / elements_ * bytes,
-                 &levels_[size(r * metric_.K + k)], dtype_);
+void RowTile::write(std::byte* blocks) const {
+  const std::size_t bytes = block_bytes(dtype_), elements = size(elements_);
+  for (std::size_t i = 0; i < size(count_ * metric_.K) / elements; ++i)
+    write_block(blocks + i * bytes, grids_[i], &levels_[i * elements], dtype_);
 }
 
 }  // namespace r1::quant

@@ -24,16 +24,16 @@ class RowTile {
 
   RowTile(const Metric& metric, DType dtype);
 
-  // Takes w [count, K], count <= kRows, and blocks [count, K] of the type, and in one pass from the
-  // first column to the last writes the scales of the blocks and chooses the levels: what a column
-  // loses is made good by those after it.
-  void feed_back(std::byte* blocks, const float* w, std::int64_t count);
-  // One more pass: each column takes the level that is best beside all the others as they are now.
+  // Takes w [count, K], count <= kRows, and in one pass from the first column to the last searches
+  // the scales of the blocks and chooses the levels: what a column loses is made good by those
+  // after it.
+  void feed_back(const float* w, std::int64_t count);
+  // One more pass: each column takes the level that is best beside all others as they are now.
   void descend();
-  void write_levels() const;
+  void write(std::byte* blocks) const;  // [count, K] of the type
 
  private:
-  void search(std::int64_t at);
+  void choose_scales(std::int64_t at);
   void round_group(std::int64_t at);
   void revise_group(std::int64_t at, const float* square);
   BlockGrid& grid(std::int64_t row, std::int64_t at) {
@@ -42,10 +42,10 @@ class RowTile {
 
   Metric metric_;
   DType dtype_;
-  std::int64_t elements_, row_bytes_;
+  Levels shape_;
+  std::int64_t elements_;
   std::int64_t count_ = 0;
-  Rows<const float> w_{};            // [count, K]
-  std::byte* blocks_ = nullptr;      // [count, row_bytes]
+  const float* w_ = nullptr;         // [count, K]
   std::vector<float> lost_;          // [kRows, K]: w - decoded
   std::vector<std::int8_t> levels_;  // [kRows, K]
   std::vector<BlockGrid> grids_;     // [kRows, blocks of a row]

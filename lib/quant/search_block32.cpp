@@ -1,10 +1,7 @@
 // Q8_0 and Q4_0: blocks of 32 with one scale in f16, four blocks side by side.
-#include <cstring>
-
 #include "lib/quant/block_search.h"
 #include "lib/quant/scale_search.h"
 #include "lib/quant/unit.h"
-#include "lib/tensor/quant_block.h"
 
 namespace r1::quant {
 namespace {
@@ -19,7 +16,8 @@ Four load(const BlockRun& run, Levels levels) {
   Four four{{.least = static_cast<float>(levels.least), .most = static_cast<float>(levels.most)}};
   float x[kLanes][32], importance[kLanes][32];
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    const std::ptrdiff_t block = static_cast<int>(lane) < run.count ? std::ptrdiff_t(lane) : 0;
+    const std::ptrdiff_t block =
+        static_cast<int>(lane) < run.count ? static_cast<std::ptrdiff_t>(lane) : 0;
     four.unit[lane] = scaled(x[lane], run.x + block * run.x_stride, 32);
     relative(importance[lane], run.importance + block * run.importance_stride, 32);
   }
@@ -56,27 +54,23 @@ Lanes plain_step(const Symmetric<32>& block) {
   return block.most < -block.least ? extreme / block.least : magnitude(extreme) / block.most;
 }
 
-template <typename Block>
 void search(BlockGrid* grids, const BlockRun& run, Levels levels) {
   const Four four = load(run, levels);
   Halves best{{}, {Lanes{}, all(kUntried)}};
   try_halves(best, four, plain_step(four.block), 0);
   try_halves(best, four, search_step(four.block).step, 1);
   try_halves(best, four, least_squares(four.block, best.fit.step).step, 1);
-  for (std::size_t lane = 0; lane < static_cast<std::size_t>(run.count); ++lane) {
-    std::byte* block = run.blocks + static_cast<std::ptrdiff_t>(lane) * run.block_stride;
-    std::memcpy(block + offsetof(Block, d), &best.of[lane], sizeof best.of[lane]);
-    grids[lane] = {{f16_to_f32(best.of[lane])}, {}};
-  }
+  for (std::size_t lane = 0; lane < static_cast<std::size_t>(run.count); ++lane)
+    grids[lane] = {.d = f16_to_f32(best.of[lane])};
 }
 
 }  // namespace
 
 void search_q8_0(BlockGrid* grids, const BlockRun& run) {
-  search<BlockQ8_0>(grids, run, levels_of(DType::q8_0));
+  search(grids, run, levels_of(DType::q8_0));
 }
 void search_q4_0(BlockGrid* grids, const BlockRun& run) {
-  search<BlockQ4_0>(grids, run, levels_of(DType::q4_0));
+  search(grids, run, levels_of(DType::q4_0));
 }
 
 }  // namespace r1::quant

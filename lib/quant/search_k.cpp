@@ -1,11 +1,8 @@
 // Q4_K and Q5_K: 256 weights, d sc q - m mn with six-bit sc and mn for each 32, side by side in two
 // fours of sub-blocks.
-#include <cstring>
-
 #include "lib/quant/affine_search.h"
 #include "lib/quant/block_search.h"
 #include "lib/quant/unit.h"
-#include "lib/tensor/quant_block.h"
 
 namespace r1::quant {
 namespace {
@@ -127,31 +124,23 @@ Stored search(const SuperBlock& block) {
   return second.error <= first.error ? second : first;
 }
 
-template <typename Block>
-void search(BlockGrid& grid, std::byte* to, const float* x, const float* importance, int most) {
+BlockGrid search(const float* x, const float* importance, int most) {
   const Stored best = search(load(x, importance, most));
-  Block block;
-  std::memcpy(&block, to, sizeof block);
-  block.d = best.d;
-  block.m = best.m;
-  for (int j = 0; j < 8; ++j) {
-    const auto f = static_cast<std::size_t>(j / kLanes);
-    const ScaleMin s{static_cast<std::uint8_t>(best.scale[f][j % kLanes]),
-                     static_cast<std::uint8_t>(best.minimum[f][j % kLanes])};
-    set_scale_min(block.s, j, s);
-    grid.step[j] = f16_to_f32(best.d) * static_cast<float>(s.scale);
-    grid.low[j] = f16_to_f32(best.m) * static_cast<float>(s.minimum);
+  BlockGrid grid{.d = f16_to_f32(best.d), .m = f16_to_f32(best.m)};
+  for (std::size_t j = 0; j < 8; ++j) {
+    grid.scale[j] = static_cast<std::int8_t>(best.scale[j / kLanes][j % kLanes]);
+    grid.minimum[j] = static_cast<std::int8_t>(best.minimum[j / kLanes][j % kLanes]);
   }
-  std::memcpy(to, &block, sizeof block);
+  return grid;
 }
 
 }  // namespace
 
-void search_q4_k(BlockGrid& grid, std::byte* block, const float* x, const float* importance) {
-  search<BlockQ4_K>(grid, block, x, importance, 15);
+BlockGrid search_q4_k(const float* x, const float* importance) {
+  return search(x, importance, levels_of(DType::q4_k).most);
 }
-void search_q5_k(BlockGrid& grid, std::byte* block, const float* x, const float* importance) {
-  search<BlockQ5_K>(grid, block, x, importance, 31);
+BlockGrid search_q5_k(const float* x, const float* importance) {
+  return search(x, importance, levels_of(DType::q5_k).most);
 }
 
 }  // namespace r1::quant

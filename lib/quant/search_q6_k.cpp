@@ -1,10 +1,7 @@
 // Q6_K: 256 weights, d s q with a signed 8-bit s for each 16, in four fours of sub-blocks.
-#include <cstring>
-
 #include "lib/quant/block_search.h"
 #include "lib/quant/scale_search.h"
 #include "lib/quant/unit.h"
-#include "lib/tensor/quant_block.h"
 
 namespace r1::quant {
 namespace {
@@ -97,18 +94,12 @@ Stored search(const SuperBlock& block) {
 
 }  // namespace
 
-void search_q6_k(BlockGrid& grid, std::byte* to, const float* x, const float* importance) {
+BlockGrid search_q6_k(const float* x, const float* importance) {
   const Stored best = search(load(x, importance));
-  BlockQ6_K block;
-  std::memcpy(&block, to, sizeof block);
-  block.d = best.d;
-  for (int j = 0; j < 16; ++j) {
-    block.s[j] =
-        static_cast<std::int8_t>(best.scale[static_cast<std::size_t>(j / kLanes)][j % kLanes]);
-    grid.step[j] = f16_to_f32(best.d) * static_cast<float>(block.s[j]);
-    grid.low[j] = 0;
-  }
-  std::memcpy(to, &block, sizeof block);
+  BlockGrid grid{.d = f16_to_f32(best.d)};
+  for (std::size_t j = 0; j < 16; ++j)
+    grid.scale[j] = static_cast<std::int8_t>(best.scale[j / kLanes][j % kLanes]);
+  return grid;
 }
 
 }  // namespace r1::quant

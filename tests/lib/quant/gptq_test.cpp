@@ -129,15 +129,25 @@ TEST(Factor, TimesItselfIsTheMatrix) {
   }
 }
 
+// No inputs at all, and inputs of one size: no column has anything to make good. What has one scale
+// a block comes to the same bytes; the others look around once more for each sub-block.
 TEST(Gptq, WithoutCorrelationsItIsTheSearch) {
   constexpr std::size_t K = 512;
   Problem p{3, K, normals(3 * K, 1), Floats(K * K)};
-  for (const float size : {0.0f, 1.0f, 1000.0f}) {  // no inputs at all, and inputs of all sizes
+  Problem even = p;
+  for (std::size_t k = 0; k < K; ++k) even.hessian[k * (K + 1)] = 1;
+  for (const float size : {0.0f, 1.0f, 1000.0f}) {
     for (std::size_t k = 0; k < K; ++k) p.hessian[k * (K + 1)] = size;
-    Problem even = p;
-    for (std::size_t k = 0; k < K; ++k) even.hessian[k * (K + 1)] = 1;
-    for (const DType dtype : kQuantized)
-      EXPECT_EQ(fed_back(p, dtype, 2), searched(even, dtype)) << to_string(dtype) << " " << size;
+    for (const DType dtype : kQuantized) {
+      const Bytes got = fed_back(p, dtype, 2), want = searched(even, dtype);
+      if (block_elements(dtype) == 32) {
+        EXPECT_EQ(got, want) << to_string(dtype) << " " << size;
+      } else {
+        const double least = output_error(even, want, dtype);
+        EXPECT_LE(output_error(even, got, dtype), least * (1 + 1e-5)) << to_string(dtype);
+        EXPECT_GE(output_error(even, got, dtype), least * 0.95) << to_string(dtype);
+      }
+    }
   }
 }
 
