@@ -38,22 +38,26 @@ struct Stored {
   float error = kUntried;
 };
 
-// For given d and m, the six-bit numbers with the least error, `reach` around those nearest to the
-// grids that are wanted.
+struct Pair {  // for scales and for minima
+  float d, m;
+};
+Lanes nearest(Lanes v, float unit, int away) {
+  const Lanes at = unit > 0 ? whole(clamp(v / unit, Lanes{}, all(kMost))) : Lanes{};
+  return clamp(at + static_cast<float>(away), Lanes{}, all(kMost));
+}
+
+// For given d and m, the six-bit numbers with the least error, `reach` around those that are
+// nearest to the grids wanted when counted in `units`.
 Stored choose(const SuperBlock& block, const Grids& wanted, std::uint16_t d, std::uint16_t m,
-              int reach) {
+              Pair units, int reach) {
   Stored stored{.d = d, .m = m, .error = 0};
   const float unit_d = block.unit.of_half(d), unit_m = block.unit.of_half(m);
-  const auto nearest = [](Lanes v, float unit, int away) {
-    const Lanes at = unit > 0 ? whole(clamp(v / unit, Lanes{}, all(kMost))) : Lanes{};
-    return clamp(at + static_cast<float>(away), Lanes{}, all(kMost));
-  };
   for (std::size_t f = 0; f < kFours; ++f) {
     Lanes least = all(kUntried);
     for (int i = -reach; i <= reach; ++i)
       for (int j = -reach; j <= reach; ++j) {
-        const Lanes scale = nearest(wanted[f].step, unit_d, i);
-        const Lanes minimum = nearest(wanted[f].low, unit_m, j);
+        const Lanes scale = nearest(wanted[f].step, units.d, i);
+        const Lanes minimum = nearest(wanted[f].low, units.m, j);
         const Lanes error = with_grid(block.of[f], unit_d * scale, unit_m * minimum).error;
         const LaneMask first = error < least;
         least = select(first, error, least);
@@ -96,31 +100,39 @@ void refit(std::uint16_t& d, std::uint16_t& m, const SuperBlock& block, const St
   }
 }
 
-// From grids wanted to grids stored: the largest scale gets 63; then six-bit numbers and (d, m) in
-// turn, each the best for the other, which changes little after two rounds.
-Stored settle(const SuperBlock& block, const Grids& wanted, int reach, int rounds) {
-  const float step = std::max(largest(wanted[0].step), largest(wanted[1].step));
-  const float low = std::max(largest(wanted[0].low), largest(wanted[1].low));
-  std::uint16_t d = block.unit.half(step / kMost), m = block.unit.half(low / kMost);
-  if (d == 0 && step > 0) d = 1;
-  if (m == 0 && low > 0) m = 1;
-  Stored best = choose(block, wanted, d, m, reach);
-  for (int round = 0; round < rounds; ++round) {
+// What the largest step and minimum come to when they get 63.
+Pair units_of(const Grids& grids) {
+  return {std::max(largest(grids[0].step), largest(grids[1].step)) / kMost,
+          std::max(largest(grids[0].low), largest(grids[1].low)) / kMost};
+}
+
+// From grids wanted to grids stored: six-bit numbers and (d, m) in turn, each the best for the
+// other, which changes little after two rounds.
+Stored settle(const SuperBlock& block, const Grids& wanted) {
+  constexpr int kRounds = 2;
+  const Unit& unit = block.unit;
+  const Pair units = units_of(wanted);
+  std::uint16_t d = unit.half_above(units.d), m = unit.half_above(units.m);
+  Stored best = choose(block, wanted, d, m, {unit.of_half(d), unit.of_half(m)}, 2);
+  for (int round = 0; round < kRounds; ++round) {
     refit(d, m, block, best);
-    const Stored next = choose(block, wanted, d, m, 1);
+    const Stored next = choose(block, wanted, d, m, {unit.of_half(d), unit.of_half(m)}, 1);
     if (!(next.error < best.error)) break;
     best = next;
   }
   return best;
 }
 
+// What rounding to nearest takes.
+Stored plain(const SuperBlock& block) {
+  const Grids grids = {plain_grid(block.of[0]), plain_grid(block.of[1])};
+  const Pair units = units_of(grids);
+  return choose(block, grids, block.unit.half(units.d), block.unit.half(units.m), units, 0);
+}
+
 Stored search(const SuperBlock& block) {
-  Grids plain, wanted;
-  for (std::size_t f = 0; f < kFours; ++f) {
-    plain[f] = plain_grid(block.of[f]);
-    wanted[f] = search_grid(block.of[f]);
-  }
-  const Stored first = settle(block, plain, 0, 0), second = settle(block, wanted, 2, 2);
+  const Stored first = plain(block);
+  const Stored second = settle(block, {search_grid(block.of[0]), search_grid(block.of[1])});
   return second.error <= first.error ? second : first;
 }
 

@@ -30,16 +30,18 @@ struct Stored {
   float error = kUntried;
 };
 
-// For a given d, the 8-bit scales with the least error, `reach` around those nearest to the steps.
-Stored choose(const SuperBlock& block, const Steps& wanted, std::uint16_t d, int reach) {
+// For a given d, the 8-bit scales with the least error, `reach` around those that are nearest to
+// the steps when counted in `unit`.
+Stored choose(const SuperBlock& block, const Steps& wanted, std::uint16_t d, float unit,
+              int reach) {
   Stored stored{.d = d, .error = 0};
-  const float unit = block.unit.of_half(d);
+  const float stored_d = block.unit.of_half(d);
   for (std::size_t f = 0; f < kFours; ++f) {
     const Lanes nearest = unit > 0 ? whole(clamp(wanted[f] / unit, all(-128), all(127))) : Lanes{};
     Fit best{Lanes{}, all(kUntried)};
     for (int i = -reach; i <= reach; ++i) {
       const Lanes scale = clamp(nearest + static_cast<float>(i), all(-128), all(127));
-      best = better(best, {scale, with_step(block.of[f], unit * scale).error});
+      best = better(best, {scale, with_step(block.of[f], stored_d * scale).error});
     }
     stored.scale[f] = best.step;
     stored.error += sum(best.error);
@@ -67,15 +69,21 @@ std::uint16_t refit(const SuperBlock& block, const Stored& s) {
   return block.unit.half(aa > 0 ? static_cast<float>(ax / aa) : 0.0f);
 }
 
-// The largest step gets the scale 127; then scales and d in turn, each the best for the other.
-Stored settle(const SuperBlock& block, const Steps& wanted, int reach, int rounds) {
-  float step = 0;
-  for (const Lanes& w : wanted) step = std::max(step, largest(magnitude(w)));
-  std::uint16_t d = block.unit.half(step / 127.0f);
-  if (d == 0 && step > 0) d = 1;
-  Stored best = choose(block, wanted, d, reach);
-  for (int round = 0; round < rounds; ++round) {
-    const Stored next = choose(block, wanted, refit(block, best), 1);
+// What the largest step comes to when it gets 127.
+float unit_of(const Steps& steps) {
+  float most = 0;
+  for (const Lanes& s : steps) most = std::max(most, largest(magnitude(s)));
+  return most / 127.0f;
+}
+
+// From steps wanted to scales stored: scales and d in turn, each the best for the other.
+Stored settle(const SuperBlock& block, const Steps& wanted) {
+  constexpr int kRounds = 2;
+  std::uint16_t d = block.unit.half_above(unit_of(wanted));
+  Stored best = choose(block, wanted, d, block.unit.of_half(d), 3);
+  for (int round = 0; round < kRounds; ++round) {
+    d = refit(block, best);
+    const Stored next = choose(block, wanted, d, block.unit.of_half(d), 1);
     if (!(next.error < best.error)) break;
     best = next;
   }
@@ -88,7 +96,9 @@ Stored search(const SuperBlock& block) {
     plain[f] = reach(block.of[f]) / 31.0f;
     wanted[f] = search_step(block.of[f]).step;
   }
-  const Stored first = settle(block, plain, 0, 0), second = settle(block, wanted, 3, 2);
+  const float unit = unit_of(plain);  // what rounding to nearest takes
+  const Stored first = choose(block, plain, block.unit.half(unit), unit, 0);
+  const Stored second = settle(block, wanted);
   return second.error <= first.error ? second : first;
 }
 

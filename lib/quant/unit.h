@@ -25,6 +25,11 @@ class Unit {
     return static_cast<std::uint16_t>((half & 0x8000) |
                                       std::clamp((half & 0x7FFF) + away, 0, kLargest));
   }
+  // The half nearest to a scale among those not below it.
+  std::uint16_t half_above(float scale) const {
+    const std::uint16_t nearest = half(scale);
+    return of_half(nearest) < scale ? half(scale, 1) : nearest;
+  }
 
  private:
   double size_ = 1.0;
@@ -42,7 +47,7 @@ inline Unit scaled(float* to, const float* x, int n) {
 // to [n] <- importance [n] over its largest. The floor decides where nothing else does: what counts
 // for nothing still gets the scale nearest to it.
 inline void relative(float* to, const float* importance, int n) {
-  constexpr float kFloor = 1e-8f;
+  constexpr float kFloor = 1e-12f;
   const float largest = *std::max_element(importance, importance + n);
   for (int i = 0; i < n; ++i)
     to[i] = largest > 0 ? std::max(importance[i] / largest, kFloor) : 1.0f;

@@ -100,6 +100,26 @@ double output_error(const Problem& p, const Bytes& blocks, DType dtype, double r
   return sum;
 }
 
+TEST(Hessian, IsTheSumOfOuterProducts) {
+  constexpr std::size_t T = 261, K = 80;
+  const Floats x = normals(T * K, 1);
+  for (const int threads : {1, 2}) {
+    ThreadPool pool(threads);
+    Floats h(K * K, 1.0f);  // adds to what is there
+    add_to_hessian(h, std::span(x).first(7 * K), K, pool);
+    add_to_hessian(h, std::span(x).subspan(7 * K), K, pool);
+    for (std::size_t i = 0; i < K; ++i)
+      for (std::size_t j = i; j < K; ++j) {
+        double want = 1, size = 1;
+        for (std::size_t t = 0; t < T; ++t) {
+          want += double{x[t * K + i]} * double{x[t * K + j]};
+          size += std::abs(double{x[t * K + i]} * double{x[t * K + j]});
+        }
+        ASSERT_NEAR(h[i * K + j], want, test::roundings(2 * (T + 1)) * size) << i << ", " << j;
+      }
+  }
+}
+
 TEST(Factor, TimesItselfIsTheMatrix) {
   for (const std::int64_t K : {16, 64, 80, 224}) {
     const Problem p = correlated(1, static_cast<std::size_t>(K), 512);

@@ -107,6 +107,26 @@ TEST(Search, IsNeverWorseThanRoundingToNearest) {
   }
 }
 
+// Scales down to the halves of few bits, columns that count for nothing, most weights zero.
+TEST(Search, IsNeverWorseOnAnyBlock) {
+  std::vector<float> row(256), importance(256);
+  for (std::uint64_t block = 0; block < 600; ++block) {
+    const double size = std::exp(-10 * random_uniform(20, 0, block));
+    const double spread = 3 * random_uniform(20, 1, block), kept = random_uniform(20, 2, block);
+    for (std::uint64_t i = 0; i < 256; ++i) {
+      const bool zero = random_uniform(block, 6, i) > kept;
+      row[i] = zero ? 0.0f : static_cast<float>(size * normal(21 + block, i));
+      const bool unused = random_uniform(block, 7, i) < 0.02;
+      importance[i] = unused ? 0.0f : static_cast<float>(std::exp(spread * normal(block, 256 + i)));
+    }
+    for (const DType dtype : kQuantized) {
+      const double ours = error(row, importance, searched(row, importance, dtype), dtype);
+      const double plain = error(row, importance, rounded(row, dtype), dtype);
+      ASSERT_LE(ours, plain * (1 + test::roundings(256))) << to_string(dtype) << " " << block;
+    }
+  }
+}
+
 // What the search is for, by the type: at most this share of the error of rounding to nearest.
 TEST(Search, TakesAGoodPartOfTheErrorAway) {
   constexpr std::size_t K = 256 * 60;
