@@ -21,7 +21,8 @@ void add_to_hessian(std::span<float> hessian, std::span<const float> x, std::int
 // sum of R_kk^2 (what rounding column k changed)^2. So R_kk^2 is the importance of column k in the
 // search for the scales of its block.
 // Sweeps of coordinate descent follow, each a pass in which every column takes the level that is
-// best beside all the others (Behdin et al. 2023, QuantEase).
+// best beside all the others (Behdin et al. 2023, QuantEase), and scales theirs where a block has
+// one.
 class Gptq {
  public:
   // hessian [K, K]: the sum of x x^T over calibration inputs, read on and above the diagonal; kept,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
 // Columns are rounded one by one in groups; products carry what a group changed to the rest of its
 // batch, and what all columns lost to a batch when its turn comes.
@@ -17,6 +18,23 @@ void copy_square(float* square, Rows<const float> h, std::int64_t begin, std::in
   for (std::int64_t j = 0; j < n; ++j)
     for (std::int64_t k = 0; k <= j; ++k)
       square[j * kBatch + k] = square[k * kBatch + j] = h.row(begin + j)[begin + k];
+}
+
+// The step of a block of one scale, best for its levels q as they are: e + s q costs least at
+// s = -(q g) / (q H q), with g = e H, which is kept so. Returns s.
+float revise_step(BlockGrid& grid, float* g, const std::int8_t* levels, Rows<const float> h) {
+  float qh[kGroup] = {}, qg = 0, qhq = 0;
+  for (std::int64_t i = 0; i < kGroup; ++i)
+    for (std::int64_t k = 0; k < kGroup; ++k) qh[k] += static_cast<float>(levels[i]) * h.row(i)[k];
+  for (std::int64_t i = 0; i < kGroup; ++i) {
+    qg += static_cast<float>(levels[i]) * g[i];
+    qhq += static_cast<float>(levels[i]) * qh[i];
+  }
+  const float old = grid.d, best = f16_to_f32(f32_to_f16(old + qg / qhq));
+  if (!(qhq > 0) || !std::isfinite(best)) return 0;
+  grid.d = best;
+  for (std::int64_t k = 0; k < kGroup; ++k) g[k] += (old - best) * qh[k];
+  return old - best;
 }
 
 }  // namespace
@@ -94,20 +112,21 @@ void RowTile::feed_back(const float* w, std::int64_t count) {
 // With g = e H, column k alone is best at decoded_k + g_k / H_kk. The group's part of `work`, g on
 // the way in, is on the way out what was added to lost.
 void RowTile::revise_group(std::int64_t at, const float* square) {
+  const Rows<const float> h{square + at % kBatch * (kBatch + 1), kBatch};
   for (std::int64_t r = 0; r < count_; ++r) {
     float* g = work_.data() + r * kBatch + at % kBatch;
-    const BlockGrid& grid_here = grid(r, at);
+    BlockGrid& grid_here = grid(r, at);
+    std::int8_t* levels = levels_.data() + r * metric_.K + at;
+    const float s = elements_ == kGroup ? revise_step(grid_here, g, levels, h) : 0.0f;
     for (std::int64_t c = 0; c < kGroup; ++c) {
       const std::int64_t j = (at + c) % elements_ / shape_.sub_block;
-      const std::int64_t place = r * metric_.K + at + c;
-      const float step = grid_here.step(j), low = grid_here.low(j), old = levels_[size(place)];
-      const float* h = square + (at % kBatch + c) * kBatch + at % kBatch;
-      const float q = nearest_level(step * old - low + g[c] / h[c], step, low, shape_);
+      const float step = grid_here.step(j), low = grid_here.low(j), old = levels[c];
+      const float q = nearest_level(step * old - low + g[c] / h.row(c)[c], step, low, shape_);
       const float change = step * (old - q);
-      levels_[size(place)] = static_cast<std::int8_t>(q);
-      lost_[size(place)] += change;
-      for (std::int64_t i = c + 1; i < kGroup; ++i) g[i] += change * h[i];
-      g[c] = change;
+      for (std::int64_t i = c + 1; i < kGroup; ++i) g[i] += change * h.row(c)[i];
+      levels[c] = static_cast<std::int8_t>(q);
+      g[c] = change + s * old;
+      lost_[size(r * metric_.K + at + c)] += g[c];
     }
   }
 }

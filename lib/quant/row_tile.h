@@ -28,7 +28,8 @@ class RowTile {
   // the scales of the blocks and chooses the levels: what a column loses is made good by those
   // after it.
   void feed_back(const float* w, std::int64_t count);
-  // One more pass: each column takes the level that is best beside all others as they are now.
+  // One more pass: each column takes the level that is best beside all others as they are now, and
+  // before that each block of one scale its best step.
   void descend();
   void write(std::byte* blocks) const;  // [count, K] of the type
 
