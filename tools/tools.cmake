@@ -6,7 +6,7 @@ if(NOT R1_COMMIT)
 endif()
 
 add_library(r1_tools STATIC)
-r1_sources(r1_tools tools/common tools/complete tools/bench)
+r1_sources(r1_tools tools/common tools/complete tools/bench tools/quantize)
 target_link_libraries(r1_tools PUBLIC r1_tasks)
 if(R1_SANITIZE)  # what is fast enough with -O0 compiles in half the time
   target_compile_options(r1_tools PRIVATE -O0)
@@ -27,7 +27,7 @@ function(r1_tool name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endfunction()
 
-set(R1_TOOLS r1-complete r1-bench)
+set(R1_TOOLS r1-complete r1-bench r1-quantize)
 foreach(tool IN LISTS R1_TOOLS)
   r1_tool(${tool})
 endforeach()

@@ -54,13 +54,13 @@ class Parser {
       : file_(file), name_(escaped(name)), reader_(file, name_) {}
 
   void parse(std::map<std::string, GgufValue, std::less<>>& metadata,
-             std::vector<NamedTensor>& tensors) {
+             std::vector<std::pair<std::string, GgufRaw>>& raw, std::vector<NamedTensor>& tensors) {
     read_magic();
     const auto tensor_count = reader_.read<std::uint64_t>();
     const auto pair_count = reader_.read<std::uint64_t>();
     bound("keys", pair_count, kMostKeys, kSmallestPair);
     bound("tensors", tensor_count, kMostTensors, kSmallestTensor);
-    for (std::uint64_t i = 0; i < pair_count; ++i) read_pair(metadata);
+    for (std::uint64_t i = 0; i < pair_count; ++i) read_pair(metadata, raw);
     read_alignment(metadata);
     std::vector<std::uint64_t> offsets;
     for (std::uint64_t i = 0; i < tensor_count; ++i) read_tensor(tensors, offsets);
@@ -95,13 +95,16 @@ class Parser {
     return as_text(reader_.take(length));
   }
 
-  void read_pair(std::map<std::string, GgufValue, std::less<>>& metadata) {
+  void read_pair(std::map<std::string, GgufValue, std::less<>>& metadata,
+                 std::vector<std::pair<std::string, GgufRaw>>& raw) {
     const std::string key(read_string(kLongestKey, "a key"));
     if (key.empty()) fail(ErrorKind::decode, "{} has an empty key", name_);
     const auto type = reader_.read<std::uint32_t>();
+    const std::size_t begin = reader_.position();
     GgufValue value = type == array ? read_array(key) : read_scalar(type, key);
     if (!metadata.emplace(key, std::move(value)).second)
       fail(ErrorKind::decode, "{} has the key {} twice", name_, escaped(key));
+    raw.push_back({key, {type, file_.subspan(begin, reader_.position() - begin)}});
   }
 
   template <typename T>
@@ -297,7 +300,7 @@ class Parser {
 GgufFile GgufFile::parse(ByteSpan file, std::string_view name) {
   GgufFile out;
   out.name_ = escaped(name);
-  Parser(file, name).parse(out.metadata_, out.tensors_);
+  Parser(file, name).parse(out.metadata_, out.raw_, out.tensors_);
   return out;
 }
 

@@ -29,6 +29,12 @@ struct GgufValue {
       value;
 };
 
+// A value's bytes: what stands behind its type.
+struct GgufRaw {
+  std::uint32_t type = 0;  // of GGUF
+  ByteSpan bytes;
+};
+
 // A GGUF v3 file, read strictly: every length is held against what remains, every number against
 // its limit. Views and tensors point into `file`.
 class GgufFile {
@@ -38,6 +44,8 @@ class GgufFile {
   const std::string& name() const { return name_; }
   const std::vector<NamedTensor>& tensors() const { return tensors_; }  // shapes outermost first
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
+  // The same pairs in the order of the file, as they lie there.
+  const std::vector<std::pair<std::string, GgufRaw>>& raw_metadata() const { return raw_; }
 
   // Nothing when the key is absent; `model` error that names key and type when it is another type.
   const GgufValue* find(std::string_view key) const;
@@ -53,13 +61,19 @@ class GgufFile {
   std::string name_;
   std::vector<NamedTensor> tensors_;
   std::map<std::string, GgufValue, std::less<>> metadata_;
+  std::vector<std::pair<std::string, GgufRaw>> raw_;
 };
 
 // What a writer puts in: the exact stored type of each number is kept.
 using GgufEntry =
     std::variant<std::uint32_t, std::int32_t, std::uint64_t, float, bool, std::string,
-                 std::vector<std::string>, std::vector<float>, std::vector<std::int32_t>>;
-void write_gguf(Output& out, const std::vector<std::pair<std::string, GgufEntry>>& metadata,
-                const std::vector<NamedTensor>& tensors);
+                 std::vector<std::string>, std::vector<float>, std::vector<std::int32_t>, GgufRaw>;
+using GgufMetadata = std::vector<std::pair<std::string, GgufEntry>>;
+
+// A file is its header, then the tensors in order, each followed by gguf_padding(its bytes). The
+// tensors' data is not looked at.
+std::string gguf_header(const GgufMetadata& metadata, const std::vector<NamedTensor>& tensors);
+std::string_view gguf_padding(std::size_t bytes);  // zeros
+void write_gguf(Output& out, const GgufMetadata& metadata, const std::vector<NamedTensor>& tensors);
 
 }  // namespace r1

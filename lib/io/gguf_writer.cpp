@@ -8,8 +8,6 @@ namespace {
 
 constexpr std::size_t kAlignment = 32;
 
-std::size_t padding(std::size_t n) { return (kAlignment - n % kAlignment) % kAlignment; }
-
 // Collects the header: little-endian values one after the other.
 class Header {
  public:
@@ -33,8 +31,10 @@ class Header {
   static std::uint32_t type_of(bool) { return 7; }
   static std::uint32_t type_of(const std::string&) { return 8; }
   static std::uint32_t type_of(std::uint64_t) { return 10; }
+  static std::uint32_t type_of(const GgufRaw& value) { return value.type; }
 
   void plain(const std::string& value) { string(value); }
+  void plain(const GgufRaw& value) { text_ += as_text(value.bytes); }
   void plain(bool value) { number(static_cast<std::uint8_t>(value)); }
   template <typename T>
   void plain(T value) {
@@ -86,8 +86,12 @@ std::uint32_t type_number(DType dtype) {
 
 }  // namespace
 
-void write_gguf(Output& out, const std::vector<std::pair<std::string, GgufEntry>>& metadata,
-                const std::vector<NamedTensor>& tensors) {
+std::string_view gguf_padding(std::size_t bytes) {
+  static constexpr char kZeros[kAlignment] = {};
+  return {kZeros, (kAlignment - bytes % kAlignment) % kAlignment};
+}
+
+std::string gguf_header(const GgufMetadata& metadata, const std::vector<NamedTensor>& tensors) {
   Header header;
   header.text() += "GGUF";
   header.number(std::uint32_t{3});
@@ -105,14 +109,18 @@ void write_gguf(Output& out, const std::vector<std::pair<std::string, GgufEntry>
       header.number(static_cast<std::uint64_t>(tensor.shape[i]));
     header.number(type_number(tensor.dtype));
     header.number(offset);
-    offset += tensor.bytes() + padding(tensor.bytes());
+    offset += tensor.bytes() + gguf_padding(tensor.bytes()).size();
   }
-  const std::string zeros(kAlignment, '\0');
-  out.write(header.text());
-  out.write(std::string_view(zeros).substr(0, padding(header.text().size())));
+  header.text() += gguf_padding(header.text().size());
+  return std::move(header.text());
+}
+
+void write_gguf(Output& out, const GgufMetadata& metadata,
+                const std::vector<NamedTensor>& tensors) {
+  out.write(gguf_header(metadata, tensors));
   for (const auto& [name, tensor] : tensors) {
     out.write({static_cast<const char*>(tensor.data), tensor.bytes()});
-    out.write(std::string_view(zeros).substr(0, padding(tensor.bytes())));
+    out.write(gguf_padding(tensor.bytes()));
   }
 }
 

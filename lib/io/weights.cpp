@@ -126,6 +126,12 @@ namespace {
 constexpr std::string_view kNowhere = "/dev/null/model";  // nothing can stand beside it
 }
 
+std::vector<fs::path> ModelFiles::paths() const {
+  std::vector<fs::path> paths;
+  for (const auto& file : files_) paths.push_back(file->path());
+  return paths;
+}
+
 ModelFiles ModelFiles::of_gguf(ByteSpan file, std::string_view name) {
   ModelFiles files;
   files.path_ = kNowhere;

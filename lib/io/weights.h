@@ -33,7 +33,8 @@ class ModelFiles {
 
   const std::vector<NamedTensor>& tensors() const { return tensors_; }  // by name
   const Tensor* find(std::string_view name) const;
-  void release(const Tensor& tensor) const;  // its mapped pages may leave memory
+  void release(const Tensor& tensor) const;          // its mapped pages may leave memory
+  std::vector<std::filesystem::path> paths() const;  // of the files that hold tensors
   std::uint64_t total_bytes() const { return total_bytes_; }
   // "sha256:…" where a store's file name already gives it, else "sample:…", of headers, size and
   // some of the weights.

@@ -1,0 +1,56 @@
+# bash completion for r1-quantize; written by r1-quantize --generate bash
+_r1_quantize() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+  case $prev in
+    --type)
+      COMPREPLY=($(compgen -W 'f32 f16 bf16 q8_0 q6_k q5_k_m q5_k_s q4_k_m q4_k_s q4_0' -- "$cur"))
+      return ;;
+    --tensor-type)
+      COMPREPLY=()
+      return ;;
+    --keep)
+      COMPREPLY=()
+      return ;;
+    --output-type)
+      COMPREPLY=()
+      return ;;
+    --embed-type)
+      COMPREPLY=()
+      return ;;
+    --method)
+      COMPREPLY=($(compgen -W 'rtn search' -- "$cur"))
+      return ;;
+    --imatrix)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --output|-o)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --manifest)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --model-path)
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+      return ;;
+    --threads|-t)
+      COMPREPLY=()
+      return ;;
+    --color)
+      COMPREPLY=($(compgen -W 'auto always never' -- "$cur"))
+      return ;;
+    --log-file)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --config)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --generate)
+      COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur"))
+      return ;;
+  esac
+  case $cur in
+    -*) COMPREPLY=($(compgen -W '--type --tensor-type --keep --output-type --embed-type --pure --method --imatrix --allow-requantize --output -o --force -f --resume --dry-run --json --manifest --no-verify --model-path --threads -t --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+  esac
+}
+complete -o filenames -F _r1_quantize r1-quantize

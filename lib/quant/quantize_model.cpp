@@ -1,0 +1,185 @@
+#include "lib/quant/quantize_model.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "lib/base/error.h"
+#include "lib/base/sha256.h"
+#include "lib/quant/search.h"
+#include "lib/tensor/quant_block.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::int64_t kPieceBytes = std::int64_t{32} << 20;  // of f32
+
+std::size_t row_bytes(DType dtype, std::int64_t cols) {
+  return static_cast<std::size_t>(cols / block_elements(dtype)) * block_bytes(dtype);
+}
+
+std::int64_t rows_of_piece(const Tensor& t) {
+  return std::clamp<std::int64_t>(kPieceBytes / (4 * t.cols()), 1, t.rows());
+}
+
+const std::byte* row_at(const Tensor& t, std::int64_t row) {
+  return t.as<std::byte>() + static_cast<std::size_t>(row) * row_bytes(t.dtype, t.cols());
+}
+
+bool finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
+
+// Where the tensor and what fills it up end.
+std::uint64_t end_of(const QuantizePlan& plan, std::size_t i) {
+  return i + 1 < plan.begins.size() ? plan.begins[i + 1] : plan.bytes;
+}
+
+// Rows [begin, end) of the new tensor, into `to`. False: one of them is not finite.
+bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& options,
+               std::int64_t begin, std::int64_t end) {
+  const std::int64_t K = t.from.cols();
+  const std::size_t size = row_bytes(t.to, K);
+  const std::span<const float> importance =
+      options.imatrix == nullptr ? std::span<const float>() : options.imatrix->importance(t.name);
+  std::vector<float> values(static_cast<std::size_t>(K));
+  for (std::int64_t r = begin; r < end; ++r, to += size) {
+    const std::byte* from = row_at(t.from, t.source_row(r));
+    unpack(values, from, t.from.dtype);
+    if (!finite(values)) return false;
+    if (t.to == t.from.dtype)
+      std::memcpy(to, from, size);
+    else if (options.search)
+      pack_row(to, values, importance, t.to);
+    else
+      pack(to, values, t.to);
+  }
+  return true;
+}
+
+WrittenTensor write_tensor(Output& out, const PlannedTensor& t, const QuantizeOptions& options,
+                           ThreadPool& pool, std::uint64_t before) {
+  WrittenTensor written;
+  const std::size_t size = row_bytes(t.to, t.from.cols());
+  const std::int64_t rows = t.from.rows(), piece = rows_of_piece(t.from);
+  std::vector<std::byte> packed;
+  for (std::int64_t r = 0; r < rows; r += piece) {
+    const std::int64_t n = std::min(piece, rows - r);
+    packed.resize(size * static_cast<std::size_t>(n));
+    std::atomic<bool> whole = true;
+    pool.for_ranges(n, 1, [&](std::int64_t begin, std::int64_t end) {
+      std::byte* to = packed.data() + size * static_cast<std::size_t>(begin);
+      if (!pack_rows(to, t, options, r + begin, r + end)) whole = false;
+    });
+    if (!whole) fail(ErrorKind::model, "{} holds a number that is not finite", escaped(t.name));
+    written.digests.push_back(sha256_hex(packed));
+    out.write(as_text(packed));
+    options.progress(before + size * static_cast<std::size_t>(r + n));
+  }
+  out.write(gguf_padding(t.target().bytes()));
+  return written;
+}
+
+[[noreturn]] void fail_verification(std::string_view name) {
+  fail(ErrorKind::write, "{} is not what was written when it is read again", escaped(name));
+}
+
+// Of rows [begin, end).
+struct Sums {
+  double squares = 0, most = 0;
+};
+Sums compare_rows(const Tensor& now, const PlannedTensor& t, std::int64_t row) {
+  const auto K = static_cast<std::size_t>(t.from.cols());
+  std::vector<float> a(K), b(K);
+  unpack(a, row_at(now, row), now.dtype);
+  unpack(b, row_at(t.from, t.source_row(row)), t.from.dtype);
+  Sums sums;
+  for (std::size_t k = 0; k < K; ++k) {
+    const double d = double{a[k]} - b[k];
+    sums.squares += d * d;
+    sums.most = std::max(sums.most, std::abs(d));
+  }
+  return sums;
+}
+
+TensorError error_of(const Tensor& now, const PlannedTensor& t, ThreadPool& pool) {
+  std::vector<Sums> rows(static_cast<std::size_t>(t.from.rows()));
+  pool.for_ranges(t.from.rows(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r)
+      rows[static_cast<std::size_t>(r)] = compare_rows(now, t, r);
+  });
+  TensorError error;  // added in the order of rows, whatever the threads
+  for (const Sums& s : rows) {
+    error.mse += s.squares;
+    error.max_abs = std::max(error.max_abs, s.most);
+  }
+  error.mse /= static_cast<double>(t.from.shape.elements());
+  return error;
+}
+
+void check_digests(const Tensor& now, const WrittenTensor& written) {
+  const std::int64_t piece = rows_of_piece(now);
+  std::int64_t row = 0;
+  for (const std::string& digest : written.digests) {
+    const std::int64_t n = std::min(piece, now.rows() - row);
+    const std::size_t size = row_bytes(now.dtype, now.cols()) * static_cast<std::size_t>(n);
+    if (sha256_hex({row_at(now, row), size}) != digest) fail_verification("a tensor");
+    row += n;
+  }
+}
+
+}  // namespace
+
+std::vector<WrittenTensor> write_quantized(Output& out, const ModelFiles& files,
+                                           const QuantizePlan& plan, const QuantizeOptions& options,
+                                           ThreadPool& pool, std::size_t first) {
+  std::vector<WrittenTensor> written(plan.tensors.size());
+  if (first == 0) out.write(plan.header);
+  for (std::size_t i = first; i < plan.tensors.size(); ++i) {
+    written[i] = write_tensor(out, plan.tensors[i], options, pool, plan.begins[i]);
+    files.release(plan.tensors[i].from);
+  }
+  return written;
+}
+
+std::vector<TensorError> verify_quantized(const std::filesystem::path& path,
+                                          const ModelFiles& files, const QuantizePlan& plan,
+                                          const std::vector<WrittenTensor>& written,
+                                          ThreadPool& pool,
+                                          const std::function<void(std::uint64_t)>& progress) {
+  const MappedFile file(path);
+  const std::string name = path.string();
+  const ByteSpan bytes = file.bytes();
+  if (bytes.size() != plan.bytes || as_text(bytes).substr(0, plan.header.size()) != plan.header)
+    fail_verification(name);
+  const GgufFile gguf = GgufFile::parse(bytes, name);
+  std::vector<TensorError> errors;
+  for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
+    const Tensor& now = gguf.tensors()[i].tensor;
+    check_digests(now, written[i]);
+    errors.push_back(error_of(now, plan.tensors[i], pool));
+    if (!std::isfinite(errors.back().mse)) fail_verification(plan.tensors[i].name);
+    files.release(plan.tensors[i].from);
+    file.release({now.as<std::byte>(), now.bytes()});
+    progress(plan.begins[i] + now.bytes());
+  }
+  return errors;
+}
+
+std::optional<std::size_t> resume_point(const std::filesystem::path& path,
+                                        const QuantizePlan& plan) {
+  std::size_t first = 0;
+  {
+    const MappedFile file(path);
+    const std::string_view text = as_text(file.bytes());
+    const std::size_t n = std::min(text.size(), plan.header.size());
+    if (text.substr(0, n) != std::string_view(plan.header).substr(0, n)) return std::nullopt;
+    while (first < plan.tensors.size() && end_of(plan, first) <= text.size()) ++first;
+  }
+  std::filesystem::resize_file(path, first == 0 ? 0 : end_of(plan, first - 1));
+  return first;
+}
+
+}  // namespace r1

@@ -1,0 +1,133 @@
+#include "lib/quant/types.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+using More = Mix::More;
+
+constexpr DType kTensorTypes[] = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0,
+                                  DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k};
+
+// What a name says: the layer, or -1, and what follows.
+struct Place {
+  std::int64_t layer = -1;
+  std::string_view part;
+};
+Place place_of(std::string_view name) {
+  if (!name.starts_with("blk.")) return {-1, name};
+  const std::string_view rest = name.substr(4);
+  std::int64_t layer = -1;
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), layer);
+  const auto digits = static_cast<std::size_t>(end - rest.data());
+  if (error != std::errc() || digits == rest.size()) return {-1, name};
+  return {layer, rest.substr(digits + 1)};
+}
+
+// Gates of DAW are read in f32 whatever a file holds.
+bool is_matrix(const NamedTensor& t) {
+  return t.tensor.shape.rank() == 2 && t.name.ends_with(".weight") &&
+         t.name.find("norm") == std::string::npos && t.name.find("_daw_") == std::string::npos;
+}
+
+// Blocks of 256 want rows of whole ones; blocks of 32 fit most others. Never a row filled up.
+ChosenType fitting(DType wanted, std::int64_t cols) {
+  for (const DType type : {wanted, DType::q8_0, DType::f16})
+    if (cols % block_elements(type) == 0) return {type, type != wanted};
+  return {DType::f16, true};
+}
+
+class Chooser {
+ public:
+  Chooser(const std::vector<NamedTensor>& tensors, const TypeChoice& choice) : choice_(choice) {
+    for (const NamedTensor& t : tensors) {
+      layers_ = std::max(layers_, place_of(t.name).layer + 1);
+      tied_ = tied_ && t.name != "output.weight";
+    }
+  }
+
+  ChosenType of(const NamedTensor& t) const {
+    const auto names_it = [&](const std::regex& names) { return std::regex_search(t.name, names); };
+    if (std::any_of(choice_.keep.begin(), choice_.keep.end(), names_it)) return {t.tensor.dtype};
+    for (const TypeRule& rule : choice_.rules)
+      if (names_it(rule.names)) return fitting(rule.dtype, t.tensor.cols());
+    if (!is_matrix(t)) return {DType::f32};
+    return fitting(wanted(place_of(t.name)), t.tensor.cols());
+  }
+
+ private:
+  DType wanted(const Place& place) const {
+    const Mix& mix = *choice_.mix;
+    const bool embedding = place.part == "token_embd.weight";
+    const bool head = place.part == "output.weight" || (embedding && tied_);
+    if (head && !choice_.head.empty()) return parse_type(choice_.head, "--output-type");
+    if (embedding && !choice_.embedding.empty())
+      return parse_type(choice_.embedding, "--embed-type");
+    if (choice_.pure || !is_quantized(mix.base) || mix.base == DType::q8_0) return mix.base;
+    if (head) return DType::q6_k;
+    const bool value = place.part == "attn_v.weight", down = place.part == "ffn_down.weight";
+    if (!value && !down) return mix.base;
+    constexpr std::int64_t kFirstValues = 4;
+    const std::int64_t eighth = layers_ / 8, i = place.layer;
+    if (mix.more == More::first) return i < (value ? kFirstValues : eighth) ? mix.better : mix.base;
+    const bool more = i < eighth || i >= 7 * layers_ / 8 || (i - eighth) % 3 == 2;
+    return mix.more == More::spread && more ? mix.better : mix.base;
+  }
+
+  const TypeChoice& choice_;
+  std::int64_t layers_ = 0;
+  bool tied_ = true;
+};
+
+}  // namespace
+
+const std::vector<Mix>& mixes() {
+  static const std::vector<Mix> all = {{"f32", 0, DType::f32, DType::f32},
+                                       {"f16", 1, DType::f16, DType::f16},
+                                       {"bf16", 32, DType::bf16, DType::bf16},
+                                       {"q8_0", 7, DType::q8_0, DType::q8_0},
+                                       {"q6_k", 18, DType::q6_k, DType::q6_k},
+                                       {"q5_k_m", 17, DType::q5_k, DType::q6_k, More::spread},
+                                       {"q5_k_s", 16, DType::q5_k, DType::q5_k},
+                                       {"q4_k_m", 15, DType::q4_k, DType::q6_k, More::spread},
+                                       {"q4_k_s", 14, DType::q4_k, DType::q5_k, More::first},
+                                       {"q4_0", 2, DType::q4_0, DType::q4_0}};
+  return all;
+}
+
+const Mix& mix_named(std::string_view name) {
+  for (const Mix& mix : mixes())
+    if (mix.name == name) return mix;
+  fail(ErrorKind::usage, "--type {} is none that is written here", escaped(name));
+}
+
+std::regex parse_pattern(const std::string& text, std::string_view shown) {
+  try {
+    return std::regex(text, std::regex::ECMAScript | std::regex::optimize);
+  } catch (const std::regex_error&) {
+    fail(ErrorKind::usage, "{}: '{}' is no regular expression", shown, escaped(text));
+  }
+}
+
+DType parse_type(std::string_view name, std::string_view shown) {
+  for (const DType type : kTensorTypes)
+    if (to_string(type) == name) return type;
+  fail(ErrorKind::usage, "{}: '{}' is none of f32 f16 bf16 q8_0 q6_k q5_k q4_k q4_0", shown,
+       escaped(name));
+}
+
+std::vector<ChosenType> choose_types(const std::vector<NamedTensor>& tensors,
+                                     const TypeChoice& choice) {
+  const Chooser chooser(tensors, choice);
+  std::vector<ChosenType> types;
+  types.reserve(tensors.size());
+  for (const NamedTensor& t : tensors) types.push_back(chooser.of(t));
+  return types;
+}
+
+}  // namespace r1

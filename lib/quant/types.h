@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <regex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/io/safetensors.h"
+
+namespace r1 {
+
+// What --type may say: a type for all matrices, or a mix that gives more bits to those that suffer
+// most from losing them. Mixes are those of llama.cpp's quantizer (src/llama-quant.cpp, 2026-08):
+// the head in Q6_K; values and what leads out of the feed-forward in a better type, in all of the
+// first and last eighth of the layers and in every third between (_m), or in the first few (_s).
+struct Mix {
+  enum class More { none, first, spread };
+  std::string_view name;
+  std::uint32_t file_type;  // general.file_type
+  DType base, better;
+  More more = More::none;
+};
+const std::vector<Mix>& mixes();
+const Mix& mix_named(std::string_view name);  // fails with `usage`
+
+struct TypeRule {
+  std::regex names;  // of tensors, in GGUF's words
+  DType dtype;
+};
+struct TypeChoice {
+  const Mix* mix = nullptr;
+  bool pure = false;                 // no tensor better than another
+  std::vector<TypeRule> rules;       // the first that fits counts, before all else
+  std::vector<std::regex> keep;      // as they are
+  std::string_view head, embedding;  // types of their own, or empty
+};
+
+// A regular expression of ECMAScript. `shown`: the option it came from. Fails with `usage`.
+std::regex parse_pattern(const std::string& text, std::string_view shown);
+DType parse_type(std::string_view name, std::string_view shown);  // of a tensor; fails with `usage`
+
+struct ChosenType {
+  DType dtype;
+  bool fell_back = false;  // rows do not divide into blocks of the type that was meant
+};
+// Of each tensor of a model under its GGUF name. What is no matrix of a product stays f32, or what
+// it is.
+std::vector<ChosenType> choose_types(const std::vector<NamedTensor>& tensors,
+                                     const TypeChoice& choice);
+
+}  // namespace r1

@@ -1,0 +1,27 @@
+# Nothing is lost: outputs that are inputs, that exist, or that cannot be written.
+cp $TINY_MODEL m.gguf; ln -s m.gguf link.gguf; ln m.gguf hard.gguf; cp m.gguf before.gguf
+r1-quantize m.gguf --type q8_0 -f -o m.gguf; echo $?
+r1-quantize link.gguf --type q8_0 -f -o m.gguf; echo $?
+r1-quantize m.gguf --type q8_0 -f -o hard.gguf; echo $?
+cmp m.gguf before.gguf && echo whole
+r1-quantize m.gguf --type q8_0 -o before.gguf; echo $?
+r1-quantize m.gguf --type q8_0; echo $?
+r1-quantize m.gguf -o x.gguf; echo $?
+r1-quantize m.gguf --type q9 -o x.gguf; echo $?
+r1-quantize --type q8_0 -o x.gguf; echo $?
+r1-quantize m.gguf --type q8_0 -o -; echo $?
+r1-quantize m.gguf --type q8_0 --tensor-type 'a(=q4_0' -o x.gguf; echo $?
+r1-quantize m.gguf --type q8_0 --tensor-type 'a=q4' -o x.gguf; echo $?
+r1-quantize m.gguf --type q8_0 --imatrix m.gguf -o x.gguf; echo $?
+r1-quantize missing.gguf --type q8_0 -o x.gguf; echo $?
+r1-quantize m.gguf --type q8_0 -o nowhere/x.gguf; echo $?
+r1-quantize -q m.gguf --type q8_0 -o small.gguf >/dev/null
+r1-quantize small.gguf --type q4_0 -o x.gguf; echo $?
+ls
+# What a run left is gone on with, but only by the same run.
+r1-quantize -q m.gguf --type q4_0 -o x.gguf >/dev/null; mv x.gguf want.gguf
+head -c 30000 want.gguf >x.gguf.partial
+r1-quantize m.gguf --type q4_0 -o x.gguf; echo $?
+r1-quantize m.gguf --type q8_0 --resume -o x.gguf; echo $?
+r1-quantize -q m.gguf --type q4_0 --resume -o x.gguf >/dev/null; echo $?
+cmp x.gguf want.gguf && ls x.gguf*

@@ -1,0 +1,87 @@
+#include "tools/quantize/report.h"
+
+#include <algorithm>
+
+#include "lib/base/error.h"
+#include "lib/base/json.h"
+#include "lib/base/sha256.h"
+
+namespace r1 {
+namespace {
+
+std::int64_t whole(std::uint64_t n) { return static_cast<std::int64_t>(n); }
+
+void add_tensor(JsonWriter& w, const PlannedTensor& t, const TensorError* error) {
+  w.begin_object().key("name").string(t.name).key("shape").begin_array();
+  for (int i = 0; i < t.from.shape.rank(); ++i) w.integer(t.from.shape[i]);
+  w.end_array().key("from").string(to_string(t.from.dtype)).key("to").string(to_string(t.to));
+  w.key("bytes").integer(whole(t.target().bytes()));
+  w.key("mse"), error != nullptr ? w.number(error->mse) : w.null();
+  w.key("max_abs"), error != nullptr ? w.number(error->max_abs) : w.null();
+  w.end_object();
+}
+
+void add_file(JsonWriter& w, const std::filesystem::path& path) {
+  const MappedFile file(path);
+  w.begin_object().key("path").string(escaped(path.string()));
+  w.key("bytes").integer(whole(file.bytes().size()));
+  w.key("sha256").string(sha256_hex(file.bytes())).end_object();
+}
+
+}  // namespace
+
+double QuantizeReport::bits_per_weight() const {
+  return 8 * static_cast<double>(plan.bytes) /
+         static_cast<double>(std::max<std::uint64_t>(1, plan.weights()));
+}
+
+std::string quantize_text(const QuantizeReport& r) {
+  std::string out;
+  if (r.settings.dry_run)
+    for (const PlannedTensor& t : r.plan.tensors)
+      out += fmt::format("{}\t{}\t{}\t{}\t{}\n", escaped(t.name), to_string(t.from.shape),
+                         to_string(t.from.dtype), to_string(t.to), t.target().bytes());
+  return out + fmt::format("{}\t{}\t{:.3f}{}\n", escaped(r.settings.output), r.plan.bytes,
+                           r.bits_per_weight(), r.sha256.empty() ? "" : "\t" + r.sha256);
+}
+
+std::string quantize_json(const QuantizeReport& r) {
+  JsonWriter w;
+  w.begin_object().key("schema").string("r1.quantize/1").key("id").string(r.settings.output);
+  w.key("status").string(r.settings.dry_run ? "planned" : "ok").key("input").begin_object();
+  w.key("path").string(escaped(r.files.path().string()));
+  w.key("digest").string(r.files.digest()).end_object();
+  w.key("output").begin_object().key("tensors").begin_array();
+  for (std::size_t i = 0; i < r.plan.tensors.size(); ++i)
+    add_tensor(w, r.plan.tensors[i], r.errors.empty() ? nullptr : &r.errors[i]);
+  w.end_array().key("bytes_in").integer(whole(r.files.total_bytes()));
+  w.key("bytes_out").integer(whole(r.plan.bytes)).key("bpw").number(r.bits_per_weight());
+  w.key("sha256"), r.sha256.empty() ? w.null() : w.string(r.sha256);
+  w.end_object();
+  return w.end_object().text() + "\n";
+}
+
+std::string manifest_json(const QuantizeReport& r) {
+  const QuantizeSettings& s = r.settings;
+  JsonWriter w;
+  w.begin_object().key("schema").string("r1.manifest/1").key("tool").string("r1-quantize");
+  w.key("version").string(build_info().version).key("commit").string(build_info().commit);
+  w.key("type").string(s.type).key("method").string(s.method).key("inputs").begin_array();
+  for (const std::filesystem::path& path : r.files.paths()) add_file(w, path);
+  if (!s.imatrix.empty()) add_file(w, s.imatrix);
+  w.end_array().key("outputs").begin_array().begin_object();
+  w.key("path").string(escaped(s.output)).key("bytes").integer(whole(r.plan.bytes));
+  w.key("sha256").string(r.sha256).end_object().end_array();
+  return w.end_object().text() + "\n";
+}
+
+std::string fallbacks(const QuantizePlan& plan) {
+  const auto fell_back = [](const PlannedTensor& t) { return t.fell_back; };
+  const auto n = std::count_if(plan.tensors.begin(), plan.tensors.end(), fell_back);
+  if (n == 0) return {};
+  const PlannedTensor& t = *std::find_if(plan.tensors.begin(), plan.tensors.end(), fell_back);
+  return fmt::format("{} of {} tensors do not divide into blocks of their type: {} becomes {}", n,
+                     plan.tensors.size(), escaped(t.name), to_string(t.to));
+}
+
+}  // namespace r1

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tools/common/program.h"
+
+namespace r1 {
+
+// What the command line of r1-quantize says; the defaults are here.
+struct QuantizeSettings {
+  std::vector<std::string> operands;  // IN
+  std::string output;
+  // types
+  std::string type, output_type, embed_type;
+  std::vector<std::string> tensor_types, keep;
+  bool pure = false;
+  // quality
+  std::string method = "search", imatrix;
+  bool allow_requantize = false;
+  // safety and output
+  bool no_verify = false, dry_run = false, force = false, resume = false, json = false;
+  std::string manifest;
+  // model and machine
+  std::string model_path;
+  std::int64_t threads = 0;
+};
+
+Program quantize_program(QuantizeSettings& settings, StandardOptions& standard);
+
+}  // namespace r1

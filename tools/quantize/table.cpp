@@ -1,0 +1,142 @@
+#include "lib/quant/types.h"
+#include "tools/common/shared_options.h"
+#include "tools/quantize/settings.h"
+
+namespace r1 {
+namespace {
+
+using Completes = Option::Completes;
+
+std::vector<std::string> mix_names() {
+  std::vector<std::string> names;
+  for (const Mix& mix : mixes()) names.emplace_back(mix.name);
+  return names;
+}
+
+void add_types(std::vector<Option>& o, QuantizeSettings& s) {
+  const std::string g = "Types";
+  o.push_back({.name = "type",
+               .group = g,
+               .into = &s.type,
+               .metavar = "TYPE",
+               .help = "What matrices become; _m and _s give some of them more bits.",
+               .choices = mix_names(),
+               .brief = true});
+  o.push_back({.name = "tensor-type",
+               .group = g,
+               .into = &s.tensor_types,
+               .metavar = "RE=TYPE",
+               .help =
+                   "Another type for tensors whose name fits this regular expression; the first "
+                   "that fits counts.",
+               .brief = true});
+  o.push_back({.name = "keep",
+               .group = g,
+               .into = &s.keep,
+               .metavar = "RE",
+               .help = "Leave tensors whose name fits as they are."});
+  o.push_back({.name = "output-type",
+               .group = g,
+               .into = &s.output_type,
+               .metavar = "TYPE",
+               .help = "The type of the head, which makes the logits."});
+  o.push_back({.name = "embed-type",
+               .group = g,
+               .into = &s.embed_type,
+               .metavar = "TYPE",
+               .help = "The type of the embedding."});
+  o.push_back({.name = "pure",
+               .group = g,
+               .into = &s.pure,
+               .help = "One type for all matrices, the head too."});
+}
+
+void add_quality(std::vector<Option>& o, QuantizeSettings& s) {
+  const std::string g = "Quality";
+  o.push_back({.name = "method",
+               .group = g,
+               .into = &s.method,
+               .metavar = "HOW",
+               .help = "How scales are found: rounded to nearest, or searched.",
+               .choices = {"rtn", "search"},
+               .brief = true});
+  o.push_back(
+      {.name = "imatrix",
+       .group = g,
+       .into = &s.imatrix,
+       .metavar = "FILE",
+       .help = "Count errors by this importance matrix, a GGUF file as llama-imatrix writes.",
+       .completes = Completes::file,
+       .brief = true});
+  o.push_back({.name = "allow-requantize",
+               .group = g,
+               .into = &s.allow_requantize,
+               .help = "Quantize what is quantized already, and lose twice."});
+}
+
+void add_safety(std::vector<Option>& o, QuantizeSettings& s) {
+  const std::string g = "Output";
+  o.push_back({.name = "output",
+               .letter = 'o',
+               .group = g,
+               .into = &s.output,
+               .metavar = "FILE",
+               .help = "Write here, a .gguf file; one that exists wants -f.",
+               .completes = Completes::file,
+               .brief = true,
+               .in_config = false});
+  o.push_back({.name = "force",
+               .letter = 'f',
+               .group = g,
+               .into = &s.force,
+               .help = "Replace files that exist.",
+               .brief = true,
+               .in_config = false});
+  o.push_back({.name = "resume",
+               .group = g,
+               .into = &s.resume,
+               .help = "Go on with FILE.partial, which a run that was broken off left.",
+               .brief = true,
+               .in_config = false});
+  o.push_back({.name = "dry-run",
+               .group = g,
+               .into = &s.dry_run,
+               .help = "Say what each tensor would become, and write nothing.",
+               .brief = true,
+               .in_config = false});
+  o.push_back({.name = "json",
+               .group = g,
+               .into = &s.json,
+               .help = "Print one document, with the error of each tensor."});
+  o.push_back({.name = "manifest",
+               .group = g,
+               .into = &s.manifest,
+               .metavar = "FILE",
+               .help = "Write the SHA-256 of inputs and output, and how it was made, as JSON.",
+               .completes = Completes::file,
+               .in_config = false});
+  o.push_back({.name = "no-verify",
+               .group = g,
+               .into = &s.no_verify,
+               .help = "Do not read the written file again; errors are then not known."});
+}
+
+}  // namespace
+
+Program quantize_program(QuantizeSettings& settings, StandardOptions& standard) {
+  Program p{.name = "r1-quantize",
+            .summary = "make models smaller",
+            .synopsis = "[OPTIONS] --type TYPE -o FILE MODEL",
+            .operands = &settings.operands};
+  add_types(p.options, settings);
+  add_quality(p.options, settings);
+  add_safety(p.options, settings);
+  const std::string g = "Model and machine";
+  p.options.push_back(model_path_option(settings.model_path, g));
+  p.options.push_back(threads_option(settings.threads, g));
+  standard.json = &settings.json;
+  add_standard_options(p, standard);
+  return p;
+}
+
+}  // namespace r1

@@ -1,0 +1,175 @@
+// r1-quantize: makes models smaller.
+#include <csignal>
+#include <filesystem>
+#include <optional>
+
+#include "lib/base/error.h"
+#include "lib/base/sha256.h"
+#include "lib/quant/quantize_model.h"
+#include "tools/common/models.h"
+#include "tools/common/progress.h"
+#include "tools/common/results.h"
+#include "tools/common/signals.h"
+#include "tools/manual.h"
+#include "tools/quantize/report.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTool = "r1-quantize";
+
+void refuse_if(bool wrong, const char* why) {
+  if (wrong) fail(ErrorKind::usage, "{}", why);
+}
+
+void stop_when_interrupted() {
+  if (caught_signal() != 0) fail(ErrorKind::interrupted, "interrupted");
+}
+
+class Quantizer {
+ public:
+  int main(int argc, char** argv) {
+    std::signal(SIGPIPE, SIG_IGN);  // the product is a file
+    Program program = quantize_program(s_, standard_);
+    return run_program(program, standard_, kManual, argc, argv,
+                       [&](const Ui& ui) { return run(ui); });
+  }
+
+ private:
+  int run(const Ui& ui) {
+    check();
+    const fs::path path = find_model(s_.operands[0], model_places(s_.model_path));
+    keep_inputs({s_.output, s_.manifest}, {path.string(), s_.imatrix});
+    const ModelFiles files = ModelFiles::open(path);
+    if (!s_.imatrix.empty()) imatrix_ = read_imatrix(files);
+    const QuantizePlan plan = plan_quantization(files, choice(), s_.allow_requantize);
+    if (const std::string note = fallbacks(plan); !note.empty()) ui.say(kTool, note, 0);
+    QuantizeReport report{s_, files, plan, {}, {}};
+    if (!s_.dry_run) make(report, ui);
+    const auto out = open_stdout();
+    out->write(s_.json ? quantize_json(report) : quantize_text(report));
+    out->close();
+    return 0;
+  }
+
+  void check() const {
+    refuse_if(s_.operands.size() != 1, "one model is quantized at a time; name it");
+    refuse_if(s_.type.empty(), "--type says what the model becomes, such as q4_k_m");
+    refuse_if(s_.output.empty(), "-o names the file that is written");
+    refuse_if(s_.output == "-" || is_device(s_.output) || fs::is_directory(s_.output),
+              "-o wants a file: it is read again when it is written");
+    refuse_if(s_.method == "rtn" && !s_.imatrix.empty(),
+              "--method rtn rounds to nearest, whatever an importance matrix says");
+    refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
+    refuse_if(!s_.manifest.empty() && s_.manifest == s_.output, "--manifest wants its own file");
+    if (s_.dry_run || s_.force) return;
+    if (fs::exists(s_.output))
+      fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(s_.output));
+    if (!s_.resume && fs::exists(partial()))
+      fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
+           escaped(partial()));
+    if (!s_.manifest.empty() && fs::exists(s_.manifest))
+      fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(s_.manifest));
+  }
+
+  std::string partial() const { return s_.output + ".partial"; }
+
+  Imatrix read_imatrix(const ModelFiles& files) const {
+    Imatrix imatrix = Imatrix::read(s_.imatrix);
+    imatrix.check(files.tensors());
+    return imatrix;
+  }
+
+  TypeChoice choice() const {
+    TypeChoice c{.mix = &mix_named(s_.type),
+                 .pure = s_.pure,
+                 .rules = {},
+                 .keep = {},
+                 .head = s_.output_type,
+                 .embedding = s_.embed_type};
+    for (const std::string& rule : s_.tensor_types) {
+      const std::size_t at = rule.rfind('=');
+      if (at == std::string::npos)
+        fail(ErrorKind::usage, "--tensor-type '{}' is not RE=TYPE", escaped(rule));
+      c.rules.push_back({parse_pattern(rule.substr(0, at), "--tensor-type"),
+                         parse_type(rule.substr(at + 1), "--tensor-type")});
+    }
+    for (const std::string& keep : s_.keep) c.keep.push_back(parse_pattern(keep, "--keep"));
+    return c;
+  }
+
+  // Where to go on: 0 without --resume.
+  std::size_t begin(const QuantizePlan& plan, const Ui& ui) const {
+    std::error_code none;
+    if (!s_.resume || !fs::exists(partial())) {
+      fs::remove(partial(), none);
+      return 0;
+    }
+    const auto first = resume_point(partial(), plan);
+    if (!first)
+      fail(ErrorKind::usage,
+           "{} was begun with other options or from another model; -f begins anew",
+           escaped(partial()));
+    ui.say(kTool, fmt::format("{} of {} tensors are written already", *first, plan.tensors.size()),
+           1);
+    return *first;
+  }
+
+  void need_space(const QuantizePlan& plan) const {
+    std::error_code unknown;
+    const fs::path folder = fs::absolute(s_.output).parent_path();
+    const auto room = fs::space(folder, unknown);
+    const std::uintmax_t there = fs::exists(partial()) ? fs::file_size(partial(), unknown) : 0;
+    if (!unknown && room.available + there < plan.bytes)
+      fail(ErrorKind::write, "{}: {} bytes are wanted, and {} are free", escaped(folder.string()),
+           plan.bytes, room.available);
+  }
+
+  // What was written stays for --resume when a signal ends the run; nothing stays after an error.
+  void make(QuantizeReport& report, const Ui& ui) const {
+    need_space(report.plan);
+    const std::size_t first = begin(report.plan, ui);
+    const auto out = open_journal(s_.output);
+    try {
+      write(report, *out, first, ui);
+      out->close();
+    } catch (const Error& e) {
+      std::error_code none;
+      if (e.kind() != ErrorKind::interrupted) fs::remove(partial(), none);
+      throw;
+    }
+    report.sha256 = sha256_hex(MappedFile(s_.output).bytes());
+    if (s_.manifest.empty()) return;
+    const auto manifest = open_file(s_.manifest);
+    manifest->write(manifest_json(report));
+    manifest->close();
+  }
+
+  void write(QuantizeReport& report, Output& out, std::size_t first, const Ui& ui) const {
+    ThreadPool pool(static_cast<int>(s_.threads));
+    ProgressLine line(ui.progress);
+    const std::uint64_t all = report.plan.bytes * (s_.no_verify ? 1 : 2);
+    const auto draw = [&](std::uint64_t done) {
+      stop_when_interrupted();
+      line.draw(static_cast<std::int64_t>(done >> 20), static_cast<std::int64_t>(all >> 20));
+    };
+    const QuantizeOptions options{
+        .search = s_.method != "rtn", .imatrix = imatrix_ ? &*imatrix_ : nullptr, .progress = draw};
+    const auto written = write_quantized(out, report.files, report.plan, options, pool, first);
+    out.flush();
+    if (s_.no_verify) return;
+    report.errors = verify_quantized(partial(), report.files, report.plan, written, pool,
+                                     [&](std::uint64_t done) { draw(report.plan.bytes + done); });
+  }
+
+  QuantizeSettings s_;
+  StandardOptions standard_;
+  std::optional<Imatrix> imatrix_;
+};
+
+}  // namespace
+}  // namespace r1
+
+int main(int argc, char** argv) { return r1::Quantizer().main(argc, argv); }
