@@ -14,6 +14,7 @@
 
 #include "lib/models/decoder_config.h"
 #include "lib/models/network.h"
+#include "lib/models/tensor_names.h"
 
 namespace r1 {
 namespace {
@@ -43,11 +44,6 @@ struct Layer {
   Var ffn_down;          // [D, K]
 };
 
-// A tensor's name in either kind of file.
-struct Name {
-  std::string_view hugging_face, gguf;
-};
-
 class Loader {
  public:
   Loader(Params& params, bool gguf) : params_(params), gguf_(gguf) {}
@@ -56,18 +52,19 @@ class Loader {
     prefix_ = gguf_ ? fmt::format("blk.{}.", i) : fmt::format("model.layers.{}.", i);
   }
   void leave_layers() { prefix_.clear(); }
-  std::string of(const Name& name) const {
-    return prefix_ + std::string(gguf_ ? name.gguf : name.hugging_face);
+  // `name` is Hugging Face's, without the layer.
+  std::string of(const std::string& name) const {
+    return prefix_ + (gguf_ ? std::string(gguf_name(name)) : name);
   }
-  Var matrix(const Name& name, const Shape& shape) { return params_.matrix(of(name), shape); }
-  Var exact(const Name& name, const Shape& shape) { return params_.exact(of(name), shape); }
-  Affine affine(const Name& name, const Shape& shape, bool bias) {
-    return {params_.matrix(of(name) + ".weight", shape),
-            bias ? params_.exact(of(name) + ".bias", {shape[0]}) : Var{}};
+  Var matrix(const std::string& name, const Shape& shape) {
+    return params_.matrix(of(name), shape);
   }
-  Affine exact_affine(const Name& name, const Shape& shape) {
-    return {params_.exact(of(name) + ".weight", shape),
-            params_.exact(of(name) + ".bias", {shape[0]})};
+  Var exact(const std::string& name, const Shape& shape) { return params_.exact(of(name), shape); }
+  Affine affine(const std::string& name, const Shape& shape, bool bias) {
+    return {matrix(name + ".weight", shape), bias ? exact(name + ".bias", {shape[0]}) : Var{}};
+  }
+  Affine exact_affine(const std::string& name, const Shape& shape) {
+    return {exact(name + ".weight", shape), exact(name + ".bias", {shape[0]})};
   }
 
  private:
@@ -81,26 +78,24 @@ Layer load_layer(Loader& in, const DecoderConfig& c, std::int64_t i) {
   const std::int64_t D = c.width, H = a.heads * a.head_dim, KV = a.kv_heads * a.head_dim;
   in.enter_layer(i);
   Layer l;
-  l.attn_norm = in.exact({"input_layernorm.weight", "attn_norm.weight"}, {D});
-  l.q = in.affine({"self_attn.q_proj", "attn_q"}, {H, D}, a.qkv_bias);
-  l.k = in.affine({"self_attn.k_proj", "attn_k"}, {KV, D}, a.qkv_bias);
-  l.v = in.affine({"self_attn.v_proj", "attn_v"}, {KV, D}, a.qkv_bias);
-  l.out = in.affine({"self_attn.o_proj", "attn_output"}, {D, H}, a.out_bias);
+  l.attn_norm = in.exact("input_layernorm.weight", {D});
+  l.q = in.affine("self_attn.q_proj", {H, D}, a.qkv_bias);
+  l.k = in.affine("self_attn.k_proj", {KV, D}, a.qkv_bias);
+  l.v = in.affine("self_attn.v_proj", {KV, D}, a.qkv_bias);
+  l.out = in.affine("self_attn.o_proj", {D, H}, a.out_bias);
   if (a.qk_norm) {
-    l.q_norm = in.exact({"self_attn.q_norm.weight", "attn_q_norm.weight"}, {a.head_dim});
-    l.k_norm = in.exact({"self_attn.k_norm.weight", "attn_k_norm.weight"}, {a.head_dim});
+    l.q_norm = in.exact("self_attn.q_norm.weight", {a.head_dim});
+    l.k_norm = in.exact("self_attn.k_norm.weight", {a.head_dim});
   }
   if (a.daw) {
-    l.gate = in.exact_affine({"self_attn.daw.gate", "attn_daw_gate"}, {a.kv_heads, D});
-    if (a.daw->newline)
-      l.newline = in.exact({"self_attn.daw.newline", "attn_daw_newline"}, {a.kv_heads});
-    if (a.daw->gain)
-      l.gain = in.exact_affine({"self_attn.daw.gain", "attn_daw_gain"}, {a.kv_heads, D});
+    l.gate = in.exact_affine("self_attn.daw.gate", {a.kv_heads, D});
+    if (a.daw->newline) l.newline = in.exact("self_attn.daw.newline", {a.kv_heads});
+    if (a.daw->gain) l.gain = in.exact_affine("self_attn.daw.gain", {a.kv_heads, D});
   }
-  l.ffn_norm = in.exact({"post_attention_layernorm.weight", "ffn_norm.weight"}, {D});
-  l.ffn_gate = in.matrix({"mlp.gate_proj.weight", "ffn_gate.weight"}, {c.inner, D});
-  l.ffn_up = in.matrix({"mlp.up_proj.weight", "ffn_up.weight"}, {c.inner, D});
-  l.ffn_down = in.matrix({"mlp.down_proj.weight", "ffn_down.weight"}, {D, c.inner});
+  l.ffn_norm = in.exact("post_attention_layernorm.weight", {D});
+  l.ffn_gate = in.matrix("mlp.gate_proj.weight", {c.inner, D});
+  l.ffn_up = in.matrix("mlp.up_proj.weight", {c.inner, D});
+  l.ffn_down = in.matrix("mlp.down_proj.weight", {D, c.inner});
   return l;
 }
 
@@ -108,18 +103,15 @@ class Decoder : public Network {
  public:
   Decoder(const ModelFiles& files, Params& params) : config_(read_decoder_config(files)) {
     Loader in(params, files.is_gguf());
-    embedding_ = in.matrix({"model.embed_tokens.weight", "token_embd.weight"},
-                           {config_.vocab, config_.width});
+    embedding_ = in.matrix("model.embed_tokens.weight", {config_.vocab, config_.width});
     // The largest first: while a matrix is laid out anew, it is in memory twice.
-    head_ = config_.tied
-                ? embedding_
-                : in.matrix({"lm_head.weight", "output.weight"}, {config_.vocab, config_.width});
+    head_ = config_.tied ? embedding_ : in.matrix("lm_head.weight", {config_.vocab, config_.width});
     for (std::int64_t i = 0; i < config_.layers; ++i) {
       layers_.push_back(load_layer(in, config_, i));
       params.ignore(fmt::format("model.layers.{}.self_attn.rotary_emb.inv_freq", i));
     }
     in.leave_layers();
-    norm_ = in.exact({"model.norm.weight", "output_norm.weight"}, {config_.width});
+    norm_ = in.exact("model.norm.weight", {config_.width});
     params.ignore("rope_freqs.weight");  // already in the frequencies
     frequencies_ = params.constant(config_.rope.frequencies);
     params.done();
