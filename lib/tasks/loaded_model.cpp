@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/tasks/memory_plan.h"
+#include "lib/text/chat_template.h"
 
 namespace r1 {
 namespace {
@@ -69,16 +70,6 @@ void read_sampling(LoadedModel& m, const Json& generation) {
   if (const auto k = number("top_k")) m.default_top_k = static_cast<std::int64_t>(*k);
 }
 
-std::string read_template(const ModelFiles& files) {
-  if (files.is_gguf())
-    return std::string(files.gguf().string("tokenizer.chat_template").value_or(""));
-  const std::filesystem::path alone = files.side_path("chat_template.jinja");
-  if (std::filesystem::exists(alone)) return read_file(alone, 1 << 20);
-  const Json config = files.side_file("tokenizer_config.json");
-  const Json* source = config.find("chat_template");
-  return source != nullptr && source->is_string() ? source->string("chat_template") : std::string();
-}
-
 }  // namespace
 
 DType compute_type(const ModelFiles& files, const std::string& dtype) {
@@ -107,7 +98,7 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
     fail(ErrorKind::model, "{}: the tokenizer has {} tokens, and the embedding {} rows",
          escaped(path.string()), m.tokenizer->size(), vocab);
   m.fim = FimForm::find(*m.tokenizer);
-  m.chat_template = read_template(*m.files);
+  m.chat_template = read_chat_template(*m.files);
   const Json generation =
       m.files->is_gguf() ? Json() : m.files->side_file("generation_config.json");
   read_sampling(m, generation);

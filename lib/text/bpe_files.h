@@ -7,7 +7,7 @@
 
 #include "lib/io/weights.h"
 #include "lib/text/bpe.h"
-#include "lib/text/pretokenize.h"
+#include "lib/text/named_pretokenizers.h"
 
 namespace r1 {
 
@@ -28,8 +28,8 @@ struct BpeDescription {
   std::unique_ptr<const Json> json;
   std::vector<Token> tokens;  // by id
   std::vector<Bpe::Merge> merges;
-  Pretokenizer pretokenizer;
-  bool ignore_merges = false, normalize = false, begins_with_bos = false;
+  Pretokenizing before_merging;
+  bool begins_with_bos = false;
 };
 
 // Both fail with `model`, `decode` or `limit`, and name what they do not run.

@@ -40,10 +40,10 @@ PieceTable table_of(const BpeDescription& d) {
 class BpeTokenizer : public Tokenizer {
  public:
   explicit BpeTokenizer(BpeDescription d)
-      : pretokenizer_(std::move(d.pretokenizer)),
-        bpe_(table_of(d), d.merges, d.ignore_merges),
+      : pretokenizer_(std::move(d.before_merging.pretokenizer)),
+        bpe_(table_of(d), d.merges, d.before_merging.ignore_merges),
         markers_(d.tokens.size()),
-        normalize_(d.normalize),
+        normalize_(d.before_merging.nfc),
         begins_with_bos_(d.begins_with_bos) {
     for (std::size_t i = 0; i < d.tokens.size(); ++i) {
       const BpeDescription::Token& token = d.tokens[i];

@@ -1,7 +1,9 @@
 #include "lib/text/chat_template.h"
 
 #include <algorithm>
+#include <filesystem>
 
+#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 
 namespace r1 {
@@ -233,6 +235,16 @@ std::vector<PromptPart> ChatTemplate::render(const std::vector<ChatMessage>& mes
       return deepseek_coder(messages, default_system_).parts;
   }
   return {};
+}
+
+std::string read_chat_template(const ModelFiles& files) {
+  if (files.is_gguf())
+    return std::string(files.gguf().string("tokenizer.chat_template").value_or(""));
+  const std::filesystem::path alone = files.side_path("chat_template.jinja");
+  if (std::filesystem::exists(alone)) return read_file(alone, 1 << 20);
+  const Json config = files.side_file("tokenizer_config.json");
+  const Json* source = config.find("chat_template");
+  return source != nullptr && source->is_string() ? source->string("chat_template") : std::string();
 }
 
 ThoughtAndAnswer split_reasoning(std::string_view output) {

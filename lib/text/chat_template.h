@@ -38,6 +38,9 @@ class ChatTemplate {
   bool inst_is_marker_ = false;  // inst: [INST] is a token
 };
 
+// The template of a model's files as it stands there; empty when there is none.
+std::string read_chat_template(const ModelFiles& files);
+
 // Splits what a thinking model wrote at the first </think>; `reasoning` without an opening <think>,
 // `answer` without leading newlines.
 struct ThoughtAndAnswer {

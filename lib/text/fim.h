@@ -24,6 +24,11 @@ class FimForm {
                               std::string_view suffix, const std::vector<ExtraFile>& extra) const;
   const std::vector<TokenId>& stops() const { return stops_; }
   std::string_view family() const { return family_; }
+  TokenId prefix() const { return prefix_; }
+  TokenId suffix() const { return suffix_; }
+  std::optional<TokenId> middle() const {
+    return middle_;
+  }  // none: the prompt ends with the prefix
 
   // How the markers and the two texts stand: prefix P suffix S middle; suffix S prefix P middle;
   // prefix suffix S middle P.
@@ -34,7 +39,7 @@ class FimForm {
   std::vector<TokenId> stops_;
   Order order_ = Order::prefix_first;
   TokenId prefix_ = 0, suffix_ = 0;
-  std::optional<TokenId> middle_;    // none: the prompt ends with the prefix
+  std::optional<TokenId> middle_;
   std::optional<TokenId> file_sep_;  // none: other files stand before the prefix as text
 };
 

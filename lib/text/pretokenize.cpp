@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/base/utf8.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -24,7 +25,8 @@ constexpr std::string_view kSpace =
 constexpr std::string_view kGpt2 =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-// The same pattern for PCRE2. What the two engines read differently is rewritten or refused.
+// The same pattern for PCRE2. What the two engines read differently is rewritten or refused, and a
+// character outside ASCII is written by its number.
 std::string rewritten(std::string_view pattern) {
   std::string out;
   bool in_class = false;
@@ -53,7 +55,12 @@ std::string rewritten(std::string_view pattern) {
            "a pre-tokenizer's regex has a class in a class, which does not run here");
     if (c == '[') in_class = true;
     if (c == ']') in_class = false;
-    out += c;
+    if (const Utf8Step step = next_utf8(pattern.substr(i)); step.valid && step.bytes > 1) {
+      out += fmt::format("\\x{{{:X}}}", static_cast<std::uint32_t>(step.code_point));
+      i += step.bytes - 1;
+    } else {
+      out += c;
+    }
   }
   return out;
 }
@@ -85,14 +92,14 @@ struct Regex::Inside {
 Regex::Regex(std::string_view pattern) : inside_(std::make_unique<Inside>()) {
   if (pattern.size() > kLongestPattern)
     fail(ErrorKind::limit, "a pre-tokenizer's regex has {} bytes", pattern.size());
-  const std::string text = rewritten(pattern);
+  pattern_ = rewritten(pattern);
   int error = 0;
   PCRE2_SIZE where = 0;
   // MULTILINE: ^ and $ stand for the ends of lines, always.
   constexpr std::uint32_t kOptions =
       PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
-  inside_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), kOptions,
-                                &error, &where, nullptr);
+  inside_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern_.data()), pattern_.size(),
+                                kOptions, &error, &where, nullptr);
   if (inside_->code == nullptr) {
     unsigned char message[200];
     pcre2_get_error_message(error, message, sizeof message);
@@ -184,6 +191,13 @@ void Pretokenizer::add_step(const std::string& pattern, const Json& json) {
     fail(ErrorKind::model, "the split behavior {} is not one that runs here", escaped(name));
   if (const Json* invert = json.find("invert")) step.invert = invert->boolean(where);
   steps_.push_back(std::move(step));
+}
+
+std::string Pretokenizer::shown() const {
+  std::string out;
+  for (const Step& step : steps_)
+    out += (out.empty() ? "" : " then ") + escaped(step.regex.pattern());
+  return out.empty() ? "no cuts" : out;
 }
 
 std::vector<std::string_view> Pretokenizer::split(std::string_view text) const {

@@ -22,11 +22,14 @@ class Regex {
   struct Match {
     std::size_t begin = 0, end = 0;
   };
+  // The pattern as it is run: the same for two spellings of one character.
+  const std::string& pattern() const { return pattern_; }
   // Every match that is not empty, first to last. `text` is valid UTF-8.
   std::vector<Match> matches(std::string_view text) const;
 
  private:
   struct Inside;
+  std::string pattern_;
   std::unique_ptr<Inside> inside_;
 };
 
@@ -41,6 +44,8 @@ class Pretokenizer {
 
   std::vector<std::string_view> split(std::string_view text) const;
   bool add_prefix_space() const { return add_prefix_space_; }
+  bool operator==(const Pretokenizer& other) const = default;  // the same steps
+  std::string shown() const;                                   // the patterns, for a message
 
  private:
   enum class Keep { isolated, removed, with_previous, with_next };
@@ -48,6 +53,10 @@ class Pretokenizer {
     Regex regex;
     Keep keep = Keep::isolated;
     bool invert = false;
+    bool operator==(const Step& other) const {
+      return regex.pattern() == other.regex.pattern() && keep == other.keep &&
+             invert == other.invert;
+    }
   };
   void add_json(const Json& json);
   void add_step(const std::string& pattern, const Json& json);

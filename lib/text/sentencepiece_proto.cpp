@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kMostBytes = std::size_t{64} << 20;
 constexpr std::size_t kLongestPiece = 1024;
 constexpr std::size_t kMostPieces = 2'097'152;
+constexpr std::uint64_t kBpe = 2;  // a model_type
 
 // Protocol buffers' wire format: varints, and fields numbered with a type.
 enum Wire : std::uint64_t { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
@@ -120,10 +121,19 @@ void check_character_map(ByteSpan map, std::string_view name) {
 void read_normalizer(SentencepieceModel& model, ByteSpan content, std::string_view name) {
   Message message(content, name);
   for (Field f; message.next(f);) {
-    if (f.number == 2 && f.wire == bytes) check_character_map(f.content, name);
+    if (f.number == 2 && f.wire == bytes) {
+      check_character_map(f.content, name);
+      model.maps_characters = !f.content.empty();
+    }
     if (f.number == 3 && f.wire == varint) model.add_dummy_prefix = f.value != 0;
     if (f.number == 4 && f.wire == varint) model.removes_spaces = f.value != 0;
   }
+}
+
+void read_trainer(SentencepieceModel& model, ByteSpan content, std::string_view name) {
+  Message message(content, name);
+  for (Field f; message.next(f);)
+    if (f.number == 3 && f.wire == varint) model.merges_pairs = f.value == kBpe;
 }
 
 // Writes the wire format.
@@ -168,6 +178,7 @@ SentencepieceModel check_sentencepiece_proto(ByteSpan proto, std::string_view na
     }
     if (f.wire == bytes && (f.number == 2 || f.number == 3 || f.number == 5))
       model.specs.emplace_back(f.number, as_text(f.content));
+    if (f.number == 2 && f.wire == bytes) read_trainer(model, f.content, where);
     SentencepieceModel unused;  // field 5 is for decoding: only its map is looked at
     if ((f.number == 3 || f.number == 5) && f.wire == bytes)
       read_normalizer(f.number == 3 ? model : unused, f.content, where);
@@ -196,7 +207,6 @@ std::string sentencepiece_proto(std::vector<SentencepieceModel::Piece> pieces,
       std::find_if(model.pieces.begin(), model.pieces.end(),
                    [](const auto& piece) { return piece.type == PieceType::unknown; });
   Writer trainer;
-  constexpr std::uint64_t kBpe = 2;
   trainer.number(3, kBpe);
   trainer.number(4, model.pieces.size());
   trainer.number(35, 1);  // byte_fallback

@@ -8,7 +8,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/json.h"
-#include "lib/io/gguf.h"
+#include "lib/io/weights.h"
 
 namespace r1 {
 
@@ -26,6 +26,8 @@ struct SentencepieceModel {
   std::vector<std::pair<std::uint64_t, std::string>> specs;  // fields 2, 3 and 5 as they came
   bool add_dummy_prefix = true;
   bool removes_spaces = true;  // at the ends, and all but one of several
+  bool maps_characters = false;
+  bool merges_pairs = false;  // else it searches for the likeliest pieces
 };
 
 // Walks a tokenizer.model before the library sees it, because the library trusts lengths, byte
@@ -37,9 +39,15 @@ std::string sentencepiece_proto(const SentencepieceModel& model);
 std::string sentencepiece_proto(std::vector<SentencepieceModel::Piece> pieces,
                                 bool add_dummy_prefix);
 
-// A ModelProto for the vocabulary of a GGUF file, and for a tokenizer.json that was converted from
-// sentencepiece: its merges, best first, become scores. Both fail with `model`.
+// A ModelProto for the vocabulary of a GGUF file, and for a Hugging Face folder: its
+// tokenizer.model with the tokens that tokenizer_config.json adds, or a tokenizer.json that was
+// converted from one, whose merges, best first, become scores. All fail with `model`.
 std::string sentencepiece_proto(const GgufFile& gguf);
+std::string sentencepiece_proto(const ModelFiles& folder);
 std::string sentencepiece_proto(const Json& tokenizer_json);
+
+// Does a folder have a tokenizer.model, or else a tokenizer.json that was converted from one?
+bool has_sentencepiece_model(const ModelFiles& folder);
+bool is_sentencepiece(const Json& tokenizer_json);
 
 }  // namespace r1

@@ -151,13 +151,6 @@ class SentencepieceTokenizer : public Tokenizer {
   std::unordered_map<std::string, TokenId> ids_;
 };
 
-std::unique_ptr<Tokenizer> with_special(const ModelFiles& files, const std::string& proto,
-                                        const std::string& name) {
-  auto tokenizer = std::make_unique<SentencepieceTokenizer>(as_bytes(proto), name);
-  tokenizer->set_special(special_tokens(files, *tokenizer, true));
-  return tokenizer;
-}
-
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(ByteSpan proto, std::string_view name) {
@@ -165,15 +158,12 @@ std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(ByteSpan proto, std::str
 }
 
 std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const ModelFiles& files) {
-  if (files.is_gguf())
-    return with_special(files, sentencepiece_proto(files.gguf()), files.gguf().name());
-  const std::filesystem::path path = files.side_path("tokenizer.model");
-  return with_special(files, read_file(path), path.string());
-}
-
-std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const ModelFiles& files,
-                                                        const Json& tokenizer_json) {
-  return with_special(files, sentencepiece_proto(tokenizer_json), "tokenizer.json");
+  const std::string proto =
+      files.is_gguf() ? sentencepiece_proto(files.gguf()) : sentencepiece_proto(files);
+  auto tokenizer = std::make_unique<SentencepieceTokenizer>(
+      as_bytes(proto), files.is_gguf() ? files.gguf().name() : files.path().string());
+  tokenizer->set_special(special_tokens(files, *tokenizer, true));
+  return tokenizer;
 }
 
 }  // namespace r1

@@ -7,13 +7,10 @@
 
 namespace r1 {
 
-// From GGUF metadata whose `tokenizer.ggml.model` is llama, or from a tokenizer.model beside the
-// weights. Text round-trips whatever its bytes. Fails with `model`.
+// From GGUF metadata whose `tokenizer.ggml.model` is llama, or from the tokenizer.model of a
+// folder, or a tokenizer.json made from one. Text round-trips whatever its bytes. Fails with
+// `model`.
 std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const ModelFiles& files);
-
-// From a tokenizer.json that was converted from a tokenizer.model which is not there.
-std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const ModelFiles& files,
-                                                        const Json& tokenizer_json);
 
 // The same from the bytes of a tokenizer.model; what a fuzzer calls.
 std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(ByteSpan proto, std::string_view name);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <unordered_map>
 
 #include "lib/base/error.h"
@@ -65,6 +66,22 @@ std::unordered_map<std::string, float> scores_of(const Json::Array& merges) {
     scores.emplace(whole, -static_cast<float>(scores.size()) - 1.0f);
   }
   return scores;
+}
+
+// Tokens behind the pieces of a tokenizer.model, by number: {"32000": {"content": "<pad>", …}}.
+void add_tokens(std::vector<Piece>& pieces, const Json& tokenizer_config) {
+  const std::string where = "tokenizer_config.json: added_tokens_decoder";
+  const Json* added = tokenizer_config.find("added_tokens_decoder");
+  if (added == nullptr || added->is_null()) return;
+  const std::size_t own = pieces.size();
+  for (const auto& [number, token] : added->object(where)) {
+    const Json id = parse_json(number, where);
+    if (id.integer(where) >= 0 && id.integer(where) < static_cast<std::int64_t>(own)) continue;
+    const Json* special = token.find("special");
+    const bool marker = special != nullptr && special->boolean(where);
+    piece_at(pieces, id, own) = {token.at("content", where).string(where), 0,
+                                 marker ? PieceType::control : PieceType::user_defined};
+  }
 }
 
 bool is_one_character(std::string_view text) {
@@ -135,6 +152,27 @@ std::string sentencepiece_proto(const Json& file) {
     }
   }
   return sentencepiece_proto(std::move(pieces), puts_space(file));
+}
+
+std::string sentencepiece_proto(const ModelFiles& folder) {
+  if (!has_sentencepiece_model(folder))
+    return sentencepiece_proto(folder.side_file("tokenizer.json"));
+  const std::filesystem::path path = folder.side_path("tokenizer.model");
+  const std::string proto = read_file(path);
+  SentencepieceModel model = check_sentencepiece_proto(as_bytes(proto), path.string());
+  add_tokens(model.pieces, folder.side_file("tokenizer_config.json"));
+  return sentencepiece_proto(model);
+}
+
+bool has_sentencepiece_model(const ModelFiles& folder) {
+  std::error_code ignored;
+  return std::filesystem::exists(folder.side_path("tokenizer.model"), ignored);
+}
+
+bool is_sentencepiece(const Json& tokenizer_json) {
+  const Json* model = tokenizer_json.find("model");
+  const Json* bytes = model == nullptr ? nullptr : model->find("byte_fallback");
+  return bytes != nullptr && bytes->is_bool() && bytes->boolean("");  // byte pieces mean that
 }
 
 }  // namespace r1

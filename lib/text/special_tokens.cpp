@@ -25,6 +25,12 @@ std::optional<TokenId> by_id(const GgufFile& gguf, std::string_view key,
 
 }  // namespace
 
+std::optional<TokenId> special_token(const ModelFiles& files, std::string_view key,
+                                     const Tokenizer& tokenizer) {
+  const auto id = by_text(files.side_file("tokenizer_config.json"), key, tokenizer);
+  return id ? id : by_text(files.side_file("special_tokens_map.json"), key, tokenizer);
+}
+
 SpecialTokens special_tokens(const ModelFiles& files, const Tokenizer& tokenizer, bool add_bos) {
   if (files.is_gguf()) {
     const GgufFile& gguf = files.gguf();

@@ -1,9 +1,8 @@
 #include "lib/text/tokenizer.h"
 
-#include <filesystem>
-
 #include "lib/base/error.h"
 #include "lib/text/bpe_tokenizer.h"
+#include "lib/text/sentencepiece_proto.h"
 #include "lib/text/sentencepiece_tokenizer.h"
 
 namespace r1 {
@@ -19,17 +18,10 @@ std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files,
          escaped(*kind));
   }
   // tokenizer.model first: a tokenizer.json made from it differs at spaces and special tokens.
-  std::error_code ignored;
-  if (std::filesystem::exists(files.side_path("tokenizer.model"), ignored))
-    return make_sentencepiece_tokenizer(files);
+  if (has_sentencepiece_model(files)) return make_sentencepiece_tokenizer(files);
   Json json = files.side_file("tokenizer.json");
-  if (const Json* model = json.find("model")) {
-    // Byte pieces mean that it was converted from sentencepiece.
-    const Json* bytes = model->find("byte_fallback");
-    const bool converted = bytes != nullptr && bytes->is_bool() && bytes->boolean("");
-    if (converted) return make_sentencepiece_tokenizer(files, json);
-    return make_bpe_tokenizer(files, std::move(json));
-  }
+  if (is_sentencepiece(json)) return make_sentencepiece_tokenizer(files);
+  if (json.find("model") != nullptr) return make_bpe_tokenizer(files, std::move(json));
   if (!json.is_null())
     fail(ErrorKind::model, "{} has no model", escaped(files.side_path("tokenizer.json").string()));
   fail(ErrorKind::model, "{} has neither tokenizer.model nor tokenizer.json",

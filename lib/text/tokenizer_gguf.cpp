@@ -46,22 +46,13 @@ void read_merges(BpeDescription& d, const GgufFile& gguf) {
 void read_named_steps(BpeDescription& d, const GgufFile& gguf,
                       const std::filesystem::path& data_dir) {
   const std::string name(gguf.string("tokenizer.ggml.pre").value_or("gpt-2"));
-  const std::string where = "pretokenizers.json";
-  const Json file = parse_json(read_file(data_dir / where), where);
-  const Json* entry = file.find(name);
-  if (entry != nullptr)
-    if (const Json* like = entry->find("like")) entry = &file.at(like->string(where), where);
-  if (entry == nullptr)
+  auto named = named_pretokenizing(name, data_dir);
+  if (!named)
     fail(ErrorKind::model,
          "{} names the pre-tokenizer {}, which is not known here; put the model's tokenizer.json "
          "beside it",
          gguf.name(), escaped(name));
-  std::vector<std::string> patterns;
-  for (const Json& step : entry->at("steps", where).array(where))
-    patterns.push_back(step.string(where));
-  d.pretokenizer = Pretokenizer::from_patterns(patterns);
-  if (const Json* value = entry->find("ignore_merges")) d.ignore_merges = value->boolean(where);
-  if (const Json* value = entry->find("nfc")) d.normalize = value->boolean(where);
+  d.before_merging = std::move(*named);
 }
 
 // Is this the vocabulary that the GGUF file has too, but for fillers at its end?

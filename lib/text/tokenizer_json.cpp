@@ -126,10 +126,10 @@ BpeDescription describe_tokenizer_json(std::unique_ptr<const Json> json) {
   read_vocabulary(d, model);
   read_merges(d, model);
   read_added(d, file);
-  d.ignore_merges = flag(model, "ignore_merges", where);
-  if (const Json* normalizer = file.find("normalizer")) d.normalize = is_nfc(*normalizer);
+  d.before_merging.ignore_merges = flag(model, "ignore_merges", where);
+  if (const Json* normalizer = file.find("normalizer")) d.before_merging.nfc = is_nfc(*normalizer);
   if (const Json* steps = file.find("pre_tokenizer"))
-    d.pretokenizer = Pretokenizer::from_json(*steps);
+    d.before_merging.pretokenizer = Pretokenizer::from_json(*steps);
   if (const Json* post = file.find("post_processor")) d.begins_with_bos = puts_bos(*post);
   return d;
 }

@@ -43,6 +43,16 @@ TEST(Split, TakesAStringLiterally) {
       (Pieces{"x", "yabc1"}));
 }
 
+TEST(Split, IsTheSameForTwoSpellingsOfACharacter) {
+  const auto split = [](const std::string& regex) {
+    return Pretokenizer::from_json(parse_json(
+        R"({"type":"Split","pattern":{"Regex":")" + regex + R"("},"behavior":"Isolated"})", "t"));
+  };
+  EXPECT_EQ(split("[\u4e00-龥]é+"), Pretokenizer::from_patterns({R"([\x{4E00}-\x{9FA5}]\x{E9}+)"}));
+  EXPECT_EQ(split("[\u4e00-龥]é+").split("x一ééy"), (Pieces{"x", "一éé", "y"}));
+  EXPECT_NE(split("é"), split("e"));
+}
+
 TEST(Digits, AreOneByOneOrInRuns) {
   EXPECT_EQ(cut(R"({"type":"Digits","individual_digits":true})", "a12b3"),
             (Pieces{"a", "1", "2", "b", "3"}));

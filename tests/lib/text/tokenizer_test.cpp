@@ -9,33 +9,15 @@
 #include "tests/support/byte_tokenizer.h"
 #include "tests/support/fails.h"
 #include "tests/support/published_bpe.h"
-#include "tests/support/temp_dir.h"
 #include "tests/support/tiny_vocabulary.h"
+#include "tests/support/tokenizer_folder.h"
 #include "tests/support/vectors.h"
 
 namespace r1 {
 namespace {
 
 using Ids = std::vector<TokenId>;
-const std::string kShare = std::string(R1_SOURCE_DIR) + "/share";
-
-// A Hugging Face directory with no tensors in it.
-class Folder {
- public:
-  Folder() {
-    write("config.json", R"({"bos_token_id":1,"eos_token_id":1})");
-    write("model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
-  }
-  void write(std::string_view name, std::string_view bytes) const {
-    test::write_bytes(dir_ / name, bytes);
-  }
-  std::unique_ptr<Tokenizer> load() const {
-    return load_tokenizer(ModelFiles::open(dir_.path()), kShare);
-  }
-
- private:
-  test::TempDir dir_;
-};
+using Folder = test::TokenizerFolder;
 
 test::TinyBpe with_markers() {
   return {.added = R"([{"id":300,"content":"<bos>","special":true},)"
@@ -151,7 +133,7 @@ std::unique_ptr<Tokenizer> load_gguf(const test::TempDir& dir, const test::GgufE
       {"tokenizer.ggml.bos_token_id", 3u}};
   entries.insert(entries.end(), more.begin(), more.end());
   test::write_bytes(dir / "x.gguf", test::gguf_bytes(entries));
-  return load_tokenizer(ModelFiles::open(dir / "x.gguf"), kShare);
+  return load_tokenizer(ModelFiles::open(dir / "x.gguf"), test::kShare);
 }
 
 TEST(LoadTokenizer, ReadsTheTypesOfGgufTokens) {
