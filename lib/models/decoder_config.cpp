@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include <fmt/format.h>
@@ -21,7 +22,7 @@ struct Family {
 };
 constexpr Family kFamilies[] = {
     {"LlamaForCausalLM", "llama", false, false, false, true},
-    {"MistralForCausalLM", "", false, false, false, true},  // GGUF calls it llama
+    {"MistralForCausalLM", "llama", false, false, false, true},
     {"Qwen2ForCausalLM", "qwen2", true, false, false, false},
     {"Qwen3ForCausalLM", "qwen3", false, true, false, false},
     {"R1ForCausalLM", "r1", false, true, false, false},
@@ -88,6 +89,8 @@ void check_scaling(const RopeScaling& s) {
 
 void set_rope(DecoderConfig& c, double theta, const RopeScaling& scaling) {
   check_scaling(scaling);
+  c.rope.theta = theta;
+  c.rope.scaling = scaling;
   c.rope.frequencies = rope_frequencies(c.attention.head_dim, theta, scaling);
   c.rope.magnitude = rope_magnitude(scaling);
 }
@@ -244,6 +247,7 @@ DecoderConfig from_json(const ModelFiles& files) {
   const Family& family = family_of(in);
   refuse_what_is_not_built(in);
   DecoderConfig c;
+  c.architecture = family.gguf;
   DecoderConfig::Attention& a = c.attention;
   c.layers = in.integer("num_hidden_layers", kLayers);
   c.width = in.integer("hidden_size", kWidth);
@@ -279,7 +283,7 @@ const Family& family_of(const GgufFile& gguf) {
   const auto name = gguf.string("general.architecture");
   if (!name) refuse("the file has no general.architecture");
   for (const Family& f : kFamilies)
-    if (f.gguf == *name && !name->empty()) return f;
+    if (f.gguf == *name) return f;
   fail(ErrorKind::model, "the architecture {} is not one that runs here", escaped(*name));
 }
 
@@ -349,6 +353,7 @@ DecoderConfig from_gguf(const ModelFiles& files) {
   const Family& family = family_of(files.gguf());
   const GgufConfig in(files.gguf(), family.gguf);
   DecoderConfig c;
+  c.architecture = family.gguf;
   DecoderConfig::Attention& a = c.attention;
   c.layers = in.integer("block_count", kLayers);
   c.width = in.integer("embedding_length", kWidth);
@@ -380,6 +385,11 @@ DecoderConfig from_gguf(const ModelFiles& files) {
 }
 
 }  // namespace
+
+bool gguf_interleaves(std::string_view architecture) {
+  return std::any_of(std::begin(kFamilies), std::end(kFamilies),
+                     [&](const Family& f) { return f.gguf == architecture && f.gguf_interleaved; });
+}
 
 DecoderConfig read_decoder_config(const ModelFiles& files) {
   DecoderConfig config = files.is_gguf() ? from_gguf(files) : from_json(files);

@@ -2,15 +2,18 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "lib/io/weights.h"
+#include "lib/models/rope_frequencies.h"
 
 namespace r1 {
 
 // One dense decoder, whatever its family: what differs between families is a field here.
 // Filled from config.json or from GGUF keys; every number is checked on the way.
 struct DecoderConfig {
+  std::string_view architecture;  // as GGUF names it: "llama" for Mistral too
   std::int64_t layers = 0, width = 0, vocab = 0, context = 0;
   float eps = 1e-6f;
   struct Daw {
@@ -27,10 +30,15 @@ struct DecoderConfig {
     std::vector<float> frequencies;  // [hd/2], all scaling done: linear, llama3, yarn
     float magnitude = 1.0f;          // of cos and sin: yarn
     bool interleaved = false;        // pairs (2i, 2i + 1): GGUF of architecture llama
+    double theta = 0;                // what the two were made from
+    RopeScaling scaling;
   } rope;
   std::int64_t inner = 0;  // of the SwiGLU
   bool tied = false;       // no tensor of its own for the head
 };
+
+// Do GGUF files of this architecture hold q and k rows in pairs?
+bool gguf_interleaves(std::string_view architecture);
 
 // Fails with `model` for an unknown architecture (its name is said) and for values out of range.
 DecoderConfig read_decoder_config(const ModelFiles& files);
