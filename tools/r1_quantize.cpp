@@ -11,6 +11,7 @@
 #include "tools/common/results.h"
 #include "tools/common/signals.h"
 #include "tools/manual.h"
+#include "tools/quantize/calibration.h"
 #include "tools/quantize/report.h"
 
 namespace r1 {
@@ -19,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTool = "r1-quantize";
+constexpr std::uint64_t kHessianBytes = std::uint64_t{2} << 30;
 
 void refuse_if(bool wrong, const char* why) {
   if (wrong) fail(ErrorKind::usage, "{}", why);
@@ -41,13 +43,15 @@ class Quantizer {
   int run(const Ui& ui) {
     check();
     const fs::path path = find_model(s_.operands[0], model_places(s_.model_path));
-    keep_inputs({s_.output, s_.manifest}, {path.string(), s_.imatrix});
+    keep_inputs({s_.output, s_.manifest, s_.imatrix_out},
+                {path.string(), s_.imatrix, s_.calibration});
     const ModelFiles files = ModelFiles::open(path);
-    if (!s_.imatrix.empty()) imatrix_ = read_imatrix(files);
-    const QuantizePlan plan = plan_quantization(files, choice(), s_.allow_requantize);
+    const QuantizePlan plan =
+        plan_quantization(files, choice(), s_.allow_requantize, data_folder());
+    if (!s_.imatrix.empty()) read_imatrix(plan);
     if (const std::string note = fallbacks(plan); !note.empty()) ui.say(kTool, note, 0);
     QuantizeReport report{s_, files, plan, {}, {}};
-    if (!s_.dry_run) make(report, ui);
+    if (!s_.dry_run) make(report, path, ui);
     const auto out = open_stdout();
     out->write(s_.json ? quantize_json(report) : quantize_text(report));
     out->close();
@@ -60,8 +64,13 @@ class Quantizer {
     refuse_if(s_.output.empty(), "-o names the file that is written");
     refuse_if(s_.output == "-" || is_device(s_.output) || fs::is_directory(s_.output),
               "-o wants a file: it is read again when it is written");
-    refuse_if(s_.method == "rtn" && !s_.imatrix.empty(),
-              "--method rtn rounds to nearest, whatever an importance matrix says");
+    refuse_if(s_.method == "rtn" && !(s_.imatrix.empty() && s_.calibration.empty()),
+              "--method rtn rounds to nearest, whatever --imatrix or --calibration say");
+    refuse_if(s_.method == "gptq" && s_.calibration.empty(), "--method gptq wants --calibration");
+    refuse_if(!s_.imatrix.empty() && !s_.calibration.empty(),
+              "--calibration makes what --imatrix reads; one of them is enough");
+    refuse_if(!s_.imatrix_out.empty() && s_.calibration.empty(),
+              "--imatrix-out keeps what --calibration finds");
     refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
     refuse_if(!s_.manifest.empty() && s_.manifest == s_.output, "--manifest wants its own file");
     if (s_.dry_run || s_.force) return;
@@ -70,16 +79,18 @@ class Quantizer {
     if (!s_.resume && fs::exists(partial()))
       fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
            escaped(partial()));
-    if (!s_.manifest.empty() && fs::exists(s_.manifest))
-      fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(s_.manifest));
+    for (const std::string& file : {s_.manifest, s_.imatrix_out})
+      if (!file.empty() && fs::exists(file))
+        fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(file));
   }
 
   std::string partial() const { return s_.output + ".partial"; }
 
-  Imatrix read_imatrix(const ModelFiles& files) const {
-    Imatrix imatrix = Imatrix::read(s_.imatrix);
-    imatrix.check(files.tensors());
-    return imatrix;
+  void read_imatrix(const QuantizePlan& plan) {
+    imatrix_ = Imatrix::read(s_.imatrix);
+    std::vector<NamedTensor> named;
+    for (const PlannedTensor& t : plan.tensors) named.push_back({t.name(), t.from()});
+    imatrix_->check(named);
   }
 
   TypeChoice choice() const {
@@ -128,8 +139,9 @@ class Quantizer {
   }
 
   // What was written stays for --resume when a signal ends the run; nothing stays after an error.
-  void make(QuantizeReport& report, const Ui& ui) const {
+  void make(QuantizeReport& report, const fs::path& path, const Ui& ui) {
     need_space(report.plan);
+    if (!s_.calibration.empty()) calibrate(report.plan, path, ui);
     const std::size_t first = begin(report.plan, ui);
     const auto out = open_journal(s_.output);
     try {
@@ -147,6 +159,25 @@ class Quantizer {
     manifest->close();
   }
 
+  void calibrate(const QuantizePlan& plan, const fs::path& path, const Ui& ui) {
+    const CalibrationModel model(s_, path);
+    ProgressLine line(ui.progress);
+    std::int64_t done = 0;
+    const Calibration calibration = model.calibration([&] {
+      stop_when_interrupted();
+      line.draw(++done, 0);
+    });
+    imatrix_ = collect_imatrix(calibration);
+    if (!s_.imatrix_out.empty()) {
+      const auto out = open_file(s_.imatrix_out);
+      imatrix_->write(*out);
+      out->close();
+    }
+    if (s_.method != "gptq") return;
+    ThreadPool pool(static_cast<int>(s_.threads));
+    packed_ = pack_by_feedback(plan, calibration, pool, kHessianBytes);
+  }
+
   void write(QuantizeReport& report, Output& out, std::size_t first, const Ui& ui) const {
     ThreadPool pool(static_cast<int>(s_.threads));
     ProgressLine line(ui.progress);
@@ -155,8 +186,10 @@ class Quantizer {
       stop_when_interrupted();
       line.draw(static_cast<std::int64_t>(done >> 20), static_cast<std::int64_t>(all >> 20));
     };
-    const QuantizeOptions options{
-        .search = s_.method != "rtn", .imatrix = imatrix_ ? &*imatrix_ : nullptr, .progress = draw};
+    const QuantizeOptions options{.search = s_.method != "rtn",
+                                  .imatrix = imatrix_ ? &*imatrix_ : nullptr,
+                                  .packed = &packed_,
+                                  .progress = draw};
     const auto written = write_quantized(out, report.files, report.plan, options, pool, first);
     out.flush();
     if (s_.no_verify) return;
@@ -167,6 +200,7 @@ class Quantizer {
   QuantizeSettings s_;
   StandardOptions standard_;
   std::optional<Imatrix> imatrix_;
+  PackedTensors packed_;
 };
 
 }  // namespace

@@ -64,6 +64,7 @@ Var Graph::linear(const Var& x, const Var& w, const Then& then) {
   want(is_or_empty(b.value, {s[1]}) && is_or_empty(r.value, s) && !(activated && !r.value.empty()),
        "linear's epilogue", s, b.value.shape, r.value.shape);
   if (training() && activated) return gelu(linear(x, w, {.bias = b}));
+  if (watch_) watch_(x.value, w.value);
   const Var y = output(s);
   backend_.linear(y.value, x.value, w.value, {b.value, r.value, then.activation});
   note([=, this] {

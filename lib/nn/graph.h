@@ -41,6 +41,9 @@ class Graph {
   void next_layer() {
     if (!training()) arena_.turn();
   }
+  // Hears of the operands of each `linear` from now on, before it runs: calibration.
+  using Watch = std::function<void(const Tensor& x, const Tensor& w)>;
+  void watch_products(Watch watch) { watch_ = std::move(watch); }
   Tensor take(const Shape& shape, DType dtype = DType::f32) { return arena_.take(shape, dtype); }
   Tensor integers(std::span<const std::int32_t> values);  // i32 [n] on the device
   Tensor floats(std::span<const float> values);           // f32 [n] on the device
@@ -87,6 +90,7 @@ class Graph {
   Arena& arena_;
   Mode mode_;
   std::vector<std::function<void()>> tape_;
+  Watch watch_;
 };
 
 }  // namespace r1

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/error.h"
+#include "lib/text/gguf_vocabulary.h"
 
 namespace r1 {
 namespace {
@@ -14,30 +15,37 @@ bool tells_storage(std::string_view key) {
          key == "general.alignment" || key.starts_with("split.");
 }
 
-GgufMetadata kept_metadata(const ModelFiles& files) {
-  GgufMetadata kept;
-  for (const auto& [key, value] : files.gguf().raw_metadata())
-    if (!tells_storage(key)) kept.emplace_back(key, value);
-  return kept;
+// A folder as a GGUF file.
+QuantizePlan from_folder(const ModelFiles& files, const std::filesystem::path& data_dir) {
+  GgufExport gguf = export_gguf(files);
+  QuantizePlan plan{.metadata = std::move(gguf.metadata)};
+  for (auto& pair : gguf_vocabulary(files, gguf.vocab, data_dir))
+    plan.metadata.push_back(std::move(pair));
+  for (GgufTensor& t : gguf.tensors) plan.tensors.push_back({std::move(t)});
+  plan.rope_factors = std::move(gguf.rope_factors);  // they stay where they are
+  std::erase_if(plan.metadata, [](const auto& pair) { return tells_storage(pair.first); });
+  return plan;
 }
 
-std::vector<PlannedTensor> source_tensors(const ModelFiles& files) {
+QuantizePlan from_gguf(const ModelFiles& files) {
+  QuantizePlan plan;
+  for (const auto& [key, value] : files.gguf().raw_metadata())
+    if (!tells_storage(key)) plan.metadata.emplace_back(key, value);
   const bool one_file = files.gguf().tensors().size() == files.tensors().size();
-  std::vector<PlannedTensor> all;
   for (const NamedTensor& t : one_file ? files.gguf().tensors() : files.tensors())
-    all.push_back({t.name, t.tensor, t.tensor.dtype});
-  return all;
+    plan.tensors.push_back({{t.name, t.tensor}});
+  return plan;
 }
 
 void refuse_twice(const PlannedTensor& t) {
-  if (is_quantized(t.from.dtype) && t.to != t.from.dtype)
-    fail(ErrorKind::usage, "{} is {} already; --allow-requantize loses more", escaped(t.name),
-         to_string(t.from.dtype));
+  if (is_quantized(t.from().dtype) && t.to != t.from().dtype)
+    fail(ErrorKind::usage, "{} is {} already; --allow-requantize loses more", escaped(t.name()),
+         to_string(t.from().dtype));
 }
 
 void lay_out(QuantizePlan& plan) {
   std::vector<NamedTensor> targets;
-  for (const PlannedTensor& t : plan.tensors) targets.push_back({t.name, t.target()});
+  for (const PlannedTensor& t : plan.tensors) targets.push_back({t.name(), t.target()});
   plan.header = gguf_header(plan.metadata, targets);
   plan.bytes = plan.header.size();
   for (const NamedTensor& t : targets) {
@@ -48,30 +56,27 @@ void lay_out(QuantizePlan& plan) {
 
 }  // namespace
 
-std::int64_t PlannedTensor::source_row(std::int64_t row) const {
-  if (head_dim == 0) return row;
-  const std::int64_t i = row % head_dim;
-  return row - i + i / 2 + i % 2 * (head_dim / 2);
+void PlannedTensor::read_row(std::span<float> values, std::int64_t row) const {
+  read_rows(values, source, from().shape.rank() == 1 ? 0 : row);
 }
 
 std::uint64_t QuantizePlan::weights() const {
   std::uint64_t n = 0;
-  for (const PlannedTensor& t : tensors) n += static_cast<std::uint64_t>(t.from.shape.elements());
+  for (const PlannedTensor& t : tensors) n += static_cast<std::uint64_t>(t.from().shape.elements());
   return n;
 }
 
-QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice, bool requantize) {
-  if (!files.is_gguf())
-    fail(ErrorKind::format, "{} is a folder; GGUF files alone are quantized so far",
-         escaped(files.path().string()));
-  QuantizePlan plan{kept_metadata(files), source_tensors(files), {}, {}, 0};
+QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice, bool requantize,
+                               const std::filesystem::path& data_dir) {
+  QuantizePlan plan = files.is_gguf() ? from_gguf(files) : from_folder(files, data_dir);
   std::vector<NamedTensor> named;
-  for (const PlannedTensor& t : plan.tensors) named.push_back({t.name, t.from});
+  for (const PlannedTensor& t : plan.tensors) named.push_back({t.name(), t.from()});
   const std::vector<ChosenType> types = choose_types(named, choice);
   for (std::size_t i = 0; i < types.size(); ++i) {
-    plan.tensors[i].to = types[i].dtype;
-    plan.tensors[i].fell_back = types[i].fell_back;
-    if (!requantize) refuse_twice(plan.tensors[i]);
+    PlannedTensor& t = plan.tensors[i];
+    t.to = t.source.exact ? DType::f32 : types[i].dtype;
+    t.fell_back = types[i].fell_back && t.to == types[i].dtype;
+    if (!requantize) refuse_twice(t);
   }
   plan.metadata.emplace_back("general.quantization_version", kQuantizationVersion);
   plan.metadata.emplace_back("general.file_type", choice.mix->file_type);

@@ -1,31 +1,36 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "lib/io/weights.h"
+#include "lib/models/gguf_export.h"
 #include "lib/quant/types.h"
 
 namespace r1 {
 
 // A tensor on its way from one file to another.
 struct PlannedTensor {
-  std::string name;  // in the new file
-  Tensor from;       // in the old one, which stays open
+  GgufTensor source;  // in the old file, which stays open
   DType to = DType::f32;
-  bool fell_back = false;     // as ChosenType
-  std::int64_t head_dim = 0;  // rows of q and k become pairs (2i, 2i + 1) in each head; 0: as is
+  bool fell_back = false;  // as ChosenType
 
-  Tensor target() const { return {nullptr, from.shape, to}; }
-  std::int64_t source_row(std::int64_t row) const;  // where a row of the new tensor comes from
+  const std::string& name() const { return source.name; }
+  const Tensor& from() const { return source.source; }
+  Tensor target() const { return {nullptr, from().shape, to}; }
+  // values [K] <- row `row` of the new tensor, before it is packed.
+  void read_row(std::span<float> values, std::int64_t row) const;
 };
 
 // What is to be written: a GGUF v3 file with all of the old one's metadata but for what says how
-// its tensors are stored.
+// its tensors are stored; of a Hugging Face folder with what such files hold of it.
 struct QuantizePlan {
   GgufMetadata metadata;
   std::vector<PlannedTensor> tensors;
+  std::vector<float> rope_factors;  // what a tensor points to that no file of a folder holds
   std::string header;
   std::vector<std::uint64_t> begins;  // of each tensor, in the new file
   std::uint64_t bytes = 0;            // of the new file
@@ -33,8 +38,9 @@ struct QuantizePlan {
   std::uint64_t weights() const;  // numbers in all tensors
 };
 
-// Fails with `usage` where a quantized tensor would be quantized again, unless `requantize`. The
-// files outlive the plan.
-QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice, bool requantize);
+// Fails with `usage` where a quantized tensor would be quantized again, unless `requantize`.
+// `data_dir` holds pretokenizers.json. The files outlive the plan.
+QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice, bool requantize,
+                               const std::filesystem::path& data_dir = {});
 
 }  // namespace r1

@@ -37,20 +37,28 @@ std::uint64_t end_of(const QuantizePlan& plan, std::size_t i) {
   return i + 1 < plan.begins.size() ? plan.begins[i + 1] : plan.bytes;
 }
 
+const std::byte* packed_already(const PlannedTensor& t, const QuantizeOptions& options) {
+  if (options.packed == nullptr) return nullptr;
+  const auto found = options.packed->find(t.name());
+  return found == options.packed->end() ? nullptr : found->second.data();
+}
+
 // Rows [begin, end) of the new tensor, into `to`. False: one of them is not finite.
 bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& options,
                std::int64_t begin, std::int64_t end) {
-  const std::int64_t K = t.from.cols();
+  const std::int64_t K = t.from().cols();
   const std::size_t size = row_bytes(t.to, K);
   const std::span<const float> importance =
-      options.imatrix == nullptr ? std::span<const float>() : options.imatrix->importance(t.name);
+      options.imatrix == nullptr ? std::span<const float>() : options.imatrix->importance(t.name());
+  const std::byte* ready = packed_already(t, options);
   std::vector<float> values(static_cast<std::size_t>(K));
   for (std::int64_t r = begin; r < end; ++r, to += size) {
-    const std::byte* from = row_at(t.from, t.source_row(r));
-    unpack(values, from, t.from.dtype);
+    t.read_row(values, r);
     if (!finite(values)) return false;
-    if (t.to == t.from.dtype)
-      std::memcpy(to, from, size);
+    if (ready != nullptr)
+      std::memcpy(to, ready + size * static_cast<std::size_t>(r), size);
+    else if (t.to == t.from().dtype && is_quantized(t.to))
+      std::memcpy(to, row_at(t.from(), r), size);
     else if (options.search)
       pack_row(to, values, importance, t.to);
     else
@@ -62,8 +70,8 @@ bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& opt
 WrittenTensor write_tensor(Output& out, const PlannedTensor& t, const QuantizeOptions& options,
                            ThreadPool& pool, std::uint64_t before) {
   WrittenTensor written;
-  const std::size_t size = row_bytes(t.to, t.from.cols());
-  const std::int64_t rows = t.from.rows(), piece = rows_of_piece(t.from);
+  const std::size_t size = row_bytes(t.to, t.from().cols());
+  const std::int64_t rows = t.from().rows(), piece = rows_of_piece(t.from());
   std::vector<std::byte> packed;
   for (std::int64_t r = 0; r < rows; r += piece) {
     const std::int64_t n = std::min(piece, rows - r);
@@ -73,7 +81,7 @@ WrittenTensor write_tensor(Output& out, const PlannedTensor& t, const QuantizeOp
       std::byte* to = packed.data() + size * static_cast<std::size_t>(begin);
       if (!pack_rows(to, t, options, r + begin, r + end)) whole = false;
     });
-    if (!whole) fail(ErrorKind::model, "{} holds a number that is not finite", escaped(t.name));
+    if (!whole) fail(ErrorKind::model, "{} holds a number that is not finite", escaped(t.name()));
     written.digests.push_back(sha256_hex(packed));
     out.write(as_text(packed));
     options.progress(before + size * static_cast<std::size_t>(r + n));
@@ -91,10 +99,10 @@ struct Sums {
   double squares = 0, most = 0;
 };
 Sums compare_rows(const Tensor& now, const PlannedTensor& t, std::int64_t row) {
-  const auto K = static_cast<std::size_t>(t.from.cols());
+  const auto K = static_cast<std::size_t>(t.from().cols());
   std::vector<float> a(K), b(K);
   unpack(a, row_at(now, row), now.dtype);
-  unpack(b, row_at(t.from, t.source_row(row)), t.from.dtype);
+  t.read_row(b, row);
   Sums sums;
   for (std::size_t k = 0; k < K; ++k) {
     const double d = double{a[k]} - b[k];
@@ -105,8 +113,8 @@ Sums compare_rows(const Tensor& now, const PlannedTensor& t, std::int64_t row) {
 }
 
 TensorError error_of(const Tensor& now, const PlannedTensor& t, ThreadPool& pool) {
-  std::vector<Sums> rows(static_cast<std::size_t>(t.from.rows()));
-  pool.for_ranges(t.from.rows(), 1, [&](std::int64_t begin, std::int64_t end) {
+  std::vector<Sums> rows(static_cast<std::size_t>(t.from().rows()));
+  pool.for_ranges(t.from().rows(), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
       rows[static_cast<std::size_t>(r)] = compare_rows(now, t, r);
   });
@@ -115,7 +123,7 @@ TensorError error_of(const Tensor& now, const PlannedTensor& t, ThreadPool& pool
     error.mse += s.squares;
     error.max_abs = std::max(error.max_abs, s.most);
   }
-  error.mse /= static_cast<double>(t.from.shape.elements());
+  error.mse /= static_cast<double>(t.from().shape.elements());
   return error;
 }
 
@@ -139,7 +147,7 @@ std::vector<WrittenTensor> write_quantized(Output& out, const ModelFiles& files,
   if (first == 0) out.write(plan.header);
   for (std::size_t i = first; i < plan.tensors.size(); ++i) {
     written[i] = write_tensor(out, plan.tensors[i], options, pool, plan.begins[i]);
-    files.release(plan.tensors[i].from);
+    files.release(plan.tensors[i].from());
   }
   return written;
 }
@@ -160,8 +168,8 @@ std::vector<TensorError> verify_quantized(const std::filesystem::path& path,
     const Tensor& now = gguf.tensors()[i].tensor;
     check_digests(now, written[i]);
     errors.push_back(error_of(now, plan.tensors[i], pool));
-    if (!std::isfinite(errors.back().mse)) fail_verification(plan.tensors[i].name);
-    files.release(plan.tensors[i].from);
+    if (!std::isfinite(errors.back().mse)) fail_verification(plan.tensors[i].name());
+    files.release(plan.tensors[i].from());
     file.release({now.as<std::byte>(), now.bytes()});
     progress(plan.begins[i] + now.bytes());
   }

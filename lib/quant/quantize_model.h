@@ -8,14 +8,16 @@
 
 #include "lib/base/output.h"
 #include "lib/base/parallel.h"
+#include "lib/quant/calibrate.h"
 #include "lib/quant/imatrix.h"
 #include "lib/quant/plan.h"
 
 namespace r1 {
 
 struct QuantizeOptions {
-  bool search = true;                // for the best scales; else round to nearest
-  const Imatrix* imatrix = nullptr;  // what errors count for
+  bool search = true;                     // for the best scales; else round to nearest
+  const Imatrix* imatrix = nullptr;       // what errors count for
+  const PackedTensors* packed = nullptr;  // what is packed already
   std::function<void(std::uint64_t written)> progress = [](std::uint64_t) {};  // may throw
 };
 

@@ -12,9 +12,9 @@ namespace {
 std::int64_t whole(std::uint64_t n) { return static_cast<std::int64_t>(n); }
 
 void add_tensor(JsonWriter& w, const PlannedTensor& t, const TensorError* error) {
-  w.begin_object().key("name").string(t.name).key("shape").begin_array();
-  for (int i = 0; i < t.from.shape.rank(); ++i) w.integer(t.from.shape[i]);
-  w.end_array().key("from").string(to_string(t.from.dtype)).key("to").string(to_string(t.to));
+  w.begin_object().key("name").string(t.name()).key("shape").begin_array();
+  for (int i = 0; i < t.from().shape.rank(); ++i) w.integer(t.from().shape[i]);
+  w.end_array().key("from").string(to_string(t.from().dtype)).key("to").string(to_string(t.to));
   w.key("bytes").integer(whole(t.target().bytes()));
   w.key("mse"), error != nullptr ? w.number(error->mse) : w.null();
   w.key("max_abs"), error != nullptr ? w.number(error->max_abs) : w.null();
@@ -39,8 +39,8 @@ std::string quantize_text(const QuantizeReport& r) {
   std::string out;
   if (r.settings.dry_run)
     for (const PlannedTensor& t : r.plan.tensors)
-      out += fmt::format("{}\t{}\t{}\t{}\t{}\n", escaped(t.name), to_string(t.from.shape),
-                         to_string(t.from.dtype), to_string(t.to), t.target().bytes());
+      out += fmt::format("{}\t{}\t{}\t{}\t{}\n", escaped(t.name()), to_string(t.from().shape),
+                         to_string(t.from().dtype), to_string(t.to), t.target().bytes());
   return out + fmt::format("{}\t{}\t{:.3f}{}\n", escaped(r.settings.output), r.plan.bytes,
                            r.bits_per_weight(), r.sha256.empty() ? "" : "\t" + r.sha256);
 }
@@ -81,7 +81,7 @@ std::string fallbacks(const QuantizePlan& plan) {
   if (n == 0) return {};
   const PlannedTensor& t = *std::find_if(plan.tensors.begin(), plan.tensors.end(), fell_back);
   return fmt::format("{} of {} tensors do not divide into blocks of their type: {} becomes {}", n,
-                     plan.tensors.size(), escaped(t.name), to_string(t.to));
+                     plan.tensors.size(), escaped(t.name()), to_string(t.to));
 }
 
 }  // namespace r1

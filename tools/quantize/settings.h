@@ -17,7 +17,8 @@ struct QuantizeSettings {
   std::vector<std::string> tensor_types, keep;
   bool pure = false;
   // quality
-  std::string method = "search", imatrix;
+  std::string method = "search", imatrix, imatrix_out, calibration;
+  std::int64_t calibration_tokens = 32768;
   bool allow_requantize = false;
   // safety and output
   bool no_verify = false, dry_run = false, force = false, resume = false, json = false;

@@ -57,9 +57,26 @@ void add_quality(std::vector<Option>& o, QuantizeSettings& s) {
                .group = g,
                .into = &s.method,
                .metavar = "HOW",
-               .help = "How scales are found: rounded to nearest, or searched.",
-               .choices = {"rtn", "search"},
+               .help = "How weights are rounded: to nearest, with searched scales, or with error "
+                       "feedback too (GPTQ), which wants --calibration.",
+               .choices = {"rtn", "search", "gptq"},
                .brief = true});
+  o.push_back({.name = "calibration",
+               .group = g,
+               .into = &s.calibration,
+               .metavar = "FILE",
+               .help =
+                   "Run the model over this text (.jsonl: the \"text\" of each line), and count "
+                   "errors by what its products see.",
+               .completes = Completes::file,
+               .brief = true});
+  o.push_back({.name = "calibration-tokens",
+               .group = g,
+               .into = &s.calibration_tokens,
+               .metavar = "N",
+               .help = "Read at most so many tokens of it.",
+               .least = 1,
+               .most = 1e9});
   o.push_back(
       {.name = "imatrix",
        .group = g,
@@ -68,6 +85,13 @@ void add_quality(std::vector<Option>& o, QuantizeSettings& s) {
        .help = "Count errors by this importance matrix, a GGUF file as llama-imatrix writes.",
        .completes = Completes::file,
        .brief = true});
+  o.push_back({.name = "imatrix-out",
+               .group = g,
+               .into = &s.imatrix_out,
+               .metavar = "FILE",
+               .help = "Keep the importance matrix that --calibration found.",
+               .completes = Completes::file,
+               .in_config = false});
   o.push_back({.name = "allow-requantize",
                .group = g,
                .into = &s.allow_requantize,

@@ -9,8 +9,10 @@
 
 #include "lib/base/error.h"
 #include "lib/tensor/quant_block.h"
+#include "lib/text/tokenizer.h"
 #include "tests/support/backends.h"
 #include "tests/support/fails.h"
+#include "tests/support/run_network.h"
 
 namespace r1 {
 namespace {
@@ -157,6 +159,24 @@ TEST_F(QuantizeModelTest, AResumedFileIsTheSame) {
   }
   std::ofstream(partial, std::ios::binary) << whole;
   EXPECT_FALSE(resume_point(partial, plan_quantization(files, to("q8_0"), false)).has_value());
+}
+
+// A Hugging Face folder in one step: the same text, and nearly the same in 8 bits.
+TEST_F(QuantizeModelTest, AFolderBecomesAFileOfTheSameModel) {
+  const fs::path stories = fs::path(R1_TEST_DATA) / "text/stories260K";
+  if (!fs::exists(stories)) GTEST_SKIP() << "skipped: no " << stories;
+  const ModelFiles files = ModelFiles::open(stories);
+  const fs::path share = fs::path(R1_SOURCE_DIR) / "share";
+  test::Runner folder(open_backend("ref", {}), stories);
+  for (const char* type : {"f32", "q8_0"}) {
+    const QuantizePlan plan = plan_quantization(files, to(type), false, share);
+    made(files, plan, 2);
+    test::Runner file(open_backend("ref", {}), folder_ / "out.gguf");
+    EXPECT_EQ(file.greedy({1}, 32), folder.greedy({1}, 32)) << type;
+    const ModelFiles now = ModelFiles::open(folder_ / "out.gguf");
+    EXPECT_EQ(load_tokenizer(now, share)->encode("Once upon a time"),
+              load_tokenizer(files, share)->encode("Once upon a time"));
+  }
 }
 
 TEST_F(QuantizeModelTest, AnImportanceMatrixMovesErrorsToWhereTheyCountLess) {

@@ -1,0 +1,167 @@
+#include "lib/quant/calibrate.h"
+
+#include <algorithm>
+
+#include "lib/models/tensor_names.h"
+#include "lib/quant/gptq.h"
+#include "lib/tensor/quant_block.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::int64_t kRowsAtOnce = 512;  // of a weight, widened
+
+std::span<const float> floats(const Tensor& x) {
+  return {x.as<float>(), static_cast<std::size_t>(x.shape.elements())};
+}
+
+bool wants_feedback(const PlannedTensor& t) { return is_quantized(t.to) && t.to != t.from().dtype; }
+
+const PlannedTensor* find(const QuantizePlan& plan, const std::string& name) {
+  const auto found = std::find_if(plan.tensors.begin(), plan.tensors.end(),
+                                  [&](const PlannedTensor& t) { return t.name() == name; });
+  return found == plan.tensors.end() || !wants_feedback(*found) ? nullptr : &*found;
+}
+
+// Tensors of one input.
+struct Group {
+  std::vector<const PlannedTensor*> tensors;
+  std::int64_t K = 0;
+  std::vector<float> hessian;  // [K, K]
+
+  std::uint64_t bytes() const { return 4 * static_cast<std::uint64_t>(K * K); }
+};
+
+std::vector<Group> planned_groups(const QuantizePlan& plan, const Calibration& calibration) {
+  std::vector<Group> groups;
+  for (const std::vector<std::string>& names : calibration.groups()) {
+    Group group;
+    for (const std::string& name : names)
+      if (const PlannedTensor* t = find(plan, name)) group.tensors.push_back(t);
+    if (group.tensors.empty()) continue;
+    group.K = group.tensors[0]->from().cols();
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+std::vector<std::byte> pack_tensor(const PlannedTensor& t, const Gptq& gptq) {
+  const std::int64_t N = t.from().rows(), K = t.from().cols();
+  const std::size_t to_bytes = t.target().bytes() / static_cast<std::size_t>(N);
+  std::vector<std::byte> packed(t.target().bytes());
+  std::vector<float> rows;
+  for (std::int64_t begin = 0; begin < N; begin += kRowsAtOnce) {
+    const std::int64_t n = std::min(kRowsAtOnce, N - begin);
+    rows.resize(static_cast<std::size_t>(n * K));
+    for (std::int64_t r = 0; r < n; ++r)
+      t.read_row(
+          std::span(rows).subspan(static_cast<std::size_t>(r * K), static_cast<std::size_t>(K)),
+          begin + r);
+    gptq.quantize(packed.data() + to_bytes * static_cast<std::size_t>(begin), rows, t.to);
+  }
+  return packed;
+}
+
+// As many groups from `first` on as there is room for, and one at least.
+std::span<Group> next_batch(std::vector<Group>& groups, std::size_t first, std::uint64_t room) {
+  std::size_t end = first + 1;
+  std::uint64_t bytes = groups[first].bytes();
+  while (end < groups.size() && bytes + groups[end].bytes() <= room) bytes += groups[end++].bytes();
+  return std::span(groups).subspan(first, end - first);
+}
+
+void collect_hessians(std::span<Group> batch, const Calibration& calibration, ThreadPool& pool) {
+  std::map<std::string_view, Group*> wanted;  // by the one matrix of each that counts
+  for (Group& group : batch) {
+    group.hessian.assign(static_cast<std::size_t>(group.K * group.K), 0.0f);
+    wanted[group.tensors[0]->name()] = &group;
+  }
+  calibration.run(calibration.windows.size(), [&](const std::string& name, const Tensor& x) {
+    if (const auto found = wanted.find(name); found != wanted.end())
+      add_to_hessian(found->second->hessian, floats(x), found->second->K, pool);
+  });
+}
+
+}  // namespace
+
+void Calibration::run(std::size_t count, const Seen& seen) const {
+  std::map<std::string, std::string> known;
+  for (const TensorName& name : tensor_names(network.shape().layers))
+    known[gguf ? name.gguf : name.hugging_face] = name.gguf;
+  std::map<const void*, const std::string*> names;
+  for (const auto& [name, var] : params.taken()) names.emplace(var.value.data, &known.at(name));
+  Arena arena(backend);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::vector<std::int32_t>& ids = windows[i];
+    std::vector<std::int32_t> position, ends_line;
+    for (const std::int32_t id : ids) {
+      position.push_back(static_cast<std::int32_t>(position.size()));
+      ends_line.push_back(newline[static_cast<std::size_t>(id)]);
+    }
+    arena.reset();
+    Graph g(backend, arena);
+    g.watch_products([&](const Tensor& x, const Tensor& w) {
+      if (const auto found = names.find(w.data); found != names.end()) seen(*found->second, x);
+    });
+    Rows rows;
+    rows.ids = g.integers(ids);
+    rows.position = g.integers(position);
+    rows.start = g.integers(std::vector<std::int32_t>(ids.size(), 0));
+    rows.newline = g.integers(ends_line);
+    rows.longest_run = std::ssize(ids);
+    network.forward(g, rows);
+    window_done();
+  }
+}
+
+std::vector<std::vector<std::string>> Calibration::groups() const {
+  std::vector<std::vector<std::string>> groups;
+  const void* last = nullptr;
+  run(1, [&](const std::string& name, const Tensor& x) {
+    if (groups.empty() || x.data != last) groups.emplace_back();
+    groups.back().push_back(name);
+    last = x.data;
+  });
+  return groups;
+}
+
+Imatrix collect_imatrix(const Calibration& calibration) {
+  std::map<std::string, std::vector<double>> sums;
+  std::map<std::string, std::int64_t> counts;
+  calibration.run(calibration.windows.size(), [&](const std::string& name, const Tensor& x) {
+    std::vector<double>& sum = sums[name];
+    const auto K = static_cast<std::size_t>(x.cols());
+    sum.resize(K);
+    const std::span<const float> all = floats(x);
+    for (std::size_t i = 0; i < all.size(); i += K)
+      for (std::size_t k = 0; k < K; ++k) sum[k] += double{all[i + k]} * all[i + k];
+    counts[name] += x.rows();
+  });
+  Imatrix imatrix;
+  for (const auto& [name, sum] : sums) {
+    Imatrix::Entry entry;
+    for (const double s : sum) entry.sum2.push_back(static_cast<float>(s));
+    entry.count = static_cast<float>(counts[name]);
+    imatrix.add(name, std::move(entry));
+  }
+  return imatrix;
+}
+
+PackedTensors pack_by_feedback(const QuantizePlan& plan, const Calibration& calibration,
+                               ThreadPool& pool, std::uint64_t room) {
+  std::vector<Group> groups = planned_groups(plan, calibration);
+  PackedTensors packed;
+  for (std::size_t first = 0; first < groups.size();) {
+    const std::span<Group> batch = next_batch(groups, first, room);
+    collect_hessians(batch, calibration, pool);
+    for (Group& group : batch) {
+      const Gptq gptq(std::move(group.hessian), group.K, pool);
+      for (const PlannedTensor* t : group.tensors) packed[t->name()] = pack_tensor(*t, gptq);
+      calibration.window_done();
+    }
+    first += batch.size();
+  }
+  return packed;
+}
+
+}  // namespace r1

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lib/base/parallel.h"
+#include "lib/models/network.h"
+#include "lib/quant/imatrix.h"
+#include "lib/quant/plan.h"
+
+namespace r1 {
+
+// A model and a text that is typical of what it is asked: what quantization should bear in mind.
+struct Calibration {
+  Backend& backend;  // on the host
+  const Network& network;
+  const Params& params;
+  std::vector<std::vector<std::int32_t>> windows;  // ids; each window is read by itself
+  std::vector<std::uint8_t> newline;               // by id, as Rows
+  std::function<void()> window_done = [] {};       // may throw
+
+  bool gguf = true;  // the names of `params` are GGUF's; else those of Hugging Face
+
+  // Reads `count` windows; `seen` hears of the inputs x [T, K] of each product, by its matrix,
+  // named as in GGUF.
+  using Seen = std::function<void(const std::string& matrix, const Tensor& x)>;
+  void run(std::size_t count, const Seen& seen) const;
+  // Matrices that share their inputs, such as q, k and v, in the order of the network.
+  std::vector<std::vector<std::string>> groups() const;
+};
+
+// Of all matrices.
+Imatrix collect_imatrix(const Calibration& calibration);
+
+// Blocks of matrices by error feedback (gptq.h), by name. As many passes over the text as it takes
+// for Hessians of at most `room` bytes, or one group's.
+using PackedTensors = std::map<std::string, std::vector<std::byte>, std::less<>>;
+PackedTensors pack_by_feedback(const QuantizePlan& plan, const Calibration& calibration,
+                               ThreadPool& pool, std::uint64_t room);
+
+}  // namespace r1

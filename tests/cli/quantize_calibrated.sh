@@ -1,0 +1,17 @@
+# What the model sees of a text decides which errors count; the matrix that is kept gives the same file.
+yes 'def f(x): return x' | head -40 >text
+r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --imatrix-out im.gguf -o a.gguf >/dev/null; echo $?
+r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf -o b.gguf >/dev/null; cmp a.gguf b.gguf && echo same
+# Error feedback gives another one, the same for any number of threads.
+for t in 1 2; do r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --method gptq -t $t -o c$t.gguf >/dev/null; done
+cmp c1.gguf c2.gguf && ! cmp -s a.gguf c1.gguf && r1-complete -m ./c1.gguf -p x -n 2 >/dev/null && echo runs
+jq -nc '{text:"def f(x): return x"}' >text.jsonl
+r1-quantize -q $TINY_MODEL --type q8_0 --calibration text.jsonl -o d.gguf >/dev/null; echo $?
+r1-quantize $TINY_MODEL --type q4_0 --method gptq -o x.gguf; echo $?
+r1-quantize $TINY_MODEL --type q4_0 --method rtn --calibration text -o x.gguf; echo $?
+r1-quantize $TINY_MODEL --type q4_0 --imatrix im.gguf --calibration text -o x.gguf; echo $?
+r1-quantize $TINY_MODEL --type q4_0 --imatrix-out y.gguf -o x.gguf; echo $?
+r1-quantize $TINY_MODEL --type q4_0 --calibration missing -o x.gguf; echo $?
+: >empty; r1-quantize $TINY_MODEL --type q4_0 --calibration empty -o x.gguf; echo $?
+echo '{"txt":1}' >bad.jsonl; r1-quantize $TINY_MODEL --type q4_0 --calibration bad.jsonl -o x.gguf; echo $?
+ls

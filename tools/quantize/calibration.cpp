@@ -1,0 +1,65 @@
+#include "tools/quantize/calibration.h"
+
+#include <algorithm>
+
+#include "lib/backend/open_backend.h"
+#include "lib/base/error.h"
+#include "lib/base/json.h"
+#include "tools/common/models.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::int64_t kWindow = 512;
+
+// The texts of JSON lines, one behind the other.
+std::string text_of_lines(std::string_view lines, const std::string& name) {
+  std::string text;
+  for (int number = 1; !lines.empty(); ++number) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    const std::string_view line = lines.substr(0, end);
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+    if (line.empty()) continue;
+    const std::string where = fmt::format("{}:{}", escaped(name), number);
+    text += parse_json(line, where).at("text", where).string(where) + "\n";
+  }
+  return text;
+}
+
+std::string calibration_text(const std::string& path) {
+  try {
+    const std::string bytes = read_file(path);
+    return path.ends_with(".jsonl") ? text_of_lines(bytes, path) : bytes;
+  } catch (const Error& e) {
+    fail(ErrorKind::usage, "{}", e.what());
+  }
+}
+
+}  // namespace
+
+CalibrationModel::CalibrationModel(const QuantizeSettings& s, const std::filesystem::path& path)
+    : backend_(open_backend("cpu", {.threads = static_cast<int>(s.threads)})),
+      model_(load_model_with_text(*backend_, s.operands[0], path, {.data_dir = data_folder()})) {
+  const Tokenizer& tokenizer = *model_.tokenizer;
+  std::vector<TokenId> ids = tokenizer.encode(calibration_text(s.calibration));
+  if (std::cmp_less(s.calibration_tokens, ids.size()))
+    ids.resize(static_cast<std::size_t>(s.calibration_tokens));
+  if (ids.size() < 2) fail(ErrorKind::usage, "{} has no two tokens", escaped(s.calibration));
+  const bool bos = tokenizer.add_bos();
+  const auto most =
+      static_cast<std::size_t>(std::min(kWindow, model_.network->shape().context)) - (bos ? 1 : 0);
+  for (std::size_t at = 0; at < ids.size(); at += most) {
+    std::vector<std::int32_t>& window = windows_.emplace_back();
+    if (bos) window.push_back(*tokenizer.bos());
+    const auto begin = ids.begin() + static_cast<std::ptrdiff_t>(at);
+    window.insert(window.end(), begin,
+                  begin + static_cast<std::ptrdiff_t>(std::min(most, ids.size() - at)));
+  }
+}
+
+Calibration CalibrationModel::calibration(std::function<void()> window_done) const {
+  return {*backend_,      *model_.network,        *model_.params,         windows_,
+          model_.newline, std::move(window_done), model_.files->is_gguf()};
+}
+
+}  // namespace r1
