@@ -46,8 +46,7 @@ class Quantizer {
     keep_inputs({s_.output, s_.manifest, s_.imatrix_out},
                 {path.string(), s_.imatrix, s_.calibration});
     const ModelFiles files = ModelFiles::open(path);
-    const QuantizePlan plan =
-        plan_quantization(files, choice(), s_.allow_requantize, data_folder());
+    QuantizePlan plan = plan_quantization(files, choice(), s_.allow_requantize, data_folder());
     if (!s_.imatrix.empty()) read_imatrix(plan);
     if (const std::string note = fallbacks(plan); !note.empty()) ui.say(kTool, note, 0);
     QuantizeReport report{s_, files, plan, {}, {}};
@@ -138,10 +137,19 @@ class Quantizer {
            plan.bytes, room.available);
   }
 
+  // What the bytes depend on beside the header: a run may go on with another's file only where all
+  // of it is the same.
+  std::string recipe(const ModelFiles& files) const {
+    const std::string text = fmt::format("{}\n{}\n{}", files.digest(), s_.method,
+                                         imatrix_ ? imatrix_->digest() : std::string());
+    return sha256_hex(as_bytes(text)).substr(0, 16);
+  }
+
   // What was written stays for --resume when a signal ends the run; nothing stays after an error.
   void make(QuantizeReport& report, const fs::path& path, const Ui& ui) {
     need_space(report.plan);
     if (!s_.calibration.empty()) calibrate(report.plan, path, ui);
+    report.plan.set_recipe(recipe(report.files));
     const std::size_t first = begin(report.plan, ui);
     const auto out = open_journal(s_.output);
     try {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lib/base/error.h"
+#include "lib/base/sha256.h"
 #include "lib/io/gguf.h"
 
 namespace r1 {
@@ -57,6 +58,16 @@ void Imatrix::write(Output& out) const {
     tensors.push_back({name + std::string(kCounts), {const_cast<float*>(&entry.count), {1}}});
   }
   write_gguf(out, {{"general.type", std::string("imatrix")}}, tensors);
+}
+
+std::string Imatrix::digest() const {
+  std::string all;
+  for (const auto& [name, entry] : entries_) {
+    all += name;
+    all.append(reinterpret_cast<const char*>(entry.sum2.data()), 4 * entry.sum2.size());
+    all.append(reinterpret_cast<const char*>(&entry.count), sizeof entry.count);
+  }
+  return sha256_hex(as_bytes(all));
 }
 
 void Imatrix::check(const std::vector<NamedTensor>& tensors) const {

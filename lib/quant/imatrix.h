@@ -25,6 +25,7 @@ class Imatrix {
   // Fails with `usage` for what is no such file and for numbers that are none.
   static Imatrix read(const std::filesystem::path& path);
   void write(Output& out) const;
+  std::string digest() const;  // SHA-256 of all there is in it
 
   // For tensors under their GGUF names. Fails with `usage` when a length is another one.
   void check(const std::vector<NamedTensor>& tensors) const;

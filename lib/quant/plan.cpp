@@ -9,10 +9,11 @@ namespace r1 {
 namespace {
 
 constexpr std::uint32_t kQuantizationVersion = 2;  // of GGUF's blocks
+constexpr std::string_view kRecipe = "r1.quantize.recipe";
 
 bool tells_storage(std::string_view key) {
   return key == "general.file_type" || key == "general.quantization_version" ||
-         key == "general.alignment" || key.starts_with("split.");
+         key == "general.alignment" || key == kRecipe || key.starts_with("split.");
 }
 
 // A folder as a GGUF file.
@@ -48,6 +49,7 @@ void lay_out(QuantizePlan& plan) {
   for (const PlannedTensor& t : plan.tensors) targets.push_back({t.name(), t.target()});
   plan.header = gguf_header(plan.metadata, targets);
   plan.bytes = plan.header.size();
+  plan.begins.clear();
   for (const NamedTensor& t : targets) {
     plan.begins.push_back(plan.bytes);
     plan.bytes += t.tensor.bytes() + gguf_padding(t.tensor.bytes()).size();
@@ -66,6 +68,11 @@ std::uint64_t QuantizePlan::weights() const {
   return n;
 }
 
+void QuantizePlan::set_recipe(const std::string& digits) {
+  metadata.back().second = digits;
+  lay_out(*this);
+}
+
 QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice, bool requantize,
                                const std::filesystem::path& data_dir) {
   QuantizePlan plan = files.is_gguf() ? from_gguf(files) : from_folder(files, data_dir);
@@ -80,6 +87,7 @@ QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice
   }
   plan.metadata.emplace_back("general.quantization_version", kQuantizationVersion);
   plan.metadata.emplace_back("general.file_type", choice.mix->file_type);
+  plan.metadata.emplace_back(kRecipe, std::string(16, '0'));
   lay_out(plan);
   return plan;
 }

@@ -36,6 +36,9 @@ struct QuantizePlan {
   std::uint64_t bytes = 0;            // of the new file
 
   std::uint64_t weights() const;  // numbers in all tensors
+  // Writes into the header what else the file's bytes depend on; 16 digits take no other room than
+  // the zeros that stand there first.
+  void set_recipe(const std::string& digits);
 };
 
 // Fails with `usage` where a quantized tensor would be quantized again, unless `requantize`.

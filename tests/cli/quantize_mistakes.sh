@@ -23,5 +23,6 @@ r1-quantize -q m.gguf --type q4_0 -o x.gguf >/dev/null; mv x.gguf want.gguf
 head -c 30000 want.gguf >x.gguf.partial
 r1-quantize m.gguf --type q4_0 -o x.gguf; echo $?
 r1-quantize m.gguf --type q8_0 --resume -o x.gguf; echo $?
+r1-quantize m.gguf --type q4_0 --method rtn --resume -o x.gguf 2>/dev/null; echo $?
 r1-quantize -q m.gguf --type q4_0 --resume -o x.gguf >/dev/null; echo $?
 cmp x.gguf want.gguf && ls x.gguf*

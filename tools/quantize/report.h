@@ -12,7 +12,7 @@ namespace r1 {
 struct QuantizeReport {
   const QuantizeSettings& settings;
   const ModelFiles& files;
-  const QuantizePlan& plan;
+  QuantizePlan& plan;
   std::vector<TensorError> errors;  // of each tensor; empty when they are not known
   std::string sha256;               // of the file; empty before there is one
 

@@ -159,6 +159,11 @@ TEST_F(QuantizeModelTest, AResumedFileIsTheSame) {
   }
   std::ofstream(partial, std::ios::binary) << whole;
   EXPECT_FALSE(resume_point(partial, plan_quantization(files, to("q8_0"), false)).has_value());
+  QuantizePlan otherwise = plan;
+  otherwise.set_recipe("0123456789abcdef");
+  EXPECT_EQ(otherwise.bytes, plan.bytes);
+  EXPECT_EQ(otherwise.begins, plan.begins);
+  EXPECT_FALSE(resume_point(partial, otherwise).has_value());
 }
 
 // A Hugging Face folder in one step: the same text, and nearly the same in 8 bits.
