@@ -26,8 +26,8 @@ void refuse_if(bool wrong, const char* why) {
   if (wrong) fail(ErrorKind::usage, "{}", why);
 }
 
-void stop_when_interrupted() {
-  if (caught_signal() != 0) fail(ErrorKind::interrupted, "interrupted");
+void stop_when_interrupted(std::string_view what_goes_on = "") {
+  if (caught_signal() != 0) fail(ErrorKind::interrupted, "interrupted{}", what_goes_on);
 }
 
 class Quantizer {
@@ -190,8 +190,9 @@ class Quantizer {
     ThreadPool pool(static_cast<int>(s_.threads));
     ProgressLine line(ui.progress);
     const std::uint64_t all = report.plan.bytes * (s_.no_verify ? 1 : 2);
+    const std::string hint = fmt::format("; --resume goes on with {}", escaped(partial()));
     const auto draw = [&](std::uint64_t done) {
-      stop_when_interrupted();
+      stop_when_interrupted(hint);
       line.draw(static_cast<std::int64_t>(done >> 20), static_cast<std::int64_t>(all >> 20));
     };
     const QuantizeOptions options{.search = s_.method != "rtn",
