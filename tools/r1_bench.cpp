@@ -23,6 +23,7 @@
 #include "tools/common/inputs.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
+#include "tools/common/signals.h"
 #include "tools/manual.h"
 
 namespace r1 {

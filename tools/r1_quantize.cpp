@@ -22,12 +22,9 @@ namespace fs = std::filesystem;
 constexpr const char* kTool = "r1-quantize";
 constexpr std::uint64_t kHessianBytes = std::uint64_t{2} << 30;
 
-void refuse_if(bool wrong, const char* why) {
-  if (wrong) fail(ErrorKind::usage, "{}", why);
-}
-
-void stop_when_interrupted(std::string_view what_goes_on = "") {
-  if (caught_signal() != 0) fail(ErrorKind::interrupted, "interrupted{}", what_goes_on);
+bool exists(const fs::path& path) {
+  std::error_code none;
+  return fs::exists(path, none);
 }
 
 class Quantizer {
@@ -61,7 +58,8 @@ class Quantizer {
     refuse_if(s_.operands.size() != 1, "one model is quantized at a time; name it");
     refuse_if(s_.type.empty(), "--type says what the model becomes, such as q4_k_m");
     refuse_if(s_.output.empty(), "-o names the file that is written");
-    refuse_if(s_.output == "-" || is_device(s_.output) || fs::is_directory(s_.output),
+    std::error_code none;
+    refuse_if(s_.output == "-" || is_device(s_.output) || fs::is_directory(s_.output, none),
               "-o wants a file: it is read again when it is written");
     refuse_if(s_.method == "rtn" && !(s_.imatrix.empty() && s_.calibration.empty()),
               "--method rtn rounds to nearest, whatever --imatrix or --calibration say");
@@ -71,15 +69,18 @@ class Quantizer {
     refuse_if(!s_.imatrix_out.empty() && s_.calibration.empty(),
               "--imatrix-out keeps what --calibration finds");
     refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
-    refuse_if(!s_.manifest.empty() && s_.manifest == s_.output, "--manifest wants its own file");
+    for (const std::string& file : {s_.manifest, s_.imatrix_out})
+      refuse_if(!file.empty() && (file == s_.output || file == partial()),
+                "--manifest and --imatrix-out want files of their own");
+    refuse_if(!s_.manifest.empty() && s_.manifest == s_.imatrix_out,
+              "--manifest and --imatrix-out want files of their own");
     if (s_.dry_run || s_.force) return;
-    if (fs::exists(s_.output))
-      fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(s_.output));
-    if (!s_.resume && fs::exists(partial()))
+    if (exists(s_.output)) fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(s_.output));
+    if (!s_.resume && exists(partial()))
       fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
            escaped(partial()));
     for (const std::string& file : {s_.manifest, s_.imatrix_out})
-      if (!file.empty() && fs::exists(file))
+      if (!file.empty() && exists(file))
         fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(file));
   }
 
@@ -87,9 +88,7 @@ class Quantizer {
 
   void read_imatrix(const QuantizePlan& plan) {
     imatrix_ = Imatrix::read(s_.imatrix);
-    std::vector<NamedTensor> named;
-    for (const PlannedTensor& t : plan.tensors) named.push_back({t.name(), t.from()});
-    imatrix_->check(named);
+    imatrix_->check(plan.sources());
   }
 
   TypeChoice choice() const {
@@ -97,8 +96,10 @@ class Quantizer {
                  .pure = s_.pure,
                  .rules = {},
                  .keep = {},
-                 .head = s_.output_type,
-                 .embedding = s_.embed_type};
+                 .head = {},
+                 .embedding = {}};
+    if (!s_.output_type.empty()) c.head = parse_type(s_.output_type, "--output-type");
+    if (!s_.embed_type.empty()) c.embedding = parse_type(s_.embed_type, "--embed-type");
     for (const std::string& rule : s_.tensor_types) {
       const std::size_t at = rule.rfind('=');
       if (at == std::string::npos)
@@ -113,7 +114,7 @@ class Quantizer {
   // Where to go on: 0 without --resume.
   std::size_t begin(const QuantizePlan& plan, const Ui& ui) const {
     std::error_code none;
-    if (!s_.resume || !fs::exists(partial())) {
+    if (!s_.resume || !exists(partial())) {
       fs::remove(partial(), none);
       return 0;
     }
@@ -131,7 +132,7 @@ class Quantizer {
     std::error_code unknown;
     const fs::path folder = fs::absolute(s_.output).parent_path();
     const auto room = fs::space(folder, unknown);
-    const std::uintmax_t there = fs::exists(partial()) ? fs::file_size(partial(), unknown) : 0;
+    const std::uintmax_t there = exists(partial()) ? fs::file_size(partial(), unknown) : 0;
     if (!unknown && room.available + there < plan.bytes)
       fail(ErrorKind::write, "{}: {} bytes are wanted, and {} are free", escaped(folder.string()),
            plan.bytes, room.available);

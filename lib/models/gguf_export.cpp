@@ -65,8 +65,7 @@ GgufMetadata describe(const DecoderConfig& c, const std::string& name) {
   const DecoderConfig::Attention& a = c.attention;
   GgufMetadata out = {{"general.architecture", std::string(c.architecture)},
                       {"general.type", std::string("model")},
-                      {"general.name", name},
-                      {"general.quantization_version", std::uint32_t{2}}};
+                      {"general.name", name}};
   Keys keys(out, c.architecture);
   keys.integer("block_count", c.layers);
   keys.integer("context_length", c.context);
@@ -104,7 +103,6 @@ GgufTensor described(const TensorName& name, const Tensor& source, const Decoder
   GgufTensor t{name.gguf, source};
   if (gguf_interleaves(c.architecture) && (is("attn_q.") || is("attn_k.")))
     t.head_dim = c.attention.head_dim;
-  t.exact = shape.rank() == 1 || is("daw");
   if (shape.rank() < 1 || shape.rank() > 2 || shape.elements() == 0 ||
       (t.head_dim > 0 && shape[0] % t.head_dim != 0) || source.dtype == DType::i32)
     fail(ErrorKind::model, "{} is {} of {}, which is no weight of this model", name.hugging_face,
@@ -139,8 +137,7 @@ GgufExport export_gguf(const ModelFiles& folder) {
     out.tensors.push_back(
         {"rope_freqs.weight",
          {out.rope_factors.data(), {static_cast<std::int64_t>(out.rope_factors.size())}},
-         0,
-         true});
+         0});
   return out;
 }
 

@@ -14,12 +14,11 @@ struct GgufTensor {
   std::string name;
   Tensor source;              // of the folder; may be any plain type
   std::int64_t head_dim = 0;  // over 0: rows i and i + hd/2 of each head become 2i and 2i + 1
-  bool exact = false;         // f32 whatever the rest becomes: vectors, and DAW's small matrices
 };
 
 // What a GGUF file of a Hugging Face folder holds, but for its vocabulary (lib/text/
-// gguf_vocabulary.h) and general.file_type. Keys and stored types are llama.cpp's. Points into the
-// folder's files.
+// gguf_vocabulary.h) and how its tensors are stored. Keys and stored types are llama.cpp's. Points
+// into the folder's files.
 struct GgufExport {
   GgufMetadata metadata;
   std::vector<GgufTensor> tensors;

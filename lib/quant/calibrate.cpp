@@ -1,7 +1,9 @@
 #include "lib/quant/calibrate.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "lib/base/error.h"
 #include "lib/models/tensor_names.h"
 #include "lib/quant/gptq.h"
 #include "lib/tensor/quant_block.h"
@@ -141,6 +143,8 @@ Imatrix collect_imatrix(const Calibration& calibration) {
   for (const auto& [name, sum] : sums) {
     Imatrix::Entry entry;
     for (const double s : sum) entry.sum2.push_back(static_cast<float>(s));
+    if (!std::all_of(sum.begin(), sum.end(), [](double s) { return std::isfinite(s); }))
+      fail(ErrorKind::model, "the inputs of {} are not finite", escaped(name));
     entry.count = static_cast<float>(counts[name]);
     imatrix.add(name, std::move(entry));
   }

@@ -32,7 +32,7 @@ struct Calibration {
   std::vector<std::vector<std::string>> groups() const;
 };
 
-// Of all matrices.
+// Of all matrices. Fails with `model` where inputs are not finite.
 Imatrix collect_imatrix(const Calibration& calibration);
 
 // Blocks of matrices by error feedback (gptq.h), by name. As many passes over the text as it takes

@@ -24,7 +24,6 @@ QuantizePlan from_folder(const ModelFiles& files, const std::filesystem::path& d
     plan.metadata.push_back(std::move(pair));
   for (GgufTensor& t : gguf.tensors) plan.tensors.push_back({std::move(t)});
   plan.rope_factors = std::move(gguf.rope_factors);  // they stay where they are
-  std::erase_if(plan.metadata, [](const auto& pair) { return tells_storage(pair.first); });
   return plan;
 }
 
@@ -32,6 +31,7 @@ QuantizePlan from_gguf(const ModelFiles& files) {
   QuantizePlan plan;
   for (const auto& [key, value] : files.gguf().raw_metadata())
     if (!tells_storage(key)) plan.metadata.emplace_back(key, value);
+  // Of shards only all by name: their order in memory is chance.
   const bool one_file = files.gguf().tensors().size() == files.tensors().size();
   for (const NamedTensor& t : one_file ? files.gguf().tensors() : files.tensors())
     plan.tensors.push_back({{t.name, t.tensor}});
@@ -62,6 +62,12 @@ void PlannedTensor::read_row(std::span<float> values, std::int64_t row) const {
   read_rows(values, source, from().shape.rank() == 1 ? 0 : row);
 }
 
+std::vector<NamedTensor> QuantizePlan::sources() const {
+  std::vector<NamedTensor> named;
+  for (const PlannedTensor& t : tensors) named.push_back({t.name(), t.from()});
+  return named;
+}
+
 std::uint64_t QuantizePlan::weights() const {
   std::uint64_t n = 0;
   for (const PlannedTensor& t : tensors) n += static_cast<std::uint64_t>(t.from().shape.elements());
@@ -69,20 +75,18 @@ std::uint64_t QuantizePlan::weights() const {
 }
 
 void QuantizePlan::set_recipe(const std::string& digits) {
-  metadata.back().second = digits;
+  metadata.back().second = digits;  // plan_quantization put it last
   lay_out(*this);
 }
 
 QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice, bool requantize,
                                const std::filesystem::path& data_dir) {
   QuantizePlan plan = files.is_gguf() ? from_gguf(files) : from_folder(files, data_dir);
-  std::vector<NamedTensor> named;
-  for (const PlannedTensor& t : plan.tensors) named.push_back({t.name(), t.from()});
-  const std::vector<ChosenType> types = choose_types(named, choice);
+  const std::vector<ChosenType> types = choose_types(plan.sources(), choice);
   for (std::size_t i = 0; i < types.size(); ++i) {
     PlannedTensor& t = plan.tensors[i];
-    t.to = t.source.exact ? DType::f32 : types[i].dtype;
-    t.fell_back = types[i].fell_back && t.to == types[i].dtype;
+    t.to = types[i].dtype;
+    t.fell_back = types[i].fell_back;
     if (!requantize) refuse_twice(t);
   }
   plan.metadata.emplace_back("general.quantization_version", kQuantizationVersion);

@@ -35,7 +35,8 @@ struct QuantizePlan {
   std::vector<std::uint64_t> begins;  // of each tensor, in the new file
   std::uint64_t bytes = 0;            // of the new file
 
-  std::uint64_t weights() const;  // numbers in all tensors
+  std::vector<NamedTensor> sources() const;  // of the old file, under their new names
+  std::uint64_t weights() const;             // numbers in all tensors
   // Writes into the header what else the file's bytes depend on; 16 digits take no other room than
   // the zeros that stand there first.
   void set_recipe(const std::string& digits);

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
-#include <optional>
 
 #include "lib/base/error.h"
 #include "lib/base/sha256.h"
@@ -67,9 +66,9 @@ bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& opt
   return true;
 }
 
-WrittenTensor write_tensor(Output& out, const PlannedTensor& t, const QuantizeOptions& options,
-                           ThreadPool& pool, std::uint64_t before) {
-  WrittenTensor written;
+Digests write_tensor(Output& out, const PlannedTensor& t, const QuantizeOptions& options,
+                     ThreadPool& pool, std::uint64_t before) {
+  Digests digests;
   const std::size_t size = row_bytes(t.to, t.from().cols());
   const std::int64_t rows = t.from().rows(), piece = rows_of_piece(t.from());
   std::vector<std::byte> packed;
@@ -82,68 +81,68 @@ WrittenTensor write_tensor(Output& out, const PlannedTensor& t, const QuantizeOp
       if (!pack_rows(to, t, options, r + begin, r + end)) whole = false;
     });
     if (!whole) fail(ErrorKind::model, "{} holds a number that is not finite", escaped(t.name()));
-    written.digests.push_back(sha256_hex(packed));
+    digests.push_back(sha256_hex(packed));
     out.write(as_text(packed));
     options.progress(before + size * static_cast<std::size_t>(r + n));
   }
   out.write(gguf_padding(t.target().bytes()));
-  return written;
+  return digests;
 }
 
 [[noreturn]] void fail_verification(std::string_view name) {
   fail(ErrorKind::write, "{} is not what was written when it is read again", escaped(name));
 }
 
-// Of rows [begin, end).
-struct Sums {
+struct RowError {
   double squares = 0, most = 0;
 };
-Sums compare_rows(const Tensor& now, const PlannedTensor& t, std::int64_t row) {
+RowError error_of_row(const Tensor& now, const PlannedTensor& t, std::int64_t row) {
   const auto K = static_cast<std::size_t>(t.from().cols());
   std::vector<float> a(K), b(K);
   unpack(a, row_at(now, row), now.dtype);
   t.read_row(b, row);
-  Sums sums;
+  RowError error;
   for (std::size_t k = 0; k < K; ++k) {
     const double d = double{a[k]} - b[k];
-    sums.squares += d * d;
-    sums.most = std::max(sums.most, std::abs(d));
+    error.squares += d * d;
+    error.most = std::max(error.most, std::abs(d));
   }
-  return sums;
+  return error;
 }
 
 TensorError error_of(const Tensor& now, const PlannedTensor& t, ThreadPool& pool) {
-  std::vector<Sums> rows(static_cast<std::size_t>(t.from().rows()));
+  std::vector<RowError> rows(static_cast<std::size_t>(t.from().rows()));
   pool.for_ranges(t.from().rows(), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
-      rows[static_cast<std::size_t>(r)] = compare_rows(now, t, r);
+      rows[static_cast<std::size_t>(r)] = error_of_row(now, t, r);
   });
   TensorError error;  // added in the order of rows, whatever the threads
-  for (const Sums& s : rows) {
-    error.mse += s.squares;
-    error.max_abs = std::max(error.max_abs, s.most);
+  for (const RowError& row : rows) {
+    error.mse += row.squares;
+    error.max_abs = std::max(error.max_abs, row.most);
   }
   error.mse /= static_cast<double>(t.from().shape.elements());
   return error;
 }
 
-void check_digests(const Tensor& now, const WrittenTensor& written) {
+bool fits(const Tensor& now, const Digests& digests) {
   const std::int64_t piece = rows_of_piece(now);
   std::int64_t row = 0;
-  for (const std::string& digest : written.digests) {
+  for (const std::string& digest : digests) {
     const std::int64_t n = std::min(piece, now.rows() - row);
     const std::size_t size = row_bytes(now.dtype, now.cols()) * static_cast<std::size_t>(n);
-    if (sha256_hex({row_at(now, row), size}) != digest) fail_verification("a tensor");
+    if (sha256_hex({row_at(now, row), size}) != digest) return false;
     row += n;
   }
+  return true;
 }
 
 }  // namespace
 
-std::vector<WrittenTensor> write_quantized(Output& out, const ModelFiles& files,
-                                           const QuantizePlan& plan, const QuantizeOptions& options,
-                                           ThreadPool& pool, std::size_t first) {
-  std::vector<WrittenTensor> written(plan.tensors.size());
+std::vector<Digests> write_quantized(Output& out, const ModelFiles& files, const QuantizePlan& plan,
+                                     const QuantizeOptions& options, ThreadPool& pool,
+                                     std::size_t first) {
+  std::vector<Digests> written(plan.tensors.size());
   if (first == 0) out.write(plan.header);
   for (std::size_t i = first; i < plan.tensors.size(); ++i) {
     written[i] = write_tensor(out, plan.tensors[i], options, pool, plan.begins[i]);
@@ -154,8 +153,7 @@ std::vector<WrittenTensor> write_quantized(Output& out, const ModelFiles& files,
 
 std::vector<TensorError> verify_quantized(const std::filesystem::path& path,
                                           const ModelFiles& files, const QuantizePlan& plan,
-                                          const std::vector<WrittenTensor>& written,
-                                          ThreadPool& pool,
+                                          const std::vector<Digests>& written, ThreadPool& pool,
                                           const std::function<void(std::uint64_t)>& progress) {
   const MappedFile file(path);
   const std::string name = path.string();
@@ -166,9 +164,9 @@ std::vector<TensorError> verify_quantized(const std::filesystem::path& path,
   std::vector<TensorError> errors;
   for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
     const Tensor& now = gguf.tensors()[i].tensor;
-    check_digests(now, written[i]);
     errors.push_back(error_of(now, plan.tensors[i], pool));
-    if (!std::isfinite(errors.back().mse)) fail_verification(plan.tensors[i].name());
+    if (!fits(now, written[i]) || !std::isfinite(errors.back().mse))
+      fail_verification(plan.tensors[i].name());
     files.release(plan.tensors[i].from());
     file.release({now.as<std::byte>(), now.bytes()});
     progress(plan.begins[i] + now.bytes());
@@ -186,7 +184,9 @@ std::optional<std::size_t> resume_point(const std::filesystem::path& path,
     if (text.substr(0, n) != std::string_view(plan.header).substr(0, n)) return std::nullopt;
     while (first < plan.tensors.size() && end_of(plan, first) <= text.size()) ++first;
   }
-  std::filesystem::resize_file(path, first == 0 ? 0 : end_of(plan, first - 1));
+  std::error_code error;
+  std::filesystem::resize_file(path, first == 0 ? 0 : end_of(plan, first - 1), error);
+  if (error) fail(ErrorKind::write, "{}: {}", escaped(path.string()), error.message());
   return first;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,28 +27,25 @@ struct TensorError {
   double mse = 0, max_abs = 0;
 };
 
-// SHA-256 of what was written, piece by piece.
-struct WrittenTensor {
-  std::vector<std::string> digests;
-};
+// SHA-256 of what was written of a tensor, piece by piece; none of a tensor of an earlier run.
+using Digests = std::vector<std::string>;
 
 // Writes the tensors from `first` on, and the header when that is 0. Rows are read from the old
 // file and packed some at a time, on all threads of the pool: the same bytes for any number of
 // them. Fails with `model` for a number that is not finite, naming the tensor.
-std::vector<WrittenTensor> write_quantized(Output& out, const ModelFiles& files,
-                                           const QuantizePlan& plan, const QuantizeOptions& options,
-                                           ThreadPool& pool, std::size_t first = 0);
+std::vector<Digests> write_quantized(Output& out, const ModelFiles& files, const QuantizePlan& plan,
+                                     const QuantizeOptions& options, ThreadPool& pool,
+                                     std::size_t first = 0);
 
 // Opens the new file and holds it against the plan, against what was written and against the old
 // file. Fails with `write` when they differ.
 std::vector<TensorError> verify_quantized(const std::filesystem::path& path,
                                           const ModelFiles& files, const QuantizePlan& plan,
-                                          const std::vector<WrittenTensor>& written,
-                                          ThreadPool& pool,
+                                          const std::vector<Digests>& written, ThreadPool& pool,
                                           const std::function<void(std::uint64_t)>& progress);
 
 // The tensor to go on with after a run that broke off and left `path`, which is cut to where
-// `write_quantized` goes on; nothing when it was begun by another plan.
+// `write_quantized` goes on; nothing when it was begun by another plan. Fails with `write`.
 std::optional<std::size_t> resume_point(const std::filesystem::path& path,
                                         const QuantizePlan& plan);
 

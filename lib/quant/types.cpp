@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <optional>
+
+#include <fmt/format.h>
 
 #include "lib/base/error.h"
 
@@ -29,10 +30,8 @@ Place place_of(std::string_view name) {
   return {layer, rest.substr(digits + 1)};
 }
 
-// Gates of DAW are read in f32 whatever a file holds.
 bool is_matrix(const NamedTensor& t) {
-  return t.tensor.shape.rank() == 2 && t.name.ends_with(".weight") &&
-         t.name.find("norm") == std::string::npos && t.name.find("_daw_") == std::string::npos;
+  return t.tensor.shape.rank() == 2 && t.name.find("_daw_") == std::string::npos;
 }
 
 // Blocks of 256 want rows of whole ones; blocks of 32 fit most others. Never a row filled up.
@@ -52,11 +51,11 @@ class Chooser {
   }
 
   ChosenType of(const NamedTensor& t) const {
+    if (!is_matrix(t)) return {DType::f32};
     const auto names_it = [&](const std::regex& names) { return std::regex_search(t.name, names); };
     if (std::any_of(choice_.keep.begin(), choice_.keep.end(), names_it)) return {t.tensor.dtype};
     for (const TypeRule& rule : choice_.rules)
       if (names_it(rule.names)) return fitting(rule.dtype, t.tensor.cols());
-    if (!is_matrix(t)) return {DType::f32};
     return fitting(wanted(place_of(t.name)), t.tensor.cols());
   }
 
@@ -65,9 +64,8 @@ class Chooser {
     const Mix& mix = *choice_.mix;
     const bool embedding = place.part == "token_embd.weight";
     const bool head = place.part == "output.weight" || (embedding && tied_);
-    if (head && !choice_.head.empty()) return parse_type(choice_.head, "--output-type");
-    if (embedding && !choice_.embedding.empty())
-      return parse_type(choice_.embedding, "--embed-type");
+    if (head && choice_.head) return *choice_.head;
+    if (embedding && choice_.embedding) return *choice_.embedding;
     if (choice_.pure || !is_quantized(mix.base) || mix.base == DType::q8_0) return mix.base;
     if (head) return DType::q6_k;
     const bool value = place.part == "attn_v.weight", down = place.part == "ffn_down.weight";
@@ -115,10 +113,12 @@ std::regex parse_pattern(const std::string& text, std::string_view shown) {
 }
 
 DType parse_type(std::string_view name, std::string_view shown) {
-  for (const DType type : kTensorTypes)
+  std::vector<std::string_view> names;
+  for (const DType type : kTensorTypes) {
     if (to_string(type) == name) return type;
-  fail(ErrorKind::usage, "{}: '{}' is none of f32 f16 bf16 q8_0 q6_k q5_k q4_k q4_0", shown,
-       escaped(name));
+    names.push_back(to_string(type));
+  }
+  fail(ErrorKind::usage, "{}: '{}' is none of {}", shown, escaped(name), fmt::join(names, " "));
 }
 
 std::vector<ChosenType> choose_types(const std::vector<NamedTensor>& tensors,

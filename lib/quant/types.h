@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <regex>
 #include <string>
 #include <string_view>
@@ -30,10 +31,10 @@ struct TypeRule {
 };
 struct TypeChoice {
   const Mix* mix = nullptr;
-  bool pure = false;                 // no tensor better than another
-  std::vector<TypeRule> rules;       // the first that fits counts, before all else
-  std::vector<std::regex> keep;      // as they are
-  std::string_view head, embedding;  // types of their own, or empty
+  bool pure = false;                     // no tensor better than another
+  std::vector<TypeRule> rules;           // of matrices; the first that fits counts, before all else
+  std::vector<std::regex> keep;          // likewise: as they are
+  std::optional<DType> head, embedding;  // types of their own
 };
 
 // A regular expression of ECMAScript. `shown`: the option it came from. Fails with `usage`.
@@ -44,8 +45,8 @@ struct ChosenType {
   DType dtype;
   bool fell_back = false;  // rows do not divide into blocks of the type that was meant
 };
-// Of each tensor of a model under its GGUF name. What is no matrix of a product stays f32, or what
-// it is.
+// Of each tensor of a model under its GGUF name. What is no matrix of a product is f32: vectors,
+// and DAW's gates, which are read so whatever a file holds.
 std::vector<ChosenType> choose_types(const std::vector<NamedTensor>& tensors,
                                      const TypeChoice& choice);
 

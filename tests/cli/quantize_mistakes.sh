@@ -26,3 +26,8 @@ r1-quantize m.gguf --type q8_0 --resume -o x.gguf; echo $?
 r1-quantize m.gguf --type q4_0 --method rtn --resume -o x.gguf 2>/dev/null; echo $?
 r1-quantize -q m.gguf --type q4_0 --resume -o x.gguf >/dev/null; echo $?
 cmp x.gguf want.gguf && ls x.gguf*
+# Every output is a file of its own; a manifest names all that was read.
+r1-quantize m.gguf --type q8_0 -o y.gguf --manifest y.gguf; echo $?
+r1-quantize m.gguf --type q8_0 --output-type q4_k_m -o y.gguf; echo $?
+r1-quantize -q m.gguf --type q8_0 -o y.gguf --calibration want.gguf --calibration-tokens 8 --manifest y.json >/dev/null
+jq -c '[.inputs[].path]' y.json

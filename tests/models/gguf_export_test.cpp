@@ -104,7 +104,6 @@ TEST(GgufExport, HasTheKeysAndTypesOfLlamaCpp) {
   const GgufMetadata want = {{"general.architecture", std::string("llama")},
                              {"general.type", std::string("model")},
                              {"general.name", std::string("llama")},
-                             {"general.quantization_version", 2u},
                              {"llama.block_count", 2u},
                              {"llama.context_length", 128u},
                              {"llama.embedding_length", 16u},
@@ -135,13 +134,6 @@ TEST(GgufExport, RowsCanBeReadInPieces) {
     }
     EXPECT_EQ(pieces, whole) << t.name;
   }
-}
-
-TEST(GgufExport, KeepsVectorsAndDawExact) {
-  const ModelFiles folder = ModelFiles::open(test::kTiny / "r1plus");
-  for (const GgufTensor& t : export_gguf(folder).tensors)
-    EXPECT_EQ(t.exact, t.source.shape.rank() == 1 || t.name.find("daw") != std::string::npos)
-        << t.name;
 }
 
 std::string refusal(const test::EditedModel& model) {

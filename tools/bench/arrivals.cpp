@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/random.h"
+#include "tools/common/inputs.h"
 #include "tools/common/options.h"
 
 namespace r1 {
@@ -68,13 +69,10 @@ std::vector<ServeRequest> make_requests(std::int64_t count, double rate,
 std::vector<ServeRequest> make_requests(std::int64_t count, double rate, std::string_view text,
                                         std::string_view where, std::uint64_t seed) {
   std::vector<ServeRequest> lengths;
-  for (int number = 1; !text.empty(); ++number) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
+  for_each_line(text, [&](std::string_view line, int number) {
     if (!line.empty())
       lengths.push_back(parse_lengths(line, fmt::format("{}:{}", escaped(where), number)));
-  }
+  });
   if (lengths.empty()) fail(ErrorKind::usage, "{} holds no lengths", escaped(where));
   std::vector<ServeRequest> requests = arriving(count, rate, seed);
   for (std::size_t i = 0; i < requests.size(); ++i) {

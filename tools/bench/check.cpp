@@ -4,14 +4,11 @@
 #include "lib/base/error.h"
 #include "tools/bench/ranges.h"
 #include "tools/bench/table.h"
+#include "tools/common/options.h"
 #include "tools/common/results.h"
 
 namespace r1 {
 namespace {
-
-void refuse_if(bool wrong, const char* why) {
-  if (wrong) fail(ErrorKind::usage, "{}", why);
-}
 
 void check_what(const BenchSettings& s) {
   const int kinds = int{s.hardware} + int{s.serve} + int{s.compare} + int{!s.ops.empty()} +

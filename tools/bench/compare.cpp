@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "tools/bench/machine.h"
+#include "tools/common/inputs.h"
 
 namespace r1 {
 namespace {
@@ -127,14 +128,11 @@ std::vector<PooledTest> read_tests(std::string_view text, std::string_view where
     for (const Json& record : document.array(place)) read_record(record, place, tests);
     return tests;
   }
-  for (int number = 1; !text.empty(); ++number) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.empty()) continue;
+  for_each_line(text, [&](std::string_view line, int number) {
+    if (line.empty()) return;
     const std::string place = fmt::format("{}:{}", escaped(where), number);
     read_record(parse_json(line, place), place, tests);
-  }
+  });
   return tests;
 }
 

@@ -103,10 +103,6 @@ std::optional<std::int64_t> peak_vram(const Backend& backend) {
   return card.total > 0 ? std::optional(static_cast<std::int64_t>(card.peak)) : std::nullopt;
 }
 
-void stop_when_interrupted() {
-  if (caught_signal() != 0) fail(ErrorKind::interrupted, "interrupted");
-}
-
 void wait_for(double ms) {
   const auto end = Clock::now() + std::chrono::duration<double, std::milli>(ms);
   while (Clock::now() < end) {

@@ -37,8 +37,6 @@ void add_rates(BenchRecord& record, const Work& work);
 // Of a card: the most memory since the backend's reset_peak.
 std::optional<std::int64_t> peak_vram(const Backend& backend);
 
-// Fails with `interrupted` when a signal has come.
-void stop_when_interrupted();
 // Sleeps, or fails with `interrupted`.
 void wait_for(double ms);
 

@@ -8,6 +8,7 @@
 #include "tools/bench/ranges.h"
 #include "tools/bench/stepper.h"
 #include "tools/common/models.h"
+#include "tools/common/signals.h"
 
 namespace r1 {
 namespace {

@@ -11,6 +11,7 @@
 #include "tools/bench/machine.h"
 #include "tools/bench/quality.h"
 #include "tools/bench/stepper.h"
+#include "tools/common/signals.h"
 
 namespace r1 {
 namespace {

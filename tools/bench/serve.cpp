@@ -7,6 +7,7 @@
 #include "tools/bench/machine.h"
 #include "tools/bench/ranges.h"
 #include "tools/bench/statistics.h"
+#include "tools/common/signals.h"
 
 namespace r1 {
 namespace {

@@ -7,6 +7,7 @@
 #include "lib/decode/scheduler.h"
 #include "tools/bench/machine.h"
 #include "tools/bench/measure.h"
+#include "tools/common/signals.h"
 
 namespace r1 {
 

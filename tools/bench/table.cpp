@@ -206,12 +206,7 @@ void add_output(std::vector<Option>& o, BenchSettings& s) {
                .completes = Completes::file,
                .brief = true,
                .in_config = false});
-  o.push_back({.name = "force",
-               .letter = 'f',
-               .group = g,
-               .into = &s.force,
-               .help = "Replace files that exist.",
-               .in_config = false});
+  o.push_back(force_option(s.force, g));
   o.push_back({.name = "plot",
                .group = g,
                .into = &s.plot,

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "lib/base/error.h"
+#include "tools/common/inputs.h"
 
 namespace r1 {
 namespace {
@@ -127,11 +128,9 @@ ConfigEntry entry(Line& line, const std::string& table, int number) {
 std::vector<ConfigEntry> parse_config(std::string_view text, std::string_view file) {
   std::vector<ConfigEntry> entries;
   std::string table;
-  for (int number = 1; !text.empty(); ++number) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    Line line(text.substr(0, end), file, number);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.at_end()) continue;
+  for_each_line(text, [&](std::string_view characters, int number) {
+    Line line(characters, file, number);
+    if (line.at_end()) return;
     if (line.take('[')) {
       table = line.word();
       if (!line.take(']')) line.refuse("a table's name ends in ]");
@@ -146,7 +145,7 @@ std::vector<ConfigEntry> parse_config(std::string_view text, std::string_view fi
           line.refuse("the key " + e.key + " stands here twice");
     }
     line.end();
-  }
+  });
   return entries;
 }
 

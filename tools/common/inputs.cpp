@@ -61,7 +61,7 @@ std::string read_stdin() {
   std::string text;
   std::array<char, 65536> chunk;
   while (true) {
-    if (caught_signal() != 0) fail(ErrorKind::interrupted, "interrupted");
+    stop_when_interrupted();
     const ssize_t got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail(ErrorKind::decode, "standard input: {}", std::strerror(errno));

@@ -196,6 +196,10 @@ std::string nearest_option(const Program& program, std::string_view name) {
   return best == nullptr ? std::string() : fmt::format("; did you mean --{}", best->name);
 }
 
+void refuse_if(bool wrong, const char* why) {
+  if (wrong) fail(ErrorKind::usage, "{}", why);
+}
+
 bool is_switch(const Option& option) { return option.metavar.empty(); }
 
 std::vector<Given> parse_command_line(const Program& program,

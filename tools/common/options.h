@@ -81,6 +81,9 @@ std::optional<double> number_in(std::string_view text);  // a decimal fraction, 
 // "; did you mean --suffix" where an option has a name like this one; else empty.
 std::string nearest_option(const Program& program, std::string_view name);
 
+// For settings that contradict each other: fails with `usage`, and says why.
+void refuse_if(bool wrong, const char* why);
+
 bool is_switch(const Option& option);
 // The value as the option's own words: "0.8", "true"; empty when there is none.
 std::string value_text(const Option& option);

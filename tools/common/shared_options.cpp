@@ -70,6 +70,15 @@ Option no_mmap_option(bool& into, const std::string& group) {
           .help = "Read model files instead of mapping them."};
 }
 
+Option force_option(bool& into, const std::string& group) {
+  return {.name = "force",
+          .letter = 'f',
+          .group = group,
+          .into = &into,
+          .help = "Replace files that exist.",
+          .in_config = false};
+}
+
 Option cpu_isa_option(std::string& into, const std::string& group) {
   return {.name = "cpu-isa",
           .group = group,

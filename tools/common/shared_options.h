@@ -13,6 +13,7 @@ Option dtype_option(std::string& into, const std::string& group);
 Option threads_option(std::int64_t& into, const std::string& group);
 Option gpu_memory_option(std::int64_t& into, const std::string& group);
 Option no_mmap_option(bool& into, const std::string& group);
+Option force_option(bool& into, const std::string& group);
 Option cpu_isa_option(std::string& into, const std::string& group);
 
 }  // namespace r1

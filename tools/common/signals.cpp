@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include "lib/base/error.h"
+
 namespace r1 {
 namespace {
 
@@ -29,6 +31,10 @@ void watch_signals() {
 }
 
 int caught_signal() { return caught; }
+
+void stop_when_interrupted(std::string_view goes_on) {
+  if (caught != 0) fail(ErrorKind::interrupted, "interrupted{}", goes_on);
+}
 
 void end_by_signal(int signal_number) {
   ::signal(signal_number, SIG_DFL);

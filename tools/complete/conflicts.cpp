@@ -11,15 +11,12 @@
 
 #include "lib/base/error.h"
 #include "lib/base/output.h"
+#include "tools/common/options.h"
 #include "tools/common/results.h"
 #include "tools/common/targets.h"
 
 namespace r1 {
 namespace {
-
-void refuse_if(bool wrong, const char* why) {
-  if (wrong) fail(ErrorKind::usage, "{}", why);
-}
 
 // A list that is not there would read as a mistake of the other options.
 void check_lists(const CompleteSettings& s) {

@@ -5,6 +5,7 @@
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
+#include "tools/common/inputs.h"
 #include "tools/common/models.h"
 
 namespace r1 {
@@ -15,14 +16,11 @@ constexpr std::int64_t kWindow = 512;
 // The texts of JSON lines, one behind the other.
 std::string text_of_lines(std::string_view lines, const std::string& name) {
   std::string text;
-  for (int number = 1; !lines.empty(); ++number) {
-    const std::size_t end = std::min(lines.find('\n'), lines.size());
-    const std::string_view line = lines.substr(0, end);
-    lines.remove_prefix(std::min(end + 1, lines.size()));
-    if (line.empty()) continue;
+  for_each_line(lines, [&](std::string_view line, int number) {
+    if (line.empty()) return;
     const std::string where = fmt::format("{}:{}", escaped(name), number);
     text += parse_json(line, where).at("text", where).string(where) + "\n";
-  }
+  });
   return text;
 }
 

@@ -1,6 +1,7 @@
 #include "tools/quantize/report.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "lib/base/error.h"
 #include "lib/base/json.h"
@@ -16,9 +17,9 @@ void add_tensor(JsonWriter& w, const PlannedTensor& t, const TensorError* error)
   for (int i = 0; i < t.from().shape.rank(); ++i) w.integer(t.from().shape[i]);
   w.end_array().key("from").string(to_string(t.from().dtype)).key("to").string(to_string(t.to));
   w.key("bytes").integer(whole(t.target().bytes()));
-  w.key("mse"), error != nullptr ? w.number(error->mse) : w.null();
-  w.key("max_abs"), error != nullptr ? w.number(error->max_abs) : w.null();
-  w.end_object();
+  const double unknown = std::numeric_limits<double>::quiet_NaN();  // null
+  w.key("mse").number(error != nullptr ? error->mse : unknown);
+  w.key("max_abs").number(error != nullptr ? error->max_abs : unknown).end_object();
 }
 
 void add_file(JsonWriter& w, const std::filesystem::path& path) {
@@ -56,7 +57,8 @@ std::string quantize_json(const QuantizeReport& r) {
     add_tensor(w, r.plan.tensors[i], r.errors.empty() ? nullptr : &r.errors[i]);
   w.end_array().key("bytes_in").integer(whole(r.files.total_bytes()));
   w.key("bytes_out").integer(whole(r.plan.bytes)).key("bpw").number(r.bits_per_weight());
-  w.key("sha256"), r.sha256.empty() ? w.null() : w.string(r.sha256);
+  w.key("sha256");
+  r.sha256.empty() ? w.null() : w.string(r.sha256);
   w.end_object();
   return w.end_object().text() + "\n";
 }
@@ -68,7 +70,8 @@ std::string manifest_json(const QuantizeReport& r) {
   w.key("version").string(build_info().version).key("commit").string(build_info().commit);
   w.key("type").string(s.type).key("method").string(s.method).key("inputs").begin_array();
   for (const std::filesystem::path& path : r.files.paths()) add_file(w, path);
-  if (!s.imatrix.empty()) add_file(w, s.imatrix);
+  for (const std::string& file : {s.imatrix, s.calibration})
+    if (!file.empty()) add_file(w, file);
   w.end_array().key("outputs").begin_array().begin_object();
   w.key("path").string(escaped(s.output)).key("bytes").integer(whole(r.plan.bytes));
   w.key("sha256").string(r.sha256).end_object().end_array();

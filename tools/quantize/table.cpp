@@ -109,13 +109,7 @@ void add_safety(std::vector<Option>& o, QuantizeSettings& s) {
                .completes = Completes::file,
                .brief = true,
                .in_config = false});
-  o.push_back({.name = "force",
-               .letter = 'f',
-               .group = g,
-               .into = &s.force,
-               .help = "Replace files that exist.",
-               .brief = true,
-               .in_config = false});
+  o.push_back(force_option(s.force, g));
   o.push_back({.name = "resume",
                .group = g,
                .into = &s.resume,

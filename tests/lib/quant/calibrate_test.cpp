@@ -1,6 +1,7 @@
 #include "lib/quant/calibrate.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -8,6 +9,7 @@
 #include "lib/base/random.h"
 #include "lib/quant/quantize_model.h"
 #include "tests/support/backends.h"
+#include "tests/support/fails.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_model.h"
 
@@ -73,6 +75,17 @@ TEST_F(CalibrateTest, TheMatrixAddsUpSquaresOverAllRows) {
   }
   const auto q = all.importance("blk.0.attn_q.weight"), v = all.importance("blk.0.attn_v.weight");
   EXPECT_TRUE(std::equal(q.begin(), q.end(), v.begin(), v.end()));
+}
+
+TEST_F(CalibrateTest, InputsThatAreNotFiniteAreNamed) {
+  const ModelFiles files = ModelFiles::open(test::write_tiny_model(
+      dir_ / "nan.gguf", {.head_fault = std::numeric_limits<float>::quiet_NaN()}));
+  EXPECT_FAILS(ErrorKind::model, "inputs of token_embd.weight", {
+    Params faulty(*backend_, files, {.compute = DType::f32});
+    const auto network = load_network(files, faulty);
+    const Calibration good = calibration();
+    collect_imatrix({*backend_, *network, faulty, good.windows, good.newline});
+  });
 }
 
 // However many passes it takes, and on however many threads.

@@ -13,6 +13,7 @@
 #include "tests/support/backends.h"
 #include "tests/support/fails.h"
 #include "tests/support/run_network.h"
+#include "tests/support/temp_dir.h"
 
 namespace r1 {
 namespace {
@@ -22,11 +23,9 @@ namespace fs = std::filesystem;
 class QuantizeModelTest : public testing::Test {
  protected:
   QuantizeModelTest() {
-    fs::create_directories(folder_);
     values_ = test::random_values(64 * 256, 1);
     norm_ = test::random_values(256, 2);
   }
-  ~QuantizeModelTest() override { fs::remove_all(folder_); }
 
   ModelFiles model() {
     const auto out = open_file(folder_ / "in.gguf");
@@ -52,9 +51,9 @@ class QuantizeModelTest : public testing::Test {
     return read_file(folder_ / "out.gguf");
   }
 
-  fs::path folder_ = fs::path(testing::TempDir()) / "r1_quantize_model_test";
+  test::TempDir folder_;
   std::vector<float> values_, norm_;
-  std::vector<WrittenTensor> written_;
+  std::vector<Digests> written_;
 };
 
 TypeChoice to(std::string_view name) { return {.mix = &mix_named(name)}; }

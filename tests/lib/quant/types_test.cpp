@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "lib/base/error.h"
+#include "lib/models/gguf_export.h"
 #include "tests/support/fails.h"
+#include "tests/support/tiny.h"
 
 namespace r1 {
 namespace {
@@ -52,13 +54,23 @@ TEST(Types, TheHeadIsBetterAndATiedOneIsTheEmbedding) {
   EXPECT_EQ(type_of(decoder(2, 256, true), c, "token_embd.weight"), "q6_k");
   const TypeChoice pure{.mix = &mix_named("q4_0"), .pure = true};
   EXPECT_EQ(type_of(decoder(2, 256, false), pure, "output.weight"), "q4_0");
-  const TypeChoice own{.mix = &mix_named("q4_0"), .head = "f16", .embedding = "q8_0"};
+  const TypeChoice own{.mix = &mix_named("q4_0"), .head = DType::f16, .embedding = DType::q8_0};
   EXPECT_EQ(type_of(decoder(2, 256, false), own, "output.weight"), "f16");
   EXPECT_EQ(type_of(decoder(2, 256, false), own, "token_embd.weight"), "q8_0");
 }
 
-TEST(Types, WhatIsNoMatrixOfAProductStaysExact) {
-  const TypeChoice c{.mix = &mix_named("q4_0")};
+TEST(Types, WhatIsNoMatrixOfAProductIsExactWhateverRulesSay) {
+  TypeChoice c{.mix = &mix_named("q4_0")};
+  c.rules.push_back({parse_pattern(".", "--tensor-type"), DType::q4_0});
+  const ModelFiles folder = ModelFiles::open(test::kTiny / "r1plus");
+  std::vector<NamedTensor> tensors;
+  for (const GgufTensor& t : export_gguf(folder).tensors) tensors.push_back({t.name, t.source});
+  const std::vector<ChosenType> types = choose_types(tensors, c);
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const std::string& name = tensors[i].name;
+    const bool exact = tensors[i].tensor.shape.rank() == 1 || name.find("daw") != std::string::npos;
+    EXPECT_EQ(types[i].dtype == DType::f32, exact) << name;
+  }
   EXPECT_EQ(type_of(decoder(2, 256, false), c, "blk.0.attn_norm.weight"), "f32");
   EXPECT_EQ(type_of(decoder(2, 256, false), c, "blk.0.attn_daw_gate.weight"), "f32");
 }
