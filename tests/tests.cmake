@@ -121,6 +121,7 @@ foreach(case IN LISTS cases)
   set_tests_properties(cli.${case} PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 60)
 endforeach()
 if(NOT R1_SANITIZE)
+  set_tests_properties(cli.bench_machine PROPERTIES TIMEOUT 300)  # every operation
   add_test(NAME no_network COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/no_network_test.sh
     ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/tiny.gguf)
   set_tests_properties(no_network PROPERTIES
