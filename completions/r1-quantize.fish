@@ -6,6 +6,7 @@ complete -c r1-quantize -l output-type -x -d 'The type of the head, which makes 
 complete -c r1-quantize -l embed-type -x -d 'The type of the embedding.'
 complete -c r1-quantize -l pure -d 'One type for all matrices, the head too.'
 complete -c r1-quantize -l method -x -a 'rtn search gptq' -d 'How weights are rounded: to nearest, with searched scales, or with error feedback too (GPTQ), which wants --calibration.'
+complete -c r1-quantize -l awq -d 'Round channels that carry much in finer steps: their scale goes into the norm before them (AWQ). Wants --calibration or --imatrix.'
 complete -c r1-quantize -l calibration -r -d 'Run the model over this text (.jsonl: the "text" of each line), and count errors by what its products see.'
 complete -c r1-quantize -l calibration-tokens -x -d 'Read at most so many tokens of it.'
 complete -c r1-quantize -l imatrix -r -d 'Count errors by this importance matrix, a GGUF file as llama-imatrix writes.'

@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/sha256.h"
+#include "lib/quant/channel_scales.h"
 #include "lib/quant/quantize_model.h"
 #include "tools/common/models.h"
 #include "tools/common/progress.h"
@@ -61,8 +62,10 @@ class Quantizer {
     std::error_code none;
     refuse_if(s_.output == "-" || is_device(s_.output) || fs::is_directory(s_.output, none),
               "-o wants a file: it is read again when it is written");
-    refuse_if(s_.method == "rtn" && !(s_.imatrix.empty() && s_.calibration.empty()),
+    const bool calibrated = !(s_.imatrix.empty() && s_.calibration.empty());
+    refuse_if(s_.method == "rtn" && calibrated && !s_.awq,
               "--method rtn rounds to nearest, whatever --imatrix or --calibration say");
+    refuse_if(s_.awq && !calibrated, "--awq wants --calibration or --imatrix");
     refuse_if(s_.method == "gptq" && s_.calibration.empty(), "--method gptq wants --calibration");
     refuse_if(!s_.imatrix.empty() && !s_.calibration.empty(),
               "--calibration makes what --imatrix reads; one of them is enough");
@@ -141,7 +144,7 @@ class Quantizer {
   // What the bytes depend on beside the header: a run may go on with another's file only where all
   // of it is the same.
   std::string recipe(const ModelFiles& files) const {
-    const std::string text = fmt::format("{}\n{}\n{}", files.digest(), s_.method,
+    const std::string text = fmt::format("{}\n{}\n{}\n{}", files.digest(), s_.method, s_.awq,
                                          imatrix_ ? imatrix_->digest() : std::string());
     return sha256_hex(as_bytes(text)).substr(0, 16);
   }
@@ -149,7 +152,7 @@ class Quantizer {
   // What was written stays for --resume when a signal ends the run; nothing stays after an error.
   void make(QuantizeReport& report, const fs::path& path, const Ui& ui) {
     need_space(report.plan);
-    if (!s_.calibration.empty()) calibrate(report.plan, path, ui);
+    prepare(report.plan, path, ui);
     report.plan.set_recipe(recipe(report.files));
     const std::size_t first = begin(report.plan, ui);
     const auto out = open_journal(s_.output);
@@ -168,23 +171,31 @@ class Quantizer {
     manifest->close();
   }
 
-  void calibrate(const QuantizePlan& plan, const fs::path& path, const Ui& ui) {
-    const CalibrationModel model(s_, path);
+  // What rounding goes by: importance, scales of channels, error feedback.
+  void prepare(QuantizePlan& plan, const fs::path& path, const Ui& ui) {
     ProgressLine line(ui.progress);
     std::int64_t done = 0;
-    const Calibration calibration = model.calibration([&] {
+    const auto tick = [&] {
       stop_when_interrupted();
       line.draw(++done, 0);
-    });
-    imatrix_ = collect_imatrix(calibration);
-    if (!s_.imatrix_out.empty()) {
-      const auto out = open_file(s_.imatrix_out);
-      imatrix_->write(*out);
-      out->close();
-    }
-    if (s_.method != "gptq") return;
+    };
     ThreadPool pool(static_cast<int>(s_.threads));
-    packed_ = pack_by_feedback(plan, calibration, pool, kHessianBytes);
+    std::optional<CalibrationModel> model;
+    std::optional<Calibration> calibration;
+    if (!s_.calibration.empty()) {
+      model.emplace(s_, path);
+      calibration.emplace(model->calibration(tick));
+      imatrix_ = collect_imatrix(*calibration);
+      if (!s_.imatrix_out.empty()) keep_imatrix();
+    }
+    if (s_.awq) scale_channels(plan, *imatrix_, s_.method != "rtn", pool, tick);
+    if (s_.method == "gptq") packed_ = pack_by_feedback(plan, *calibration, pool, kHessianBytes);
+  }
+
+  void keep_imatrix() const {
+    const auto out = open_file(s_.imatrix_out);
+    imatrix_->write(*out);
+    out->close();
   }
 
   void write(QuantizeReport& report, Output& out, std::size_t first, const Ui& ui) const {

@@ -64,6 +64,15 @@ std::vector<std::byte> pack_tensor(const PlannedTensor& t, const Gptq& gptq) {
   return packed;
 }
 
+// Inputs of scaled columns are smaller by as much. All tensors of one input share their scales.
+void scale_hessian(Group& group) {
+  if (group.tensors[0]->channel_scales == nullptr) return;
+  const std::vector<float>& s = *group.tensors[0]->channel_scales;
+  float* h = group.hessian.data();
+  for (const float row : s)
+    for (const float column : s) *h++ /= row * column;
+}
+
 // As many groups from `first` on as there is room for, and one at least.
 std::span<Group> next_batch(std::vector<Group>& groups, std::size_t first, std::uint64_t room) {
   std::size_t end = first + 1;
@@ -159,6 +168,7 @@ PackedTensors pack_by_feedback(const QuantizePlan& plan, const Calibration& cali
     const std::span<Group> batch = next_batch(groups, first, room);
     collect_hessians(batch, calibration, pool);
     for (Group& group : batch) {
+      scale_hessian(group);
       const Gptq gptq(std::move(group.hessian), group.K, pool);
       for (const PlannedTensor* t : group.tensors) packed[t->name()] = pack_tensor(*t, gptq);
       calibration.window_done();

@@ -60,6 +60,8 @@ void lay_out(QuantizePlan& plan) {
 
 void PlannedTensor::read_row(std::span<float> values, std::int64_t row) const {
   read_rows(values, source, from().shape.rank() == 1 ? 0 : row);
+  if (channel_scales == nullptr) return;
+  for (std::size_t k = 0; k < values.size(); ++k) values[k] *= (*channel_scales)[k];
 }
 
 std::vector<NamedTensor> QuantizePlan::sources() const {

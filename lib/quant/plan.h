@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ struct PlannedTensor {
   GgufTensor source;  // in the old file, which stays open
   DType to = DType::f32;
   bool fell_back = false;  // as ChosenType
+  // [K], or none: each number of a row is multiplied by that of its column (channel_scales.h).
+  std::shared_ptr<const std::vector<float>> channel_scales;
 
   const std::string& name() const { return source.name; }
   const Tensor& from() const { return source.source; }

@@ -42,13 +42,23 @@ const std::byte* packed_already(const PlannedTensor& t, const QuantizeOptions& o
   return found == options.packed->end() ? nullptr : found->second.data();
 }
 
+// [K], or empty: what errors in the columns of the new tensor count.
+std::vector<float> importance_of(const PlannedTensor& t, const Imatrix* imatrix) {
+  if (imatrix == nullptr) return {};
+  const std::span<const float> seen = imatrix->importance(t.name());
+  std::vector<float> importance(seen.begin(), seen.end());
+  if (t.channel_scales != nullptr)
+    for (std::size_t k = 0; k < importance.size(); ++k)
+      importance[k] /= (*t.channel_scales)[k] * (*t.channel_scales)[k];
+  return importance;
+}
+
 // Rows [begin, end) of the new tensor, into `to`. False: one of them is not finite.
 bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& options,
                std::int64_t begin, std::int64_t end) {
   const std::int64_t K = t.from().cols();
   const std::size_t size = row_bytes(t.to, K);
-  const std::span<const float> importance =
-      options.imatrix == nullptr ? std::span<const float>() : options.imatrix->importance(t.name());
+  const std::vector<float> importance = importance_of(t, options.imatrix);
   const std::byte* ready = packed_already(t, options);
   std::vector<float> values(static_cast<std::size_t>(K));
   for (std::int64_t r = begin; r < end; ++r, to += size) {

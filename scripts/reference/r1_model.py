@@ -16,7 +16,8 @@ import daw
 
 @dataclasses.dataclass
 class Config:
-    """Sizes of a model; `plus` turns the attention into DAW with the two switches."""
+    """Sizes of a model; `plus` turns the attention into DAW with the two switches. Without head norms, and not
+    plus, it is a Llama, which other programs load."""
     layers: int
     width: int
     heads: int
@@ -30,12 +31,15 @@ class Config:
     plus: bool = True
     newline: bool = True
     gain: bool = True
+    head_norms: bool = True
 
     def to_json(self):
         """config.json as Hugging Face directories hold it."""
+        assert self.head_norms or not self.plus
+        kind = "r1-plus" if self.plus else "r1" if self.head_norms else "llama"
         config = {
-            "architectures": ["R1PlusForCausalLM" if self.plus else "R1ForCausalLM"],
-            "model_type": "r1-plus" if self.plus else "r1",
+            "architectures": [{"r1-plus": "R1Plus", "r1": "R1", "llama": "Llama"}[kind] + "ForCausalLM"],
+            "model_type": kind,
             "hidden_size": self.width, "num_hidden_layers": self.layers,
             "num_attention_heads": self.heads, "num_key_value_heads": self.kv_heads,
             "head_dim": self.head_dim, "intermediate_size": self.inner, "vocab_size": self.vocab,
@@ -53,7 +57,7 @@ class Config:
         return Config(c["num_hidden_layers"], c["hidden_size"], c["num_attention_heads"],
                       c["num_key_value_heads"], c["head_dim"], c["intermediate_size"], c["vocab_size"],
                       c["max_position_embeddings"], c["rms_norm_eps"], c["rope_theta"], "daw" in c,
-                      switches.get("newline", False), switches.get("gain", False))
+                      switches.get("newline", False), switches.get("gain", False), c["model_type"] != "llama")
 
 
 class Norm(nn.Module):
@@ -106,7 +110,7 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(c.width, c.kv_heads * c.head_dim, bias=False)
         self.v_proj = nn.Linear(c.width, c.kv_heads * c.head_dim, bias=False)
         self.o_proj = nn.Linear(c.heads * c.head_dim, c.width, bias=False)
-        self.q_norm, self.k_norm = Norm(c.head_dim, c.eps), Norm(c.head_dim, c.eps)
+        self.q_norm, self.k_norm = (Norm(c.head_dim, c.eps) if c.head_norms else nn.Identity() for _ in range(2))
         self.daw = Daw(c) if c.plus else None
 
     def forward(self, x, table, newline, document, attend):

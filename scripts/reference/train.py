@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Trains an r1 or r1-plus model on prepared tokens.
+"""Trains an r1, r1-plus or Llama-shaped model on prepared tokens.
 
-    train.py --work DIR --out DIR --tokens 20M [--layers 8 --width 256 --inner 512 …] [--plain]
+    train.py --work DIR --out DIR --tokens 20M [--layers 8 --width 256 --inner 512 …] [--plain | --llama]
 
 The schedule (2 % warm-up, flat, linear to zero over the last 40 %) is a function of the tokens seen, and every row
 one of the seed and its number: a run can be halted (SIGSTOP) or started again, from the checkpoint that it writes
 every two minutes, and sees the rows that it would have seen. Muon (momentum 0.95, Nesterov, five Newton-Schulz
 steps) on the hidden matrices, AdamW on the rest. One process a core, each with its share of the rows: that loses
-less to a neighbour than threads do, which wait for one another in every product.
+less to a neighbour than threads do, which wait for one another in every product. Products are in bf16 where the
+processor has instructions for it.
 """
 import argparse
 import datetime
@@ -28,6 +29,7 @@ from r1_model import R1, Config
 
 SAVE_EVERY = 120
 FIM_SHARE, LINE_SHARE = 0.5, 0.4
+HAS_BF16 = torch.cpu._is_avx512_bf16_supported()
 
 
 class Rows:
@@ -121,7 +123,7 @@ def newline_table(tokenizer):
 def orthogonal(g):
     """The nearest orthogonal matrices, about, of g [n, rows, cols]: five Newton-Schulz steps."""
     turned = g.shape[1] > g.shape[2]
-    x = (g.transpose(1, 2) if turned else g).bfloat16()
+    x = (g.transpose(1, 2) if turned else g).to(torch.bfloat16 if HAS_BF16 else torch.float32)
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(5):
         a = x @ x.transpose(1, 2)
@@ -196,7 +198,7 @@ def loss_of(model, newline, batch, fast):
 @torch.no_grad()
 def validate(model, newline, rows, count=64):
     """Nats a token, left to right, on held-out packages."""
-    losses = [loss_of(model, newline, rows.batch(range(n, n + 8), 0.0), True).item() for n in range(0, count, 8)]
+    losses = [loss_of(model, newline, rows.batch(range(n, n + 8), 0.0), HAS_BF16).item() for n in range(0, count, 8)]
     return sum(losses) / len(losses)
 
 
@@ -219,7 +221,9 @@ def arguments():
         parser.add_argument("--" + name, type=int, default=value)
     parser.add_argument("--muon-lr", type=float, default=0.02)
     parser.add_argument("--adam-lr", type=float, default=3e-3)
-    parser.add_argument("--plain", action="store_true", help="r1 without DAW")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--plain", action="store_true", help="r1 without DAW")
+    kind.add_argument("--llama", action="store_true", help="without head norms too")
     parser.add_argument("--compile", action="store_true", help="let torch.compile fuse the small operations")
     return parser.parse_args()
 
@@ -231,8 +235,9 @@ class Training:
         self.a, self.share, self.step = a, share, 0
         self.rows, self.heldout = Rows(a.work, "train", a.length, a.seed), Rows(a.work, "heldout", a.length, 1)
         self.newline = newline_table(self.rows.tokenizer)
+        plus = not (a.plain or a.llama)
         self.config = Config(a.layers, a.width, a.heads, a.kv_heads, a.head_dim, a.inner, len(self.newline),
-                             plus=not a.plain, newline=not a.plain, gain=not a.plain)
+                             plus=plus, newline=plus, gain=plus, head_norms=not a.llama)
         self.model = R1(self.config, a.seed)
         hidden = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "layers" in n and ".daw." not in n]
         rest = [p for p in self.model.parameters() if not any(p is h for h in hidden)]
@@ -244,7 +249,7 @@ class Training:
         a, share = self.a, self.share
         scale = rate(self.step * a.batch * a.length / a.tokens)
         mine = range(self.step * a.batch + share.rank, (self.step + 1) * a.batch, share.count)
-        loss = self.loss(self.model, self.newline, self.rows.batch(mine), True)
+        loss = self.loss(self.model, self.newline, self.rows.batch(mine), HAS_BF16)
         loss.backward()
         loss = loss.detach()
         share.mean([p.grad for p in self.model.parameters()] + [loss])

@@ -5,10 +5,15 @@ r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf -o b.gguf >/dev/null; c
 # Error feedback gives another one, the same for any number of threads.
 for t in 1 2; do r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --method gptq -t $t -o c$t.gguf >/dev/null; done
 cmp c1.gguf c2.gguf && ! cmp -s a.gguf c1.gguf && r1-complete -m ./c1.gguf -p x -n 2 >/dev/null && echo runs
+# Scales of channels go into the norms, whichever way rounding goes on from there.
+r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf --awq -o e.gguf >/dev/null; cmp -s a.gguf e.gguf || echo differs
+r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --awq --method gptq -o f.gguf >/dev/null; cmp -s c1.gguf f.gguf || echo differs
+r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --awq --method rtn -o g.gguf >/dev/null && r1-complete -m ./g.gguf -p x -n 2 >/dev/null && echo runs
 jq -nc '{text:"def f(x): return x"}' >text.jsonl
 r1-quantize -q $TINY_MODEL --type q8_0 --calibration text.jsonl -o d.gguf >/dev/null; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --method gptq -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --method rtn --calibration text -o x.gguf; echo $?
+r1-quantize $TINY_MODEL --type q4_0 --awq -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --imatrix im.gguf --calibration text -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --imatrix-out y.gguf -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --calibration missing -o x.gguf; echo $?

@@ -19,7 +19,7 @@ struct QuantizeSettings {
   // quality
   std::string method = "search", imatrix, imatrix_out, calibration;
   std::int64_t calibration_tokens = 32768;
-  bool allow_requantize = false;
+  bool awq = false, allow_requantize = false;
   // safety and output
   bool no_verify = false, dry_run = false, force = false, resume = false, json = false;
   std::string manifest;

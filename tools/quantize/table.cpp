@@ -61,6 +61,11 @@ void add_quality(std::vector<Option>& o, QuantizeSettings& s) {
                        "feedback too (GPTQ), which wants --calibration.",
                .choices = {"rtn", "search", "gptq"},
                .brief = true});
+  o.push_back({.name = "awq",
+               .group = g,
+               .into = &s.awq,
+               .help = "Round channels that carry much in finer steps: their scale goes into the "
+                       "norm before them (AWQ). Wants --calibration or --imatrix."});
   o.push_back({.name = "calibration",
                .group = g,
                .into = &s.calibration,

@@ -1,13 +1,16 @@
 #include "lib/quant/calibrate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <set>
 
 #include <gtest/gtest.h>
 
 #include "lib/base/random.h"
+#include "lib/quant/channel_scales.h"
 #include "lib/quant/quantize_model.h"
+#include "lib/tensor/quant_block.h"
 #include "tests/support/backends.h"
 #include "tests/support/fails.h"
 #include "tests/support/temp_dir.h"
@@ -111,6 +114,94 @@ TEST_F(CalibrateTest, FeedbackIsWhatIsWritten) {
         std::equal(blocks.begin(), blocks.end(), t.as<std::byte>(), t.as<std::byte>() + t.bytes()))
         << name;
   }
+}
+
+// Importance as of a trained model, where a few channels carry most.
+Imatrix uneven_imatrix(const QuantizePlan& plan) {
+  Imatrix imatrix;
+  for (const PlannedTensor& t : plan.tensors) {
+    Imatrix::Entry entry{.count = 1};
+    for (std::int64_t k = 0; k < t.from().cols(); ++k)
+      entry.sum2.push_back(static_cast<float>(
+          std::exp(12 * random_uniform(3, 0, static_cast<std::uint64_t>(k)) - 6)));
+    if (t.to == DType::q4_0) imatrix.add(t.name(), entry);
+  }
+  return imatrix;
+}
+
+// Every matrix that reads the scaled norm, as the network runs it, is scaled the other way.
+TEST_F(CalibrateTest, ScaledChannelsLeaveTheModelAsItIs) {
+  ThreadPool pool(2);
+  const QuantizePlan before = plan();
+  QuantizePlan after = before;
+  scale_channels(after, uneven_imatrix(before), true, pool, [] {});
+  const auto tensor = [](const QuantizePlan& plan, const std::string& name) -> const auto& {
+    return *std::find_if(plan.tensors.begin(), plan.tensors.end(),
+                         [&](const PlannedTensor& t) { return t.name() == name; });
+  };
+  const auto row = [&](const QuantizePlan& plan, const std::string& name) {
+    const PlannedTensor& t = tensor(plan, name);
+    std::vector<float> values(static_cast<std::size_t>(t.from().cols()));
+    t.read_row(values, t.from().rows() - 1);
+    return values;
+  };
+  std::size_t scaled = 0;
+  for (const std::vector<std::string>& group : calibration().groups()) {
+    const bool reads_norm = group[0].find("attn_output") == std::string::npos &&
+                            group[0].find("down") == std::string::npos &&
+                            group[0] != "token_embd.weight";
+    const std::string layer = group[0].substr(0, group[0].rfind("blk.") + 6);
+    const bool is_scaled = tensor(after, group[0]).channel_scales != nullptr;
+    EXPECT_TRUE(reads_norm || !is_scaled) << group[0];
+    for (const std::string& name : group) {
+      ASSERT_EQ(tensor(after, name).channel_scales != nullptr, is_scaled) << name;
+      if (!is_scaled) continue;
+      const std::string norm = layer + (name.find("ffn") == std::string::npos ? "attn" : "ffn") +
+                               std::string("_norm.weight");
+      const auto w = row(before, name), n = row(before, norm);
+      const auto scaled_w = row(after, name), scaled_n = row(after, norm);
+      for (std::size_t k = 0; k < w.size(); ++k)  // three roundings
+        EXPECT_NEAR(scaled_w[k] * scaled_n[k], w[k] * n[k], 4 * 0x1p-24 * std::abs(w[k] * n[k]));
+      EXPECT_NE(scaled_w, w);
+    }
+    if (is_scaled) scaled += group.size();
+  }
+  EXPECT_GT(scaled, 7u);  // more than a layer's q, k, v, DAW's gate and gain, gate and up
+}
+
+// The model is so small that the rows that are sampled are all rows.
+TEST_F(CalibrateTest, ScaledChannelsLoseLessOfWhatCounts) {
+  ThreadPool pool(2);
+  const QuantizePlan before = plan();
+  QuantizePlan after = before;
+  const Imatrix imatrix = uneven_imatrix(before);
+  scale_channels(after, imatrix, true, pool, [] {});
+  const auto loss = [&](const QuantizePlan& planned) {
+    const auto out = open_file(dir_ / "out.gguf");
+    write_quantized(*out, files_, planned, {.imatrix = &imatrix}, pool);
+    out->close();
+    const ModelFiles now = ModelFiles::open(dir_ / "out.gguf");
+    double sum = 0;
+    for (const PlannedTensor& t : planned.tensors) {
+      if (t.to != DType::q4_0 || t.name() == "token_embd.weight") continue;
+      const auto K = static_cast<std::size_t>(t.from().cols());
+      const std::span<const float> importance = imatrix.importance(t.name());
+      std::vector<float> w(K), decoded(K);
+      const Tensor& packed = *now.find(t.name());
+      const std::size_t row_bytes = packed.bytes() / static_cast<std::size_t>(packed.rows());
+      for (std::int64_t r = 0; r < t.from().rows(); ++r) {
+        t.read_row(w, r);
+        unpack(decoded, packed.as<std::byte>() + row_bytes * static_cast<std::size_t>(r), t.to);
+        for (std::size_t k = 0; k < K; ++k) {
+          const double scale = t.channel_scales == nullptr ? 1 : (*t.channel_scales)[k];
+          const double error = (w[k] - decoded[k]) / scale;
+          sum += importance[k] * error * error;
+        }
+      }
+    }
+    return sum;
+  };
+  EXPECT_LT(loss(after), loss(before));
 }
 
 }  // namespace

@@ -1,0 +1,136 @@
+#include "lib/quant/channel_scales.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "lib/quant/search.h"
+#include "lib/tensor/quant_block.h"
+
+namespace r1 {
+namespace {
+
+constexpr int kPowers = 8;                // steps from 0 to 1
+constexpr std::int64_t kSampleRows = 64;  // of a matrix, spread evenly
+constexpr float kSpread = 1e4f;           // of a mean square about the mean of all
+
+// Which matrices of a layer read which norm.
+struct Readers {
+  std::string_view norm;
+  std::vector<std::string_view> matrices;
+};
+const std::vector<Readers>& readers_of_norms() {
+  static const std::vector<Readers> all = {
+      {"attn_norm.weight",
+       {"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_daw_gate.weight",
+        "attn_daw_gain.weight"}},
+      {"ffn_norm.weight", {"ffn_gate.weight", "ffn_up.weight"}},
+      {"output_norm.weight", {"output.weight"}}};
+  return all;
+}
+
+bool is_packed_anew(const PlannedTensor& t) { return is_quantized(t.to) && t.to != t.from().dtype; }
+bool is_copied(const PlannedTensor& t) { return is_quantized(t.to) && t.to == t.from().dtype; }
+
+std::vector<PlannedTensor*> readers_of(QuantizePlan& plan, std::string_view norm) {
+  std::vector<PlannedTensor*> readers;
+  for (const Readers& known : readers_of_norms()) {
+    if (!norm.ends_with(known.norm)) continue;
+    const std::string layer(norm.substr(0, norm.size() - known.norm.size()));
+    for (const std::string_view matrix : known.matrices)
+      for (PlannedTensor& t : plan.tensors)
+        if (t.name() == layer + std::string(matrix)) readers.push_back(&t);
+    break;  // "attn_norm.weight" is the end of no other norm's name
+  }
+  return readers;
+}
+
+// (importance / mean)^(power / 2), with a geometric mean of 1.
+std::vector<float> scales_of(std::span<const float> importance, float power) {
+  double mean = 0;
+  for (const float v : importance) mean += v;
+  mean /= static_cast<double>(importance.size());
+  std::vector<float> scales;
+  double logs = 0;
+  for (const float v : importance) {
+    const float relative = std::clamp(v / static_cast<float>(mean), 1 / kSpread, kSpread);
+    scales.push_back(std::pow(relative, power / 2));
+    logs += std::log(double{scales.back()});
+  }
+  const auto centre = static_cast<float>(std::exp(-logs / static_cast<double>(importance.size())));
+  for (float& s : scales) s *= centre;
+  return scales;
+}
+
+// Sum over sampled rows of importance (w - decoded)^2, in terms of the unscaled columns.
+double error_of(const PlannedTensor& t, std::span<const float> importance,
+                std::span<const float> scales, bool search, ThreadPool& pool) {
+  const std::int64_t rows = t.from().rows(), n = std::min(rows, kSampleRows);
+  const std::size_t K = scales.size();
+  std::vector<float> scaled(K);  // what an error of a scaled column counts
+  for (std::size_t k = 0; k < K; ++k) scaled[k] = importance[k] / (scales[k] * scales[k]);
+  std::vector<double> errors(static_cast<std::size_t>(n));
+  pool.for_ranges(n, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> w(K), decoded(K);
+    std::vector<std::byte> blocks(Tensor{nullptr, {static_cast<std::int64_t>(K)}, t.to}.bytes());
+    for (std::int64_t i = begin; i < end; ++i) {
+      t.read_row(w, i * rows / n);
+      for (std::size_t k = 0; k < K; ++k) w[k] *= scales[k];
+      if (search)
+        pack_row(blocks.data(), w, scaled, t.to);
+      else
+        pack(blocks.data(), w, t.to);
+      unpack(decoded, blocks.data(), t.to);
+      double& error = errors[static_cast<std::size_t>(i)];
+      for (std::size_t k = 0; k < K; ++k)
+        error += double{scaled[k]} * (w[k] - decoded[k]) * (w[k] - decoded[k]);
+    }
+  });
+  double sum = 0;
+  for (const double error : errors) sum += error;
+  return sum * static_cast<double>(rows) / static_cast<double>(n);
+}
+
+// The best scales for matrices of one input; empty when none are better.
+std::vector<float> best_scales(const std::vector<PlannedTensor*>& readers,
+                               std::span<const float> importance, bool search, ThreadPool& pool) {
+  std::vector<float> best;
+  double least = 0;
+  for (int step = 0; step <= kPowers; ++step) {
+    std::vector<float> scales = scales_of(importance, static_cast<float>(step) / kPowers);
+    double error = 0;
+    for (const PlannedTensor* t : readers)
+      if (is_packed_anew(*t)) error += error_of(*t, importance, scales, search, pool);
+    if (step > 0 && !(error < least)) continue;
+    least = error;
+    best = step > 0 ? std::move(scales) : std::vector<float>();
+  }
+  return best;
+}
+
+}  // namespace
+
+void scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, ThreadPool& pool,
+                    const std::function<void()>& norm_done) {
+  for (PlannedTensor& norm : plan.tensors) {
+    const std::vector<PlannedTensor*> readers = readers_of(plan, norm.name());
+    const auto packed = std::find_if(readers.begin(), readers.end(),
+                                     [](const PlannedTensor* t) { return is_packed_anew(*t); });
+    if (packed == readers.end() || norm.to != DType::f32) continue;
+    if (std::any_of(readers.begin(), readers.end(),
+                    [](const PlannedTensor* t) { return is_copied(*t); }))
+      continue;
+    const std::span<const float> importance = imatrix.importance((*packed)->name());
+    if (std::all_of(importance.begin(), importance.end(), [](float v) { return v == 0; })) continue;
+    const std::vector<float> scales = best_scales(readers, importance, search, pool);
+    norm_done();
+    if (scales.empty()) continue;
+    std::vector<float> inverse;
+    for (const float s : scales) inverse.push_back(1 / s);
+    norm.channel_scales = std::make_shared<const std::vector<float>>(std::move(inverse));
+    const auto shared = std::make_shared<const std::vector<float>>(scales);
+    for (PlannedTensor* t : readers) t->channel_scales = shared;
+  }
+}
+
+}  // namespace r1

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <functional>
+
+#include "lib/base/parallel.h"
+#include "lib/quant/imatrix.h"
+#include "lib/quant/plan.h"
+
+namespace r1 {
+
+// Between a norm and the matrices that read it every channel has a scale to choose: its weight in
+// the norm is divided by it and its columns are multiplied, which leaves the model as it is, and
+// what carries much is rounded in finer steps. Scales are the mean square of the channel to a power
+// from 0 to 1/2, the one of least error for each norm (AWQ, Lin et al. 2023, with the importance
+// matrix in place of mean magnitudes). They become part of the plan. `search`: as QuantizeOptions.
+// Norms whose matrices are all kept, or one of them in blocks as it is, are left alone.
+void scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, ThreadPool& pool,
+                    const std::function<void()>& norm_done);
+
+}  // namespace r1
