@@ -17,6 +17,9 @@ _r1_quantize() {
     --embed-type)
       COMPREPLY=()
       return ;;
+    --target-bpw)
+      COMPREPLY=()
+      return ;;
     --method)
       COMPREPLY=($(compgen -W 'rtn search gptq' -- "$cur"))
       return ;;
@@ -58,7 +61,7 @@ _r1_quantize() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--type --tensor-type --keep --output-type --embed-type --pure --method --awq --calibration --calibration-tokens --imatrix --imatrix-out --allow-requantize --output -o --force -f --resume --dry-run --json --manifest --no-verify --model-path --threads -t --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--type --tensor-type --keep --output-type --embed-type --target-bpw --pure --method --awq --calibration --calibration-tokens --imatrix --imatrix-out --allow-requantize --output -o --force -f --resume --dry-run --json --manifest --no-verify --model-path --threads -t --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

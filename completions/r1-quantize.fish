@@ -4,6 +4,7 @@ complete -c r1-quantize -l tensor-type -x -d 'Another type for tensors whose nam
 complete -c r1-quantize -l keep -x -d 'Leave tensors whose name fits as they are.'
 complete -c r1-quantize -l output-type -x -d 'The type of the head, which makes the logits.'
 complete -c r1-quantize -l embed-type -x -d 'The type of the embedding.'
+complete -c r1-quantize -l target-bpw -x -d 'In place of --type: the types with which the file has at most so many bits a weight and the model changes least; it is measured on --calibration.'
 complete -c r1-quantize -l pure -d 'One type for all matrices, the head too.'
 complete -c r1-quantize -l method -x -a 'rtn search gptq' -d 'How weights are rounded: to nearest, with searched scales, or with error feedback too (GPTQ), which wants --calibration.'
 complete -c r1-quantize -l awq -d 'Round channels that carry much in finer steps: their scale goes into the norm before them (AWQ). Wants --calibration or --imatrix.'

@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/sha256.h"
+#include "lib/quant/budget.h"
 #include "lib/quant/channel_scales.h"
 #include "lib/quant/quantize_model.h"
 #include "tools/common/models.h"
@@ -48,7 +49,8 @@ class Quantizer {
     if (!s_.imatrix.empty()) read_imatrix(plan);
     if (const std::string note = fallbacks(plan); !note.empty()) ui.say(kTool, note, 0);
     QuantizeReport report{s_, files, plan, {}, {}};
-    if (!s_.dry_run) make(report, path, ui);
+    prepare(plan, path, ui);
+    if (!s_.dry_run) make(report, ui);
     const auto out = open_stdout();
     out->write(s_.json ? quantize_json(report) : quantize_text(report));
     out->close();
@@ -57,13 +59,17 @@ class Quantizer {
 
   void check() const {
     refuse_if(s_.operands.size() != 1, "one model is quantized at a time; name it");
-    refuse_if(s_.type.empty(), "--type says what the model becomes, such as q4_k_m");
+    const bool fitted = s_.target_bpw > 0;
+    refuse_if(s_.type.empty() && !fitted, "--type says what the model becomes, such as q4_k_m");
+    refuse_if(fitted && !(s_.type.empty() && !s_.pure),
+              "--target-bpw chooses types in place of --type and --pure");
+    refuse_if(fitted && s_.calibration.empty(), "--target-bpw wants --calibration");
     refuse_if(s_.output.empty(), "-o names the file that is written");
     std::error_code none;
     refuse_if(s_.output == "-" || is_device(s_.output) || fs::is_directory(s_.output, none),
               "-o wants a file: it is read again when it is written");
     const bool calibrated = !(s_.imatrix.empty() && s_.calibration.empty());
-    refuse_if(s_.method == "rtn" && calibrated && !s_.awq,
+    refuse_if(s_.method == "rtn" && calibrated && !s_.awq && !fitted,
               "--method rtn rounds to nearest, whatever --imatrix or --calibration say");
     refuse_if(s_.awq && !calibrated, "--awq wants --calibration or --imatrix");
     refuse_if(s_.method == "gptq" && s_.calibration.empty(), "--method gptq wants --calibration");
@@ -95,8 +101,8 @@ class Quantizer {
   }
 
   TypeChoice choice() const {
-    TypeChoice c{.mix = &mix_named(s_.type),
-                 .pure = s_.pure,
+    TypeChoice c{.mix = &mix_named(s_.type.empty() ? "q4_0" : s_.type),  // replaced by fit_types
+                 .pure = s_.pure || s_.target_bpw > 0,
                  .rules = {},
                  .keep = {},
                  .head = {},
@@ -150,9 +156,8 @@ class Quantizer {
   }
 
   // What was written stays for --resume when a signal ends the run; nothing stays after an error.
-  void make(QuantizeReport& report, const fs::path& path, const Ui& ui) {
+  void make(QuantizeReport& report, const Ui& ui) {
     need_space(report.plan);
-    prepare(report.plan, path, ui);
     report.plan.set_recipe(recipe(report.files));
     const std::size_t first = begin(report.plan, ui);
     const auto out = open_journal(s_.output);
@@ -171,8 +176,10 @@ class Quantizer {
     manifest->close();
   }
 
-  // What rounding goes by: importance, scales of channels, error feedback.
+  // What rounding goes by: importance, types of their own, scales of channels, error feedback.
   void prepare(QuantizePlan& plan, const fs::path& path, const Ui& ui) {
+    if (s_.dry_run && s_.target_bpw == 0) return;
+    const bool search = s_.method != "rtn";
     ProgressLine line(ui.progress);
     std::int64_t done = 0;
     const auto tick = [&] {
@@ -188,7 +195,9 @@ class Quantizer {
       imatrix_ = collect_imatrix(*calibration);
       if (!s_.imatrix_out.empty()) keep_imatrix();
     }
-    if (s_.awq) scale_channels(plan, *imatrix_, s_.method != "rtn", pool, tick);
+    if (s_.target_bpw > 0) fit_types(plan, *calibration, *imatrix_, s_.target_bpw, search, pool);
+    if (s_.dry_run) return;
+    if (s_.awq) scale_channels(plan, *imatrix_, search, pool, tick);
     if (s_.method == "gptq") packed_ = pack_by_feedback(plan, *calibration, pool, kHessianBytes);
   }
 

@@ -66,7 +66,7 @@ Var Graph::linear(const Var& x, const Var& w, const Then& then) {
   if (training() && activated) return gelu(linear(x, w, {.bias = b}));
   if (watch_) watch_(x.value, w.value);
   const Var y = output(s);
-  backend_.linear(y.value, x.value, w.value, {b.value, r.value, then.activation});
+  backend_.linear(y.value, x.value, weight(w), {b.value, r.value, then.activation});
   note([=, this] {
     if (!r.grad.empty()) backend_.add_scaled(r.grad, y.grad, 1.0f);
     if (!b.grad.empty()) backend_.add_bias_backward({}, b.grad, y.grad);
@@ -87,7 +87,7 @@ Var Graph::add_bias(const Var& x, const Var& b) {
 Var Graph::embedding(const Var& w, const Tensor& ids) {
   want(w.value.shape.rank() == 2 && ids.shape.rank() == 1, "embedding", w.value.shape, ids.shape);
   const Var y = output({ids.shape[0], w.value.shape[1]});
-  backend_.embedding(y.value, w.value, ids);
+  backend_.embedding(y.value, weight(w), ids);
   note([=, this] { backend_.embedding_backward(w.grad, y.grad, ids); });
   return y;
 }

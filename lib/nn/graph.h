@@ -44,6 +44,10 @@ class Graph {
   // Hears of the operands of each `linear` from now on, before it runs: calibration.
   using Watch = std::function<void(const Tensor& x, const Tensor& w)>;
   void watch_products(Watch watch) { watch_ = std::move(watch); }
+  // Takes the weight that is returned in place of each that `linear` or `embedding` would read from
+  // now on: what a model would be with another one. In inference only.
+  using Replace = std::function<Tensor(const Tensor& w)>;
+  void replace_weights(Replace replace) { replace_ = std::move(replace); }
   Tensor take(const Shape& shape, DType dtype = DType::f32) { return arena_.take(shape, dtype); }
   Tensor integers(std::span<const std::int32_t> values);  // i32 [n] on the device
   Tensor floats(std::span<const float> values);           // f32 [n] on the device
@@ -86,11 +90,14 @@ class Graph {
     if (training()) tape_.emplace_back(std::forward<Step>(step));
   }
 
+  Tensor weight(const Var& w) const { return replace_ ? replace_(w.value) : w.value; }
+
   Backend& backend_;
   Arena& arena_;
   Mode mode_;
   std::vector<std::function<void()>> tape_;
   Watch watch_;
+  Replace replace_;
 };
 
 }  // namespace r1

@@ -95,34 +95,51 @@ void collect_hessians(std::span<Group> batch, const Calibration& calibration, Th
 
 }  // namespace
 
-void Calibration::run(std::size_t count, const Seen& seen) const {
+std::map<const void*, std::string> Calibration::matrix_names() const {
   std::map<std::string, std::string> known;
   for (const TensorName& name : tensor_names(network.shape().layers))
     known[gguf ? name.gguf : name.hugging_face] = name.gguf;
-  std::map<const void*, const std::string*> names;
-  for (const auto& [name, var] : params.taken()) names.emplace(var.value.data, &known.at(name));
+  std::map<const void*, std::string> names;
+  for (const auto& [name, var] : params.taken()) names.emplace(var.value.data, known.at(name));
+  return names;
+}
+
+Var Calibration::read(Graph& g, const std::vector<std::int32_t>& window) const {
+  std::vector<std::int32_t> position, ends_line;
+  for (const std::int32_t id : window) {
+    position.push_back(static_cast<std::int32_t>(position.size()));
+    ends_line.push_back(newline[static_cast<std::size_t>(id)]);
+  }
+  Rows rows;
+  rows.ids = g.integers(window);
+  rows.position = g.integers(position);
+  rows.start = g.integers(std::vector<std::int32_t>(window.size(), 0));
+  rows.newline = g.integers(ends_line);
+  rows.longest_run = std::ssize(window);
+  return network.forward(g, rows);
+}
+
+void Calibration::run(std::size_t count, const Seen& seen) const {
+  const std::map<const void*, std::string> names = matrix_names();
   Arena arena(backend);
   for (std::size_t i = 0; i < count; ++i) {
-    const std::vector<std::int32_t>& ids = windows[i];
-    std::vector<std::int32_t> position, ends_line;
-    for (const std::int32_t id : ids) {
-      position.push_back(static_cast<std::int32_t>(position.size()));
-      ends_line.push_back(newline[static_cast<std::size_t>(id)]);
-    }
     arena.reset();
     Graph g(backend, arena);
     g.watch_products([&](const Tensor& x, const Tensor& w) {
-      if (const auto found = names.find(w.data); found != names.end()) seen(*found->second, x);
+      if (const auto found = names.find(w.data); found != names.end()) seen(found->second, x);
     });
-    Rows rows;
-    rows.ids = g.integers(ids);
-    rows.position = g.integers(position);
-    rows.start = g.integers(std::vector<std::int32_t>(ids.size(), 0));
-    rows.newline = g.integers(ends_line);
-    rows.longest_run = std::ssize(ids);
-    network.forward(g, rows);
+    read(g, windows[i]);
     window_done();
   }
+}
+
+std::vector<float> Calibration::logits(const std::vector<std::int32_t>& window,
+                                       const Graph::Replace& replace) const {
+  Arena arena(backend);
+  Graph g(backend, arena);
+  g.replace_weights(replace);
+  const std::span<const float> all = floats(read(g, window).value);
+  return {all.begin(), all.end()};
 }
 
 std::vector<std::vector<std::string>> Calibration::groups() const {

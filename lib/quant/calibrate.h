@@ -28,8 +28,14 @@ struct Calibration {
   // named as in GGUF.
   using Seen = std::function<void(const std::string& matrix, const Tensor& x)>;
   void run(std::size_t count, const Seen& seen) const;
+  // logits [T, V] of a window, by the network as it is or as Graph::replace_weights makes it.
+  std::vector<float> logits(const std::vector<std::int32_t>& window,
+                            const Graph::Replace& replace) const;
+  // Names in GGUF of what `params` holds, by where the numbers lie.
+  std::map<const void*, std::string> matrix_names() const;
   // Matrices that share their inputs, such as q, k and v, in the order of the network.
   std::vector<std::vector<std::string>> groups() const;
+  Var read(Graph& g, const std::vector<std::int32_t>& window) const;  // -> logits [T, V]
 };
 
 // Of all matrices. Fails with `model` where inputs are not finite.

@@ -4,15 +4,13 @@
 #include <cmath>
 #include <string_view>
 
-#include "lib/quant/search.h"
-#include "lib/tensor/quant_block.h"
+#include "lib/quant/rounding_error.h"
 
 namespace r1 {
 namespace {
 
-constexpr int kPowers = 8;                // steps from 0 to 1
-constexpr std::int64_t kSampleRows = 64;  // of a matrix, spread evenly
-constexpr float kSpread = 1e4f;           // of a mean square about the mean of all
+constexpr int kPowers = 8;       // steps from 0 to 1
+constexpr float kSpread = 1e4f;  // of a mean square about the mean of all
 
 // Which matrices of a layer read which norm.
 struct Readers {
@@ -62,35 +60,6 @@ std::vector<float> scales_of(std::span<const float> importance, float power) {
   return scales;
 }
 
-// Sum over sampled rows of importance (w - decoded)^2, in terms of the unscaled columns.
-double error_of(const PlannedTensor& t, std::span<const float> importance,
-                std::span<const float> scales, bool search, ThreadPool& pool) {
-  const std::int64_t rows = t.from().rows(), n = std::min(rows, kSampleRows);
-  const std::size_t K = scales.size();
-  std::vector<float> scaled(K);  // what an error of a scaled column counts
-  for (std::size_t k = 0; k < K; ++k) scaled[k] = importance[k] / (scales[k] * scales[k]);
-  std::vector<double> errors(static_cast<std::size_t>(n));
-  pool.for_ranges(n, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> w(K), decoded(K);
-    std::vector<std::byte> blocks(Tensor{nullptr, {static_cast<std::int64_t>(K)}, t.to}.bytes());
-    for (std::int64_t i = begin; i < end; ++i) {
-      t.read_row(w, i * rows / n);
-      for (std::size_t k = 0; k < K; ++k) w[k] *= scales[k];
-      if (search)
-        pack_row(blocks.data(), w, scaled, t.to);
-      else
-        pack(blocks.data(), w, t.to);
-      unpack(decoded, blocks.data(), t.to);
-      double& error = errors[static_cast<std::size_t>(i)];
-      for (std::size_t k = 0; k < K; ++k)
-        error += double{scaled[k]} * (w[k] - decoded[k]) * (w[k] - decoded[k]);
-    }
-  });
-  double sum = 0;
-  for (const double error : errors) sum += error;
-  return sum * static_cast<double>(rows) / static_cast<double>(n);
-}
-
 // The best scales for matrices of one input; empty when none are better.
 std::vector<float> best_scales(const std::vector<PlannedTensor*>& readers,
                                std::span<const float> importance, bool search, ThreadPool& pool) {
@@ -100,7 +69,8 @@ std::vector<float> best_scales(const std::vector<PlannedTensor*>& readers,
     std::vector<float> scales = scales_of(importance, static_cast<float>(step) / kPowers);
     double error = 0;
     for (const PlannedTensor* t : readers)
-      if (is_packed_anew(*t)) error += error_of(*t, importance, scales, search, pool);
+      if (is_packed_anew(*t))
+        error += rounding_error(*t, t->to, {importance, scales, search}, pool);
     if (step > 0 && !(error < least)) continue;
     least = error;
     best = step > 0 ? std::move(scales) : std::vector<float>();

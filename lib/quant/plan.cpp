@@ -81,6 +81,12 @@ void QuantizePlan::set_recipe(const std::string& digits) {
   lay_out(*this);
 }
 
+void QuantizePlan::set_file_type(std::uint32_t file_type) {
+  for (auto& [key, value] : metadata)
+    if (key == "general.file_type") value = file_type;
+  lay_out(*this);
+}
+
 QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice, bool requantize,
                                const std::filesystem::path& data_dir) {
   QuantizePlan plan = files.is_gguf() ? from_gguf(files) : from_folder(files, data_dir);
@@ -89,6 +95,7 @@ QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice
     PlannedTensor& t = plan.tensors[i];
     t.to = types[i].dtype;
     t.fell_back = types[i].fell_back;
+    t.free = types[i].free;
     if (!requantize) refuse_twice(t);
   }
   plan.metadata.emplace_back("general.quantization_version", kQuantizationVersion);

@@ -17,7 +17,7 @@ namespace r1 {
 struct PlannedTensor {
   GgufTensor source;  // in the old file, which stays open
   DType to = DType::f32;
-  bool fell_back = false;  // as ChosenType
+  bool fell_back = false, free = false;  // as ChosenType
   // [K], or none: each number of a row is multiplied by that of its column (channel_scales.h).
   std::shared_ptr<const std::vector<float>> channel_scales;
 
@@ -43,6 +43,8 @@ struct QuantizePlan {
   // Writes into the header what else the file's bytes depend on; 16 digits take no other room than
   // the zeros that stand there first.
   void set_recipe(const std::string& digits);
+  // After types were changed: what most matrices are, as general.file_type says it.
+  void set_file_type(std::uint32_t file_type);
 };
 
 // Fails with `usage` where a quantized tensor would be quantized again, unless `requantize`.

@@ -56,18 +56,29 @@ class Chooser {
     if (std::any_of(choice_.keep.begin(), choice_.keep.end(), names_it)) return {t.tensor.dtype};
     for (const TypeRule& rule : choice_.rules)
       if (names_it(rule.names)) return fitting(rule.dtype, t.tensor.cols());
-    return fitting(wanted(place_of(t.name)), t.tensor.cols());
+    const Place place = place_of(t.name);
+    if (const auto named = named_type(place)) return fitting(*named, t.tensor.cols());
+    ChosenType chosen = fitting(wanted(place), t.tensor.cols());
+    chosen.free = true;
+    return chosen;
   }
 
  private:
+  bool is_embedding(const Place& place) const { return place.part == "token_embd.weight"; }
+  bool is_head(const Place& place) const {
+    return place.part == "output.weight" || (is_embedding(place) && tied_);
+  }
+
+  // The head's or the embedding's own.
+  std::optional<DType> named_type(const Place& place) const {
+    if (is_head(place) && choice_.head) return choice_.head;
+    return is_embedding(place) ? choice_.embedding : std::nullopt;
+  }
+
   DType wanted(const Place& place) const {
     const Mix& mix = *choice_.mix;
-    const bool embedding = place.part == "token_embd.weight";
-    const bool head = place.part == "output.weight" || (embedding && tied_);
-    if (head && choice_.head) return *choice_.head;
-    if (embedding && choice_.embedding) return *choice_.embedding;
     if (choice_.pure || !is_quantized(mix.base) || mix.base == DType::q8_0) return mix.base;
-    if (head) return DType::q6_k;
+    if (is_head(place)) return DType::q6_k;
     const bool value = place.part == "attn_v.weight", down = place.part == "ffn_down.weight";
     if (!value && !down) return mix.base;
     constexpr std::int64_t kFirstValues = 4;
@@ -119,6 +130,13 @@ DType parse_type(std::string_view name, std::string_view shown) {
     names.push_back(to_string(type));
   }
   fail(ErrorKind::usage, "{}: '{}' is none of {}", shown, escaped(name), fmt::join(names, " "));
+}
+
+std::vector<DType> quantized_types() {
+  std::vector<DType> types;
+  for (const DType type : kTensorTypes)
+    if (is_quantized(type)) types.push_back(type);
+  return types;
 }
 
 std::vector<ChosenType> choose_types(const std::vector<NamedTensor>& tensors,

@@ -44,7 +44,9 @@ DType parse_type(std::string_view name, std::string_view shown);  // of a tensor
 struct ChosenType {
   DType dtype;
   bool fell_back = false;  // rows do not divide into blocks of the type that was meant
+  bool free = false;       // a matrix of whose type nothing is said but the mix
 };
+std::vector<DType> quantized_types();  // that tensors can have
 // Of each tensor of a model under its GGUF name. What is no matrix of a product is f32: vectors,
 // and DAW's gates, which are read so whatever a file holds.
 std::vector<ChosenType> choose_types(const std::vector<NamedTensor>& tensors,

@@ -9,6 +9,16 @@ cmp c1.gguf c2.gguf && ! cmp -s a.gguf c1.gguf && r1-complete -m ./c1.gguf -p x 
 r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf --awq -o e.gguf >/dev/null; cmp -s a.gguf e.gguf || echo differs
 r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --awq --method gptq -o f.gguf >/dev/null; cmp -s c1.gguf f.gguf || echo differs
 r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --awq --method rtn -o g.gguf >/dev/null && r1-complete -m ./g.gguf -p x -n 2 >/dev/null && echo runs
+# Types for a size: never above it, the same for any number of threads, and the more the less is lost.
+for bits in 9 13; do
+  for t in 1 2; do r1-quantize -q $TINY_MODEL --target-bpw $bits --calibration text -t $t --json -o h$bits.$t.gguf --manifest m$bits.$t; done >report
+  cmp h$bits.1.gguf h$bits.2.gguf && jq -s 'map(.output.bpw <= '$bits' and .output.bpw > '$bits' - 2)' -c report
+  jq -s '.[0].output.tensors | map(.mse) | add' report; jq -c '[.type, .target_bpw, .method]' m$bits.1
+done >fits; jq -sc '[.[0], .[2], .[1] > .[4], .[3], .[5]]' fits
+r1-quantize -q $TINY_MODEL --target-bpw 9 --calibration text --tensor-type ffn_down=f16 --dry-run -o i.gguf | awk -F'\t' '/ffn_down/ {print $4}' | uniq
+r1-quantize $TINY_MODEL --target-bpw 5 --calibration text -o x.gguf; echo $?
+r1-quantize $TINY_MODEL --target-bpw 9 -o x.gguf; echo $?
+r1-quantize $TINY_MODEL --target-bpw 9 --type q8_0 --calibration text -o x.gguf; echo $?
 jq -nc '{text:"def f(x): return x"}' >text.jsonl
 r1-quantize -q $TINY_MODEL --type q8_0 --calibration text.jsonl -o d.gguf >/dev/null; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --method gptq -o x.gguf; echo $?

@@ -68,7 +68,8 @@ std::string manifest_json(const QuantizeReport& r) {
   JsonWriter w;
   w.begin_object().key("schema").string("r1.manifest/1").key("tool").string("r1-quantize");
   w.key("version").string(build_info().version).key("commit").string(build_info().commit);
-  w.key("type").string(s.type).key("method").string(s.method).key("inputs").begin_array();
+  s.target_bpw > 0 ? w.key("target_bpw").number(s.target_bpw) : w.key("type").string(s.type);
+  w.key("method").string(s.method).key("inputs").begin_array();
   for (const std::filesystem::path& path : r.files.paths()) add_file(w, path);
   for (const std::string& file : {s.imatrix, s.calibration})
     if (!file.empty()) add_file(w, file);

@@ -16,6 +16,7 @@ struct QuantizeSettings {
   std::string type, output_type, embed_type;
   std::vector<std::string> tensor_types, keep;
   bool pure = false;
+  double target_bpw = 0;  // 0: not asked for
   // quality
   std::string method = "search", imatrix, imatrix_out, calibration;
   std::int64_t calibration_tokens = 32768;

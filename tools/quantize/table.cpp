@@ -45,6 +45,15 @@ void add_types(std::vector<Option>& o, QuantizeSettings& s) {
                .into = &s.embed_type,
                .metavar = "TYPE",
                .help = "The type of the embedding."});
+  o.push_back({.name = "target-bpw",
+               .group = g,
+               .into = &s.target_bpw,
+               .metavar = "BITS",
+               .help = "In place of --type: the types with which the file has at most so many bits "
+                       "a weight and the model changes least; it is measured on --calibration.",
+               .least = 1,
+               .most = 32,
+               .built_in = "none"});
   o.push_back({.name = "pure",
                .group = g,
                .into = &s.pure,

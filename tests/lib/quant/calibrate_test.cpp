@@ -7,9 +7,12 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/base/distribution.h"
 #include "lib/base/random.h"
+#include "lib/quant/budget.h"
 #include "lib/quant/channel_scales.h"
 #include "lib/quant/quantize_model.h"
+#include "lib/quant/sensitivity.h"
 #include "lib/tensor/quant_block.h"
 #include "tests/support/backends.h"
 #include "tests/support/fails.h"
@@ -114,6 +117,61 @@ TEST_F(CalibrateTest, FeedbackIsWhatIsWritten) {
         std::equal(blocks.begin(), blocks.end(), t.as<std::byte>(), t.as<std::byte>() + t.bytes()))
         << name;
   }
+}
+
+// What is measured of a matrix in place is what a file shows in which it alone is rounded.
+TEST_F(CalibrateTest, SensitivityIsTheDivergenceOfAFileWithOneMatrixRounded) {
+  ThreadPool pool(2);
+  const Calibration with = calibration();
+  const auto sensitivity = measure_sensitivity(plan(), with, 24, pool);
+  EXPECT_FALSE(sensitivity.contains("blk.0.attn_daw_gate.weight"));  // always f32
+  for (const std::string name : {"blk.1.ffn_down.weight", "token_embd.weight"}) {
+    TypeChoice one{.mix = &mix_named("f32"), .pure = true};
+    one.rules.push_back({parse_pattern("^" + name + "$", ""), DType::q4_0});
+    const QuantizePlan planned = plan_quantization(files_, one, false);
+    const auto out = open_file(dir_ / "one.gguf");
+    write_quantized(*out, files_, planned, {.search = false}, pool);
+    out->close();
+    const ModelFiles files = ModelFiles::open(dir_ / "one.gguf");
+    Params params(*backend_, files, {.compute = DType::f32});
+    const auto network = load_network(files, params);
+    const Calibration rounded{*backend_, *network, params, with.windows, with.newline};
+    const std::vector<float> base = with.logits(with.windows[0], {}),
+                             other = rounded.logits(with.windows[0], {});
+    const auto V = static_cast<std::size_t>(network->shape().vocab);
+    double sum = 0;
+    for (std::size_t t = 0; t < base.size(); t += V)
+      sum += divergence(distribution(std::span(base).subspan(t, V)),
+                        distribution(std::span(other).subspan(t, V)));
+    const double wanted = sum / static_cast<double>(base.size() / V);
+    EXPECT_GT(wanted, 0) << name;
+    EXPECT_DOUBLE_EQ(sensitivity.at(name), wanted) << name;
+  }
+}
+
+TEST_F(CalibrateTest, TypesAreChosenForASizeAndMoreOfItLosesLess) {
+  ThreadPool pool(2);
+  const Imatrix imatrix = collect_imatrix(calibration());
+  double last = 1e9;
+  for (const double bits : {12.0, 14.0, 20.0}) {
+    QuantizePlan planned = plan();
+    fit_types(planned, calibration(), imatrix, bits, true, pool);
+    EXPECT_LE(8 * static_cast<double>(planned.bytes),
+              bits * static_cast<double>(planned.weights()));
+    const auto out = open_file(dir_ / "fitted.gguf");
+    write_quantized(*out, files_, planned, {}, pool);
+    out->close();
+    const auto errors =
+        verify_quantized(dir_ / "fitted.gguf", files_, planned, {planned.tensors.size(), Digests()},
+                         pool, [](std::uint64_t) {});
+    double sum = 0;
+    for (const TensorError& error : errors) sum += error.mse;
+    EXPECT_LT(sum, last) << bits;
+    last = sum;
+  }
+  QuantizePlan planned = plan();
+  EXPECT_FAILS(ErrorKind::usage, "the smallest file has",
+               fit_types(planned, calibration(), imatrix, 5, true, pool));
 }
 
 // Importance as of a trained model, where a few channels carry most.

@@ -1,0 +1,112 @@
+#include "lib/quant/budget.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/base/error.h"
+#include "lib/quant/rounding_error.h"
+#include "lib/quant/sensitivity.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::int64_t kTokens = 256;  // whose logits are compared
+
+std::vector<TypeOffer> offers_of(const PlannedTensor& t, double divergence, const Imatrix& imatrix,
+                                 bool search, ThreadPool& pool) {
+  const Rounding plain{imatrix.importance(t.name()), {}, false};
+  const Rounding chosen{plain.importance, {}, search};
+  const double of_probe = rounding_error(t, probe_type(t), plain, pool);
+  std::vector<TypeOffer> offers;
+  const auto offer = [&](DType dtype, double loss) {
+    const std::size_t bytes = Tensor{nullptr, t.from().shape, dtype}.bytes();
+    offers.push_back({dtype, bytes + gguf_padding(bytes).size(), loss});
+  };
+  for (const DType dtype : quantized_types())
+    if (dtype != t.from().dtype && t.from().cols() % block_elements(dtype) == 0)
+      offer(dtype,
+            of_probe > 0 ? divergence * rounding_error(t, dtype, chosen, pool) / of_probe : 0);
+  offer(t.from().dtype, 0);
+  std::sort(offers.begin(), offers.end(),
+            [](const TypeOffer& a, const TypeOffer& b) { return a.bytes < b.bytes; });
+  return offers;
+}
+
+// What a step up from an offer brings for each byte.
+double worth(const TypeOffer& from, const TypeOffer& to) {
+  return (from.loss - to.loss) / static_cast<double>(to.bytes - from.bytes);
+}
+
+// Most matrices' type says what the file is called.
+std::uint32_t file_type_of(const QuantizePlan& plan) {
+  std::map<DType, std::int64_t> weights;
+  for (const PlannedTensor& t : plan.tensors) weights[t.to] += t.from().shape.elements();
+  const auto most =
+      std::max_element(weights.begin(), weights.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  for (const Mix& mix : mixes())
+    if (mix.base == most->first) return mix.file_type;
+  return 0;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::size_t>> choose_offers(
+    const std::vector<std::vector<TypeOffer>>& offers, std::uint64_t room) {
+  std::vector<std::size_t> chosen(offers.size());
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < offers.size(); ++i) {
+    const auto smallest =
+        std::min_element(offers[i].begin(), offers[i].end(), [](const auto& a, const auto& b) {
+          return std::pair(a.bytes, a.loss) < std::pair(b.bytes, b.loss);
+        });
+    chosen[i] = static_cast<std::size_t>(smallest - offers[i].begin());
+    bytes += smallest->bytes;
+  }
+  if (bytes > room) return std::nullopt;
+  for (;;) {
+    std::size_t tensor = 0, step = 0;
+    double most = 0;
+    for (std::size_t i = 0; i < offers.size(); ++i) {
+      const TypeOffer& now = offers[i][chosen[i]];
+      for (std::size_t j = 0; j < offers[i].size(); ++j) {
+        const TypeOffer& next = offers[i][j];
+        const bool fits = next.bytes > now.bytes && next.bytes - now.bytes <= room - bytes;
+        if (fits && worth(now, next) > most) most = worth(now, next), tensor = i, step = j;
+      }
+    }
+    if (most == 0) return chosen;
+    bytes += offers[tensor][step].bytes - offers[tensor][chosen[tensor]].bytes;
+    chosen[tensor] = step;
+  }
+}
+
+void fit_types(QuantizePlan& plan, const Calibration& calibration, const Imatrix& imatrix,
+               double bits_per_weight, bool search, ThreadPool& pool) {
+  const auto divergences = measure_sensitivity(plan, calibration, kTokens, pool);
+  std::vector<std::vector<TypeOffer>> offers;
+  std::vector<PlannedTensor*> tensors;
+  std::uint64_t others = plan.bytes;
+  for (PlannedTensor& t : plan.tensors) {
+    const auto measured = divergences.find(t.name());
+    if (measured == divergences.end()) continue;
+    tensors.push_back(&t);
+    offers.push_back(offers_of(t, measured->second, imatrix, search, pool));
+    others -= t.target().bytes() + gguf_padding(t.target().bytes()).size();
+    calibration.window_done();
+  }
+  const double most = std::floor(bits_per_weight * static_cast<double>(plan.weights()) / 8);
+  const double room = most - static_cast<double>(others);
+  const auto chosen =
+      room < 0 ? std::nullopt : choose_offers(offers, static_cast<std::uint64_t>(room));
+  if (!chosen) {
+    std::uint64_t least = others;
+    for (const auto& of_one : offers) least += of_one[0].bytes;
+    fail(ErrorKind::usage, "the smallest file has {:.3f} bits a weight, more than {}",
+         8 * static_cast<double>(least) / static_cast<double>(plan.weights()), bits_per_weight);
+  }
+  for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i]->to = offers[i][(*chosen)[i]].dtype;
+  plan.set_file_type(file_type_of(plan));
+}
+
+}  // namespace r1

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "lib/base/parallel.h"
+#include "lib/quant/calibrate.h"
+
+namespace r1 {
+
+// The type that a matrix is tried in: the coarsest there is for its rows; f32 when none fits.
+DType probe_type(const PlannedTensor& tensor);
+
+// KL divergence, in nats a token over the first `tokens` of the calibration text, of the model with
+// this matrix alone rounded to nearest in its probe type; of each matrix of the plan that is free,
+// by name.
+std::map<std::string, double> measure_sensitivity(const QuantizePlan& plan,
+                                                  const Calibration& calibration,
+                                                  std::int64_t tokens, ThreadPool& pool);
+
+}  // namespace r1
