@@ -169,7 +169,7 @@ class Quantizer {
       if (e.kind() != ErrorKind::interrupted) fs::remove(partial(), none);
       throw;
     }
-    report.sha256 = sha256_hex(MappedFile(s_.output).bytes());
+    report.sha256 = sha256_hex(MappedFile(s_.output));
     if (s_.manifest.empty()) return;
     const auto manifest = open_file(s_.manifest);
     manifest->write(manifest_json(report));

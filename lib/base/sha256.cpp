@@ -1,5 +1,6 @@
 #include "lib/base/sha256.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -97,28 +98,62 @@ void add_block_by_instruction(State&, const unsigned char*) {}
 
 }  // namespace
 
-std::string sha256_hex(ByteSpan bytes, bool plainly) {
-  const auto add_block =
-      !plainly && has_instructions() ? add_block_by_instruction : add_block_plainly;
-  State state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
-  const std::size_t whole = bytes.size() / 64 * 64, rest = bytes.size() - whole;
-  for (std::size_t i = 0; i < whole; i += 64) add_block(state, data + i);
+Sha256::Sha256(bool plainly)
+    : add_block_(!plainly && has_instructions() ? add_block_by_instruction : add_block_plainly),
+      state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+             0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19} {}
 
+void Sha256::add(ByteSpan bytes) {
+  const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
+  std::size_t left = bytes.size(), held = bytes_ % rest_.size();
+  bytes_ += left;
+  while (left > 0) {
+    if (held == 0 && left >= rest_.size()) {
+      add_block_(state_, data);
+      data += rest_.size(), left -= rest_.size();
+      continue;
+    }
+    const std::size_t n = std::min(left, rest_.size() - held);
+    std::memcpy(rest_.data() + held, data, n);
+    data += n, left -= n, held += n;
+    if (held < rest_.size()) return;
+    add_block_(state_, rest_.data());
+    held = 0;
+  }
+}
+
+std::string Sha256::hex() const {
+  State state = state_;
   // The last bytes, a one bit, zeros, and the length in bits as 64 bits, high byte first.
   std::array<unsigned char, 128> tail{};
-  if (rest > 0) std::memcpy(tail.data(), data + whole, rest);
-  tail[rest] = 0x80;
-  const std::size_t end = rest < 56 ? 64 : 128;
-  const std::uint64_t bits = std::uint64_t{bytes.size()} * 8;
+  const std::size_t held = bytes_ % rest_.size();
+  std::memcpy(tail.data(), rest_.data(), held);
+  tail[held] = 0x80;
+  const std::size_t end = held < 56 ? 64 : 128;
   for (std::size_t i = 0; i < 8; ++i)
-    tail[end - 1 - i] = static_cast<unsigned char>(bits >> (8 * i));
-  for (std::size_t i = 0; i < end; i += 64) add_block(state, tail.data() + i);
-
+    tail[end - 1 - i] = static_cast<unsigned char>(bytes_ * 8 >> (8 * i));
+  for (std::size_t i = 0; i < end; i += 64) add_block_(state, tail.data() + i);
   std::string hex;
   for (const std::uint32_t word : state) hex += fmt::format("{:08x}", word);
   return hex;
+}
+
+std::string sha256_hex(ByteSpan bytes, bool plainly) {
+  Sha256 sum(plainly);
+  sum.add(bytes);
+  return sum.hex();
+}
+
+std::string sha256_hex(const MappedFile& file) {
+  constexpr std::size_t kPart = std::size_t{16} << 20;
+  Sha256 sum;
+  for (ByteSpan left = file.bytes(); !left.empty();) {
+    const ByteSpan part = left.first(std::min(kPart, left.size()));
+    sum.add(part);
+    file.release(part);
+    left = left.subspan(part.size());
+  }
+  return sum.hex();
 }
 
 }  // namespace r1

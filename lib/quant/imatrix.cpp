@@ -28,9 +28,12 @@ std::span<const float> floats_of(const NamedTensor& t, const std::string& file) 
 }  // namespace
 
 Imatrix Imatrix::read(const std::filesystem::path& path) {
-  const std::string name = escaped(path.string());
-  const MappedFile file(path);
-  const GgufFile gguf = GgufFile::parse(file.bytes(), path.string());
+  return parse(MappedFile(path).bytes(), path.string());
+}
+
+Imatrix Imatrix::parse(ByteSpan bytes, const std::string& file) {
+  const std::string name = escaped(file);
+  const GgufFile gguf = GgufFile::parse(bytes, file);
   if (gguf.string("general.type").value_or("") != "imatrix")
     fail(ErrorKind::usage, "{} is no importance matrix: general.type is not imatrix", name);
   Imatrix out;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/base/bytes.h"
 #include "lib/base/output.h"
 #include "lib/io/safetensors.h"
 
@@ -23,6 +24,7 @@ class Imatrix {
   };
 
   // Fails with `usage` for what is no such file and for numbers that are none.
+  static Imatrix parse(ByteSpan bytes, const std::string& name);
   static Imatrix read(const std::filesystem::path& path);
   void write(Output& out) const;
   std::string digest() const;  // SHA-256 of all there is in it

@@ -27,6 +27,11 @@ const std::byte* row_at(const Tensor& t, std::int64_t row) {
   return t.as<std::byte>() + static_cast<std::size_t>(row) * row_bytes(t.dtype, t.cols());
 }
 
+// Rows [begin, begin + n) as a matrix of their own.
+Tensor rows_of(const Tensor& t, std::int64_t begin, std::int64_t n) {
+  return {const_cast<std::byte*>(row_at(t, begin)), {n, t.cols()}, t.dtype};
+}
+
 bool finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
@@ -76,8 +81,8 @@ bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& opt
   return true;
 }
 
-Digests write_tensor(Output& out, const PlannedTensor& t, const QuantizeOptions& options,
-                     ThreadPool& pool, std::uint64_t before) {
+Digests write_tensor(Output& out, const ModelFiles& files, const PlannedTensor& t,
+                     const QuantizeOptions& options, ThreadPool& pool, std::uint64_t before) {
   Digests digests;
   const std::size_t size = row_bytes(t.to, t.from().cols());
   const std::int64_t rows = t.from().rows(), piece = rows_of_piece(t.from());
@@ -93,6 +98,7 @@ Digests write_tensor(Output& out, const PlannedTensor& t, const QuantizeOptions&
     if (!whole) fail(ErrorKind::model, "{} holds a number that is not finite", escaped(t.name()));
     digests.push_back(sha256_hex(packed));
     out.write(as_text(packed));
+    files.release(rows_of(t.from(), r, n));
     options.progress(before + size * static_cast<std::size_t>(r + n));
   }
   out.write(gguf_padding(t.target().bytes()));
@@ -120,31 +126,41 @@ RowError error_of_row(const Tensor& now, const PlannedTensor& t, std::int64_t ro
   return error;
 }
 
-TensorError error_of(const Tensor& now, const PlannedTensor& t, ThreadPool& pool) {
-  std::vector<RowError> rows(static_cast<std::size_t>(t.from().rows()));
-  pool.for_ranges(t.from().rows(), 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r)
-      rows[static_cast<std::size_t>(r)] = error_of_row(now, t, r);
+// Of rows [begin, begin + n), added in their order, whatever the threads: squares, not their mean.
+TensorError error_of_rows(const Tensor& now, const PlannedTensor& t, std::int64_t begin,
+                          std::int64_t n, ThreadPool& pool) {
+  std::vector<RowError> rows(static_cast<std::size_t>(n));
+  pool.for_ranges(n, 1, [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t r = from; r < to; ++r)
+      rows[static_cast<std::size_t>(r)] = error_of_row(now, t, begin + r);
   });
-  TensorError error;  // added in the order of rows, whatever the threads
+  TensorError error;
   for (const RowError& row : rows) {
     error.mse += row.squares;
     error.max_abs = std::max(error.max_abs, row.most);
   }
-  error.mse /= static_cast<double>(t.from().shape.elements());
   return error;
 }
 
-bool fits(const Tensor& now, const Digests& digests) {
+// Holds a tensor of the new file against what was written and what it was made of, piece by piece.
+TensorError verify_tensor(const MappedFile& file, const Tensor& now, const ModelFiles& files,
+                          const PlannedTensor& t, const Digests& written, ThreadPool& pool) {
+  TensorError error;
+  std::size_t digest = 0;
   const std::int64_t piece = rows_of_piece(now);
-  std::int64_t row = 0;
-  for (const std::string& digest : digests) {
-    const std::int64_t n = std::min(piece, now.rows() - row);
-    const std::size_t size = row_bytes(now.dtype, now.cols()) * static_cast<std::size_t>(n);
-    if (sha256_hex({row_at(now, row), size}) != digest) return false;
-    row += n;
+  for (std::int64_t r = 0; r < now.rows(); r += piece) {
+    const Tensor rows = rows_of(now, r, std::min(piece, now.rows() - r));
+    const ByteSpan bytes(rows.as<std::byte>(), rows.bytes());
+    if (!written.empty() && sha256_hex(bytes) != written[digest++]) fail_verification(t.name());
+    const TensorError of_piece = error_of_rows(now, t, r, rows.rows(), pool);
+    error.mse += of_piece.mse;
+    error.max_abs = std::max(error.max_abs, of_piece.max_abs);
+    files.release(rows_of(t.from(), r, rows.rows()));
+    file.release(bytes);
   }
-  return true;
+  error.mse /= static_cast<double>(now.shape.elements());
+  if (!std::isfinite(error.mse)) fail_verification(t.name());
+  return error;
 }
 
 }  // namespace
@@ -155,7 +171,7 @@ std::vector<Digests> write_quantized(Output& out, const ModelFiles& files, const
   std::vector<Digests> written(plan.tensors.size());
   if (first == 0) out.write(plan.header);
   for (std::size_t i = first; i < plan.tensors.size(); ++i) {
-    written[i] = write_tensor(out, plan.tensors[i], options, pool, plan.begins[i]);
+    written[i] = write_tensor(out, files, plan.tensors[i], options, pool, plan.begins[i]);
     files.release(plan.tensors[i].from());
   }
   return written;
@@ -174,11 +190,8 @@ std::vector<TensorError> verify_quantized(const std::filesystem::path& path,
   std::vector<TensorError> errors;
   for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
     const Tensor& now = gguf.tensors()[i].tensor;
-    errors.push_back(error_of(now, plan.tensors[i], pool));
-    if (!fits(now, written[i]) || !std::isfinite(errors.back().mse))
-      fail_verification(plan.tensors[i].name());
+    errors.push_back(verify_tensor(file, now, files, plan.tensors[i], written[i], pool));
     files.release(plan.tensors[i].from());
-    file.release({now.as<std::byte>(), now.bytes()});
     progress(plan.begins[i] + now.bytes());
   }
   return errors;

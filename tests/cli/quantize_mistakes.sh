@@ -18,6 +18,8 @@ r1-quantize m.gguf --type q8_0 -o nowhere/x.gguf; echo $?
 r1-quantize -q m.gguf --type q8_0 -o small.gguf >/dev/null
 r1-quantize small.gguf --type q4_0 -o x.gguf; echo $?
 ls
+# A disk that is full midway: the old file stays, and nothing of the new one.
+echo old >old.gguf; (trap '' XFSZ; ulimit -f 20; r1-quantize m.gguf --type q8_0 -f -o old.gguf); echo $?; cat old.gguf; ls old.gguf*
 # What a run left is gone on with, but only by the same run.
 r1-quantize -q m.gguf --type q4_0 -o x.gguf >/dev/null; mv x.gguf want.gguf
 head -c 30000 want.gguf >x.gguf.partial

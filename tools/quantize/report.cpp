@@ -26,7 +26,7 @@ void add_file(JsonWriter& w, const std::filesystem::path& path) {
   const MappedFile file(path);
   w.begin_object().key("path").string(escaped(path.string()));
   w.key("bytes").integer(whole(file.bytes().size()));
-  w.key("sha256").string(sha256_hex(file.bytes())).end_object();
+  w.key("sha256").string(sha256_hex(file)).end_object();
 }
 
 }  // namespace

@@ -41,6 +41,16 @@ TEST(Sha256, GivesThePublishedDigests) {
     for (const bool plainly : {false, true}) EXPECT_EQ(sha256_hex(as_bytes(text), plainly), digest);
 }
 
+TEST(Sha256, PartsGiveWhatTheWholeGives) {
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += static_cast<char>(i * 7);
+  for (const std::size_t part : {1u, 55u, 56u, 63u, 64u, 65u, 128u, 300u}) {
+    Sha256 sum;
+    for (std::size_t at = 0; at < text.size(); at += part) sum.add(as_bytes(text.substr(at, part)));
+    EXPECT_EQ(sum.hex(), sha256_hex(as_bytes(text))) << part;
+  }
+}
+
 // The known answer of the paper's authors for counter and key of all zero bits.
 TEST(Random, IsPhilox) { EXPECT_EQ(random_bits(0, 0, 0), 0xe169c58d6627e8d5ull); }
 
