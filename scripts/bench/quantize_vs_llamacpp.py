@@ -4,8 +4,8 @@
     quantize_vs_llamacpp.py MODEL --calibration FILE --text FILE [--types q4_0 q4_k_s] [--threads 2] [--pure]
 
 MODEL is a Hugging Face folder or a GGUF file that llama.cpp reads. Both quantize it without calibration and with
-one importance matrix, which r1-quantize collects over the calibration text; r1 also with error feedback. The files
-are then held against the model by `r1-bench --quality` over the other text, and their times are medians of the
+one importance matrix, which r1-quantize collects over the calibration text; r1 also with error feedback, and then with
+types of its own choice too, at llama.cpp's size (`--target-bpw`; not with --pure). The files are then held against the model by `r1-bench --quality` over the other text, and their times are medians of the
 ratios of neighbouring turns (A B A B). Needs llama-cpp-python and gguf, and a release build of r1.
 """
 import argparse
@@ -22,12 +22,13 @@ import gguf
 import llama_cpp
 
 BIN = pathlib.Path(__file__).resolve().parents[2] / "build/release/bin"
-FILE_TYPES = {"q8_0": 7, "q6_k": 18, "q5_k_m": 17, "q5_k_s": 16, "q4_k_m": 15, "q4_k_s": 14, "q4_0": 2}
+FILE_TYPES = {"iq4_nl": 25, "iq4_xs": 30, "q8_0": 7, "q6_k": 18, "q5_k_m": 17, "q5_k_s": 16, "q4_k_m": 15, "q4_k_s": 14, "q4_0": 2}
 
 
 def ours(source, target, kind, args, *more):
-    """Seconds that r1-quantize takes."""
-    command = [BIN / "r1-quantize", source, "--type", kind, "-o", target, "-f", "-qq", "-t", str(args.threads),
+    """Seconds that r1-quantize takes. kind: a type, or the bits a weight."""
+    types = ["--target-bpw", f"{kind:.4f}"] if isinstance(kind, float) else ["--type", kind]
+    command = [BIN / "r1-quantize", source, *types, "-o", target, "-f", "-qq", "-t", str(args.threads),
                *(["--pure"] if args.pure else []), *more]
     start = time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -64,6 +65,10 @@ def theirs(source, target, kind, args, imatrix=None):
     return time.monotonic() - start
 
 
+def bits_per_weight(path):
+    return 8 * path.stat().st_size / sum(int(t.n_elements) for t in gguf.GGUFReader(path).tensors)
+
+
 def quality(base, files, text):
     """By file what r1-bench says of it: KL divergence from the base, agreement, perplexity over that of the base."""
     models = [part for file in files for part in ("-m", file)]
@@ -82,13 +87,17 @@ def compare(kind, base, calibration, work, args):
         plain.append(theirs(base, at("llama.cpp"), kind, args) / ours(base, at("r1"), kind, args))
         weighted.append(theirs(base, at("llama.cpp+imatrix"), kind, args, imatrix) /
                         ours(base, at("r1+imatrix"), kind, args, "--imatrix", calibration))
-    seconds = ours(base, at("r1+gptq"), kind, args, "--method", "gptq", "--calibration", args.calibration)
-    names = ["llama.cpp", "r1", "llama.cpp+imatrix", "r1+imatrix", "r1+gptq"]
+    feedback = ["--method", "gptq", "--calibration", args.calibration]
+    seconds = {"r1+gptq": ours(base, at("r1+gptq"), kind, args, *feedback)}
+    if not args.pure:
+        bits = bits_per_weight(at("llama.cpp"))
+        seconds["r1+gptq+types"] = ours(base, at("r1+gptq+types"), bits, args, *feedback)
+    names = ["llama.cpp", "r1", "llama.cpp+imatrix", "r1+imatrix", *seconds]
     results = dict(zip(names, quality(base, [at(name) for name in names], args.text)))
     peer = results["llama.cpp+imatrix"]["kl"]
     speed = {"r1": statistics.median(plain), "r1+imatrix": statistics.median(weighted)}
     for name, q in results.items():
-        took = f"{speed[name]:.2f}x" if name in speed else f"{seconds:.1f} s" if name == "r1+gptq" else ""
+        took = f"{speed[name]:.2f}x" if name in speed else f"{seconds[name]:.1f} s" if name in seconds else ""
         print(f"| {kind} | {name} | {at(name).stat().st_size / 1e6:.2f} | {q['kl']:.5f} ± {q['kl_se']:.5f} | "
               f"{q['kl'] / peer:.2f} | {100 * q['top1']:.1f} % | {took} |", flush=True)
 
