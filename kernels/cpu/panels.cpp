@@ -197,6 +197,8 @@ PanelType panel_type(DType dtype) {
       return PanelType::q6_k;
     case DType::bf16:
       return PanelType::bf16;
+    case DType::iq4_nl:
+    case DType::iq4_xs:
     case DType::f32:
     case DType::f16:
     case DType::i32:

@@ -120,6 +120,8 @@ void with_source(const Tensor& w, const Body& body) {
       return body(BlockSource<FormatK<true>>{blocks_of(w), rows, cols});
     case DType::q6_k:
       return body(BlockSource<FormatQ6_K>{blocks_of(w), rows, cols});
+    case DType::iq4_nl:
+    case DType::iq4_xs:
     case DType::i32:
     case DType::f8_e4m3:
     case DType::f8_e5m2:

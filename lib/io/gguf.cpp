@@ -40,9 +40,10 @@ struct TensorType {
   std::uint32_t number;
   DType dtype;
 };
-constexpr TensorType kTensorTypes[] = {{0, DType::f32},   {1, DType::f16},   {2, DType::q4_0},
-                                       {8, DType::q8_0},  {12, DType::q4_k}, {13, DType::q5_k},
-                                       {14, DType::q6_k}, {26, DType::i32},  {30, DType::bf16}};
+constexpr TensorType kTensorTypes[] = {{0, DType::f32},   {1, DType::f16},     {2, DType::q4_0},
+                                       {8, DType::q8_0},  {12, DType::q4_k},   {13, DType::q5_k},
+                                       {14, DType::q6_k}, {20, DType::iq4_nl}, {23, DType::iq4_xs},
+                                       {26, DType::i32},  {30, DType::bf16}};
 
 std::uint64_t padded(std::uint64_t n, std::uint64_t alignment, std::string_view what) {
   return checked_add(n, alignment - 1, what) / alignment * alignment;

@@ -73,6 +73,10 @@ std::uint32_t type_number(DType dtype) {
       return 13;
     case DType::q6_k:
       return 14;
+    case DType::iq4_nl:
+      return 20;
+    case DType::iq4_xs:
+      return 23;
     case DType::i32:
       return 26;
     case DType::bf16:

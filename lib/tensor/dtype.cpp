@@ -32,6 +32,10 @@ constexpr Facts facts(DType dtype) {
       return {"q5_k", 256, 176};
     case DType::q6_k:
       return {"q6_k", 256, 210};
+    case DType::iq4_nl:
+      return {"iq4_nl", 32, 18};
+    case DType::iq4_xs:
+      return {"iq4_xs", 256, 136};
     case DType::f8_e4m3:
       return {"f8_e4m3", 1, 1};
     case DType::f8_e5m2:

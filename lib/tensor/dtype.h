@@ -19,6 +19,8 @@ enum class DType : std::uint8_t {
   q4_k,
   q5_k,
   q6_k,
+  iq4_nl,
+  iq4_xs,
   f8_e4m3,
   f8_e5m2
 };

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "lib/tensor/float8.h"
+#include "lib/tensor/nearest_in_codebook.h"
 
 namespace r1 {
 namespace {
@@ -23,6 +24,22 @@ void unpack_block(Out y, const BlockQ4_0& b) {
     y[j] = d * static_cast<float>((b.q[j] & 15) - 8);
     y[j + 16] = d * static_cast<float>((b.q[j] >> 4) - 8);
   }
+}
+
+// 32 numbers of the codebook.
+void unpack_codebook(Out y, float scale, const std::uint8_t q[16]) {
+  for (int j = 0; j < 16; ++j) {
+    y[j] = scale * static_cast<float>(kCodebook[q[j] & 15]);
+    y[j + 16] = scale * static_cast<float>(kCodebook[q[j] >> 4]);
+  }
+}
+
+void unpack_block(Out y, const BlockIQ4_NL& b) { unpack_codebook(y, f16_to_f32(b.d), b.q); }
+
+void unpack_block(Out y, const BlockIQ4_XS& b) {
+  const float d = f16_to_f32(b.d);
+  for (int j = 0; j < 8; ++j)
+    unpack_codebook(y + 32 * j, d * static_cast<float>(scale_of_six_bits(b.s, j)), b.q + 16 * j);
 }
 
 // Sub-block 2p has the low nibbles of q[32p …], 2p + 1 the high ones.
@@ -89,11 +106,14 @@ void pack_block(BlockQ8_0& b, const float* x) {
   set_levels(b, q);
 }
 
-// The value of largest magnitude lands on -8, the end of the grid that reaches farther.
+// Of 32 numbers, the one of largest magnitude.
+float extreme(const float* x) {
+  return *std::max_element(x, x + 32, [](float a, float c) { return std::abs(a) < std::abs(c); });
+}
+
+// The extreme lands on -8, the end of the grid that reaches farther.
 void pack_block(BlockQ4_0& b, const float* x) {
-  const float* extreme =
-      std::max_element(x, x + 32, [](float a, float c) { return std::abs(a) < std::abs(c); });
-  b.d = f32_to_f16(*extreme / -8.0f);
+  b.d = f32_to_f16(extreme(x) / -8.0f);
   const float d = f16_to_f32(b.d), inverse = d != 0 ? 1.0f / d : 0.0f;
   std::int8_t q[32];
   for (int i = 0; i < 32; ++i) q[i] = nearest(x[i] * inverse, -8, 7);
@@ -152,6 +172,33 @@ void pack_block(BlockQ6_K& b, const float* x) {
     const float step = stored * static_cast<float>(b.s[j]);
     for (int e = 16 * j; e < 16 * j + 16; ++e)
       q[e] = step > 0 ? nearest(x[e] / step, -32, 31) : std::int8_t{0};
+  }
+  set_levels(b, q);
+}
+
+void round_to_codebook(std::int8_t q[32], const float* x, float step) {
+  const float inverse = step != 0 ? 1.0f / step : 0.0f;
+  for (int i = 0; i < 32; ++i) q[i] = static_cast<std::int8_t>(nearest_in_codebook(x[i] * inverse));
+}
+
+void pack_block(BlockIQ4_NL& b, const float* x) {
+  b.d = f32_to_f16(extreme(x) / static_cast<float>(kCodebookLeast));
+  std::int8_t q[32];
+  round_to_codebook(q, x, f16_to_f32(b.d));
+  set_levels(b, q);
+}
+
+void pack_block(BlockIQ4_XS& b, const float* x) {
+  float step[8];
+  for (int j = 0; j < 8; ++j) step[j] = extreme(x + 32 * j) / static_cast<float>(kCodebookLeast);
+  const float d = largest_magnitude(step, 8) / 31.0f;
+  b.d = f32_to_f16(d);
+  const float stored = f16_to_f32(b.d);
+  std::int8_t q[256];
+  for (int j = 0; j < 8; ++j) {
+    const int scale = d > 0 ? nearest(step[j] / d, -32, 31) : 0;
+    set_scale_of_six_bits(b.s, j, scale);
+    round_to_codebook(q + 32 * j, x + 32 * j, stored * static_cast<float>(scale));
   }
   set_levels(b, q);
 }
@@ -264,6 +311,10 @@ void unpack(std::span<float> values, const void* blocks, DType dtype) {
       return unpack_all<BlockQ5_K>(values, blocks, 256);
     case DType::q6_k:
       return unpack_all<BlockQ6_K>(values, blocks, 256);
+    case DType::iq4_nl:
+      return unpack_all<BlockIQ4_NL>(values, blocks, 32);
+    case DType::iq4_xs:
+      return unpack_all<BlockIQ4_XS>(values, blocks, 256);
     case DType::f8_e4m3:
       return widen_all(values, blocks, float8_to_f32<E4M3>);
     case DType::f8_e5m2:
@@ -293,6 +344,10 @@ void pack(void* blocks, std::span<const float> values, DType dtype) {
       return pack_all<BlockQ5_K>(blocks, values, 256);
     case DType::q6_k:
       return pack_all<BlockQ6_K>(blocks, values, 256);
+    case DType::iq4_nl:
+      return pack_all<BlockIQ4_NL>(blocks, values, 32);
+    case DType::iq4_xs:
+      return pack_all<BlockIQ4_XS>(blocks, values, 256);
     case DType::f8_e4m3:
       return narrow_all(blocks, values, f32_to_float8<E4M3>);
     case DType::f8_e5m2:

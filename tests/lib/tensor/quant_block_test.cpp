@@ -8,12 +8,14 @@
 #include <gtest/gtest.h>
 
 #include "lib/base/random.h"
+#include "lib/tensor/nearest_in_codebook.h"
 #include "lib/tensor/tensor.h"
 
 namespace r1 {
 namespace {
 
-constexpr DType kQuantized[] = {DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k};
+constexpr DType kQuantized[] = {DType::q8_0, DType::q4_0,   DType::q4_k,  DType::q5_k,
+                                DType::q6_k, DType::iq4_nl, DType::iq4_xs};
 
 std::vector<float> random_values(std::size_t n, std::uint64_t seed) {
   std::vector<float> v(n);
@@ -72,8 +74,12 @@ TEST(QuantBlock, PackingStaysWithinTheGrid) {
         return 2.0 / 15 / 2 + 2.0 / 63;  // half a step, and the rounding of scale and minimum
       case DType::q5_k:
         return 2.0 / 31 / 2 + 2.0 / 63;
-      default:
+      case DType::q6_k:
         return 1.0 / 31 / 2 + 1.0 / 31;
+      case DType::iq4_nl:
+        return 14.0 / 127;  // the end of the shorter side
+      default:
+        return 14.0 / 127 + 0.5 / 31;  // and the rounding of a scale
     }
   };
   const std::vector<float> values = random_values(256 * 40, 7);
@@ -92,7 +98,7 @@ TEST(QuantBlock, PackingStaysWithinTheGrid) {
 // What lies on a grid already comes back as it was.
 TEST(QuantBlock, PackingTwiceChangesNothing) {
   const std::vector<float> values = random_values(512, 3);
-  for (const DType dtype : {DType::q8_0, DType::q4_0}) {
+  for (const DType dtype : {DType::q8_0, DType::q4_0, DType::iq4_nl}) {
     const std::vector<float> once = through(values, dtype);
     const std::vector<float> twice = through(once, dtype);
     for (std::size_t i = 0; i < once.size(); ++i) EXPECT_NEAR(once[i], twice[i], 1e-3f);
@@ -133,6 +139,42 @@ TEST(QuantBlock, ReadsTheSpecifiedLayout) {
   unpack(y, &six, DType::q6_k);
   EXPECT_EQ(y[0], 2.0f * (47 - 32));
   EXPECT_EQ(y[128 + 64 + 16], -3.0f * (21 - 32));
+
+  BlockIQ4_NL nl{};
+  nl.d = f32_to_f16(0.5f);
+  nl.q[3] = 0x8F;
+  unpack(std::span(y).first(32), &nl, DType::iq4_nl);
+  EXPECT_EQ(y[3], 0.5f * 113);
+  EXPECT_EQ(y[19], 0.5f);
+  EXPECT_EQ(y[0], 0.5f * -127);
+
+  BlockIQ4_XS xs{};
+  xs.d = f32_to_f16(0.25f);
+  xs.s[0] = 0x08, xs.s[1] = 0x80;  // the high bits: 2 of sub-block 1, 2 of sub-block 7
+  xs.s[2] = 0x50, xs.s[5] = 0x30;  // the low bits: 5 and 3
+  xs.q[16 + 2] = 0x07, xs.q[112 + 15] = 0x90;
+  unpack(y, &xs, DType::iq4_xs);
+  EXPECT_EQ(y[0], 0.25f * -32 * -127);
+  EXPECT_EQ(y[32 + 2], 0.25f * 5 * -10);
+  EXPECT_EQ(y[224 + 16 + 15], 0.25f * 3 * 13);
+}
+
+TEST(QuantBlock, ASixBitScaleComesBackBesideTheOthers) {
+  std::uint8_t s[6] = {};
+  const auto scale = [](int j) { return (j * 29 + 11) % 64 - 32; };
+  for (int j = 0; j < 8; ++j) set_scale_of_six_bits(s, j, scale(j));
+  for (int j = 0; j < 8; ++j) EXPECT_EQ(scale_of_six_bits(s, j), scale(j)) << j;
+}
+
+TEST(Codebook, TheNearestNumberIsTaken) {
+  for (float x = -140.0f; x < 140.0f; x += 0.0625f) {
+    const float got = nearest_in_codebook(x);
+    float least = HUGE_VALF;
+    for (const std::int8_t number : kCodebook)
+      least = std::min(least, std::abs(x - static_cast<float>(number)));
+    ASSERT_EQ(std::abs(x - got), least) << x;
+  }
+  EXPECT_EQ(nearest_in_codebook(std::numeric_limits<float>::quiet_NaN()), -127.0f);
 }
 
 }  // namespace
