@@ -48,10 +48,27 @@ void place(const Target& to, const BlockQ8_0& in, std::int64_t b) {
   put_half(to.block(b) + kByteValues, to.r, in.d);
 }
 
-void place(const Target& to, const BlockQ4_0& in, std::int64_t b) {
-  for (std::size_t k = 0; k < 32; ++k)
-    put_nibble(to.block(b), to.r, k, k < 16 ? in.q[k] & 15 : in.q[k - 16] >> 4);
+// Byte k has element k and, above it, element k + 16: as the panel has them.
+void put_nibbles(std::byte* values, std::size_t r, const std::uint8_t q[16]) {
+  for (std::size_t k = 0; k < 16; ++k) values[nibble_place(r, k)] = static_cast<std::byte>(q[k]);
+}
+
+template <typename Block>
+void place_nibbles(const Target& to, const Block& in, std::int64_t b) {
+  put_nibbles(to.block(b), to.r, in.q);
   put_half(to.block(b) + kNibbleValues, to.r, in.d);
+}
+void place(const Target& to, const BlockQ4_0& in, std::int64_t b) { place_nibbles(to, in, b); }
+void place(const Target& to, const BlockIQ4_NL& in, std::int64_t b) { place_nibbles(to, in, b); }
+
+void place(const Target& to, const BlockIQ4_XS& in, std::int64_t super) {
+  put_half(to.shared(super), to.r, in.d);
+  for (std::size_t j = 0; j < 8; ++j) {
+    std::byte* block = to.block(super * kSuperBlocks + static_cast<std::int64_t>(j));
+    put_nibbles(block, to.r, in.q + 16 * j);
+    block[kNibbleValues + to.r] =
+        static_cast<std::byte>(scale_of_six_bits(in.s, static_cast<int>(j)));
+  }
 }
 
 void put_scale_min(std::byte* scales, std::size_t r, ScaleMin s) {
@@ -159,6 +176,7 @@ float element(const std::byte* panel, PanelType type, std::int64_t b, std::size_
     return static_cast<float>(std::to_integer<std::int8_t>(block[at]));
   };
   const auto nibble = [&] { return static_cast<float>(nibble_at(block, r, k)); };
+  const auto coded = [&] { return static_cast<float>(kCodebook[nibble_at(block, r, k)]); };
   switch (type) {
     case PanelType::q8_0:
       return half_at(block + kByteValues, r) * signed_byte(byte_place(r, k));
@@ -173,6 +191,10 @@ float element(const std::byte* panel, PanelType type, std::int64_t b, std::size_
     case PanelType::q6_k:
       return half_at(shared, r) * signed_byte(kByteValues + (k < 16 ? 0 : 16) + r) *
              (byte(byte_place(r, k)) - 32.0f);
+    case PanelType::iq4_nl:
+      return half_at(block + kNibbleValues, r) * coded();
+    case PanelType::iq4_xs:
+      return half_at(shared, r) * signed_byte(kNibbleValues + r) * coded();
     case PanelType::f32:
     case PanelType::bf16:
       break;
@@ -195,10 +217,12 @@ PanelType panel_type(DType dtype) {
       return PanelType::q5_k;
     case DType::q6_k:
       return PanelType::q6_k;
+    case DType::iq4_nl:
+      return PanelType::iq4_nl;
+    case DType::iq4_xs:
+      return PanelType::iq4_xs;
     case DType::bf16:
       return PanelType::bf16;
-    case DType::iq4_nl:
-    case DType::iq4_xs:
     case DType::f32:
     case DType::f16:
     case DType::i32:
@@ -241,6 +265,12 @@ void pack_panel(std::byte* panel, PanelType type, const Tensor& w, std::int64_t 
         break;
       case PanelType::q6_k:
         place_row<BlockQ6_K>(to, row, blocks);
+        break;
+      case PanelType::iq4_nl:
+        place_row<BlockIQ4_NL>(to, row, blocks);
+        break;
+      case PanelType::iq4_xs:
+        place_row<BlockIQ4_XS>(to, row, blocks);
         break;
       case PanelType::f32:
       case PanelType::bf16:

@@ -10,7 +10,7 @@ namespace r1::cpu {
 inline constexpr int kPanelRows = 16;
 inline constexpr int kBlock = 32;  // elements of K that share a scale
 
-enum class PanelType : std::uint8_t { f32, bf16, q8_0, q4_0, q4_k, q5_k, q6_k };
+enum class PanelType : std::uint8_t { f32, bf16, q8_0, q4_0, q4_k, q5_k, q6_k, iq4_nl, iq4_xs };
 
 // Bytes of a panel, 16 rows of K elements. Letters: r row of the panel, k element of K.
 //   f32     K x 16 f32
@@ -20,6 +20,8 @@ enum class PanelType : std::uint8_t { f32, bf16, q8_0, q4_0, q4_k, q5_k, q6_k };
 //   q4_k    per 256 k: 16 f16 d, 16 f16 m, then 8 blocks of values, 16 u8 scales, 16 u8 minima  4.6
 //   q5_k    the same with bytes                                        8.6
 //   q6_k    per 256 k: 16 f16 d, then 8 blocks of values, 2 x 16 i8 scales                      8.6
+//   iq4_nl  as q4_0: nibbles are places in the codebook                4.5
+//   iq4_xs  per 256 k: 16 f16 d, then 8 blocks of values, 16 i8 scales                          4.3
 // Values as bytes: 8 quads of k x 16 rows x 4. As nibbles: the low ones of quad j, which is k = 4j
 // … 4j + 3, lie in the low nibbles of the same place in the first 4 quads, those of quad j + 4 in
 // the high ones.
@@ -36,7 +38,10 @@ constexpr std::size_t block_size(PanelType type) {  // of 32 k, without what 256
     case PanelType::q8_0:
       return kByteValues + kHalves;
     case PanelType::q4_0:
+    case PanelType::iq4_nl:
       return kNibbleValues + kHalves;
+    case PanelType::iq4_xs:
+      return kNibbleValues + 16;
     case PanelType::q4_k:
       return kNibbleValues + 32;
     case PanelType::q5_k:
@@ -47,7 +52,7 @@ constexpr std::size_t block_size(PanelType type) {  // of 32 k, without what 256
 }
 constexpr std::size_t shared_size(PanelType type) {  // of 256 k
   if (type == PanelType::q4_k || type == PanelType::q5_k) return 2 * kHalves;
-  return type == PanelType::q6_k ? kHalves : 0;
+  return type == PanelType::q6_k || type == PanelType::iq4_xs ? kHalves : 0;
 }
 // Where block b (of 32 k) begins, and what the 256 k around it share.
 constexpr std::size_t block_offset(PanelType type, std::int64_t b) {

@@ -60,22 +60,28 @@ void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, 
 }
 
 constexpr bool has_shared(PanelType type) { return cpu::shared_size(type) > 0; }
-constexpr bool has_nibbles(PanelType type) {
-  return type == PanelType::q4_0 || type == PanelType::q4_k;
+constexpr bool has_codebook(PanelType type) {
+  return type == PanelType::iq4_nl || type == PanelType::iq4_xs;
 }
+constexpr bool has_nibbles(PanelType type) {
+  return type == PanelType::q4_0 || type == PanelType::q4_k || has_codebook(type);
+}
+constexpr bool is_signed(PanelType type) { return type == PanelType::q8_0 || has_codebook(type); }
 
 // Quad j of a block.
 template <PanelType type>
 R1_INLINE Ints quad(Bytes values, std::int64_t j) {
   if constexpr (!has_nibbles(type)) return load<Ints>(values + 64 * j);
   const Ints both = load<Ints>(values + 64 * (j % 4));
-  return (j < 4 ? both : both >> 4) & 0x0f0f0f0f;
+  const Ints nibbles = (j < 4 ? both : both >> 4) & 0x0f0f0f0f;
+  if constexpr (has_codebook(type)) return in_codebook(nibbles);
+  return nibbles;
 }
 
 // What is added to each value before it is multiplied by the scale, so that the sum of the products
 // can begin with that times the sum of x.
 constexpr std::int32_t start_of_sum(PanelType type) {
-  if (type == PanelType::q8_0) return kSignedStart;
+  if (is_signed(type)) return kSignedStart;
   if (type == PanelType::q4_0) return -8;
   return type == PanelType::q6_k ? -32 : 0;
 }
@@ -98,7 +104,7 @@ R1_INLINE void add_quads_of_rows(Each<Ints, R>& sum, Bytes values, const std::in
     for (int r = 0; r < R; ++r) {
       const std::int32_t four = four_bytes(q + r * K + 4 * j);
       Ints& to = j % kChains == 0 ? sum[r] : other[r];
-      to = type == PanelType::q8_0 ? dot_signed(to, v, four) : dot_small(to, v, four);
+      to = is_signed(type) ? dot_signed(to, v, four) : dot_small(to, v, four);
     }
   }
   if (kChains > 1)
@@ -143,6 +149,7 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
       scale = d * from_signed_bytes(scales);
       second = d * from_signed_bytes(scales + 16);
     }
+    if constexpr (type == PanelType::iq4_xs) scale = d * from_signed_bytes(scales);
     if constexpr (has_minimum) {
       scale = d * from_bytes(scales);
       minimum = -(m * from_bytes(scales + 16));
@@ -212,6 +219,10 @@ void product(PanelType type, float* y, std::int64_t stride, const void* panel, c
       return product_all<PanelType::q5_k>(y, stride, w, x, rows, K, n);
     case PanelType::q6_k:
       return product_all<PanelType::q6_k>(y, stride, w, x, rows, K, n);
+    case PanelType::iq4_nl:
+      return product_all<PanelType::iq4_nl>(y, stride, w, x, rows, K, n);
+    case PanelType::iq4_xs:
+      return product_all<PanelType::iq4_xs>(y, stride, w, x, rows, K, n);
   }
 }
 

@@ -2,11 +2,13 @@
 
 #include "kernels/cpu/isa/kernels.h"
 #include "kernels/cpu/isa/vector.h"
+#include "lib/tensor/codebook.h"
 
 // Sums of neighbouring products, in as many rows as a register has lanes: the instructions that
 // differ between machines.
 //   dot_small   sum[r] += w[4r] x[0] + … + w[4r + 3] x[3]: bytes of w from 0 to 63, signed ones of
-//   x dot_signed  the same for signed bytes of w; the sum has to begin with kSignedStart times the
+//               x
+//   dot_signed  the same for signed bytes of w; the sum has to begin with kSignedStart times the
 //   sum
 //               of x
 //   dot_bf16    sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of bf16, x as PairElement
@@ -77,6 +79,26 @@ R1_INLINE Ints dot_signed(Ints sum, Ints w, std::int32_t x) {
 R1_INLINE Ints dot_small(Ints sum, Ints w, std::int32_t x) { return dot_signed(sum, w, x); }
 
 #endif
+#endif
+
+// The numbers of the codebook at the places 0 … 15 in each byte.
+#if defined(__AVX512BW__)
+R1_INLINE Ints in_codebook(Ints places) {
+  const __m512i numbers = _mm512_maskz_broadcast_i32x4(kAll, load<__m128i>(kCodebook));
+  return bits<Ints>(_mm512_shuffle_epi8(numbers, bits<__m512i>(places)));
+}
+#elif defined(__AVX2__)
+R1_INLINE Ints in_codebook(Ints places) {
+  const __m256i numbers = _mm256_broadcastsi128_si256(load<__m128i>(kCodebook));
+  return bits<Ints>(_mm256_shuffle_epi8(numbers, bits<__m256i>(places)));
+}
+#else
+R1_INLINE Ints in_codebook(Ints places) {
+  std::int8_t byte[kRegister];
+  __builtin_memcpy(byte, &places, sizeof byte);
+  for (std::int8_t& b : byte) b = kCodebook[b];
+  return load<Ints>(byte);
+}
 #endif
 
 }  // namespace r1::R1_ISA
