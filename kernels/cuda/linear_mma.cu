@@ -109,6 +109,10 @@ void linear_mma(const Tensor& y, const Tensor& x, const Tensor& w, void* room, c
       return quant_product<PieceK<true>>(y, rows, w, finish, stream);
     case DType::q6_k:
       return quant_product<PieceQ6_K>(y, rows, w, finish, stream);
+    case DType::iq4_nl:
+      return quant_product<PieceIQ4<false>>(y, rows, w, finish, stream);
+    case DType::iq4_xs:
+      return quant_product<PieceIQ4<true>>(y, rows, w, finish, stream);
     default:
       fail_unsupported("linear", "tensor cores do not read this weight");
   }

@@ -135,6 +135,10 @@ void linear_quant(const Tensor& y, const Tensor& x, const Tensor& w, void* room,
       return choose<PieceK<true>>(y, rows, w, finish, stream);
     case DType::q6_k:
       return choose<PieceQ6_K>(y, rows, w, finish, stream);
+    case DType::iq4_nl:
+      return choose<PieceIQ4<false>>(y, rows, w, finish, stream);
+    case DType::iq4_xs:
+      return choose<PieceIQ4<true>>(y, rows, w, finish, stream);
     default:
       fail_unsupported("linear", "no quantized weight");
   }

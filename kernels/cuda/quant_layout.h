@@ -39,13 +39,20 @@ constexpr BlockFields block_fields(DType dtype) {
               .h = {offsetof(BlockQ6_K, h), 64},
               .s = {offsetof(BlockQ6_K, s), 16},
               .d = {offsetof(BlockQ6_K, d), 2}};
+    case DType::iq4_nl:
+      return {.q = {offsetof(BlockIQ4_NL, q), 16}, .d = {offsetof(BlockIQ4_NL, d), 2}};
+    case DType::iq4_xs:
+      return {.q = {offsetof(BlockIQ4_XS, q), 128},
+              .s = {offsetof(BlockIQ4_XS, s), 6},
+              .d = {offsetof(BlockIQ4_XS, d), 2}};
     default:
       return {};
   }
 }
 
 constexpr bool is_split(DType dtype) {
-  return dtype == DType::q8_0 || dtype == DType::q4_0 || dtype == DType::q6_k;
+  return dtype == DType::q8_0 || dtype == DType::q4_0 || dtype == DType::q6_k ||
+         dtype == DType::iq4_nl || dtype == DType::iq4_xs;
 }
 
 // A field of all blocks: that of block b is at `at + b * stride`.

@@ -4,6 +4,7 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/codebook.cuh"
 #include "kernels/cuda/intrinsics.cuh"
 #include "kernels/cuda/quant_layout.h"
 
@@ -116,6 +117,26 @@ struct PieceQ6_K {
       const std::uint8_t scale = w.s.at[b * w.s.stride + 8 * half + 2 * quarter + part];
       p.scale[g] = d * static_cast<float>(static_cast<std::int8_t>(scale));
     }
+  }
+};
+
+// IQ4_NL, and IQ4_XS with a scale for each piece. Nibbles as in Q4_0, but places in the codebook.
+template <bool kScales>
+struct PieceIQ4 {
+  static constexpr int kPieces = kScales ? 8 : 1, kGroups = 2, kOffset = 0;
+  static constexpr bool kMinimum = false;
+  __device__ static int first_element(int c, int g) { return 32 * c + 16 * g; }
+  __device__ static void fill(Piece<PieceIQ4>& p, const unsigned (&words)[4], const Blocks& w,
+                              std::int64_t b, int i) {
+    for (int j = 0; j < 4; ++j) {  // nibbles of a byte, low and high, come out side by side
+      const unsigned first = four_of_codebook(words[j]), last = four_of_codebook(words[j] >> 16);
+      p.q[0][j] = static_cast<int>(__byte_perm(first, last, 0x6420u));
+      p.q[1][j] = static_cast<int>(__byte_perm(first, last, 0x7531u));
+    }
+    float scale = scale_of(w, b, 0);
+    if constexpr (kScales)
+      scale *= static_cast<float>(scale_of_six_bits(w.s.at + b * w.s.stride, i));
+    p.scale[0] = p.scale[1] = scale;
   }
 };
 

@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include "kernels/cuda/check.h"
+#include "kernels/cuda/codebook.cuh"
 #include "kernels/cuda/intrinsics.cuh"
 #include "kernels/cuda/quant_layout.h"
 
@@ -96,6 +97,22 @@ struct FormatQ6_K {
   }
 };
 
+// kScales: one for each 32.
+template <bool kScales>
+struct FormatIQ4 {
+  static constexpr int kElements = kScales ? 256 : 32;
+  __device__ static void four(float (&values)[4], const OneBlock& b, int e) {
+    const int j = e / 32, shift = e % 32 < 16 ? 0 : 4;
+    unsigned places = 0;
+    for (int i = 0; i < 4; ++i) places |= (b.q[16 * j + e % 16 + i] >> shift & 15u) << (4 * i);
+    const unsigned numbers = four_of_codebook(places);
+    float scale = b.half(0);
+    if constexpr (kScales) scale *= static_cast<float>(scale_of_six_bits(b.s, j));
+    for (int i = 0; i < 4; ++i)
+      values[i] = scale * static_cast<float>(static_cast<std::int8_t>(numbers >> (8 * i)));
+  }
+};
+
 inline PlainSource<F32> source_f32(const Tensor& t) { return {t.as<float>(), t.rows(), t.cols()}; }
 
 // body(source) with the source that reads w.
@@ -121,7 +138,9 @@ void with_source(const Tensor& w, const Body& body) {
     case DType::q6_k:
       return body(BlockSource<FormatQ6_K>{blocks_of(w), rows, cols});
     case DType::iq4_nl:
+      return body(BlockSource<FormatIQ4<false>>{blocks_of(w), rows, cols});
     case DType::iq4_xs:
+      return body(BlockSource<FormatIQ4<true>>{blocks_of(w), rows, cols});
     case DType::i32:
     case DType::f8_e4m3:
     case DType::f8_e5m2:

@@ -118,5 +118,9 @@ TEST(CudaHost, FourBytesAreMultipliedAsSignedNumbers) {
   EXPECT_EQ(__dp4a(0x01ff7f80, 0x02030405, 7), 7 + 1 * 2 + -1 * 3 + 127 * 4 + -128 * 5);
 }
 
+TEST(CudaHost, FourBytesAreTakenFromEight) {
+  EXPECT_EQ(__byte_perm(0x33221100, 0x77665544, 0x5306), 0x55330066u);
+}
+
 }  // namespace
 }  // namespace r1

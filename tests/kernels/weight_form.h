@@ -7,8 +7,9 @@
 
 namespace r1::test {
 
-inline constexpr DType kWeightTypes[] = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0,
-                                         DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k};
+inline constexpr DType kWeightTypes[] = {DType::f32,    DType::f16,   DType::bf16, DType::q8_0,
+                                         DType::q4_0,   DType::q4_k,  DType::q5_k, DType::q6_k,
+                                         DType::iq4_nl, DType::iq4_xs};
 
 // How the weight is handed to the operation.
 struct Form {

@@ -127,6 +127,15 @@ inline int __dp4a(int a, int b, int c) {
   return c;
 }
 
+// The four bytes of the eight in low and high that the lowest four nibbles of `places` name.
+inline unsigned __byte_perm(unsigned low, unsigned high, unsigned places) {
+  const std::uint64_t eight = std::uint64_t{high} << 32 | low;
+  unsigned word = 0;
+  for (int i = 0; i < 4; ++i)
+    word |= static_cast<std::uint8_t>(eight >> (8 * (places >> (4 * i) & 7u))) * 1u << (8 * i);
+  return word;
+}
+
 // --- the runtime: everything is done at once ----------------------------------------------------
 
 enum cudaError_t {
