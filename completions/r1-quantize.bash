@@ -3,7 +3,7 @@ _r1_quantize() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   case $prev in
     --type)
-      COMPREPLY=($(compgen -W 'f32 f16 bf16 q8_0 q6_k q5_k_m q5_k_s q4_k_m q4_k_s q4_0' -- "$cur"))
+      COMPREPLY=($(compgen -W 'f32 f16 bf16 q8_0 q6_k q5_k_m q5_k_s q4_k_m q4_k_s q4_0 iq4_nl iq4_xs' -- "$cur"))
       return ;;
     --tensor-type)
       COMPREPLY=()

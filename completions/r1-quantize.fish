@@ -1,5 +1,5 @@
 # fish completion for r1-quantize; written by r1-quantize --generate fish
-complete -c r1-quantize -l type -x -a 'f32 f16 bf16 q8_0 q6_k q5_k_m q5_k_s q4_k_m q4_k_s q4_0' -d 'What matrices become; _m and _s give some of them more bits.'
+complete -c r1-quantize -l type -x -a 'f32 f16 bf16 q8_0 q6_k q5_k_m q5_k_s q4_k_m q4_k_s q4_0 iq4_nl iq4_xs' -d 'What matrices become; _m and _s give some of them more bits.'
 complete -c r1-quantize -l tensor-type -x -d 'Another type for tensors whose name fits this regular expression; the first that fits counts.'
 complete -c r1-quantize -l keep -x -d 'Leave tensors whose name fits as they are.'
 complete -c r1-quantize -l output-type -x -d 'The type of the head, which makes the logits.'

@@ -103,6 +103,7 @@ class Quantizer {
   TypeChoice choice() const {
     TypeChoice c{.mix = &mix_named(s_.type.empty() ? "q4_0" : s_.type),  // replaced by fit_types
                  .pure = s_.pure || s_.target_bpw > 0,
+                 .calibrated = !s_.calibration.empty() || !s_.imatrix.empty(),
                  .rules = {},
                  .keep = {},
                  .head = {},

@@ -9,7 +9,7 @@ namespace r1::quant {
 namespace {
 
 template <typename Block>
-void set_scales(Block& block, const BlockGrid& grid) {  // Q8_0, Q4_0
+void set_scales(Block& block, const BlockGrid& grid) {  // Q8_0, Q4_0, IQ4_NL
   block.d = f32_to_f16(grid.d);
 }
 
@@ -28,6 +28,11 @@ void set_scales(BlockQ5_K& block, const BlockGrid& grid) { set_scales_and_minima
 void set_scales(BlockQ6_K& block, const BlockGrid& grid) {
   block.d = f32_to_f16(grid.d);
   std::memcpy(block.s, grid.scale, sizeof block.s);
+}
+
+void set_scales(BlockIQ4_XS& block, const BlockGrid& grid) {
+  block.d = f32_to_f16(grid.d);
+  for (int j = 0; j < 8; ++j) set_scale_of_six_bits(block.s, j, grid.scale[j]);
 }
 
 template <typename Block>
@@ -50,6 +55,10 @@ void write_block(std::byte* block, const BlockGrid& grid, const std::int8_t* lev
       return write<BlockQ4_K>(block, grid, levels);
     case DType::q5_k:
       return write<BlockQ5_K>(block, grid, levels);
+    case DType::iq4_nl:
+      return write<BlockIQ4_NL>(block, grid, levels);
+    case DType::iq4_xs:
+      return write<BlockIQ4_XS>(block, grid, levels);
     default:
       assert(dtype == DType::q6_k);
       return write<BlockQ6_K>(block, grid, levels);

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lib/quant/lanes.h"
 #include "lib/tensor/dtype.h"
+#include "lib/tensor/nearest_in_codebook.h"
 
 namespace r1::quant {
 
@@ -24,6 +26,10 @@ struct Levels {
   int scale_least, scale_most;
   bool minima;
   int sub_block;
+  bool codebook = false;  // its numbers alone
+
+  // One side reaches so much farther that a step is worth trying both ways round.
+  constexpr bool lopsided() const { return 10 * most < -9 * least; }
 };
 constexpr Levels levels_of(DType dtype) {
   switch (dtype) {
@@ -35,14 +41,31 @@ constexpr Levels levels_of(DType dtype) {
       return {0, 15, 0, 63, true, 32};
     case DType::q5_k:
       return {0, 31, 0, 63, true, 32};
+    case DType::iq4_nl:
+      return {kCodebookLeast, kCodebookMost, 1, 1, false, 32, true};
+    case DType::iq4_xs:
+      return {kCodebookLeast, kCodebookMost, -32, 31, false, 32, true};
     default:
       return {-32, 31, -128, 127, false, 16};  // q6_k
   }
 }
 
+// The levels nearest to what is counted in steps.
+inline Lanes nearest_levels(Lanes scaled, const Levels& levels) {
+  const Lanes least = all(static_cast<float>(levels.least));
+  const Lanes bounded = clamp(scaled, least, all(static_cast<float>(levels.most)));
+  if (!levels.codebook) return whole(bounded);
+  Lanes nearest;
+  const LaneMask half = __builtin_convertvector(2.0f * (bounded - least), LaneMask);
+  for (std::size_t lane = 0; lane < kLanes; ++lane)
+    nearest[lane] = kNearestInCodebook[static_cast<std::size_t>(half[lane])];
+  return nearest;
+}
+
 // The level nearest to x, by the same products as in the searches.
 inline float nearest_level(float x, float step, float low, const Levels& levels) {
   const float scaled = step != 0 ? (x + low) * (1.0f / step) : 0.0f;
+  if (levels.codebook) return nearest_in_codebook(scaled);
   const float bounded =
       std::clamp(scaled, static_cast<float>(levels.least), static_cast<float>(levels.most));
   return (bounded + 12582912.0f) - 12582912.0f;  // as `whole` of lanes.h

@@ -21,15 +21,16 @@ inline constexpr int kRun = 4;
 // is counted on what is stored: scales rounded to their bits.
 void search_blocks(BlockGrid* grids, const BlockRun& run, DType dtype);
 
-// Sub-block j of blocks of Q4_K, Q5_K or Q6_K whose d and m stand: run.x is now that sub-block, and
-// its scale and minimum in *grids[i] become the best near to what they are. One importance for all.
+// Sub-block j of blocks of a type of 256 weights whose d and m stand: run.x is now that sub-block,
+// and its scale and minimum in *grids[i] become the best near to what they are. One importance for
+// all.
 void refine(BlockGrid* const* grids, std::size_t j, const BlockRun& run, DType dtype);
 
-// search_blocks for one type each.
-void search_q8_0(BlockGrid* grids, const BlockRun& run);
-void search_q4_0(BlockGrid* grids, const BlockRun& run);
+// search_blocks by the type.
+void search_block32(BlockGrid* grids, const BlockRun& run, DType dtype);  // Q8_0, Q4_0, IQ4_NL
 BlockGrid search_q4_k(const float* x, const float* importance);
 BlockGrid search_q5_k(const float* x, const float* importance);
 BlockGrid search_q6_k(const float* x, const float* importance);
+BlockGrid search_iq4_xs(const float* x, const float* importance);
 
 }  // namespace r1::quant

@@ -1,4 +1,4 @@
-// The scale and minimum of one sub-block of a Q4_K, Q5_K or Q6_K block, when d and m stand: the
+// The scale and minimum of one sub-block of a block of 256, when d and m stand: the
 // same sub-block of four rows side by side.
 #include "lib/quant/block_search.h"
 #include "lib/quant/lanes.h"
@@ -11,15 +11,12 @@ struct SubBlocks {
   std::array<Lanes, 32> x;
   std::array<float, 32> importance;
   std::size_t n;
-  Lanes least, most;  // levels
+  Levels levels;
 };
 
 SubBlocks load(const BlockRun& run, const Levels& shape) {
-  SubBlocks blocks{.x = {},
-                   .importance = {},
-                   .n = static_cast<std::size_t>(shape.sub_block),
-                   .least = all(static_cast<float>(shape.least)),
-                   .most = all(static_cast<float>(shape.most))};
+  SubBlocks blocks{
+      .x = {}, .importance = {}, .n = static_cast<std::size_t>(shape.sub_block), .levels = shape};
   relative(blocks.importance.data(), run.importance, shape.sub_block);
   for (std::size_t lane = 0; lane < static_cast<std::size_t>(run.count); ++lane)
     for (std::size_t i = 0; i < blocks.n; ++i)
@@ -32,7 +29,7 @@ Lanes error(const SubBlocks& blocks, Lanes step, Lanes low) {
   const Lanes inverse = inverse_or_zero(step);
   Lanes ee{};
   for (std::size_t i = 0; i < blocks.n; ++i) {
-    const Lanes u = blocks.x[i] + low, q = whole(clamp(u * inverse, blocks.least, blocks.most));
+    const Lanes u = blocks.x[i] + low, q = nearest_levels(u * inverse, blocks.levels);
     const Lanes e = u - step * q;
     ee += blocks.importance[i] * e * e;
   }

@@ -13,11 +13,11 @@ namespace r1 {
 namespace quant {
 
 void search_blocks(BlockGrid* grids, const BlockRun& run, DType dtype) {
-  if (dtype == DType::q8_0) return search_q8_0(grids, run);
-  if (dtype == DType::q4_0) return search_q4_0(grids, run);
+  if (block_elements(dtype) == 32) return search_block32(grids, run, dtype);
   const auto search = dtype == DType::q4_k   ? search_q4_k
                       : dtype == DType::q5_k ? search_q5_k
-                                             : search_q6_k;
+                      : dtype == DType::q6_k ? search_q6_k
+                                             : search_iq4_xs;
   for (int i = 0; i < run.count; ++i)
     grids[i] = search(run.x + i * run.x_stride, run.importance + i * run.importance_stride);
 }
@@ -27,13 +27,11 @@ namespace {
 // levels <- those nearest to x, by the same products as in the search.
 void round_to(std::int8_t* levels, const float* x, const BlockGrid& grid, std::size_t elements,
               const Levels& shape) {
-  const Lanes least = all(static_cast<float>(shape.least));
-  const Lanes most = all(static_cast<float>(shape.most));
   for (std::size_t i = 0; i < elements; i += kLanes) {
     const auto j = static_cast<std::int64_t>(i) / shape.sub_block;
     Lanes v;
     std::memcpy(&v, x + i, sizeof v);
-    v = whole(clamp((v + grid.low(j)) * inverse_or_zero(all(grid.step(j))), least, most));
+    v = nearest_levels((v + grid.low(j)) * inverse_or_zero(all(grid.step(j))), shape);
     for (std::size_t lane = 0; lane < kLanes; ++lane)
       levels[i + lane] = static_cast<std::int8_t>(v[lane]);
   }

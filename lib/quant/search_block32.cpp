@@ -1,4 +1,4 @@
-// Q8_0 and Q4_0: blocks of 32 with one scale in f16, four blocks side by side.
+// Q8_0, Q4_0 and IQ4_NL: blocks of 32 with one scale in f16, four blocks side by side.
 #include "lib/quant/block_search.h"
 #include "lib/quant/scale_search.h"
 #include "lib/quant/unit.h"
@@ -12,8 +12,8 @@ struct Four {
 };
 
 // Lanes beyond the run repeat its first block.
-Four load(const BlockRun& run, Levels levels) {
-  Four four{{.least = static_cast<float>(levels.least), .most = static_cast<float>(levels.most)}};
+Four load(const BlockRun& run, const Levels& levels) {
+  Four four{{.levels = levels}, {}};
   float x[kLanes][32], importance[kLanes][32];
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     const std::ptrdiff_t block =
@@ -47,30 +47,18 @@ void try_halves(Halves& best, const Four& four, Lanes step, int reach) {
   }
 }
 
-// The extreme on the far end of the grid, as rounding to nearest has it; its sign for Q4_0.
-Lanes plain_step(const Symmetric<32>& block) {
-  Lanes extreme{};
-  for (const Lanes x : block.x) extreme = select(magnitude(x) > magnitude(extreme), x, extreme);
-  return block.most < -block.least ? extreme / block.least : magnitude(extreme) / block.most;
-}
+}  // namespace
 
-void search(BlockGrid* grids, const BlockRun& run, Levels levels) {
-  const Four four = load(run, levels);
+void search_block32(BlockGrid* grids, const BlockRun& run, DType dtype) {
+  const Four four = load(run, levels_of(dtype));
   Halves best{{}, {Lanes{}, all(kUntried)}};
   try_halves(best, four, plain_step(four.block), 0);
-  try_halves(best, four, search_step(four.block).step, 1);
+  const Lanes step = search_step(four.block).step;
+  try_halves(best, four, step, 1);
+  if (four.block.levels.codebook) try_halves(best, four, -step, 1);
   try_halves(best, four, least_squares(four.block, best.fit.step).step, 1);
   for (std::size_t lane = 0; lane < static_cast<std::size_t>(run.count); ++lane)
     grids[lane] = {.d = f16_to_f32(best.of[lane])};
-}
-
-}  // namespace
-
-void search_q8_0(BlockGrid* grids, const BlockRun& run) {
-  search(grids, run, levels_of(DType::q8_0));
-}
-void search_q4_0(BlockGrid* grids, const BlockRun& run) {
-  search(grids, run, levels_of(DType::q4_0));
 }
 
 }  // namespace r1::quant

@@ -12,8 +12,9 @@ namespace {
 
 using More = Mix::More;
 
-constexpr DType kTensorTypes[] = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0,
-                                  DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k};
+constexpr DType kTensorTypes[] = {DType::f32,    DType::f16,   DType::bf16, DType::q8_0,
+                                  DType::q4_0,   DType::q4_k,  DType::q5_k, DType::q6_k,
+                                  DType::iq4_nl, DType::iq4_xs};
 
 // What a name says: the layer, or -1, and what follows.
 struct Place {
@@ -36,7 +37,8 @@ bool is_matrix(const NamedTensor& t) {
 
 // Blocks of 256 want rows of whole ones; blocks of 32 fit most others. Never a row filled up.
 ChosenType fitting(DType wanted, std::int64_t cols) {
-  for (const DType type : {wanted, DType::q8_0, DType::f16})
+  const DType of_32 = wanted == DType::iq4_xs ? DType::iq4_nl : DType::q8_0;
+  for (const DType type : {wanted, of_32, DType::f16})
     if (cols % block_elements(type) == 0) return {type, type != wanted};
   return {DType::f16, true};
 }
@@ -47,6 +49,8 @@ class Chooser {
     for (const NamedTensor& t : tensors) {
       layers_ = std::max(layers_, place_of(t.name).layer + 1);
       tied_ = tied_ && t.name != "output.weight";
+      if (t.name == "blk.0.attn_q.weight") queries_ = t.tensor.rows();
+      if (t.name == "blk.0.attn_v.weight") values_ = t.tensor.rows();
     }
   }
 
@@ -84,12 +88,16 @@ class Chooser {
     constexpr std::int64_t kFirstValues = 4;
     const std::int64_t eighth = layers_ / 8, i = place.layer;
     if (mix.more == More::first) return i < (value ? kFirstValues : eighth) ? mix.better : mix.base;
+    if (mix.more == More::shared) {
+      const bool suffers = value ? queries_ >= 4 * values_ : i < eighth && !choice_.calibrated;
+      return suffers ? mix.better : mix.base;
+    }
     const bool more = i < eighth || i >= 7 * layers_ / 8 || (i - eighth) % 3 == 2;
     return mix.more == More::spread && more ? mix.better : mix.base;
   }
 
   const TypeChoice& choice_;
-  std::int64_t layers_ = 0;
+  std::int64_t layers_ = 0, queries_ = 0, values_ = 1;  // rows of the matrices that make them
   bool tied_ = true;
 };
 
@@ -105,7 +113,9 @@ const std::vector<Mix>& mixes() {
                                        {"q5_k_s", 16, DType::q5_k, DType::q5_k},
                                        {"q4_k_m", 15, DType::q4_k, DType::q6_k, More::spread},
                                        {"q4_k_s", 14, DType::q4_k, DType::q5_k, More::first},
-                                       {"q4_0", 2, DType::q4_0, DType::q4_0}};
+                                       {"q4_0", 2, DType::q4_0, DType::q4_0},
+                                       {"iq4_nl", 25, DType::iq4_nl, DType::q5_k, More::shared},
+                                       {"iq4_xs", 30, DType::iq4_xs, DType::q5_k, More::shared}};
   return all;
 }
 

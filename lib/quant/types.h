@@ -14,9 +14,10 @@ namespace r1 {
 // What --type may say: a type for all matrices, or a mix that gives more bits to those that suffer
 // most from losing them. Mixes are those of llama.cpp's quantizer (src/llama-quant.cpp, 2026-08):
 // the head in Q6_K; values and what leads out of the feed-forward in a better type, in all of the
-// first and last eighth of the layers and in every third between (_m), or in the first few (_s).
+// first and last eighth of the layers and in every third between (_m), or in the first few (_s);
+// IQ4: values that four heads share, and the first eighth where no calibration guides the search.
 struct Mix {
-  enum class More { none, first, spread };
+  enum class More { none, first, spread, shared };
   std::string_view name;
   std::uint32_t file_type;  // general.file_type
   DType base, better;
@@ -32,6 +33,7 @@ struct TypeRule {
 struct TypeChoice {
   const Mix* mix = nullptr;
   bool pure = false;                     // no tensor better than another
+  bool calibrated = false;               // the search knows what counts
   std::vector<TypeRule> rules;           // of matrices; the first that fits counts, before all else
   std::vector<std::regex> keep;          // likewise: as they are
   std::optional<DType> head, embedding;  // types of their own

@@ -15,7 +15,8 @@
 namespace r1 {
 namespace {
 
-constexpr DType kQuantized[] = {DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k};
+constexpr DType kQuantized[] = {DType::q8_0, DType::q4_0,   DType::q4_k,  DType::q5_k,
+                                DType::q6_k, DType::iq4_nl, DType::iq4_xs};
 using Bytes = std::vector<std::byte>;
 using Floats = std::vector<float>;
 

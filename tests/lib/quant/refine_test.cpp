@@ -27,7 +27,7 @@ TEST(Refine, FitsASubBlockAndLeavesTheOthers) {
     x[i] = static_cast<float>(2 * random_uniform(1, 0, i) - 1);
   for (std::size_t i = 0; i < 256; ++i)
     importance[i] = static_cast<float>(0.1 + random_uniform(2, 0, i));
-  for (const DType dtype : {DType::q4_k, DType::q5_k, DType::q6_k}) {
+  for (const DType dtype : {DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs}) {
     const Levels shape = levels_of(dtype);
     double gained = 0;
     for (const auto& [count, j] : {std::pair{1, 5u}, {3, 0u}, {4, 7u}, {4, 2u}}) {

@@ -8,13 +8,15 @@
 #include <gtest/gtest.h>
 
 #include "lib/base/random.h"
+#include "lib/tensor/nearest_in_codebook.h"
 #include "lib/tensor/quant_block.h"
 #include "tests/support/close.h"
 
 namespace r1 {
 namespace {
 
-constexpr DType kQuantized[] = {DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k};
+constexpr DType kQuantized[] = {DType::q8_0, DType::q4_0,   DType::q4_k,  DType::q5_k,
+                                DType::q6_k, DType::iq4_nl, DType::iq4_xs};
 using Bytes = std::vector<std::byte>;
 
 std::size_t row_bytes(std::size_t K, DType dtype) {
@@ -131,7 +133,7 @@ TEST(Search, IsNeverWorseOnAnyBlock) {
 TEST(Search, TakesAGoodPartOfTheErrorAway) {
   constexpr std::size_t K = 256 * 60;
   const std::vector<float> row = made(K, heavy_tailed), importance = made(K, log_normal);
-  const double shares[] = {0.75, 0.8, 0.65, 0.7, 0.75};
+  const double shares[] = {0.75, 0.8, 0.65, 0.7, 0.75, 0.8, 0.8};
   for (std::size_t i = 0; i < std::size(kQuantized); ++i) {
     const DType dtype = kQuantized[i];
     const double ours = error(row, importance, searched(row, importance, dtype), dtype);
@@ -143,13 +145,17 @@ TEST(Search, TakesAGoodPartOfTheErrorAway) {
 // Every half there is as the scale of one block, both signs: the least error possible.
 double least_possible(std::span<const float> row, std::span<const float> importance, DType dtype) {
   const int least = dtype == DType::q8_0 ? -127 : -8, most = dtype == DType::q8_0 ? 127 : 7;
+  const auto level = [&](double scaled) -> double {
+    if (dtype == DType::iq4_nl) return nearest_in_codebook(static_cast<float>(scaled));
+    return std::clamp<double>(std::nearbyint(scaled), least, most);
+  };
   double best = HUGE_VAL;
   for (std::uint32_t half = 0; half < 0x10000; ++half) {
     const double d = f16_to_f32(static_cast<std::uint16_t>(half));
     if (!std::isfinite(d)) continue;
     double sum = 0;
     for (std::size_t k = 0; k < row.size() && sum < best; ++k) {
-      const double q = d == 0 ? 0 : std::clamp<double>(std::nearbyint(row[k] / d), least, most);
+      const double q = d == 0 ? 0 : level(row[k] / d);
       sum += importance[k] * (row[k] - d * q) * (row[k] - d * q);
     }
     best = std::min(best, sum);
@@ -163,7 +169,8 @@ TEST(Search, ComesCloseToTryingEveryScale) {
   for (const double size : {1.0, 1e-5}) {  // the second has scales with few bits
     std::vector<float> row = made(32 * kBlocks, heavy_tailed);
     for (float& w : row) w = static_cast<float>(w * size);
-    for (const auto& [dtype, slack] : {std::pair{DType::q8_0, 1.03}, {DType::q4_0, 1.001}}) {
+    for (const auto& [dtype, slack] :
+         {std::pair{DType::q8_0, 1.03}, {DType::q4_0, 1.001}, {DType::iq4_nl, 1.002}}) {
       double least = 0;
       for (std::size_t k = 0; k < row.size(); k += 32)
         least += least_possible(std::span(row).subspan(k, 32), std::span(importance).subspan(k, 32),
@@ -177,12 +184,13 @@ TEST(Search, ComesCloseToTryingEveryScale) {
 
 TEST(Search, WhatLiesOnAGridComesBackAsItWas) {
   std::vector<float> row(32 * 50);
-  for (const DType dtype : {DType::q8_0, DType::q4_0}) {
-    const int most = dtype == DType::q8_0 ? 127 : 7;
+  for (const DType dtype : {DType::q8_0, DType::q4_0, DType::iq4_nl}) {
+    const int most = dtype == DType::q4_0 ? 7 : 127;
     for (std::size_t k = 0; k < row.size(); ++k) {
       const auto level = std::floor((2 * most + 1) * random_uniform(12, k / 32, k % 32)) - most;
       const float d = f16_to_f32(static_cast<std::uint16_t>(0x2000 + 7 * (k / 32)));
-      row[k] = d * static_cast<float>(k % 32 == 3 ? most : level);
+      const auto whole = static_cast<float>(k % 32 == 3 ? -most : level);
+      row[k] = d * (dtype == DType::iq4_nl ? nearest_in_codebook(whole) : whole);
     }
     EXPECT_EQ(decoded(searched(row, {}, dtype), row.size(), dtype), row) << to_string(dtype);
   }

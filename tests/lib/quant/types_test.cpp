@@ -47,6 +47,21 @@ TEST(Types, AMixGivesMoreBitsToWhatSuffersMost) {
   EXPECT_EQ(type_of(tensors, s, "blk.2.ffn_down.weight"), "q4_k");
 }
 
+// Eight rows of queries.
+TEST(Types, Iq4GivesMoreBitsToSharedValuesAndToTheFirstLayersUnlessCalibrated) {
+  auto tensors = decoder(16, 256, false);
+  TypeChoice c{.mix = &mix_named("iq4_xs")};
+  EXPECT_EQ(type_of(tensors, c, "blk.0.attn_q.weight"), "iq4_xs");
+  EXPECT_EQ(type_of(tensors, c, "blk.0.attn_v.weight"), "iq4_xs");
+  EXPECT_EQ(type_of(tensors, c, "blk.1.ffn_down.weight"), "q5_k");
+  EXPECT_EQ(type_of(tensors, c, "blk.2.ffn_down.weight"), "iq4_xs");
+  c.calibrated = true;
+  EXPECT_EQ(type_of(tensors, c, "blk.1.ffn_down.weight"), "iq4_xs");
+  for (NamedTensor& t : tensors)
+    if (t.name.find("attn_v") != std::string::npos) t.tensor.shape = {2, 256};
+  EXPECT_EQ(type_of(tensors, c, "blk.15.attn_v.weight"), "q5_k");
+}
+
 TEST(Types, TheHeadIsBetterAndATiedOneIsTheEmbedding) {
   const TypeChoice c{.mix = &mix_named("q4_0")};
   EXPECT_EQ(type_of(decoder(2, 256, false), c, "output.weight"), "q6_k");
@@ -79,6 +94,8 @@ TEST(Types, RowsThatDoNotDivideFallBackAndSaySo) {
   const TypeChoice c{.mix = &mix_named("q4_k_m")};
   EXPECT_EQ(type_of(decoder(2, 288, false), c, "blk.0.attn_q.weight"), "q8_0");
   EXPECT_EQ(type_of(decoder(2, 48, false), c, "blk.0.attn_q.weight"), "f16");
+  EXPECT_EQ(type_of(decoder(2, 288, false), {.mix = &mix_named("iq4_xs")}, "blk.0.attn_q.weight"),
+            "iq4_nl");
   EXPECT_TRUE(choose_types(decoder(2, 48, false), c)[2].fell_back);
   EXPECT_FALSE(choose_types(decoder(2, 256, false), c)[2].fell_back);
 }
