@@ -22,7 +22,8 @@ import gguf
 import llama_cpp
 
 BIN = pathlib.Path(__file__).resolve().parents[2] / "build/release/bin"
-FILE_TYPES = {"iq4_nl": 25, "iq4_xs": 30, "q8_0": 7, "q6_k": 18, "q5_k_m": 17, "q5_k_s": 16, "q4_k_m": 15, "q4_k_s": 14, "q4_0": 2}
+FILE_TYPES = {"q8_0": 7, "q6_k": 18, "q5_k_m": 17, "q5_k_s": 16, "q4_k_m": 15, "q4_k_s": 14, "q4_0": 2,
+              "iq4_nl": 25, "iq4_xs": 30}
 
 
 def ours(source, target, kind, args, *more):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a Llama model of random weights as GGUF v3, for measuring speed and memory.
 
-    random_gguf.py SHAPE TYPE OUT.gguf        SHAPE: 15M 125M 1.1B 7B     TYPE: f16 bf16 q8_0 q4_0 q4_k
+    random_gguf.py SHAPE TYPE OUT.gguf        SHAPE: 15M 125M 1.1B 7B     TYPE: f16 bf16 q8_0 q4_0 q4_k iq4_nl iq4_xs
 
 Numbers repeat after 4 million: what is measured does not depend on them. Blocks are random bits under a scale that gives weights a standard deviation of about 0.02, so that
 activations stay finite. Needs numpy.
@@ -20,7 +20,7 @@ SHAPES = {
 }
 CONTEXT = {"7B": 32768}  # the others: 2048
 VOCAB = 32000
-TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8, "q4_k": 12, "bf16": 30}
+TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8, "q4_k": 12, "iq4_nl": 20, "iq4_xs": 23, "bf16": 30}
 STD = 0.02
 DRAWN = 1 << 22
 ALIGNMENT = 32
@@ -40,12 +40,17 @@ def random_blocks(rng, n, kind):
     if kind == "bf16":
         bits = (rng.standard_normal(n, np.float32) * STD).view(np.uint32)
         return (bits >> 16).astype(np.uint16).tobytes()
-    size, count = {"q8_0": (34, n // 32), "q4_0": (18, n // 32), "q4_k": (144, n // 256)}[kind]
+    size, count = {"q8_0": (34, n // 32), "q4_0": (18, n // 32), "q4_k": (144, n // 256),
+                   "iq4_nl": (18, n // 32), "iq4_xs": (136, n // 256)}[kind]
     blocks = rng.integers(0, 256, (count, size), np.uint8)
     if kind == "q8_0":
         blocks[:, :2] = half(STD / 73.9)  # standard deviation of a random int8
     elif kind == "q4_0":
         blocks[:, :2] = half(STD / 4.61)  # of a random nibble
+    elif kind == "iq4_nl":
+        blocks[:, :2] = half(STD / 67.4)  # of a random place in the codebook
+    elif kind == "iq4_xs":  # every scale of six bits 0x30, which is 16
+        blocks[:, :2], blocks[:, 2:4], blocks[:, 4:8] = half(STD / 67.4 / 16), 0xFF, 0
     else:  # d sc q - m mn with every sc = mn = 32: q - 7.5 is centred when m = 7.5 d
         d = STD / 4.61 / 32
         blocks[:, 0:2], blocks[:, 2:4] = half(d), half(7.5 * d)
@@ -58,7 +63,7 @@ def tensors(shape, kind):
     layers, width, heads, kv_heads, inner = SHAPES[shape]
     kv = width // heads * kv_heads
     # 288 and the like are no multiple of 256: such rows take the nearest plain type.
-    fit = lambda k: "q8_0" if kind == "q4_k" and k % 256 else kind
+    fit = lambda k: {"q4_k": "q8_0", "iq4_xs": "iq4_nl"}.get(kind, kind) if k % 256 else kind
     yield "token_embd.weight", (VOCAB, width), fit(width)
     for i in range(layers):
         yield f"blk.{i}.attn_norm.weight", (width,), "f32"
@@ -115,7 +120,7 @@ def padded(n):
 def write(path, shape, kind, seed):
     rng = np.random.default_rng(seed)
     block = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18),
-             "q4_k": (256, 144)}
+             "q4_k": (256, 144), "iq4_nl": (32, 18), "iq4_xs": (256, 136)}
     pairs, count = metadata(shape)
     table, offset, plan = b"", 0, list(tensors(shape, kind))
     for name, dims, dtype in plan:

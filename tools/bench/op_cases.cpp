@@ -41,8 +41,8 @@ void add_fp8(Cases& cases) {
 
 void add_products(Cases& cases) {
   for (const std::int64_t T : {1, 16, 512})
-    for (const DType type :
-         {DType::f32, DType::bf16, DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k})
+    for (const DType type : {DType::f32, DType::bf16, DType::q8_0, DType::q4_0, DType::q4_k,
+                             DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs})
       add_linear(cases, T, type);
   add_fp8(cases);
   constexpr std::int64_t T = 64;

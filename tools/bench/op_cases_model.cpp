@@ -40,8 +40,8 @@ void add_model_cases(std::vector<OpCase>& cases) {
     add_linear(cases, DType::bf16, T, kInner, kWidth);
   }
   add_linear(cases, DType::bf16, kPrompt, kPrompt, kPrompt);
-  for (const DType type :
-       {DType::bf16, DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k})
+  for (const DType type : {DType::bf16, DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k,
+                           DType::q6_k, DType::iq4_nl, DType::iq4_xs})
     for (const std::int64_t T : {1, 64}) add_linear(cases, type, T, kWidth, kInner);
   for (const std::int64_t rows : {std::int64_t{2048}, kPrompt})
     for (const std::int64_t kv_heads : {kHeads, kKvHeads})
