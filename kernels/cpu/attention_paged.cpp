@@ -62,7 +62,8 @@ struct CpuBackend::PagedAttention {
     return i / group() * H() + h * group() + i % group();
   }
 
-  Walker begin(std::int64_t i, std::int64_t h) const {
+  // whole [hd]: where its q in whole numbers goes, or null.
+  Walker begin(std::int64_t i, std::int64_t h, std::int16_t* whole) const {
     const std::int64_t r = row_of(i, h), t = i / group(), last = position.as<std::int32_t>()[t];
     const std::int64_t first = cpu::first_seen(0, last, options.window);
     std::fill(row(y, r), row(y, r) + hd(), 0.0f);
@@ -72,6 +73,10 @@ struct CpuBackend::PagedAttention {
              last,
              0.0f};
     if (skips()) w.length = std::sqrt(kernels.dot(w.state.q, w.state.q, hd()));
+    if (whole != nullptr) {
+      w.state.whole = whole;
+      w.state.step = kernels.to_whole(whole, w.state.q, hd());
+    }
     return w;
   }
 
@@ -90,9 +95,11 @@ struct CpuBackend::PagedAttention {
   void one_tile(const Tile& tile, std::int64_t h) const {
     Walker walkers[kTileRows];
     const std::int64_t count = tile.end - tile.begin;
+    const bool in_whole = kv.keys.dtype == DType::q8_0;
+    std::vector<std::int16_t> whole(static_cast<std::size_t>(in_whole ? count * hd() : 0));
     std::int64_t oldest = std::numeric_limits<std::int64_t>::max(), newest = 0;
     for (std::int64_t i = 0; i < count; ++i) {
-      walkers[i] = begin(tile.begin + i, h);
+      walkers[i] = begin(tile.begin + i, h, in_whole ? whole.data() + i * hd() : nullptr);
       oldest = std::min(oldest, walkers[i].first / kPageTokens);
       newest = std::max(newest, walkers[i].last / kPageTokens);
     }
@@ -119,16 +126,23 @@ struct CpuBackend::PagedAttention {
       rows[there++] = &w.state;
     }
     if (there == 0) return;
-    const std::int64_t elements = number * kPageTokens * hd();
     const float* decay = A.empty() ? nullptr : kv.decay.as<float>() + number * kPageTokens;
-    if (kv.keys.dtype == DType::f32)
-      kernels.attend_f32(rows, there,
-                         {kv.keys.as<float>() + elements, kv.values.as<float>() + elements, decay,
-                          hd(), options.scale});
-    else
-      kernels.attend_bf16(rows, there,
-                          {kv.keys.as<std::uint16_t>() + elements,
-                           kv.values.as<std::uint16_t>() + elements, decay, hd(), options.scale});
+    kernel()(rows, there,
+             {cpu::page_at(kv.keys, number), cpu::page_at(kv.values, number), decay, hd(),
+              options.scale});
+  }
+
+  auto kernel() const -> decltype(kernels.attend_f32) {
+    switch (kv.keys.dtype) {
+      case DType::f16:
+        return kernels.attend_f16;
+      case DType::bf16:
+        return kernels.attend_bf16;
+      case DType::q8_0:
+        return kernels.attend_q8_0;
+      default:
+        return kernels.attend_f32;
+    }
   }
 };
 

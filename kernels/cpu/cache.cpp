@@ -1,28 +1,97 @@
 // The paged cache. Inside a page of one key head the keys lie element by element, [hd,
-// kPageTokens], as attention reads them, the values position by position.
+// kPageTokens], as attention reads them, the values position by position; in pages of q8_0 both lie
+// in blocks: cpu::kPageBlock.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/rows.h"
+#include "lib/tensor/quant_block.h"
 
 namespace r1 {
 namespace {
 
+using cpu::kBlock;
+using cpu::page_at;
 using cpu::page_of;
 using cpu::row;
 
-// An element of kv.decay, a row of kv.values.
+// An element of kv.decay.
 std::int64_t place(const PagedKv& kv, std::int64_t s, std::int64_t h, std::int64_t j) {
   return page_of(kv, s, h, j / kPageTokens) * kPageTokens + j % kPageTokens;
 }
 
-template <typename T>
-void put_key(const Tensor& keys, std::int64_t page, std::int64_t position, const T* key,
-             std::int64_t hd) {
-  T* to = keys.as<T>() + page * hd * kPageTokens + position;
-  for (std::int64_t d = 0; d < hd; ++d) to[d * kPageTokens] = key[d];
+// Where element e of a block lies at position `at`, in bytes from the block's first.
+std::int64_t key_byte(std::int64_t at, std::int64_t e) {
+  return e / 2 * 2 * kPageTokens + 2 * at + e % 2;
 }
+std::int64_t value_byte(std::int64_t at, std::int64_t e) {
+  return at / 2 * 2 * kBlock + 2 * e + at % 2;
+}
+
+// Puts keys and values at one position of a page; rows [hd].
+class PageWriter {
+ public:
+  PageWriter(const cpu::Kernels& kernels, const PagedKv& kv, std::int64_t page, std::int64_t at)
+      : kernels_(kernels),
+        dtype_(kv.keys.dtype),
+        hd_(kv.keys.cols()),
+        at_(at),
+        keys_(page_at(kv.keys, page)),
+        values_(page_at(kv.values, page)) {}
+
+  // `room` [hd] is of 4 bytes each.
+  void put(const float* key, const float* value, void* room) const {
+    if (dtype_ == DType::q8_0) {
+      put_blocks(keys_, packed(key, room), key_byte);
+      put_blocks(values_, packed(value, room), value_byte);
+    } else if (dtype_ == DType::f32) {
+      put_key(key);
+      put_value(value);
+    } else {
+      put_key(halves(key, room));
+      put_value(halves(value, room));
+    }
+  }
+
+ private:
+  template <typename T>
+  void put_key(const T* key) const {
+    T* to = reinterpret_cast<T*>(keys_) + at_;
+    for (std::int64_t d = 0; d < hd_; ++d) to[d * kPageTokens] = key[d];
+  }
+  template <typename T>
+  void put_value(const T* value) const {
+    std::copy(value, value + hd_, reinterpret_cast<T*>(values_) + at_ * hd_);
+  }
+  template <typename Place>
+  void put_blocks(std::byte* page, const BlockQ8_0* blocks, const Place& place_of) const {
+    for (std::int64_t b = 0; b < hd_ / kBlock; ++b, page += cpu::kPageBlock) {
+      for (std::int64_t e = 0; e < kBlock; ++e)
+        page[place_of(at_, e)] = static_cast<std::byte>(blocks[b].q[e]);
+      std::memcpy(page + cpu::kPageBytes + 2 * at_, &blocks[b].d, sizeof blocks[b].d);
+    }
+  }
+
+  const BlockQ8_0* packed(const float* from, void* room) const {
+    pack(room, {from, static_cast<std::size_t>(hd_)}, dtype_);
+    return static_cast<const BlockQ8_0*>(room);
+  }
+  const std::uint16_t* halves(const float* from, void* room) const {
+    auto* to = static_cast<std::uint16_t*>(room);
+    if (dtype_ == DType::bf16)
+      kernels_.to_bf16(to, from, hd_);
+    else
+      pack(to, {from, static_cast<std::size_t>(hd_)}, dtype_);
+    return to;
+  }
+
+  const cpu::Kernels& kernels_;
+  DType dtype_;
+  std::int64_t hd_, at_;
+  std::byte *keys_, *values_;
+};
 
 }  // namespace
 
@@ -30,29 +99,24 @@ void put_key(const Tensor& keys, std::int64_t page, std::int64_t position, const
 void CpuBackend::kv_store(const PagedKv& kv, const Tensor& k, const Tensor& v, const Tensor& A,
                           const Tensor& sequence, const Tensor& position) {
   const std::int64_t T = k.shape[0], KV = k.shape[1], hd = k.shape[2];
-  const auto one = [&](std::int64_t t, std::int64_t h, std::vector<std::uint16_t>& halves) {
+  // What rounding may add to a key's length. Of a block of q8_0, 32 halves of a step that is the
+  // largest / 127; of 16 bits, more than there is.
+  const float rounded = 1.0f + (kv.keys.dtype == DType::q8_0 ? 0x1p-5f : 0x1p-8f);
+  const auto one = [&](std::int64_t t, std::int64_t h, void* room) {
     const std::int64_t s = sequence.as<std::int32_t>()[t], j = position.as<std::int32_t>()[t];
-    const std::int64_t page = page_of(kv, s, h, j / kPageTokens), to = place(kv, s, h, j);
+    const std::int64_t page = page_of(kv, s, h, j / kPageTokens);
     const float *key = row(k, t * KV + h), *value = row(v, t * KV + h);
-    if (kv.keys.dtype == DType::f32) {
-      put_key(kv.keys, page, j % kPageTokens, key, hd);
-      std::copy(value, value + hd, row(kv.values, to));
-    } else {
-      kernels_.to_bf16(halves.data(), key, hd);
-      put_key(kv.keys, page, j % kPageTokens, halves.data(), hd);
-      kernels_.to_bf16(kv.values.as<std::uint16_t>() + to * hd, value, hd);
-    }
-    if (!A.empty()) kv.decay.as<float>()[to] = row(A, t)[h];
+    PageWriter(kernels_, kv, page, j % kPageTokens).put(key, value, room);
+    if (!A.empty()) kv.decay.as<float>()[place(kv, s, h, j)] = row(A, t)[h];
     if (kv.longest.empty()) return;
     float& longest = kv.longest.as<float>()[page];
-    constexpr float kRounded = 1.0f + 0x1p-8f;  // what bf16 may add to a key
-    const float length = kRounded * std::sqrt(kernels_.dot(key, key, hd));
+    const float length = rounded * std::sqrt(kernels_.dot(key, key, hd));
     longest = j % kPageTokens == 0 ? length : std::max(longest, length);
   };
   for_rows(KV, T * hd, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<std::uint16_t> halves(static_cast<std::size_t>(hd));
+    std::vector<float> room(static_cast<std::size_t>(hd));
     for (std::int64_t h = begin; h < end; ++h)
-      for (std::int64_t t = 0; t < T; ++t) one(t, h, halves);
+      for (std::int64_t t = 0; t < T; ++t) one(t, h, room.data());
   });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 
 #include "lib/backend/backend.h"
 
@@ -17,6 +18,13 @@ inline std::int64_t first_seen(std::int64_t start, std::int64_t i, std::int64_t 
 // Page p of sequence s and key head h: a row of kv.keys seen as [P KV, hd kPageTokens].
 inline std::int64_t page_of(const PagedKv& kv, std::int64_t s, std::int64_t h, std::int64_t p) {
   return kv.table.as<std::int32_t>()[s * kv.table.shape[1] + p] * kv.keys.shape[1] + h;
+}
+
+// Where that page begins, of keys or values.
+inline std::byte* page_at(const Tensor& pages, std::int64_t number) {
+  const std::int64_t blocks = kPageTokens * pages.cols() / block_elements(pages.dtype);
+  return pages.as<std::byte>() +
+         static_cast<std::size_t>(number * blocks) * block_bytes(pages.dtype);
 }
 
 }  // namespace r1::cpu

@@ -1,6 +1,6 @@
 // Attention of each row over the stored pages of its sequence: which kernel, in what tiles and
-// parts, and how the parts are put together. Pages of bf16 go through tensor cores (paged_mma.cuh),
-// those of f32, and heads that are not whole pieces of 16 bytes, through plain f32
+// parts, and how the parts are put together. Pages of bf16, f16 and q8_0 go through tensor cores
+// (paged_mma.cuh), those of f32, and heads that are not whole pieces of 16 bytes, through plain f32
 // (paged_part.cuh).
 //   Split along the past: FlashDecoding, pytorch.org/blog/flash-decoding.
 #include <algorithm>
@@ -86,21 +86,37 @@ dim3 blocks_of(const Paged& s, const cuda::Tiling& t) {
           static_cast<unsigned>(s.splits * t.lanes)};
 }
 
-template <int kHead, int kRowWarps>
+template <typename Type, int kHead, int kRowWarps>
 void run_tiles(float* y, float* parts, const Paged& s, const cuda::Tiling& tiling,
                cudaStream_t stream) {
   cuda::launch(
       "attention_paged", stream,
       {blocks_of(s, tiling), cuda::kTileThreads, sizeof(cuda::TileMemory<kHead, kRowWarps>)},
-      cuda::tile_kernel<kHead, kRowWarps>, y, parts, s, tiling);
+      cuda::tile_kernel<Type, kHead, kRowWarps>, y, parts, s, tiling);
 }
 
+template <typename Type>
 void for_tile(float* y, float* parts, const Paged& s, const cuda::Tiling& t, bool low,
               cudaStream_t stream) {
-  if (s.hd <= 64) return (low ? run_tiles<64, 1> : run_tiles<64, 4>)(y, parts, s, t, stream);
-  if (s.hd <= 96 && !low) return run_tiles<96, 4>(y, parts, s, t, stream);
-  if (s.hd <= 128) return (low ? run_tiles<128, 1> : run_tiles<128, 4>)(y, parts, s, t, stream);
-  (low ? run_tiles<256, 1> : run_tiles<256, 2>)(y, parts, s, t, stream);
+  const auto run = [&](auto low_tiles, auto tiles) {
+    (low ? low_tiles : tiles)(y, parts, s, t, stream);
+  };
+  if (s.hd <= 64) return run(run_tiles<Type, 64, 1>, run_tiles<Type, 64, 4>);
+  if (s.hd <= 96) return run(run_tiles<Type, 128, 1>, run_tiles<Type, 96, 4>);
+  if (s.hd <= 128) return run(run_tiles<Type, 128, 1>, run_tiles<Type, 128, 4>);
+  run(run_tiles<Type, 256, 1>, run_tiles<Type, 256, 2>);
+}
+
+auto for_tile_of(DType pages) {
+  return pages == DType::f16    ? for_tile<cuda::F16>
+         : pages == DType::q8_0 ? for_tile<cuda::Q8>
+                                : for_tile<cuda::Bf16>;
+}
+
+auto for_head_of(DType pages) {
+  return pages == DType::f32   ? for_head<cuda::F32>
+         : pages == DType::f16 ? for_head<cuda::F16>
+                               : for_head<cuda::Bf16>;
 }
 
 Paged paged_of(const Tensor& q, const PagedKv& kv, const Tensor& A, const Tensor& sequence,
@@ -143,7 +159,7 @@ void CudaBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedK
   const auto bytes_of = [&](std::int64_t splits) {
     return T * H * splits * (hd + 2) * static_cast<std::int64_t>(sizeof(float));
   };
-  const bool in_tiles = kv.keys.dtype == DType::bf16 && hd % 8 == 0;
+  const bool in_tiles = kv.keys.dtype != DType::f32 && hd % 8 == 0;
   const std::int64_t longest_run = std::clamp<std::int64_t>(options.longest_run, 1, T);
   cuda::Tiling tiling = tiling_of(s, T, longest_run);
   const dim3 blocks = blocks_of(s, tiling);
@@ -161,11 +177,10 @@ void CudaBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedK
   float* parts =
       whole ? nullptr : static_cast<float*>(scratch(static_cast<std::size_t>(bytes_of(s.splits))));
   if (in_tiles)
-    for_tile(y.as<float>(), parts, s, tiling, tiles_are_low(s, longest_run), stream_);
-  else if (kv.keys.dtype == DType::f32)
-    for_head<cuda::F32>(parts, s, T, stream_);
+    for_tile_of(kv.keys.dtype)(y.as<float>(), parts, s, tiling, tiles_are_low(s, longest_run),
+                               stream_);
   else
-    for_head<cuda::Bf16>(parts, s, T, stream_);
+    for_head_of(kv.keys.dtype)(parts, s, T, stream_);
   if (whole) return;
   cuda::launch("attention_paged", stream_, {cuda::blocks_of(T * H, 1), kPagedThreads}, merge_kernel,
                y.as<float>(), parts, s.splits, s.hd);

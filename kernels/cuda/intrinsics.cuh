@@ -33,6 +33,17 @@ __device__ inline float half_to_float(std::uint16_t half) {
 #endif
 }
 
+// To nearest even; beyond the largest, infinity.
+__device__ inline std::uint16_t float_to_half(float value) {
+#ifdef __CUDACC__
+  std::uint16_t half;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(value));
+  return half;
+#else
+  return f32_to_f16(value);
+#endif
+}
+
 __device__ inline float bfloat_to_float(std::uint16_t bits) {
   return __uint_as_float(std::uint32_t{bits} << 16);
 }
@@ -45,18 +56,26 @@ __device__ inline std::uint16_t float_to_bfloat(float value) {
   return static_cast<std::uint16_t>(nan ? (bits >> 16) | 0x40u : rounded >> 16);
 }
 
-// How 16-bit numbers are stored. Each names its bits as `Bits` and widens them.
+// How numbers are stored. Each names its bits as `Bits`, widens and rounds them.
 struct F32 {
   using Bits = float;
   __device__ static float widen(float value) { return value; }
+  __device__ static float round(float value) { return value; }
 };
 struct F16 {
   using Bits = std::uint16_t;
   __device__ static float widen(std::uint16_t bits) { return half_to_float(bits); }
+  __device__ static std::uint16_t round(float value) { return float_to_half(value); }
 };
 struct Bf16 {
   using Bits = std::uint16_t;
   __device__ static float widen(std::uint16_t bits) { return bfloat_to_float(bits); }
+  __device__ static std::uint16_t round(float value) { return float_to_bfloat(value); }
+};
+// Whole numbers that share a scale, f16, in blocks of kElements.
+struct Q8 {
+  using Bits = std::int8_t;
+  static constexpr int kElements = 32;
 };
 
 // Numbers in 16 bytes, and one load of them from an aligned address.

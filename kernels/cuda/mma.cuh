@@ -40,6 +40,27 @@ __device__ inline unsigned pack(float low, float high) {
 #endif
 }
 
+// Four signed bytes times an f16 `scale`, each product rounded to f16 once: two words of them, in
+// order from the low half. 0x6400 + b is 1,024 + b in f16, and so a byte becomes a number.
+__device__ inline uint2 scale_bytes(unsigned bytes, std::uint16_t scale) {
+#ifdef __CUDACC__
+  constexpr unsigned kBias = 0x64806480u;  // 1,024 + 128
+  const unsigned scales = unsigned{scale} << 16 | scale, biased = bytes ^ 0x80808080u;
+  uint2 both{__byte_perm(biased, 0x64646464u, 0x4140), __byte_perm(biased, 0x64646464u, 0x4342)};
+  for (unsigned* word : {&both.x, &both.y})
+    asm("{sub.rn.f16x2 %0, %0, %1;\n mul.rn.f16x2 %0, %0, %2;}"
+        : "+r"(*word)
+        : "r"(kBias), "r"(scales));
+  return both;
+#else
+  const auto product = [&](int i) {
+    const auto byte = static_cast<std::int8_t>(bytes >> 8 * i);
+    return unsigned{f32_to_f16(f16_to_f32(scale) * static_cast<float>(byte))};
+  };
+  return {product(0) | product(1) << 16, product(2) | product(3) << 16};
+#endif
+}
+
 // 2^x, to two units in the last place; 0 below the smallest normal number.
 __device__ inline float power_of_two(float x) {
 #ifdef __CUDACC__

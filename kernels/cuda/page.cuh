@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <cuda_runtime.h>
 
@@ -13,6 +14,7 @@ namespace r1::cuda {
 // pieces of 16 bytes of a position, all positions of a piece together: [hd / n, 64, n], with n
 // numbers in 16 bytes, then what is left of the head in the same way. So 32 positions of a piece
 // are one coalesced read of 512 bytes, a position a lane, and a score needs no sum over lanes.
+// The scales of blocks of q8_0 lie behind the numbers, [hd / 32, 64], of keys and of values.
 
 inline constexpr int kPage = static_cast<int>(kPageTokens);
 
@@ -23,6 +25,28 @@ __device__ inline int key_place(int position, int d, int hd) {
   const int piece = d / kPiece * kPiece;
   const int width = hd - piece < kPiece ? hd - piece : kPiece;
   return piece * kPage + position * width + d - piece;
+}
+
+// Numbers of a page, and scales as so many of them.
+template <typename Type>
+__device__ inline std::int64_t page_size(int hd) {
+  constexpr bool kBlocks = std::is_same_v<Type, Q8>;
+  return std::int64_t{kPage} * (kBlocks ? hd + hd / Q8::kElements * 2 : hd);
+}
+
+// Page `number` of keys or values.
+template <typename Type, typename Void>
+__device__ inline auto page_at(Void* pages, std::int64_t number, int hd) {
+  using Bits =
+      std::conditional_t<std::is_const_v<Void>, const typename Type::Bits, typename Type::Bits>;
+  return static_cast<Bits*>(pages) + number * page_size<Type>(hd);
+}
+
+// The scale of the block with element d at `position` of a page of q8_0.
+template <typename Bits>
+__device__ inline auto scale_at(Bits* page, int position, int d, int hd) {
+  using Half = std::conditional_t<std::is_const_v<Bits>, const std::uint16_t, std::uint16_t>;
+  return reinterpret_cast<Half*>(page + kPage * hd) + d / Q8::kElements * kPage + position;
 }
 
 struct PageTable {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <cuda_runtime.h>
 
@@ -12,8 +13,9 @@
 
 namespace r1::cuda {
 
-// Attention of a tile of rows over pages of bf16, on tensor cores: queries, keys, values and the
-// weights of the softmax are rounded to bf16, scores and sums are f32.
+// Attention of a tile of rows over pages of bf16, f16 or q8_0, on tensor cores: queries and the
+// weights of the softmax are rounded to the 16 bits of the pages, scores and sums are f32. Blocks
+// of q8_0 become f16 on their way into shared memory.
 //
 // A tile is 16 kRowWarps rows, (token, query head) of one key head, so that keys and values are
 // read once for all of them. Of the block's 4 warps, 4 / kRowWarps share 16 rows: each makes the
@@ -22,20 +24,21 @@ namespace r1::cuda {
 // the head, each sum one chain along the positions, page by page.
 //   Online softmax: Milakov and Gimelshein, arXiv:1805.02867; in tiles: FlashAttention-2,
 //   arXiv:2307.08691. Sums of weights come from a product with ones, in the order of the others.
-template <int kHead, int kRowWarps>
+template <typename Type, int kHead, int kRowWarps>
 struct TileAttention {
+  using Half = Multiplied<Type>;
   using Memory = TileMemory<kHead, kRowWarps>;
   static constexpr int kColumns = Memory::kColumns;
   static constexpr int kKeys = kPage / kColumns, kKeyTiles = kKeys / 8;  // of a warp
   static constexpr int kWidth = kHead / kColumns, kWidthTiles = kWidth / 8;
   static_assert(kKeyTiles % 2 == 0 && kWidthTiles % 2 == 0, "ldmatrix brings two tiles at once");
 
-  Tile<kHead, kRowWarps>& tile;
+  Tile<Type, kHead, kRowWarps>& tile;
   Memory& memory;
   const int lane, row0, column;  // this thread has rows row0 and row0 + 8
   float largest[2], total[4], sums[kWidthTiles][4];
 
-  __device__ explicit TileAttention(Tile<kHead, kRowWarps>& t)
+  __device__ explicit TileAttention(Tile<Type, kHead, kRowWarps>& t)
       : tile(t),
         memory(t.memory),
         lane(t.lane()),
@@ -65,8 +68,8 @@ struct TileAttention {
       for (int n = 0; n < kKeyTiles; n += 2) {
         unsigned b[4];
         load_matrices<false>(b, key + d * kPage + n * 64);
-        multiply_add(z[n], a, b[0], b[1]);
-        multiply_add(z[n + 1], a, b[2], b[3]);
+        multiply_add<Half>(z[n], a, b[0], b[1]);
+        multiply_add<Half>(z[n + 1], a, b[2], b[3]);
       }
     }
   }
@@ -124,7 +127,7 @@ struct TileAttention {
         for (int h = 0; h < 2; ++h)
           *reinterpret_cast<unsigned*>(memory.weights + (row0 + 8 * h) * Memory::kWeightPitch +
                                        column * kKeys + 8 * n + lane % 4 * 2) =
-              pack_bfloats(z[n][2 * h], z[n][2 * h + 1]);
+              pack<Half>(z[n][2 * h], z[n][2 * h + 1]);
     }
     if (!__any_sync(kAllLanes, shrink[0] != 1.0f || shrink[1] != 1.0f)) return;
 #pragma unroll
@@ -137,7 +140,7 @@ struct TileAttention {
 
   // sums += weights v of 16 rows, 64 positions and kWidth elements; total += weights.
   __device__ void multiply_values(const float (&z)[kKeyTiles][4]) {
-    constexpr unsigned kOnes = 0x3f803f80u;
+    constexpr unsigned kOnes = std::is_same_v<Half, F16> ? 0x3c003c00u : 0x3f803f80u;
     const std::uint16_t* value =
         memory.values + lane % 16 * Memory::kPitch + column * kWidth + lane / 16 * 8;
 #pragma unroll
@@ -149,15 +152,15 @@ struct TileAttention {
                                     lane / 16 * 8);
       } else {
         for (int i = 0; i < 4; ++i)
-          a[i] = pack_bfloats(z[2 * k + i / 2][i % 2 * 2], z[2 * k + i / 2][i % 2 * 2 + 1]);
+          a[i] = pack<Half>(z[2 * k + i / 2][i % 2 * 2], z[2 * k + i / 2][i % 2 * 2 + 1]);
       }
-      multiply_add(total, a, kOnes, kOnes);
+      multiply_add<Half>(total, a, kOnes, kOnes);
 #pragma unroll
       for (int n = 0; n < kWidthTiles; n += 2) {
         unsigned b[4];
         load_matrices<true>(b, value + 16 * k * Memory::kPitch + 8 * n);
-        multiply_add(sums[n], a, b[0], b[1]);
-        multiply_add(sums[n + 1], a, b[2], b[3]);
+        multiply_add<Half>(sums[n], a, b[0], b[1]);
+        multiply_add<Half>(sums[n + 1], a, b[2], b[3]);
       }
     }
   }
@@ -237,12 +240,12 @@ inline constexpr int kTileBlocks = kHead <= 128 && kRowWarps == 1 ? 4 : 2;
 
 // parts [T, H, splits, 2 + hd] as paged_kernel gives them, a block each; or null: y [T, H, hd], and
 // a block goes through all parts.
-template <int kHead, int kRowWarps>
+template <typename Type, int kHead, int kRowWarps>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kHead, kRowWarps>)
     tile_kernel(float* y, float* parts, Paged s, Tiling tiling) {
-  Tile<kHead, kRowWarps> tile(s, tiling);
+  Tile<Type, kHead, kRowWarps> tile(s, tiling);
   tile.load_rows();
-  TileAttention<kHead, kRowWarps> attention(tile);
+  TileAttention<Type, kHead, kRowWarps> attention(tile);
   const int split = static_cast<int>(blockIdx.z) % s.splits;
   int turn = static_cast<int>(blockIdx.z) / s.splits;
   for (int begin = 0, end = 0; begin < tile.tokens; begin = end) {

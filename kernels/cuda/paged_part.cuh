@@ -160,7 +160,6 @@ inline constexpr int kPagedBlocks = kHeads == 1 ? 4 : 2;
 template <typename Type, int kElements, int kHeads>
 __global__ void __launch_bounds__(kPagedThreads, kPagedBlocks<kHeads>)
     paged_kernel(float* parts, Paged s) {
-  using Bits = typename Type::Bits;
   const int thread = static_cast<int>(threadIdx.x), lane = thread % kWarp, warp = thread / kWarp;
   const std::int64_t t = blockIdx.x, sequence = s.sequence[t];
   const int kv = static_cast<int>(blockIdx.y) % s.KV, group = s.H / s.KV;
@@ -185,7 +184,7 @@ __global__ void __launch_bounds__(kPagedThreads, kPagedBlocks<kHeads>)
   const std::int64_t end_page = (split + 1) * each < pages ? (split + 1) * each : pages;
   const float own = s.A == nullptr ? 0.0f : s.A[t * s.KV + kv];
   const auto page_of = [&](const void* all, std::int64_t page) {
-    return static_cast<const Bits*>(all) + page * kPage * hd;
+    return page_at<Type>(all, page, hd);
   };
   Bound<kHeads> bound{};
   if (s.skip > 0.0f) {

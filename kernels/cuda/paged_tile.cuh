@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <cuda_runtime.h>
 
@@ -57,10 +58,15 @@ struct TileMemory {
   unsigned wanted[kTileWarps];
 };
 
-template <int kHead, int kRowWarps>
+// What tensor cores multiply over pages of Type: bytes are widened on their way.
+template <typename Type>
+using Multiplied = std::conditional_t<std::is_same_v<Type, Q8>, F16, Type>;
+
+template <typename Type, int kHead, int kRowWarps>
 struct Tile {
   using Memory = TileMemory<kHead, kRowWarps>;
   static constexpr int kRows = Memory::kRows, kPieces = kHead / 8;
+  static constexpr bool kBlocks = std::is_same_v<Type, Q8>;
 
   const Paged& s;
   const Tiling& tiling;
@@ -111,8 +117,8 @@ struct Tile {
       if (there(r) && d < s.hd) {
         const auto* q = reinterpret_cast<const float4*>(s.q + row_of(r) * s.hd + d);
         const float4 a = q[0], b = q[1];
-        piece = {pack_bfloats(a.x, a.y), pack_bfloats(a.z, a.w), pack_bfloats(b.x, b.y),
-                 pack_bfloats(b.z, b.w)};
+        piece = {pack<Multiplied<Type>>(a.x, a.y), pack<Multiplied<Type>>(a.z, a.w),
+                 pack<Multiplied<Type>>(b.x, b.y), pack<Multiplied<Type>>(b.z, b.w)};
       }
       *reinterpret_cast<uint4*>(memory.queries + r * Memory::kPitch + d) = piece;
     }
@@ -134,6 +140,17 @@ struct Tile {
     }
   }
 
+  // Elements d … d + 7 of the key at `position`.
+  __device__ void load_key(float (&key)[8], const typename Type::Bits* page, int position, int d) {
+    const typename Type::Bits* from = page + key_place<Type>(position, d, s.hd);
+    if constexpr (kBlocks) {
+      const float scale = half_to_float(*scale_at(page, position, d, s.hd));
+      for (int i = 0; i < 8; ++i) key[i] = scale * static_cast<float>(from[i]);
+    } else {
+      load16<Type>(key, from);
+    }
+  }
+
   // The least score that matters to a row, by a warp. The largest of all its scores is not below
   // its own; a position that is less than skip / n of that is not missed by n positions together.
   __device__ void bound(TileRow& row, const std::uint16_t* query, std::int64_t token) {
@@ -142,9 +159,8 @@ struct Tile {
     float z = 0.0f, squares = 0.0f;
     if (d < s.hd) {
       float q[8], key[8];
-      load16<Bf16>(q, query + d);
-      load16<Bf16>(key, static_cast<const std::uint16_t*>(s.keys) + page * kPage * s.hd +
-                            d * kPage + at * 8);
+      load16<Multiplied<Type>>(q, query + d);
+      load_key(key, page_at<Type>(s.keys, page, s.hd), at, d);
       for (int i = 0; i < 8; ++i) {
         z = fmaf(q[i], key[i], z);
         squares = fmaf(q[i], q[i], squares);
@@ -214,10 +230,19 @@ struct Tile {
   }
 
   __device__ void load_keys(const ListedPage& page) {
-    const auto* from = static_cast<const std::uint16_t*>(s.keys) + page.number * kPage * s.hd;
+    const auto* from = page_at<Type>(s.keys, page.number, s.hd);
+    if constexpr (kBlocks) {
+#pragma unroll 2
+      for (int i = thread(); i < s.hd / 16 * kPage; i += kTileThreads) {
+        const int d = i / kPage * 16, j = i % kPage;
+        widen(memory.keys + (d * kPage + j * 8), 8 * kPage, from + i * 16,
+              *scale_at(from, j, d, s.hd));
+      }
+    } else {
 #pragma unroll 4
-    for (int i = thread(); i < s.hd / 8 * kPage; i += kTileThreads)
-      copy16_async(memory.keys + i * 8, from + i * 8);
+      for (int i = thread(); i < s.hd / 8 * kPage; i += kTileThreads)
+        copy16_async(memory.keys + i * 8, from + i * 8);
+    }
     if (s.A != nullptr && thread() < kPage / 4)
       copy16_async(memory.decay + thread() * 4, s.decay + page.number * kPage + thread() * 4);
     commit_copies();
@@ -225,15 +250,30 @@ struct Tile {
 
   // Zeros where no row of the run looks: what lies there may be anything, and 0 NaN is NaN.
   __device__ void load_values(const ListedPage& page) {
-    const auto* from = static_cast<const std::uint16_t*>(s.values) + page.number * kPage * s.hd;
-#pragma unroll 4
-    for (int i = thread(); i < kPage * kPieces; i += kTileThreads) {
-      const int j = i / kPieces, d = i % kPieces * 8;
+    constexpr int kElements = kBlocks ? 16 : 8, kLoads = kHead / kElements;  // of 16 bytes
+    const auto* from = page_at<Type>(s.values, page.number, s.hd);
+#pragma unroll kBlocks ? 2 : 4
+    for (int i = thread(); i < kPage * kLoads; i += kTileThreads) {
+      const int j = i / kLoads, d = i % kLoads * kElements;
+      if (d >= s.hd) continue;
       const bool seen = first <= page.from + j && page.from + j <= last;
-      if (d < s.hd)
-        copy16_async(memory.values + j * Memory::kPitch + d, from + j * s.hd + d, !seen);
+      std::uint16_t* to = memory.values + j * Memory::kPitch + d;
+      if constexpr (kBlocks)
+        widen(to, 8, from + j * s.hd + d, seen ? *scale_at(from, j, d, s.hd) : std::uint16_t{0});
+      else
+        copy16_async(to, from + j * s.hd + d, !seen);
     }
     commit_copies();
+  }
+
+  // 16 bytes of a block, to 8 numbers at `to` and 8 at to + next.
+  __device__ static void widen(std::uint16_t* to, int next, const std::int8_t* from,
+                               std::uint16_t scale) {
+    const uint4 raw = *reinterpret_cast<const uint4*>(from);
+    const uint2 a = scale_bytes(raw.x, scale), b = scale_bytes(raw.y, scale);
+    const uint2 c = scale_bytes(raw.z, scale), d = scale_bytes(raw.w, scale);
+    *reinterpret_cast<uint4*>(to) = {a.x, a.y, b.x, b.y};
+    *reinterpret_cast<uint4*>(to + next) = {c.x, c.y, d.x, d.y};
   }
 };
 

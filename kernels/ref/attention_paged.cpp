@@ -1,9 +1,11 @@
 #include <cassert>
+#include <cstddef>
 #include <vector>
 
 #include "kernels/ref/attend.h"
 #include "kernels/ref/ref_backend.h"
 #include "kernels/ref/rows.h"
+#include "lib/tensor/quant_block.h"
 
 namespace r1 {
 namespace {
@@ -19,21 +21,19 @@ std::int64_t place(const PagedKv& kv, std::int64_t s, std::int64_t h, std::int64
   return (page * KV + h) * kPageTokens + j % kPageTokens;
 }
 
-void store(const Tensor& pages, std::int64_t place, const float* values) {
-  for (std::int64_t d = 0; d < pages.cols(); ++d) {
-    const std::int64_t i = place * pages.cols() + d;
-    if (pages.dtype == DType::bf16)
-      pages.as<std::uint16_t>()[i] = f32_to_bf16(values[d]);
-    else
-      pages.as<float>()[i] = values[d];
-  }
+// Row `place` of pages.
+std::byte* stored(const Tensor& pages, std::int64_t place) {
+  const auto blocks = static_cast<std::size_t>(place * pages.cols() / block_elements(pages.dtype));
+  return pages.as<std::byte>() + blocks * block_bytes(pages.dtype);
 }
 
-// Row `place` of pages, widened into `room` where it is bf16.
+void store(const Tensor& pages, std::int64_t place, const float* values) {
+  pack(stored(pages, place), {values, static_cast<std::size_t>(pages.cols())}, pages.dtype);
+}
+
+// Row `place` of pages, widened into `room`.
 const float* load(const Tensor& pages, std::int64_t place, std::vector<float>& room) {
-  if (pages.dtype == DType::f32) return pages.as<float>() + place * pages.cols();
-  const std::uint16_t* bits = pages.as<std::uint16_t>() + place * pages.cols();
-  for (std::size_t d = 0; d < room.size(); ++d) room[d] = bf16_to_f32(bits[d]);
+  unpack(room, stored(pages, place), pages.dtype);
   return room.data();
 }
 

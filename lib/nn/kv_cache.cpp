@@ -6,12 +6,9 @@
 namespace r1 {
 
 std::size_t KvShape::page_bytes() const {
-  const auto positions = static_cast<std::size_t>(layers * kv_heads * kPageTokens);
-  const std::size_t per_position =
-      2 * static_cast<std::size_t>(head_dim) * block_bytes(dtype) + (decay ? sizeof(float) : 0);
-  const std::size_t per_page =
-      decay ? static_cast<std::size_t>(layers * kv_heads) * sizeof(float) : 0;  // the longest key
-  return positions * per_position + per_page;
+  const Tensor keys{nullptr, {layers, kv_heads, kPageTokens, head_dim}, dtype};
+  const std::int64_t decays = layers * kv_heads * (kPageTokens + 1);  // and the longest key
+  return 2 * keys.bytes() + (decay ? static_cast<std::size_t>(decays) * sizeof(float) : 0);
 }
 
 KvCache::KvCache(Backend& backend, const KvShape& shape, std::int64_t pages)

@@ -61,8 +61,8 @@ inline PagedKv empty_cache(Rig& rig, const Scene& s, DType dtype) {
   const auto pages = [&] {
     const Shape shape{count, s.KV, kPageTokens, s.hd};
     if (dtype == DType::f32) return rig.unwritten(shape);
-    const Tensor t = rig.arena().take(shape, dtype);
-    rig->copy_from_host(t, std::vector<std::uint16_t>(test::count(shape), 0x7fc0).data());
+    const Tensor t = rig.arena().take(shape, dtype);  // a NaN in bf16 and f16, the scales of q8_0
+    rig->copy_from_host(t, std::vector<std::uint16_t>(t.bytes() / 2, 0x7fc0).data());
     return t;
   };
   const bool daw = !s.A.empty();
@@ -116,11 +116,24 @@ inline Floats store_and_attend(Rig& rig, const PagedKv& kv, const Scene& s, cons
   return attend_stored(rig, kv, s, in);
 }
 
+// The types that pages may hold, of heads this wide.
+inline std::vector<DType> page_types(std::int64_t hd) {
+  std::vector<DType> types = {DType::f32, DType::f16, DType::bf16};
+  if (hd % block_elements(DType::q8_0) == 0) types.push_back(DType::q8_0);
+  return types;
+}
+
 // k and v as a cache of this type holds them, and q as tensor cores take it with such a cache.
 inline Scene as_stored(Scene s, DType dtype) {
-  if (dtype == DType::bf16)
-    for (Floats* values : {&s.q, &s.k, &s.v})
-      for (float& x : *values) x = bf16_to_f32(f32_to_bf16(x));
+  const auto round = [](Floats& values, DType type) {
+    const Shape shape{static_cast<std::int64_t>(values.size())};
+    std::vector<std::byte> stored(Tensor{nullptr, shape, type}.bytes());
+    pack(stored.data(), values, type);
+    unpack(values, stored.data(), type);
+  };
+  round(s.k, dtype);
+  round(s.v, dtype);
+  round(s.q, dtype == DType::q8_0 ? DType::f16 : dtype);
   return s;
 }
 
@@ -133,12 +146,32 @@ inline Floats whole_documents(const Scene& s) {
   return ref.get(y);
 }
 
-// As mean_error. Where tensor cores take pages of bf16, a weight of the softmax is rounded to bf16
-// before it is summed, alone and times a value: the mean of values up to 1 moves by no more than
-// twice that.
+// What tensor cores add: a weight of the softmax is rounded to the 16 bits of the pages, or f16 for
+// q8_0, before it is summed, alone and times a value: the mean of values up to 1 moves by no more
+// than twice that. Weights too small for f16 are off by half its least step. Blocks of q8_0 are
+// rounded to f16 when they are widened: values by a share, scores by a share of the largest.
+inline double tensor_core_error(const Scene& s, DType dtype) {
+  if (dtype == DType::f32) return 0.0;
+  if (dtype == DType::bf16) return 2.0 * kBf16 / (1.0 - kBf16);
+  const double weights = 2.0 * kF16 / (1.0 - kF16) + 2.0 * static_cast<double>(s.T) * 0x1p-25;
+  return weights + (dtype == DType::q8_0 ? kF16 * (1.0 + 2.0 * largest_score(s)) : 0.0);
+}
+
+// What whole numbers of 16 bits add on the CPU, where they stand for q and for the weights of a
+// page: each is off by half of a step, the largest of them being 2^15 - 1 steps. Of q, that moves a
+// score by 2^-16 of the largest; of the weights, a page's 64 move its sum by 64 times 2^-16 of the
+// page's largest weight, which is less than the page's share of the whole.
+inline double whole_number_error(const Scene& s, DType dtype) {
+  constexpr double kHalfStep = 0.5 / 32767;
+  return dtype == DType::q8_0 ? kHalfStep * (2.0 * largest_score(s) + kPageTokens) : 0.0;
+}
+
+// As mean_error, over pages of this type.
 inline double paged_error(const Candidate& candidate, const Scene& s, DType dtype) {
-  const bool rounds = dtype == DType::bf16 && candidate.name.starts_with("cuda");
-  return mean_error(s, 1.0) + (rounds ? 2.0 * kBf16 / (1.0 - kBf16) : 0.0);
+  const double more = candidate.name.starts_with("cuda")  ? tensor_core_error(s, dtype)
+                      : candidate.name.starts_with("cpu") ? whole_number_error(s, dtype)
+                                                          : 0.0;
+  return mean_error(s, 1.0) + more;
 }
 
 }  // namespace r1::test

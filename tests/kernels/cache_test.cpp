@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -16,6 +17,7 @@ using test::empty_cache;
 using test::Floats;
 using test::Ints;
 using test::mean_error;
+using test::page_types;
 using test::paged_error;
 using test::pick;
 using test::Rig;
@@ -32,14 +34,14 @@ Scene two_sequences(std::int64_t H, std::int64_t KV, std::int64_t hd, bool daw) 
 }
 
 TEST(Cache, AttentionOverPagesIsAttentionOverWholeDocuments) {
-  for (const DType dtype : {DType::f32, DType::bf16})
-    for (const bool daw : {false, true})
-      for (Scene s :
-           {two_sequences(1, 1, 8, daw), two_sequences(4, 2, 33, daw), two_sequences(6, 2, 64, daw),
-            two_sequences(3, 1, 128, daw), two_sequences(9, 1, 160, daw)})
+  for (const bool daw : {false, true})
+    for (const Scene& plain :
+         {two_sequences(1, 1, 8, daw), two_sequences(4, 2, 33, daw), two_sequences(6, 2, 64, daw),
+          two_sequences(3, 1, 128, daw), two_sequences(9, 1, 160, daw)})
+      for (const DType dtype : page_types(plain.hd))
         for (const std::int64_t window : {0, 1, 64, 65, 100}) {
+          Scene s = as_stored(plain, dtype);
           s.options.window = window;
-          s = as_stored(s, dtype);
           const Floats want = whole_documents(s);
           for (const test::Candidate& candidate : test::backends_and_ref()) {
             if (!candidate.fast() && window != 0 && window != 65) continue;
@@ -55,9 +57,9 @@ TEST(Cache, AttentionOverPagesIsAttentionOverWholeDocuments) {
 // Chunks, single tokens, both sequences in one step and in any order: the same bits.
 TEST(Cache, StepByStepIsAllAtOnce) {
   for (const test::Candidate& candidate : test::backends_and_ref())
-    for (const DType dtype : {DType::f32, DType::bf16})
+    for (const DType dtype : page_types(32))
       for (const bool daw : {false, true}) {
-        const Scene s = two_sequences(4, 2, 24, daw);
+        const Scene s = two_sequences(4, 2, dtype == DType::q8_0 ? 32 : 24, daw);
         Rig rig(candidate);
         const PagedKv at_once = empty_cache(rig, s, dtype), stepwise = empty_cache(rig, s, dtype);
         const Floats want = store_and_attend(rig, at_once, s, all_rows(s));
@@ -78,8 +80,9 @@ TEST(Cache, StepByStepIsAllAtOnce) {
 // Every element of every page, those that nobody wrote included; in any order within the page of a
 // head, which is the backend's own matter.
 TEST(Cache, StoredPagesHoldWhatThoseOfRefHold) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
-    const Scene s = two_sequences(2, 2, 17, true);
+  for (const DType dtype : page_types(32)) {
+    const bool bytes = dtype == DType::q8_0;  // what lies in any order
+    const Scene s = two_sequences(2, 2, bytes ? 96 : 17, true);
     const auto pages = [&](const test::Candidate& candidate) {
       Rig rig(candidate);
       const PagedKv kv = empty_cache(rig, s, dtype);
@@ -87,8 +90,13 @@ TEST(Cache, StoredPagesHoldWhatThoseOfRefHold) {
       rig->kv_store(kv, in.k, in.v, in.A, in.sequence, in.position);
       std::vector<std::vector<std::uint16_t>> sorted;
       for (const Tensor& t : {kv.keys, kv.values, kv.decay}) {
-        std::vector<std::uint16_t> all(t.bytes() / sizeof(std::uint16_t));
-        rig->copy_to_host(all.data(), t);
+        std::vector<std::uint8_t> raw(t.bytes());
+        rig->copy_to_host(raw.data(), t);
+        std::vector<std::uint16_t> all(raw.begin(), raw.end());
+        if (!bytes) {
+          all.resize(raw.size() / 2);
+          std::memcpy(all.data(), raw.data(), raw.size());
+        }
         const auto page = static_cast<std::ptrdiff_t>(all.size()) / (kv.keys.shape[0] * s.KV);
         for (auto begin = all.begin(); begin != all.end(); begin += page) {
           sorted.emplace_back(begin, begin + page);

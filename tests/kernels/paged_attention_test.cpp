@@ -1,4 +1,4 @@
-// Attention over pages of bf16, in tiles of rows: any head size and group, runs that begin and end
+// Attention over pages, in tiles of rows: any head size and group, runs that begin and end
 // anywhere in tiles and pages, rows of several sequences in one step.
 #include <cmath>
 #include <limits>
@@ -17,6 +17,7 @@ using test::empty_cache;
 using test::Floats;
 using test::Ints;
 using test::mean_error;
+using test::page_types;
 using test::paged_error;
 using test::pick;
 using test::Rig;
@@ -33,8 +34,8 @@ struct Filled {
   Rig rig;
   PagedKv kv;
 
-  Filled(const test::Candidate& candidate, const Scene& s)
-      : rig(candidate), kv(empty_cache(rig, s, DType::bf16)) {
+  Filled(const test::Candidate& candidate, const Scene& s, DType dtype = DType::bf16)
+      : rig(candidate), kv(empty_cache(rig, s, dtype)) {
     store(rig, kv, step(rig, s, all_rows(s)));
   }
   Floats attend(const Scene& s, const Ints& rows) {
@@ -52,8 +53,15 @@ Floats rows_of(const Floats& all, const Scene& s, const Ints& rows) {
 }
 
 Scene stored_scene(std::initializer_list<std::int32_t> lengths, std::int64_t H, std::int64_t KV,
-                   std::int64_t hd, bool daw) {
-  return as_stored(scene(documents(lengths), H, KV, hd, daw), DType::bf16);
+                   std::int64_t hd, bool daw, DType dtype = DType::bf16) {
+  return as_stored(scene(documents(lengths), H, KV, hd, daw), dtype);
+}
+
+// What tiles read.
+std::vector<DType> tile_types(std::int64_t hd) {
+  std::vector<DType> types = page_types(hd);
+  std::erase(types, DType::f32);
+  return types;
 }
 
 Ints together(std::initializer_list<Ints> some) {
@@ -85,52 +93,58 @@ struct Look {
 
 TEST(PagedAttention, TilesAgreeWithWholeDocuments) {
   for (const Size& size : kSizes)
-    for (const Look look : {Look{false, 0}, {true, 65}}) {
-      Scene s = stored_scene({150, 70, 3}, size.H, size.KV, size.hd, look.daw);
-      s.options.window = look.window;
-      const Floats want = whole_documents(s);
-      for (const test::Candidate& candidate : test::backends()) {
-        Filled cache(candidate, s);
-        for (const Ints& rows : steps())
-          EXPECT_TRUE(test::close(cache.attend(s, rows), rows_of(want, s, rows),
-                                  paged_error(candidate, s, DType::bf16)))
-              << candidate.name << " " << to_string(s) << ", " << rows.size() << " rows";
+    for (const Look look : {Look{false, 0}, {true, 65}})
+      for (const DType dtype : tile_types(size.hd)) {
+        Scene s = stored_scene({150, 70, 3}, size.H, size.KV, size.hd, look.daw, dtype);
+        s.options.window = look.window;
+        const Floats want = whole_documents(s);
+        for (const test::Candidate& candidate : test::backends()) {
+          Filled cache(candidate, s, dtype);
+          for (const Ints& rows : steps())
+            EXPECT_TRUE(test::close(cache.attend(s, rows), rows_of(want, s, rows),
+                                    paged_error(candidate, s, dtype)))
+                << candidate.name << " " << to_string(dtype) << " " << to_string(s) << ", "
+                << rows.size() << " rows";
+        }
       }
-    }
 }
 
 // Scores of 0, and decays of whole powers of two: no weight is rounded, and one position too many
-// or too few is seen.
+// or too few is seen. Not so times the scales of q8_0.
 TEST(PagedAttention, WeightsThatAreWholeBitsAreSummedExactly) {
   for (const Size& size : kSizes)
-    for (const Look look : {Look{false, 100}, {true, 0}}) {
-      Scene s = stored_scene({150, 70, 3}, size.H, size.KV, size.hd, look.daw);
-      s.options.window = look.window;
-      std::fill(s.q.begin(), s.q.end(), 0.0f);
-      for (float& A : s.A) A = std::log(2.0f) * std::floor(A);
-      const Floats want = whole_documents(s);
-      for (const test::Candidate& candidate : test::backends()) {
-        Filled cache(candidate, s);
-        for (const Ints& rows : steps())
-          EXPECT_TRUE(
-              test::close(cache.attend(s, rows), rows_of(want, s, rows), mean_error(s, 1.0)))
-              << candidate.name << " " << to_string(s) << ", " << rows.size() << " rows";
+    for (const Look look : {Look{false, 100}, {true, 0}})
+      for (const DType dtype : {DType::f16, DType::bf16}) {
+        Scene s = stored_scene({150, 70, 3}, size.H, size.KV, size.hd, look.daw, dtype);
+        s.options.window = look.window;
+        std::fill(s.q.begin(), s.q.end(), 0.0f);
+        for (float& A : s.A) A = std::log(2.0f) * std::floor(A);
+        const Floats want = whole_documents(s);
+        for (const test::Candidate& candidate : test::backends()) {
+          Filled cache(candidate, s, dtype);
+          for (const Ints& rows : steps())
+            EXPECT_TRUE(
+                test::close(cache.attend(s, rows), rows_of(want, s, rows), mean_error(s, 1.0)))
+                << candidate.name << " " << to_string(dtype) << " " << to_string(s) << ", "
+                << rows.size() << " rows";
+        }
       }
-    }
 }
 
-// Tensor cores round q to bf16: each score is off by that share of the largest there may be.
+// Tensor cores round q to 16 bits: each score is off by that share of the largest there may be.
 TEST(PagedAttention, QueriesMayBeRounded) {
-  Scene s = stored_scene({150, 70, 3}, 4, 2, 16, true);
-  s.q = test::random_values(static_cast<std::int64_t>(s.queries()), 9);
-  const Floats want = whole_documents(s);
-  const double rounded = 2.0 * test::kBf16 * largest_score(s);
-  for (const test::Candidate& candidate : test::backends()) {
-    Filled cache(candidate, s);
-    for (const Ints& rows : steps())
-      EXPECT_TRUE(test::close(cache.attend(s, rows), rows_of(want, s, rows),
-                              paged_error(candidate, s, DType::bf16) + rounded))
-          << candidate.name;
+  for (const DType dtype : tile_types(32)) {
+    Scene s = stored_scene({150, 70, 3}, 4, 2, 32, true, dtype);
+    s.q = test::random_values(static_cast<std::int64_t>(s.queries()), 9);
+    const Floats want = whole_documents(s);
+    const double share = dtype == DType::bf16 ? test::kBf16 : test::kF16;
+    for (const test::Candidate& candidate : test::backends()) {
+      Filled cache(candidate, s, dtype);
+      for (const Ints& rows : steps())
+        EXPECT_TRUE(test::close(cache.attend(s, rows), rows_of(want, s, rows),
+                                paged_error(candidate, s, dtype) + 2.0 * share * largest_score(s)))
+            << candidate.name << " " << to_string(dtype);
+    }
   }
 }
 
@@ -155,41 +169,48 @@ struct Past {
 
 // Positions up to 1,200 are three parts. Alone, among others, in tiles of any height: the same
 // bits.
+void expect_same_bits(const test::Candidate& candidate, const Scene& s, DType dtype) {
+  Filled cache(candidate, s, dtype);
+  const Ints all = rows_from(1140, 80);  // ends with 20 rows of the second sequence
+  const Floats want = cache.attend(s, all);
+  for (const Ints& rows : {Ints{1199}, {1219}, {1140, 1219, 1199, 1173}, rows_from(1143, 7)})
+    for (const std::int64_t hint : {1, 64}) {
+      Ints among = rows;
+      for (std::int32_t& r : among) r -= all[0];
+      ASSERT_EQ(cache.attend(s, rows, hint), rows_of(want, s, among))
+          << candidate.name << " " << to_string(dtype) << " " << to_string(s) << ", row " << rows[0]
+          << " of " << rows.size() << ", hint " << hint;
+    }
+}
+
 TEST(PagedAttention, ARowHasTheSameBitsInAnyStep) {
   for (const test::Candidate& candidate : test::backends_and_ref()) {
     if (!candidate.exact()) continue;
     for (const Size& size : {Size{4, 2, 64}, {3, 1, 96}, {2, 1, 200}, {2, 2, 20}})
-      for (const Past past : {Past{0.01f, 0}, {0.01f, 600}, {0.2f, 0}}) {
-        Scene s = stored_scene({1200, 70}, size.H, size.KV, size.hd, true);
-        s.A = test::falling(s.start, s.KV, past.fastest);
-        s.options.window = past.window;
-        s.options.skip = 1e-2f;
-        Filled cache(candidate, s);
-        const Ints all = rows_from(1140, 80);  // ends with 20 rows of the second sequence
-        const Floats want = cache.attend(s, all);
-        for (const Ints& rows : {Ints{1199}, {1219}, {1140, 1219, 1199, 1173}, rows_from(1143, 7)})
-          for (const std::int64_t hint : {1, 64}) {
-            Ints among = rows;
-            for (std::int32_t& r : among) r -= all[0];
-            ASSERT_EQ(cache.attend(s, rows, hint), rows_of(want, s, among))
-                << candidate.name << " " << to_string(s) << ", row " << rows[0] << " of "
-                << rows.size() << ", hint " << hint;
-          }
-      }
+      for (const Past past : {Past{0.01f, 0}, {0.01f, 600}, {0.2f, 0}})
+        for (const DType dtype : tile_types(size.hd)) {
+          Scene s = stored_scene({1200, 70}, size.H, size.KV, size.hd, true, dtype);
+          s.A = test::falling(s.start, s.KV, past.fastest);
+          s.options.window = past.window;
+          s.options.skip = 1e-2f;
+          expect_same_bits(candidate, s, dtype);
+        }
   }
 }
 
 TEST(PagedAttention, SkippingMovesTheResultByNoMoreThanItsBound) {
-  Scene s = stored_scene({700, 70}, 4, 2, 64, true);
-  const Floats want = whole_documents(s);
-  for (const float skip : {1e-4f, 1e-2f}) {
-    s.options.skip = skip;
-    for (const test::Candidate& candidate : test::backends()) {
-      Filled cache(candidate, s);
-      for (const Ints& rows : {all_rows(s), Ints{699, 769}})
-        EXPECT_TRUE(test::close(cache.attend(s, rows), rows_of(want, s, rows),
-                                2.0 * skip + paged_error(candidate, s, DType::bf16)))
-            << candidate.name << ", skip " << skip;
+  for (const DType dtype : tile_types(64)) {
+    Scene s = stored_scene({700, 70}, 4, 2, 64, true, dtype);
+    const Floats want = whole_documents(s);
+    for (const float skip : {1e-4f, 1e-2f}) {
+      s.options.skip = skip;
+      for (const test::Candidate& candidate : test::backends()) {
+        Filled cache(candidate, s, dtype);
+        for (const Ints& rows : {all_rows(s), Ints{699, 769}})
+          EXPECT_TRUE(test::close(cache.attend(s, rows), rows_of(want, s, rows),
+                                  2.0 * skip + paged_error(candidate, s, dtype)))
+              << candidate.name << " " << to_string(dtype) << ", skip " << skip;
+      }
     }
   }
 }

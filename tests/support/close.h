@@ -9,10 +9,11 @@
 
 namespace r1::test {
 
-// Tolerances are worked out, from these two: what one rounding to nearest may change, as a share of
+// Tolerances are worked out, from these: what one rounding to nearest may change, as a share of
 // the result.
 inline constexpr double kF32 = 0x1p-24;
 inline constexpr double kBf16 = 0x1p-8;
+inline constexpr double kF16 = 0x1p-11;
 
 // exp, log, sine and the like in f32 may be off by this share: eight roundings.
 inline constexpr double kFunction = 8 * kF32;

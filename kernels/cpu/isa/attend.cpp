@@ -4,6 +4,7 @@
 // not depend on the others. Online softmax, arXiv:1805.02867; tiles as in arXiv:2205.14135.
 #include "kernels/cpu/isa/attend.h"
 
+#include "kernels/cpu/isa/attend_rows.h"
 #include "kernels/cpu/isa/vector.h"
 
 namespace r1::R1_ISA {
@@ -11,17 +12,6 @@ namespace {
 
 using cpu::AttendRow;
 using cpu::PastPage;
-
-constexpr std::int64_t kTokens = cpu::kPagePositions;
-constexpr float kNothing = -__builtin_inff();
-
-using Scores = float[std::size_t{kTokens}];  // of a row, then its weights
-
-// Registers in use at once for each of R rows.
-constexpr int columns(int R) {
-  const int most = (kRegister == 64 ? 16 : 8) / R;
-  return most > 4 ? 4 : most;
-}
 
 // z = scale q·k, for the whole page.
 template <int R, typename T>
@@ -41,30 +31,6 @@ R1_INLINE void products(Scores* z, AttendRow* const* rows, const PastPage& page)
     for (int r = 0; r < R; ++r)
       for (int c = 0; c < C; ++c) store(z[r] + j + c * kLanes, sum[r][c] * page.scale);
   }
-}
-
-// Turns a row's scores into weights by e^largest, and what it has so far too.
-R1_INLINE void weigh(Scores& z, AttendRow& row, const PastPage& page) {
-  if (page.decay != nullptr)
-    for (std::int64_t j = 0; j < kTokens; j += kLanes)
-      store(z + j, load<Floats>(z + j) + (row.own - load<Floats>(page.decay + j)));
-  for (std::int64_t j = 0; j < row.begin; ++j) z[j] = kNothing;
-  for (std::int64_t j = row.end; j < kTokens; ++j) z[j] = kNothing;
-  Floats most = all(row.largest);
-  for (std::int64_t j = 0; j < kTokens; j += kLanes) most = larger(most, load<Floats>(z + j));
-  const float top = largest(most);
-  Floats total{};
-  for (std::int64_t j = 0; j < kTokens; j += kLanes) {
-    const Floats e = exp(load<Floats>(z + j) - top);
-    store(z + j, e);
-    total += e;
-  }
-  const float keep = exp(all(row.largest - top))[0];
-  row.sum = row.sum * keep + sum(total);
-  row.largest = top;
-  std::int64_t d = 0;
-  for (; d + kLanes <= page.hd; d += kLanes) store(row.mean + d, load<Floats>(row.mean + d) * keep);
-  for (; d < page.hd; ++d) row.mean[d] *= keep;
 }
 
 // mean += p_j v_j for begin <= j < end, in C registers from element d on; `last` of the last.
@@ -121,16 +87,16 @@ void attend(AttendRow* const* rows, const PastPage& page) {
 
 template <typename T>
 void attend_all(AttendRow* const* rows, int count, const PastPage& page) {
-  for (; count >= 8; rows += 8, count -= 8) attend<8, T>(rows, page);
-  if (count >= 4) attend<4, T>(rows, page), rows += 4, count -= 4;
-  if (count >= 2) attend<2, T>(rows, page), rows += 2, count -= 2;
-  if (count >= 1) attend<1, T>(rows, page);
+  in_groups(rows, count, [&]<int R>(AttendRow* const* some) { attend<R, T>(some, page); });
 }
 
 }  // namespace
 
 void attend_f32(AttendRow* const* rows, int count, const PastPage& page) {
   attend_all<float>(rows, count, page);
+}
+void attend_f16(AttendRow* const* rows, int count, const PastPage& page) {
+  attend_all<F16>(rows, count, page);
 }
 void attend_bf16(AttendRow* const* rows, int count, const PastPage& page) {
   attend_all<std::uint16_t>(rows, count, page);

@@ -29,16 +29,23 @@ struct RowOut {  // where a row in 8 bits goes
 
 // One query row of one head on its way through its past, page by page.
 struct AttendRow {
-  const float* q;           // [hd]
-  float* mean;              // [hd] weighted values so far, by e^largest
-  float own;                // A of the row, 0 without DAW
-  float largest, sum;       // of the scores so far; the weights so far, by e^largest
-  std::int64_t begin, end;  // what it sees of the page at hand: at least one position
+  const float* q;                       // [hd]
+  float* mean;                          // [hd] weighted values so far, by e^largest
+  float own;                            // A of the row, 0 without DAW
+  float largest, sum;                   // of the scores so far; the weights so far, by e^largest
+  std::int64_t begin, end;              // what it sees of the page at hand: at least one position
+  const std::int16_t* whole = nullptr;  // [hd]: q = step whole; for pages of q8_0
+  float step = 0.0f;
 };
 inline constexpr std::int64_t kPagePositions = 64;
+// Pages of q8_0 are made of blocks of 32 elements of the head: 2,048 bytes, then the 64 positions'
+// f16 scales. Bytes that are summed together stand in pairs: keys [16, 64, 2], two elements of each
+// position; values [32, 32, 2], two positions of each element.
+inline constexpr std::int64_t kPageBytes = kPagePositions * kBlock;
+inline constexpr std::int64_t kPageBlock = kPageBytes + 2 * kPagePositions;
 struct PastPage {      // of one key head
-  const void* keys;    // [hd, 64]
-  const void* values;  // [64, hd]
+  const void* keys;    // [hd, 64], or blocks
+  const void* values;  // [64, hd], or blocks
   const float* decay;  // [64] or null
   std::int64_t hd;
   float scale;  // of q·k
@@ -56,6 +63,8 @@ struct Kernels {
   // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
   void (*quantize)(PanelType type, const RowOut& to, const float* x, std::int64_t K);
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
+  // x = step y in whole numbers up to 32,767; returns the step. n is a multiple of 32.
+  float (*to_whole)(std::int16_t* y, const float* x, std::int64_t n);
   // Runs the steps of products with panels of this type on registers alone; returns the operations
   // done, a multiplication and an addition being two.
   double (*multiply_in_registers)(PanelType type, std::int64_t rounds);
@@ -72,7 +81,9 @@ struct Kernels {
   void (*gelu_backward)(float* dx, const float* dy, const float* x, std::int64_t n);
 
   void (*attend_f32)(AttendRow* const* rows, int count, const PastPage& page);
+  void (*attend_f16)(AttendRow* const* rows, int count, const PastPage& page);
   void (*attend_bf16)(AttendRow* const* rows, int count, const PastPage& page);
+  void (*attend_q8_0)(AttendRow* const* rows, int count, const PastPage& page);
 };
 
 }  // namespace r1::cpu

@@ -11,6 +11,7 @@
 //   dot_signed  the same for signed bytes of w; the sum has to begin with kSignedStart times the
 //   sum
 //               of x
+//   dot_pairs   sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of signed 16-bit whole numbers
 //   dot_bf16    sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of bf16, x as PairElement
 namespace r1::R1_ISA {
 
@@ -25,6 +26,11 @@ R1_INLINE Ints dot_small(Ints sum, Ints w, std::int32_t x) {
 inline constexpr std::int32_t kSignedStart = -128;
 R1_INLINE Ints dot_signed(Ints sum, Ints w, std::int32_t x) {
   return dot_small(sum, w ^ all(static_cast<std::int32_t>(0x80808080)), x);
+}
+
+R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
+  return bits<Ints>(
+      _mm512_dpwssd_epi32(bits<__m512i>(sum), bits<__m512i>(w), _mm512_set1_epi32(x)));
 }
 
 inline constexpr bool kHasBf16 = true;
@@ -67,7 +73,15 @@ R1_INLINE Ints dot_signed(Ints sum, Ints w, std::int32_t x) {
                                              _mm256_sign_epi8(_mm256_set1_epi32(x), bytes)));
 }
 
+R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
+  return sum + bits<Ints>(_mm256_madd_epi16(bits<__m256i>(w), _mm256_set1_epi32(x)));
+}
+
 #else
+
+R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
+  return sum + (w << 16 >> 16) * (x << 16 >> 16) + (w >> 16) * (x >> 16);
+}
 
 // Byte i of each four, with its sign.
 R1_INLINE Ints byte_of(Ints v, int i) { return v << (24 - 8 * i) >> 24; }

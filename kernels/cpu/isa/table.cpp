@@ -13,6 +13,7 @@ const cpu::Kernels kKernels = {
     .product = product,
     .quantize = quantize,
     .to_bf16 = to_bf16,
+    .to_whole = to_whole,
     .multiply_in_registers = multiply_in_registers,
     .dot = dot,
     .axpy = axpy,
@@ -23,7 +24,9 @@ const cpu::Kernels kKernels = {
     .gelu = gelu,
     .gelu_backward = gelu_backward,
     .attend_f32 = attend_f32,
+    .attend_f16 = attend_f16,
     .attend_bf16 = attend_bf16,
+    .attend_q8_0 = attend_q8_0,
 };
 
 }  // namespace r1::R1_ISA

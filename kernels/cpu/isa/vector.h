@@ -118,23 +118,26 @@ R1_INLINE Words widen_words(const void* p) {
 }
 #endif
 
+// Signed bytes, as many as fill a register when each has 16 bits.
+R1_INLINE Ints widen_to_pairs(const void* p) {
+#if defined(__AVX512F__)
+  return bits<Ints>(_mm512_maskz_cvtepi8_epi16(0xffffffffu, load<__m256i>(p)));
+#elif defined(__AVX2__)
+  return bits<Ints>(_mm256_cvtepi8_epi16(load<__m128i>(p)));
+#else
+  using Bytes [[gnu::vector_size(kRegister / 2)]] = std::int8_t;
+  using Pairs [[gnu::vector_size(kRegister)]] = std::int16_t;
+  return bits<Ints>(__builtin_convertvector(load<Bytes>(p), Pairs));
+#endif
+}
+
 R1_INLINE Floats widen(const float* p) { return load<Floats>(p); }
 R1_INLINE Floats widen(const std::uint16_t* p) {  // bf16
   return bits<Floats>(widen_words(p) << 16);
 }
-R1_INLINE Floats widen_some(const float* p, std::int64_t n) { return load_some(p, n); }
-R1_INLINE Floats widen_some(const std::uint16_t* p, std::int64_t n) {
-  std::uint16_t room[kLanes] = {};
-  for (std::int64_t i = 0; i < n; ++i) room[i] = p[i];
-  return widen(room);
-}
-template <typename T>
-R1_INLINE Floats widen_n(const T* p, std::int64_t n) {
-  return n == kLanes ? widen(p) : widen_some(p, n);
-}
 
 // Halves. Without an instruction for it, the exponent is moved to its place and set right by a
-// product, which is exact for small halves too; infinities do not occur.
+// product, which is exact for small halves too; what is no number begins at 2^16.
 R1_INLINE Floats from_f16(const void* p) {
 #if defined(__AVX512F__)
   return bits<Floats>(_mm512_maskz_cvtph_ps(kAll, load<__m256i>(p)));
@@ -143,8 +146,21 @@ R1_INLINE Floats from_f16(const void* p) {
 #else
   const Words h = widen_words(p);
   const Floats size = bits<Floats>((h & 0x7fffu) << 13) * 0x1p112f;
-  return bits<Floats>(bits<Words>(size) | ((h & 0x8000u) << 16));
+  const Words no_number = bits<Words>(size >= 0x1p16f) & 0x7f800000u;
+  return bits<Floats>(bits<Words>(size) | no_number | ((h & 0x8000u) << 16));
 #endif
+}
+struct F16 {
+  std::uint16_t bits;
+};
+R1_INLINE Floats widen(const F16* p) { return from_f16(p); }
+
+template <typename T>
+R1_INLINE Floats widen_n(const T* p, std::int64_t n) {
+  if (n == kLanes) return widen(p);
+  T room[kLanes] = {};
+  for (std::int64_t i = 0; i < n; ++i) room[i] = p[i];
+  return widen(room);
 }
 
 // Folds a register until one number is left: always in this order, by half the width each time.

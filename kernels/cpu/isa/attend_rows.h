@@ -1,0 +1,54 @@
+#pragma once
+
+#include "kernels/cpu/isa/kernels.h"
+#include "kernels/cpu/isa/vector.h"
+
+namespace r1::R1_ISA {
+
+// What attention over a page does with each row, whatever the page holds.
+
+inline constexpr std::int64_t kTokens = cpu::kPagePositions;
+inline constexpr float kNothing = -__builtin_inff();
+
+using Scores = float[std::size_t{kTokens}];  // of a row, then its weights
+
+// Registers in use at once for each of R rows.
+constexpr int columns(int R) {
+  const int most = (kRegister == 64 ? 16 : 8) / R;
+  return most > 4 ? 4 : most;
+}
+
+// Turns a row's scores into weights by e^largest, and what it has so far too.
+R1_INLINE void weigh(Scores& z, cpu::AttendRow& row, const cpu::PastPage& page) {
+  if (page.decay != nullptr)
+    for (std::int64_t j = 0; j < kTokens; j += kLanes)
+      store(z + j, load<Floats>(z + j) + (row.own - load<Floats>(page.decay + j)));
+  for (std::int64_t j = 0; j < row.begin; ++j) z[j] = kNothing;
+  for (std::int64_t j = row.end; j < kTokens; ++j) z[j] = kNothing;
+  Floats most = all(row.largest);
+  for (std::int64_t j = 0; j < kTokens; j += kLanes) most = larger(most, load<Floats>(z + j));
+  const float top = largest(most);
+  Floats total{};
+  for (std::int64_t j = 0; j < kTokens; j += kLanes) {
+    const Floats e = exp(load<Floats>(z + j) - top);
+    store(z + j, e);
+    total += e;
+  }
+  const float keep = exp(all(row.largest - top))[0];
+  row.sum = row.sum * keep + sum(total);
+  row.largest = top;
+  std::int64_t d = 0;
+  for (; d + kLanes <= page.hd; d += kLanes) store(row.mean + d, load<Floats>(row.mean + d) * keep);
+  for (; d < page.hd; ++d) row.mean[d] *= keep;
+}
+
+// Calls run<R>(rows) for all rows, as many as there are at a time: 8, 4, 2, 1.
+template <typename Run>
+R1_INLINE void in_groups(cpu::AttendRow* const* rows, int count, const Run& run) {
+  for (; count >= 8; rows += 8, count -= 8) run.template operator()<8>(rows);
+  if (count >= 4) run.template operator()<4>(rows), rows += 4, count -= 4;
+  if (count >= 2) run.template operator()<2>(rows), rows += 2, count -= 2;
+  if (count >= 1) run.template operator()<1>(rows);
+}
+
+}  // namespace r1::R1_ISA
