@@ -226,6 +226,7 @@ PanelType panel_type(DType dtype) {
     case DType::f32:
     case DType::f16:
     case DType::i32:
+    case DType::i64:
     case DType::f8_e4m3:
     case DType::f8_e5m2:
       break;

@@ -142,6 +142,7 @@ void with_source(const Tensor& w, const Body& body) {
     case DType::iq4_xs:
       return body(BlockSource<FormatIQ4<true>>{blocks_of(w), rows, cols});
     case DType::i32:
+    case DType::i64:
     case DType::f8_e4m3:
     case DType::f8_e5m2:
       break;

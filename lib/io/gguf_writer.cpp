@@ -79,6 +79,8 @@ std::uint32_t type_number(DType dtype) {
       return 23;
     case DType::i32:
       return 26;
+    case DType::i64:
+      return 27;
     case DType::bf16:
       return 30;
     case DType::f8_e4m3:

@@ -21,8 +21,10 @@ struct FormatType {
   std::string_view name;
   DType dtype;
 };
-constexpr FormatType kTypes[] = {
-    {"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}, {"I32", DType::i32}};
+constexpr FormatType kTypes[] = {{"F32", DType::f32},        {"F16", DType::f16},
+                                 {"BF16", DType::bf16},      {"I32", DType::i32},
+                                 {"I64", DType::i64},        {"F8_E4M3", DType::f8_e4m3},
+                                 {"F8_E5M2", DType::f8_e5m2}};
 
 // A tensor of the header, and where it lies in the data.
 struct Entry {
@@ -182,8 +184,8 @@ SafetensorsFile parse_safetensors(ByteSpan file, std::string_view name) {
   return Parser(file, name).parse();
 }
 
-void write_safetensors(Output& out, const std::vector<NamedTensor>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+std::string safetensors_header(const std::vector<NamedTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata) {
   JsonWriter header;
   header.begin_object();
   if (!metadata.empty()) {
@@ -204,8 +206,12 @@ void write_safetensors(Output& out, const std::vector<NamedTensor>& tensors,
   std::string text = header.text();
   text.append((8 - text.size() % 8) % 8, ' ');
   const auto length = static_cast<std::uint64_t>(text.size());
-  out.write({reinterpret_cast<const char*>(&length), sizeof length});
-  out.write(text);
+  return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
+}
+
+void write_safetensors(Output& out, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  out.write(safetensors_header(tensors, metadata));
   for (const auto& [name, tensor] : tensors)
     out.write({static_cast<const char*>(tensor.data), tensor.bytes()});
 }

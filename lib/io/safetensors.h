@@ -28,7 +28,11 @@ struct SafetensorsFile {
 // decode, limit. `name` stands in messages.
 SafetensorsFile parse_safetensors(ByteSpan file, std::string_view name);
 
-// Writes tensors in the order given. Types without a name in the format fail with `format`.
+// What stands before the bytes of tensors of these names, types and shapes, one behind the other.
+// Types without a name in the format fail with `format`.
+std::string safetensors_header(const std::vector<NamedTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata);
+// Writes tensors in the order given, behind their header.
 void write_safetensors(Output& out, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata);
 

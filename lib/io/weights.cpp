@@ -147,6 +147,7 @@ ModelFiles ModelFiles::of_folder(Json config, std::vector<NamedTensor> tensors) 
   files.path_ = kNowhere;
   files.config_ = std::move(config);
   files.tensors_ = std::move(tensors);
+  files.take_quantized("config.json");
   files.index_tensors();
   return files;
 }
@@ -192,6 +193,7 @@ void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
   check_index(index, holder);
   digest_ = digest_of(folder / (files_.size() == 1 ? "model.safetensors" : ""), as_bytes(headers),
                       total_bytes_, tensors_);
+  take_quantized(shown(folder));
 }
 
 // Each tensor stands in the shard that the index names, and none is missing.
@@ -210,6 +212,26 @@ void ModelFiles::check_index(const Json& index,
     fail(ErrorKind::model, "{} names {} tensors, and the files have {}", where, map.size(),
          tensors_.size());
 }
+
+void ModelFiles::take_quantized(const std::string& where) {
+  for (QuantizedWeight& w : quantized_weights(config_, tensors_, where)) {
+    Tensor plain{nullptr, w.shape, w.dtype};
+    ReservedPages memory(plain.bytes());
+    plain.data = memory.data();
+    tensors_.push_back({w.name, plain});
+    made_.emplace(plain.data, Made{std::move(w), std::move(memory)});
+  }
+}
+
+void ModelFiles::fetch(const Tensor& tensor) const {
+  const auto found = made_.find(tensor.data);
+  if (found == made_.end() || found->second.memory.committed()) return;
+  found->second.memory.commit();
+  found->second.weight.unpack(tensor.data);
+  for (const Tensor& part : found->second.weight.made_of) release_mapped(part);
+}
+
+bool ModelFiles::was_quantized(const Tensor& tensor) const { return made_.contains(tensor.data); }
 
 void ModelFiles::index_tensors() {
   std::sort(tensors_.begin(), tensors_.end(),
@@ -237,6 +259,12 @@ Json ModelFiles::side_file(std::string_view file_name) const {
 }
 
 void ModelFiles::release(const Tensor& tensor) const {
+  const auto made = made_.find(tensor.data);
+  if (made == made_.end()) return release_mapped(tensor);
+  if (tensor.shape == made->second.weight.shape) made->second.memory.decommit();
+}
+
+void ModelFiles::release_mapped(const Tensor& tensor) const {
   const auto* begin = static_cast<const std::byte*>(tensor.data);
   for (const auto& file : files_) {
     const ByteSpan bytes = file->bytes();

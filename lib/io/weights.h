@@ -8,13 +8,17 @@
 #include <vector>
 
 #include "lib/base/json.h"
+#include "lib/base/reserved_pages.h"
 #include "lib/io/gguf.h"
+#include "lib/io/quantized_folder.h"
 #include "lib/io/safetensors.h"
 
 namespace r1 {
 
 // The files of one model, mapped: a GGUF file (or its shards), or a Hugging Face directory.
-// Everything handed out points into the mappings and is valid while this lives.
+// Everything handed out points into the mappings and is valid while this lives. Weights of a
+// quantized directory are labels on memory that has their numbers only between `fetch` and
+// `release`.
 class ModelFiles {
  public:
   // A .gguf file, a .safetensors file beside a config.json, or a directory with config.json.
@@ -33,7 +37,11 @@ class ModelFiles {
 
   const std::vector<NamedTensor>& tensors() const { return tensors_; }  // by name
   const Tensor* find(std::string_view name) const;
-  void release(const Tensor& tensor) const;          // its mapped pages may leave memory
+  // Before its numbers are read: those of a quantized directory are made now. Fails with `model`.
+  void fetch(const Tensor& tensor) const;
+  // Its pages may leave memory; those of some of its rows too, where they are pages of a file.
+  void release(const Tensor& tensor) const;
+  bool was_quantized(const Tensor& tensor) const;    // in a directory, before it was fetched
   std::vector<std::filesystem::path> paths() const;  // of the files that hold tensors
   std::uint64_t total_bytes() const { return total_bytes_; }
   // "sha256:…" where a store's file name already gives it, else "sample:…", of headers, size and
@@ -45,6 +53,13 @@ class ModelFiles {
   void open_folder(const std::filesystem::path& folder, bool use_mmap);
   void check_index(const Json& index, const std::map<std::string, std::string>& holder) const;
   void index_tensors();
+  void take_quantized(const std::string& where);
+  void release_mapped(const Tensor& tensor) const;
+
+  struct Made {
+    QuantizedWeight weight;
+    ReservedPages memory;
+  };
 
   std::filesystem::path path_;
   std::vector<std::unique_ptr<MappedFile>> files_;
@@ -52,6 +67,7 @@ class ModelFiles {
   std::vector<SafetensorsFile> shards_;
   Json config_;
   std::vector<NamedTensor> tensors_;
+  mutable std::map<const void*, Made> made_;  // by where their numbers will be
   std::uint64_t total_bytes_ = 0;
   std::string digest_;
 };

@@ -237,9 +237,6 @@ void refuse_what_is_not_built(const JsonConfig& in) {
     fail(ErrorKind::model, "config.json: hidden_act is {}, not silu", escaped(act));
   if (in.number("partial_rotary_factor", 1) != 1)
     refuse("config.json: partial_rotary_factor is not 1");
-  if (in.find("quantization_config") != nullptr)
-    refuse(
-        "config.json has a quantization_config; quantized weights are read from GGUF files only");
 }
 
 DecoderConfig from_json(const ModelFiles& files) {

@@ -104,7 +104,8 @@ GgufTensor described(const TensorName& name, const Tensor& source, const Decoder
   if (gguf_interleaves(c.architecture) && (is("attn_q.") || is("attn_k.")))
     t.head_dim = c.attention.head_dim;
   if (shape.rank() < 1 || shape.rank() > 2 || shape.elements() == 0 ||
-      (t.head_dim > 0 && shape[0] % t.head_dim != 0) || source.dtype == DType::i32)
+      (t.head_dim > 0 && shape[0] % t.head_dim != 0) || is_integer(source.dtype) ||
+      is_float8(source.dtype))
     fail(ErrorKind::model, "{} is {} of {}, which is no weight of this model", name.hugging_face,
          to_string(shape), to_string(source.dtype));
   return t;
@@ -141,21 +142,21 @@ GgufExport export_gguf(const ModelFiles& folder) {
   return out;
 }
 
-void read_rows(std::span<float> values, const GgufTensor& t, std::int64_t first) {
-  const auto rows = static_cast<std::size_t>(t.source.shape[0]);
-  const std::size_t width = static_cast<std::size_t>(t.source.shape.elements()) / rows;
-  const std::size_t row_bytes = t.source.bytes() / rows;
-  assert(values.size() % width == 0);
-  auto row = static_cast<std::size_t>(first);
-  for (std::size_t at = 0; at < values.size(); at += width, ++row) {
-    std::size_t from = row;
-    if (t.head_dim > 0) {
-      const auto hd = static_cast<std::size_t>(t.head_dim);
-      const std::size_t i = row % hd;
-      from = row - i + i / 2 + i % 2 * (hd / 2);
-    }
-    unpack(values.subspan(at, width), t.source.as<std::byte>() + from * row_bytes, t.source.dtype);
+const std::byte* row_of(const GgufTensor& t, std::int64_t row) {
+  const std::int64_t hd = t.head_dim;
+  if (hd > 0) {
+    const std::int64_t i = row % hd;
+    row += i / 2 + i % 2 * (hd / 2) - i;
   }
+  const std::size_t row_bytes = t.source.bytes() / static_cast<std::size_t>(t.source.shape[0]);
+  return t.source.as<std::byte>() + static_cast<std::size_t>(row) * row_bytes;
+}
+
+void read_rows(std::span<float> values, const GgufTensor& t, std::int64_t first) {
+  const auto width = static_cast<std::size_t>(t.source.shape.elements() / t.source.shape[0]);
+  assert(values.size() % width == 0);
+  for (std::size_t at = 0; at < values.size(); at += width, ++first)
+    unpack(values.subspan(at, width), row_of(t, first), t.source.dtype);
 }
 
 }  // namespace r1

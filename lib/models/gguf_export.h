@@ -30,6 +30,9 @@ struct GgufExport {
 // GGUF's keys cannot say.
 GgufExport export_gguf(const ModelFiles& folder);
 
+// Row `row` of the tensor as it stands in the GGUF file, where it lies in the folder.
+const std::byte* row_of(const GgufTensor& tensor, std::int64_t row);
+
 // values <- whole rows of the tensor as it stands in the GGUF file, from row `first` on; a vector
 // has rows of one number.
 void read_rows(std::span<float> values, const GgufTensor& tensor, std::int64_t first);

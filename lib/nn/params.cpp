@@ -20,9 +20,13 @@ const Tensor& Params::claim(const std::string& name, const Shape& shape) {
     fail(ErrorKind::model, "{} has no tensor {}", escaped(files_.path().string()), name);
   if (tensor->shape != shape)
     fail(ErrorKind::model, "{} is {}, not {}", name, to_string(tensor->shape), to_string(shape));
-  if (tensor->dtype == DType::i32)
+  if (is_integer(tensor->dtype))
     fail(ErrorKind::model, "{} holds whole numbers, not weights", name);
+  if (is_float8(tensor->dtype))
+    fail(ErrorKind::model, "{} is {}, and config.json names no quantization that scales it", name,
+         to_string(tensor->dtype));
   if (!used_.insert(name).second) fail(ErrorKind::model, "{} is taken twice", name);
+  files_.fetch(*tensor);
   return *tensor;
 }
 

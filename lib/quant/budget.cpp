@@ -91,8 +91,10 @@ void fit_types(QuantizePlan& plan, const Calibration& calibration, const Imatrix
     const auto measured = divergences.find(t.name());
     if (measured == divergences.end()) continue;
     tensors.push_back(&t);
+    plan.files->fetch(t.from());
     offers.push_back(offers_of(t, measured->second, imatrix, search, pool));
     others -= t.target().bytes() + gguf_padding(t.target().bytes()).size();
+    plan.files->release(t.from());
     calibration.window_done();
   }
   const double most = std::floor(bits_per_weight * static_cast<double>(plan.weights()) / 8);

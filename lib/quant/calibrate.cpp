@@ -187,7 +187,11 @@ PackedTensors pack_by_feedback(const QuantizePlan& plan, const Calibration& cali
     for (Group& group : batch) {
       scale_hessian(group);
       const Gptq gptq(std::move(group.hessian), group.K, pool);
-      for (const PlannedTensor* t : group.tensors) packed[t->name()] = pack_tensor(*t, gptq);
+      for (const PlannedTensor* t : group.tensors) {
+        plan.files->fetch(t->from());
+        packed[t->name()] = pack_tensor(*t, gptq);
+        plan.files->release(t->from());
+      }
       calibration.window_done();
     }
     first += batch.size();

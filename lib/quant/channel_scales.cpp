@@ -92,7 +92,9 @@ void scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, Thr
       continue;
     const std::span<const float> importance = imatrix.importance((*packed)->name());
     if (std::all_of(importance.begin(), importance.end(), [](float v) { return v == 0; })) continue;
+    for (const PlannedTensor* t : readers) plan.files->fetch(t->from());
     const std::vector<float> scales = best_scales(readers, importance, search, pool);
+    for (const PlannedTensor* t : readers) plan.files->release(t->from());
     norm_done();
     if (scales.empty()) continue;
     std::vector<float> inverse;

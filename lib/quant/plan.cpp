@@ -19,7 +19,8 @@ bool tells_storage(std::string_view key) {
 // A folder as a GGUF file.
 QuantizePlan from_folder(const ModelFiles& files, const std::filesystem::path& data_dir) {
   GgufExport gguf = export_gguf(files);
-  QuantizePlan plan{.metadata = std::move(gguf.metadata)};
+  QuantizePlan plan;
+  plan.metadata = std::move(gguf.metadata);
   for (auto& pair : gguf_vocabulary(files, gguf.vocab, data_dir))
     plan.metadata.push_back(std::move(pair));
   for (GgufTensor& t : gguf.tensors) plan.tensors.push_back({std::move(t)});
@@ -38,10 +39,15 @@ QuantizePlan from_gguf(const ModelFiles& files) {
   return plan;
 }
 
-void refuse_twice(const PlannedTensor& t) {
-  if (is_quantized(t.from().dtype) && t.to != t.from().dtype)
+// What a folder kept in fewer bits may become plain.
+void refuse_twice(const PlannedTensor& t, const ModelFiles& files) {
+  if (t.to == t.from().dtype) return;
+  if (is_quantized(t.from().dtype))
     fail(ErrorKind::usage, "{} is {} already; --allow-requantize loses more", escaped(t.name()),
          to_string(t.from().dtype));
+  if (files.was_quantized(t.from()) && is_quantized(t.to))
+    fail(ErrorKind::usage, "{} was quantized already; --allow-requantize loses more",
+         escaped(t.name()));
 }
 
 void lay_out(QuantizePlan& plan) {
@@ -90,13 +96,14 @@ void QuantizePlan::set_file_type(std::uint32_t file_type) {
 QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice, bool requantize,
                                const std::filesystem::path& data_dir) {
   QuantizePlan plan = files.is_gguf() ? from_gguf(files) : from_folder(files, data_dir);
+  plan.files = &files;
   const std::vector<ChosenType> types = choose_types(plan.sources(), choice);
   for (std::size_t i = 0; i < types.size(); ++i) {
     PlannedTensor& t = plan.tensors[i];
     t.to = types[i].dtype;
     t.fell_back = types[i].fell_back;
     t.free = types[i].free;
-    if (!requantize) refuse_twice(t);
+    if (!requantize) refuse_twice(t, files);
   }
   plan.metadata.emplace_back("general.quantization_version", kQuantizationVersion);
   plan.metadata.emplace_back("general.file_type", choice.mix->file_type);

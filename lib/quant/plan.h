@@ -31,6 +31,7 @@ struct PlannedTensor {
 // What is to be written: a GGUF v3 file with all of the old one's metadata but for what says how
 // its tensors are stored; of a Hugging Face folder with what such files hold of it.
 struct QuantizePlan {
+  const ModelFiles* files = nullptr;
   GgufMetadata metadata;
   std::vector<PlannedTensor> tensors;
   std::vector<float> rope_factors;  // what a tensor points to that no file of a folder holds

@@ -72,7 +72,7 @@ bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& opt
     if (ready != nullptr)
       std::memcpy(to, ready + size * static_cast<std::size_t>(r), size);
     else if (t.to == t.from().dtype && is_quantized(t.to))
-      std::memcpy(to, row_at(t.from(), r), size);
+      std::memcpy(to, row_of(t.source, r), size);
     else if (options.search)
       pack_row(to, values, importance, t.to);
     else
@@ -171,6 +171,7 @@ std::vector<Digests> write_quantized(Output& out, const ModelFiles& files, const
   std::vector<Digests> written(plan.tensors.size());
   if (first == 0) out.write(plan.header);
   for (std::size_t i = first; i < plan.tensors.size(); ++i) {
+    files.fetch(plan.tensors[i].from());
     written[i] = write_tensor(out, files, plan.tensors[i], options, pool, plan.begins[i]);
     files.release(plan.tensors[i].from());
   }
@@ -190,6 +191,7 @@ std::vector<TensorError> verify_quantized(const std::filesystem::path& path,
   std::vector<TensorError> errors;
   for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
     const Tensor& now = gguf.tensors()[i].tensor;
+    files.fetch(plan.tensors[i].from());
     errors.push_back(verify_tensor(file, now, files, plan.tensors[i], written[i], pool));
     files.release(plan.tensors[i].from());
     progress(plan.begins[i] + now.bytes());

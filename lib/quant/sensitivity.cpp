@@ -70,7 +70,9 @@ std::map<std::string, double> measure_sensitivity(const QuantizePlan& plan,
   for (const PlannedTensor& t : plan.tensors) {
     const DType probe = probe_type(t);
     if (!t.free || probe == DType::f32) continue;
+    plan.files->fetch(t.from());
     std::vector<std::byte> blocks = rounded(t, probe, pool);
+    plan.files->release(t.from());
     const Backend::Weight weight =
         calibration.backend.load_weight({blocks.data(), t.from().shape, probe}, DType::f32);
     const double sum = answers.divergence_with(

@@ -22,6 +22,8 @@ constexpr Facts facts(DType dtype) {
       return {"bf16", 1, 2};
     case DType::i32:
       return {"i32", 1, 4};
+    case DType::i64:
+      return {"i64", 1, 8};
     case DType::q8_0:
       return {"q8_0", 32, 34};
     case DType::q4_0:

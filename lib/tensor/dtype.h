@@ -14,6 +14,7 @@ enum class DType : std::uint8_t {
   f16,
   bf16,
   i32,
+  i64,
   q8_0,
   q4_0,
   q4_k,
@@ -25,6 +26,7 @@ enum class DType : std::uint8_t {
   f8_e5m2
 };
 
+constexpr bool is_integer(DType dtype) { return dtype == DType::i32 || dtype == DType::i64; }
 constexpr bool is_float8(DType dtype) { return dtype == DType::f8_e4m3 || dtype == DType::f8_e5m2; }
 std::string_view to_string(DType dtype);   // "q4_k"
 std::int64_t block_elements(DType dtype);  // 1, 32 or 256

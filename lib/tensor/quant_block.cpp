@@ -320,9 +320,10 @@ void unpack(std::span<float> values, const void* blocks, DType dtype) {
     case DType::f8_e5m2:
       return widen_all(values, blocks, float8_to_f32<E5M2>);
     case DType::i32:
+    case DType::i64:
       break;
   }
-  assert(false && "i32 is no weight type");
+  assert(false && "no weight type");
 }
 
 void pack(void* blocks, std::span<const float> values, DType dtype) {
@@ -353,9 +354,10 @@ void pack(void* blocks, std::span<const float> values, DType dtype) {
     case DType::f8_e5m2:
       return narrow_all(blocks, values, f32_to_float8<E5M2>);
     case DType::i32:
+    case DType::i64:
       break;
   }
-  assert(false && "i32 is no weight type");
+  assert(false && "no weight type");
 }
 
 }  // namespace r1

@@ -72,9 +72,6 @@ TEST(HostileConfig, WhatIsNotBuiltIsRefusedAndNotGuessed) {
         "E_MODEL: the architecture \\x1b[31m is not one that runs here"},
        {"hidden_act", "\"gelu\"", "E_MODEL: config.json: hidden_act is gelu, not silu"},
        {"partial_rotary_factor", "0.5", "E_MODEL: config.json: partial_rotary_factor is not 1"},
-       {"quantization_config", "{\"quant_method\": \"gptq\"}",
-        "E_MODEL: config.json has a quantization_config; quantized weights are read from GGUF "
-        "files only"},
        {"rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2}",
         "E_MODEL: the rope scaling dynamic is not one that runs here"},
        {"rope_scaling", "{\"factor\": 2}",

@@ -1,0 +1,103 @@
+#include "lib/io/quantized_module.h"
+
+namespace r1 {
+
+const Tensor* QuantizedModule::find(std::string_view part) const {
+  const auto found = tensors_.by_name.find(of(part));
+  return found == tensors_.by_name.end() ? nullptr : &found->second;
+}
+
+const Tensor& QuantizedModule::take(std::string_view part) {
+  const Tensor* tensor = find(part);
+  if (tensor == nullptr) fail(ErrorKind::model, "{} is missing", shown(part));
+  if (tensors_.taken.insert(of(part)).second) taken_.push_back(*tensor);
+  return *tensor;
+}
+
+const std::int32_t* QuantizedModule::take_words(std::string_view part, const Shape& shape) {
+  const Tensor& t = take(part);
+  if (t.dtype != DType::i32 || t.shape != shape)
+    fail(ErrorKind::model, "{} is {} of {}, not {} of i32", shown(part), to_string(t.shape),
+         to_string(t.dtype), to_string(shape));
+  return t.as<std::int32_t>();
+}
+
+const Tensor& QuantizedModule::take_floats(std::string_view part) {
+  const Tensor& t = take(part);
+  if (t.dtype != DType::f32 && t.dtype != DType::f16 && t.dtype != DType::bf16)
+    fail(ErrorKind::model, "{} is of {}, not of f32, f16 or bf16", shown(part), to_string(t.dtype));
+  return t;
+}
+
+const Tensor& QuantizedModule::take_floats(std::string_view part, const Shape& shape) {
+  const Tensor& t = take_floats(part);
+  if (t.shape != shape)
+    fail(ErrorKind::model, "{} is {}, not {}", shown(part), to_string(t.shape), to_string(shape));
+  return t;
+}
+
+GroupedIntegers grouped(const QuantizedModule& module, std::string_view part, std::int64_t rows,
+                        std::int64_t cols, std::int64_t group_size) {
+  const std::int64_t size = group_size == -1 ? cols : group_size;
+  if (rows < 1 || cols < 1) fail(ErrorKind::model, "{} holds no weight", module.shown(part));
+  if (size < 1 || cols % size != 0)
+    fail(ErrorKind::model, "{} has rows of {}, which groups of {} do not divide",
+         module.shown(part), cols, size);
+  GroupedIntegers w;
+  w.rows = rows;
+  w.cols = cols;
+  w.group_size = size;
+  return w;
+}
+
+const std::int32_t* take_group_index(QuantizedModule& module, std::string_view part,
+                                     const GroupedIntegers& w) {
+  if (module.find(part) == nullptr) return nullptr;
+  const std::int32_t* group_of = module.take_words(part, {w.cols});
+  for (std::int64_t k = 0; k < w.cols; ++k)
+    if (group_of[k] < 0 || group_of[k] >= w.groups())
+      fail(ErrorKind::model, "{} puts column {} into group {} of {}", module.shown(part), k,
+           group_of[k], w.groups());
+  return group_of;
+}
+
+QuantizedWeight as_weight(const QuantizedModule& module, const GroupedIntegers& w) {
+  const DType dtype = w.plain_type();
+  return {module.of("weight"), {w.rows, w.cols}, dtype, [w, dtype](void* plain) {
+            w.unpack(plain, dtype);
+          }};
+}
+
+const Json* QuantizationConfig::find(std::string_view key) const {
+  const Json* value = json_.find(key);
+  return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+std::int64_t QuantizationConfig::integer(std::string_view key, std::int64_t absent) const {
+  const Json* value = find(key);
+  return value == nullptr ? absent : value->integer(where(key));
+}
+
+bool QuantizationConfig::boolean(std::string_view key, bool absent) const {
+  const Json* value = find(key);
+  return value == nullptr ? absent : value->boolean(where(key));
+}
+
+std::string QuantizationConfig::text(std::string_view key, std::string_view absent) const {
+  const Json* value = find(key);
+  return value == nullptr ? std::string(absent) : value->string(where(key));
+}
+
+QuantizationConfig::Block QuantizationConfig::block(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) return {};
+  const Json::Array& list = value->array(where(key));
+  if (list.size() != 2) fail(ErrorKind::model, "{} is no pair of numbers", where(key));
+  const Block block{list[0].integer(where(key)), list[1].integer(where(key))};
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // so that sums stay numbers
+  if (block.rows < 1 || block.cols < 1 || block.rows > kMost || block.cols > kMost)
+    fail(ErrorKind::model, "{} is {} by {}", where(key), block.rows, block.cols);
+  return block;
+}
+
+}  // namespace r1
