@@ -14,6 +14,7 @@
 #include "tools/common/signals.h"
 #include "tools/manual.h"
 #include "tools/quantize/calibration.h"
+#include "tools/quantize/folder.h"
 #include "tools/quantize/report.h"
 
 namespace r1 {
@@ -45,30 +46,54 @@ class Quantizer {
     keep_inputs({s_.output, s_.manifest, s_.imatrix_out},
                 {path.string(), s_.imatrix, s_.calibration});
     const ModelFiles files = ModelFiles::open(path);
-    QuantizePlan plan = plan_quantization(files, choice(), s_.allow_requantize, data_folder());
-    if (!s_.imatrix.empty()) read_imatrix(plan);
-    if (const std::string note = fallbacks(plan); !note.empty()) ui.say(kTool, note, 0);
-    QuantizeReport report{s_, files, plan, {}, {}};
-    prepare(plan, path, ui);
-    if (!s_.dry_run) make(report, ui);
+    QuantizeReport report{s_, files};
+    if (is_folder(s_.output))
+      make_folder(report, ui);
+    else
+      make_gguf(report, path, ui);
+    if (!s_.dry_run && !s_.manifest.empty()) {
+      const auto manifest = open_file(s_.manifest);
+      manifest->write(manifest_json(report));
+      manifest->close();
+    }
     const auto out = open_stdout();
     out->write(s_.json ? quantize_json(report) : quantize_text(report));
     out->close();
     return 0;
   }
 
+  void make_gguf(QuantizeReport& report, const fs::path& path, const Ui& ui) {
+    QuantizePlan plan =
+        plan_quantization(report.files, choice(), s_.allow_requantize, data_folder());
+    if (!s_.imatrix.empty()) read_imatrix(plan);
+    if (const std::string note = fallbacks(plan); !note.empty()) ui.say(kTool, note, 0);
+    prepare(plan, path, ui);
+    if (!s_.dry_run) make(report, plan, ui);
+    report_plan(report, plan);
+  }
+
   void check() const {
     refuse_if(s_.operands.size() != 1, "one model is quantized at a time; name it");
+    refuse_if(s_.output.empty(), "-o names what is written");
+    refuse_if(s_.output == "-" || is_device(s_.output),
+              "-o wants a file or a folder: it is read again when it is written");
     const bool fitted = s_.target_bpw > 0;
     refuse_if(s_.type.empty() && !fitted, "--type says what the model becomes, such as q4_k_m");
     refuse_if(fitted && !(s_.type.empty() && !s_.pure),
               "--target-bpw chooses types in place of --type and --pure");
-    refuse_if(fitted && s_.calibration.empty(), "--target-bpw wants --calibration");
-    refuse_if(s_.output.empty(), "-o names the file that is written");
-    std::error_code none;
-    refuse_if(s_.output == "-" || is_device(s_.output) || fs::is_directory(s_.output, none),
-              "-o wants a file: it is read again when it is written");
+    if (is_folder(s_.output)) return check_folder(s_);
+    check_gguf();
+  }
+
+  void check_gguf() const {
+    const bool fitted = s_.target_bpw > 0;
     const bool calibrated = !(s_.imatrix.empty() && s_.calibration.empty());
+    if (!fitted && !is_mix(s_.type))
+      fail(ErrorKind::usage, "--type {} is for folders, and -o names a .gguf file", s_.type);
+    refuse_if(s_.cuts_shards, "--shard-size cuts folders; a .gguf file is one");
+    std::error_code none;
+    refuse_if(fs::is_directory(s_.output, none), "-o ends in .gguf, and is a folder");
+    refuse_if(fitted && s_.calibration.empty(), "--target-bpw wants --calibration");
     refuse_if(s_.method == "rtn" && calibrated && !s_.awq && !fitted,
               "--method rtn rounds to nearest, whatever --imatrix or --calibration say");
     refuse_if(s_.awq && !calibrated, "--awq wants --calibration or --imatrix");
@@ -138,16 +163,6 @@ class Quantizer {
     return *first;
   }
 
-  void need_space(const QuantizePlan& plan) const {
-    std::error_code unknown;
-    const fs::path folder = fs::absolute(s_.output).parent_path();
-    const auto room = fs::space(folder, unknown);
-    const std::uintmax_t there = exists(partial()) ? fs::file_size(partial(), unknown) : 0;
-    if (!unknown && room.available + there < plan.bytes)
-      fail(ErrorKind::write, "{}: {} bytes are wanted, and {} are free", escaped(folder.string()),
-           plan.bytes, room.available);
-  }
-
   // What the bytes depend on beside the header: a run may go on with another's file only where all
   // of it is the same.
   std::string recipe(const ModelFiles& files) const {
@@ -157,24 +172,21 @@ class Quantizer {
   }
 
   // What was written stays for --resume when a signal ends the run; nothing stays after an error.
-  void make(QuantizeReport& report, const Ui& ui) {
-    need_space(report.plan);
-    report.plan.set_recipe(recipe(report.files));
-    const std::size_t first = begin(report.plan, ui);
+  void make(QuantizeReport& report, QuantizePlan& plan, const Ui& ui) {
+    std::error_code unknown;
+    need_space(s_.output, plan.bytes, exists(partial()) ? fs::file_size(partial(), unknown) : 0);
+    plan.set_recipe(recipe(report.files));
+    const std::size_t first = begin(plan, ui);
     const auto out = open_journal(s_.output);
     try {
-      write(report, *out, first, ui);
+      write(report, plan, *out, first, ui);
       out->close();
     } catch (const Error& e) {
       std::error_code none;
       if (e.kind() != ErrorKind::interrupted) fs::remove(partial(), none);
       throw;
     }
-    report.sha256 = sha256_hex(MappedFile(s_.output));
-    if (s_.manifest.empty()) return;
-    const auto manifest = open_file(s_.manifest);
-    manifest->write(manifest_json(report));
-    manifest->close();
+    report.products.push_back({s_.output, plan.bytes, sha256_hex(MappedFile(s_.output))});
   }
 
   // What rounding goes by: importance, types of their own, scales of channels, error feedback.
@@ -208,10 +220,11 @@ class Quantizer {
     out->close();
   }
 
-  void write(QuantizeReport& report, Output& out, std::size_t first, const Ui& ui) const {
+  void write(QuantizeReport& report, const QuantizePlan& plan, Output& out, std::size_t first,
+             const Ui& ui) const {
     ThreadPool pool(static_cast<int>(s_.threads));
     ProgressLine line(ui.progress);
-    const std::uint64_t all = report.plan.bytes * (s_.no_verify ? 1 : 2);
+    const std::uint64_t all = plan.bytes * (s_.no_verify ? 1 : 2);
     const std::string hint = fmt::format("; --resume goes on with {}", escaped(partial()));
     const auto draw = [&](std::uint64_t done) {
       stop_when_interrupted(hint);
@@ -221,11 +234,11 @@ class Quantizer {
                                   .imatrix = imatrix_ ? &*imatrix_ : nullptr,
                                   .packed = &packed_,
                                   .progress = draw};
-    const auto written = write_quantized(out, report.files, report.plan, options, pool, first);
+    const auto written = write_quantized(out, report.files, plan, options, pool, first);
     out.flush();
     if (s_.no_verify) return;
-    report.errors = verify_quantized(partial(), report.files, report.plan, written, pool,
-                                     [&](std::uint64_t done) { draw(report.plan.bytes + done); });
+    report.errors = verify_quantized(partial(), report.files, plan, written, pool,
+                                     [&](std::uint64_t done) { draw(plan.bytes + done); });
   }
 
   QuantizeSettings s_;

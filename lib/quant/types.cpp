@@ -119,6 +119,11 @@ const std::vector<Mix>& mixes() {
   return all;
 }
 
+bool is_mix(std::string_view name) {
+  return std::any_of(mixes().begin(), mixes().end(),
+                     [name](const Mix& mix) { return mix.name == name; });
+}
+
 const Mix& mix_named(std::string_view name) {
   for (const Mix& mix : mixes())
     if (mix.name == name) return mix;

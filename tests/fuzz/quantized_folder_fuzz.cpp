@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const r1::ModelFiles files = r1::ModelFiles::of_folder(std::move(config), file.tensors);
     for (const r1::NamedTensor& t : files.tensors()) {
       // What is made has a few times the bytes that it is made of.
-      if (files.was_quantized(t.tensor) && t.tensor.bytes() > 16 * size) std::abort();
+      if (files.was_quantized(t.tensor) && t.tensor.bytes() > 16 * bytes.size()) std::abort();
       files.fetch(t.tensor);
       files.release(t.tensor);
     }

@@ -12,11 +12,11 @@ namespace {
 
 std::int64_t whole(std::uint64_t n) { return static_cast<std::int64_t>(n); }
 
-void add_tensor(JsonWriter& w, const PlannedTensor& t, const TensorError* error) {
-  w.begin_object().key("name").string(t.name()).key("shape").begin_array();
-  for (int i = 0; i < t.from().shape.rank(); ++i) w.integer(t.from().shape[i]);
-  w.end_array().key("from").string(to_string(t.from().dtype)).key("to").string(to_string(t.to));
-  w.key("bytes").integer(whole(t.target().bytes()));
+void add_tensor(JsonWriter& w, const QuantizeReport::Row& t, const TensorError* error) {
+  w.begin_object().key("name").string(t.name).key("shape").begin_array();
+  for (int i = 0; i < t.shape.rank(); ++i) w.integer(t.shape[i]);
+  w.end_array().key("from").string(t.from).key("to").string(t.to);
+  w.key("bytes").integer(whole(t.bytes));
   const double unknown = std::numeric_limits<double>::quiet_NaN();  // null
   w.key("mse").number(error != nullptr ? error->mse : unknown);
   w.key("max_abs").number(error != nullptr ? error->max_abs : unknown).end_object();
@@ -32,18 +32,34 @@ void add_file(JsonWriter& w, const std::filesystem::path& path) {
 }  // namespace
 
 double QuantizeReport::bits_per_weight() const {
-  return 8 * static_cast<double>(plan.bytes) /
-         static_cast<double>(std::max<std::uint64_t>(1, plan.weights()));
+  std::int64_t weights = 0;
+  for (const Row& row : rows) weights += row.shape.elements();
+  return 8 * static_cast<double>(bytes) / static_cast<double>(std::max<std::int64_t>(1, weights));
+}
+
+std::string QuantizeReport::sha256() const {
+  if (products.empty()) return {};
+  if (products.size() == 1) return products[0].sha256;
+  std::string lines;
+  for (const Product& p : products) lines += p.sha256 + "  " + p.path.filename().string() + "\n";
+  return sha256_hex(as_bytes(lines));
+}
+
+void report_plan(QuantizeReport& report, const QuantizePlan& plan) {
+  for (const PlannedTensor& t : plan.tensors)
+    report.rows.push_back(
+        {t.name(), t.from().shape, to_string(t.from().dtype), to_string(t.to), t.target().bytes()});
+  report.bytes = plan.bytes;
 }
 
 std::string quantize_text(const QuantizeReport& r) {
   std::string out;
   if (r.settings.dry_run)
-    for (const PlannedTensor& t : r.plan.tensors)
-      out += fmt::format("{}\t{}\t{}\t{}\t{}\n", escaped(t.name()), to_string(t.from().shape),
-                         to_string(t.from().dtype), to_string(t.to), t.target().bytes());
-  return out + fmt::format("{}\t{}\t{:.3f}{}\n", escaped(r.settings.output), r.plan.bytes,
-                           r.bits_per_weight(), r.sha256.empty() ? "" : "\t" + r.sha256);
+    for (const QuantizeReport::Row& t : r.rows)
+      out += fmt::format("{}\t{}\t{}\t{}\t{}\n", escaped(t.name), to_string(t.shape), t.from, t.to,
+                         t.bytes);
+  return out + fmt::format("{}\t{}\t{:.3f}{}\n", escaped(r.settings.output), r.bytes,
+                           r.bits_per_weight(), r.products.empty() ? "" : "\t" + r.sha256());
 }
 
 std::string quantize_json(const QuantizeReport& r) {
@@ -53,12 +69,12 @@ std::string quantize_json(const QuantizeReport& r) {
   w.key("path").string(escaped(r.files.path().string()));
   w.key("digest").string(r.files.digest()).end_object();
   w.key("output").begin_object().key("tensors").begin_array();
-  for (std::size_t i = 0; i < r.plan.tensors.size(); ++i)
-    add_tensor(w, r.plan.tensors[i], r.errors.empty() ? nullptr : &r.errors[i]);
+  for (std::size_t i = 0; i < r.rows.size(); ++i)
+    add_tensor(w, r.rows[i], r.errors.empty() ? nullptr : &r.errors[i]);
   w.end_array().key("bytes_in").integer(whole(r.files.total_bytes()));
-  w.key("bytes_out").integer(whole(r.plan.bytes)).key("bpw").number(r.bits_per_weight());
+  w.key("bytes_out").integer(whole(r.bytes)).key("bpw").number(r.bits_per_weight());
   w.key("sha256");
-  r.sha256.empty() ? w.null() : w.string(r.sha256);
+  r.products.empty() ? w.null() : w.string(r.sha256());
   w.end_object();
   return w.end_object().text() + "\n";
 }
@@ -73,9 +89,12 @@ std::string manifest_json(const QuantizeReport& r) {
   for (const std::filesystem::path& path : r.files.paths()) add_file(w, path);
   for (const std::string& file : {s.imatrix, s.calibration})
     if (!file.empty()) add_file(w, file);
-  w.end_array().key("outputs").begin_array().begin_object();
-  w.key("path").string(escaped(s.output)).key("bytes").integer(whole(r.plan.bytes));
-  w.key("sha256").string(r.sha256).end_object().end_array();
+  w.end_array().key("outputs").begin_array();
+  for (const QuantizeReport::Product& p : r.products) {
+    w.begin_object().key("path").string(escaped(p.path.string()));
+    w.key("bytes").integer(whole(p.bytes)).key("sha256").string(p.sha256).end_object();
+  }
+  w.end_array();
   return w.end_object().text() + "\n";
 }
 

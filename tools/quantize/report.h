@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/quant/quantize_model.h"
@@ -10,14 +13,30 @@ namespace r1 {
 
 // What was made, or would be.
 struct QuantizeReport {
+  struct Row {
+    std::string name;
+    Shape shape;
+    std::string_view from, to;
+    std::uint64_t bytes = 0;
+  };
+  struct Product {
+    std::filesystem::path path;
+    std::uint64_t bytes = 0;
+    std::string sha256;
+  };
   const QuantizeSettings& settings;
   const ModelFiles& files;
-  QuantizePlan& plan;
-  std::vector<TensorError> errors;  // of each tensor; empty when they are not known
-  std::string sha256;               // of the file; empty before there is one
+  std::vector<Row> rows = {};
+  std::uint64_t bytes = 0;               // of all that holds tensors
+  std::vector<TensorError> errors = {};  // of each row; empty when they are not known
+  std::vector<Product> products = {};    // the files; none before there are any
 
   double bits_per_weight() const;
+  // Of the file; of a folder, of what sha256sum prints of its files.
+  std::string sha256() const;
 };
+// Fills in what the plan says.
+void report_plan(QuantizeReport& report, const QuantizePlan& plan);
 
 std::string quantize_text(
     const QuantizeReport& report);  // one line, or with --dry-run one a tensor

@@ -24,6 +24,8 @@ struct QuantizeSettings {
   // safety and output
   bool no_verify = false, dry_run = false, force = false, resume = false, json = false;
   std::string manifest;
+  std::int64_t shard_size = 5'000'000'000;
+  bool cuts_shards = false;  // --shard-size was given
   // model and machine
   std::string model_path;
   std::int64_t threads = 0;

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "lib/quant/folder_plan.h"
 #include "lib/quant/types.h"
 #include "tools/common/shared_options.h"
 #include "tools/quantize/settings.h"
@@ -7,9 +10,11 @@ namespace {
 
 using Completes = Option::Completes;
 
-std::vector<std::string> mix_names() {
+std::vector<std::string> type_names() {
   std::vector<std::string> names;
   for (const Mix& mix : mixes()) names.emplace_back(mix.name);
+  for (const std::string& name : folder_type_names())
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   return names;
 }
 
@@ -20,7 +25,7 @@ void add_types(std::vector<Option>& o, QuantizeSettings& s) {
                .into = &s.type,
                .metavar = "TYPE",
                .help = "What matrices become; _m and _s give some of them more bits.",
-               .choices = mix_names(),
+               .choices = type_names(),
                .brief = true});
   o.push_back({.name = "tensor-type",
                .group = g,
@@ -118,8 +123,10 @@ void add_safety(std::vector<Option>& o, QuantizeSettings& s) {
                .letter = 'o',
                .group = g,
                .into = &s.output,
-               .metavar = "FILE",
-               .help = "Write here, a .gguf file; one that exists wants -f.",
+               .metavar = "OUT",
+               .help =
+                   "Write here, a .gguf file, or under any other name a Hugging Face folder; what "
+                   "exists wants -f.",
                .completes = Completes::file,
                .brief = true,
                .in_config = false});
@@ -127,9 +134,18 @@ void add_safety(std::vector<Option>& o, QuantizeSettings& s) {
   o.push_back({.name = "resume",
                .group = g,
                .into = &s.resume,
-               .help = "Go on with FILE.partial, which a run that was broken off left.",
+               .help = "Go on with a file OUT.partial, which a run that was broken off left.",
                .brief = true,
                .in_config = false});
+  o.push_back({.name = "shard-size",
+               .group = g,
+               .into = &s.shard_size,
+               .metavar = "SIZE",
+               .help = "Cut the weights of a folder into files of at most so many bytes (K, M, G).",
+               .least = 1,
+               .unit = Option::Unit::bytes,
+               .in_config = false,
+               .given = &s.cuts_shards});
   o.push_back({.name = "dry-run",
                .group = g,
                .into = &s.dry_run,
@@ -158,7 +174,7 @@ void add_safety(std::vector<Option>& o, QuantizeSettings& s) {
 Program quantize_program(QuantizeSettings& settings, StandardOptions& standard) {
   Program p{.name = "r1-quantize",
             .summary = "make models smaller",
-            .synopsis = "[OPTIONS] --type TYPE -o FILE MODEL",
+            .synopsis = "[OPTIONS] --type TYPE -o OUT MODEL",
             .operands = &settings.operands};
   add_types(p.options, settings);
   add_quality(p.options, settings);

@@ -1,0 +1,83 @@
+#include "lib/base/output_folder.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string shown(const fs::path& path) { return escaped(path.string()); }
+
+bool is_there(const fs::path& path) {
+  std::error_code none;
+  return fs::exists(fs::symlink_status(path, none));
+}
+
+void refuse_other_than_model(const fs::path& path) {
+  std::error_code none;
+  if (!fs::is_directory(fs::symlink_status(path, none)))
+    fail(ErrorKind::usage, "{} is no folder", shown(path));
+  bool empty = true, has_config = false;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path, none)) {
+    empty = false;
+    has_config = has_config || entry.path().filename() == "config.json";
+    if (fs::is_directory(entry.symlink_status(none)))
+      fail(ErrorKind::usage, "{} holds folders, and is not replaced", shown(path));
+  }
+  if (!empty && !has_config)
+    fail(ErrorKind::usage, "{} holds no model, and is not replaced", shown(path));
+}
+
+// Files alone: whoever put a folder there meanwhile keeps it.
+void remove_files(const fs::path& folder) {
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
+    ::unlink(entry.path().c_str());
+  ::rmdir(folder.c_str());
+}
+
+void sync(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+}  // namespace
+
+OutputFolder::OutputFolder(const fs::path& path, bool replace)
+    : path_(path.has_filename() ? path : path.parent_path()), partial_(path_) {
+  partial_ += ".partial";
+  for (const fs::path& there : {path_, partial_})
+    if (is_there(there)) {
+      if (!replace) fail(ErrorKind::usage, "{} exists; -f replaces it", shown(there));
+      refuse_other_than_model(there);
+    }
+  remove_files(partial_);
+  std::error_code error;
+  if (!fs::create_directory(partial_, error))
+    fail(ErrorKind::write, "{}: {}", shown(partial_),
+         error ? error.message() : std::string("is there already"));
+}
+
+OutputFolder::~OutputFolder() { remove_files(partial_); }
+
+void OutputFolder::close() {
+  sync(partial_);
+  const bool replaces = is_there(path_);
+  const unsigned flags = replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+  if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, path_.c_str(), flags) != 0)
+    fail(ErrorKind::write, "{}: {}", shown(path_), std::strerror(errno));
+  sync(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+  remove_files(partial_);  // now the old one, if there was one
+}
+
+}  // namespace r1

@@ -1,0 +1,253 @@
+#include "lib/quant/folder_plan.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "lib/base/error.h"
+#include "lib/quant/folder_strip.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Named {
+  std::string_view name;
+  FolderType type;
+};
+constexpr Named kTypes[] = {{"f32", FolderType::f32},
+                            {"f16", FolderType::f16},
+                            {"bf16", FolderType::bf16},
+                            {"fp8", FolderType::fp8},
+                            {"fp8_block", FolderType::fp8_block},
+                            {"w4a16", FolderType::w4a16}};
+
+std::optional<DType> plain_type(FolderType type) {
+  if (type == FolderType::f32) return DType::f32;
+  if (type == FolderType::f16) return DType::f16;
+  if (type == FolderType::bf16) return DType::bf16;
+  return std::nullopt;
+}
+
+// Of a product of a layer. DAW's gates are small, and want every bit.
+bool is_linear(const NamedTensor& t) {
+  return t.tensor.shape.rank() == 2 && t.name.starts_with("model.layers.") &&
+         t.name.ends_with(".weight") && t.name.find(".daw.") == std::string::npos;
+}
+
+std::string module_of(const std::string& weight) {
+  return weight.substr(0, weight.size() - std::string_view(".weight").size());
+}
+
+// --- Weights -------------------------------------------------------------------------------------
+
+// What safetensors has no type for goes to f16.
+DType kept_type(DType dtype) { return is_quantized(dtype) ? DType::f16 : dtype; }
+
+std::vector<NamedTensor> stored_parts(const NamedTensor& source, FolderType type) {
+  const std::int64_t N = source.tensor.rows(), K = source.tensor.cols();
+  const std::string module = module_of(source.name);
+  const auto label = [&](const char* part, const Shape& shape, DType dtype) {
+    return NamedTensor{module + part, {nullptr, shape, dtype}};
+  };
+  const auto blocks = [](std::int64_t n) { return (n + kFolderBlock - 1) / kFolderBlock; };
+  if (type == FolderType::w4a16)
+    return {label(".weight_packed", {N, K / 8}, DType::i32),
+            label(".weight_scale", {N, K / kFolderBlock}, w4a16_scale_type(source.tensor.dtype)),
+            label(".weight_shape", {2}, DType::i64)};
+  const NamedTensor weight = label(".weight", {N, K}, DType::f8_e4m3);
+  if (type == FolderType::fp8) return {weight, label(".weight_scale", {N, 1}, DType::f32)};
+  return {weight, label(".weight_scale_inv", {blocks(N), blocks(K)}, DType::f32)};
+}
+
+FolderWeight planned(const NamedTensor& source, const ModelFiles& files,
+                     const FolderChoice& choice) {
+  FolderWeight w{source};
+  const std::optional<DType> plain = plain_type(choice.type);
+  const bool kept = std::any_of(choice.keep.begin(), choice.keep.end(), [&](const std::regex& re) {
+    return std::regex_search(source.name, re);
+  });
+  const bool meant = !plain && !kept && is_linear(source);
+  w.fell_back =
+      meant && choice.type == FolderType::w4a16 && source.tensor.cols() % kFolderBlock != 0;
+  w.quantized = meant && !w.fell_back;
+  if (w.quantized && files.was_quantized(source.tensor) && !choice.requantize)
+    fail(ErrorKind::usage, "{} was quantized already; --allow-requantize loses more",
+         escaped(source.name));
+  if (w.quantized) {
+    w.stored = stored_parts(source, choice.type);
+  } else {
+    const DType dtype = plain && !kept ? *plain : kept_type(source.tensor.dtype);
+    w.stored = {{source.name, {nullptr, source.tensor.shape, dtype}}};
+  }
+  return w;
+}
+
+// --- Files ---------------------------------------------------------------------------------------
+
+std::vector<FolderShard> cut_shards(const std::vector<FolderWeight>& weights, std::uint64_t most) {
+  std::vector<FolderShard> shards(1);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (shards.back().bytes > 0 && shards.back().bytes + weights[i].bytes() > most)
+      shards.push_back({{}, {}, i, i, 0});
+    shards.back().bytes += weights[i].bytes();
+    shards.back().end = i + 1;
+  }
+  for (std::size_t s = 0; s < shards.size(); ++s) {
+    FolderShard& shard = shards[s];
+    shard.file = shards.size() == 1
+                     ? "model.safetensors"
+                     : fmt::format("model-{:05}-of-{:05}.safetensors", s + 1, shards.size());
+    std::vector<NamedTensor> labels;
+    for (std::size_t i = shard.first; i < shard.end; ++i)
+      labels.insert(labels.end(), weights[i].stored.begin(), weights[i].stored.end());
+    shard.header = safetensors_header(labels, {{"format", "pt"}});
+    shard.bytes += shard.header.size();
+  }
+  return shards;
+}
+
+std::string index_of(const FolderPlan& plan) {
+  if (plan.shards.size() == 1) return {};
+  std::uint64_t total = 0;
+  for (const FolderWeight& w : plan.weights) total += w.bytes();
+  JsonWriter json;
+  json.begin_object().key("metadata").begin_object().key("total_size");
+  json.integer(static_cast<std::int64_t>(total)).end_object().key("weight_map").begin_object();
+  for (const FolderShard& shard : plan.shards)
+    for (std::size_t i = shard.first; i < shard.end; ++i)
+      for (const NamedTensor& part : plan.weights[i].stored) json.key(part.name).string(shard.file);
+  return json.end_object().end_object().text() + "\n";
+}
+
+// Products that stay plain, which other programs would take for quantized ones.
+void write_ignored(JsonWriter& json, const FolderPlan& plan) {
+  json.begin_array().string("lm_head");
+  for (const FolderWeight& w : plan.weights) {
+    const std::string& name = w.source.name;
+    if (!w.quantized && w.source.tensor.shape.rank() == 2 && name.starts_with("model.layers.") &&
+        name.ends_with(".weight"))
+      json.string(module_of(name));
+  }
+  json.end_array();
+}
+
+void write_weights_of_group(JsonWriter& json, FolderType type) {
+  const bool fp8 = type == FolderType::fp8;
+  json.key("weights").begin_object().key("num_bits").integer(fp8 ? 8 : 4);
+  json.key("type").string(fp8 ? "float" : "int").key("symmetric").boolean(true);
+  json.key("strategy").string(fp8 ? "channel" : "group").key("group_size");
+  fp8 ? json.null() : json.integer(kFolderBlock);
+  json.key("dynamic").boolean(false).end_object();
+}
+
+void write_quantization(JsonWriter& json, const FolderPlan& plan) {
+  json.begin_object();
+  if (plan.type == FolderType::fp8_block) {
+    json.key("quant_method").string("fp8").key("fmt").string("e4m3");
+    json.key("activation_scheme").string("dynamic").key("weight_block_size").begin_array();
+    json.integer(kFolderBlock).integer(kFolderBlock).end_array().key("modules_to_not_convert");
+    write_ignored(json, plan);
+    json.end_object();
+    return;
+  }
+  const bool fp8 = plan.type == FolderType::fp8;
+  json.key("quant_method").string("compressed-tensors");
+  json.key("format").string(fp8 ? "float-quantized" : "pack-quantized");
+  json.key("quantization_status").string("compressed").key("config_groups").begin_object();
+  json.key("group_0").begin_object().key("targets").begin_array().string("Linear").end_array();
+  write_weights_of_group(json, plan.type);
+  json.key("input_activations");
+  if (fp8) {
+    json.begin_object().key("num_bits").integer(8).key("type").string("float");
+    json.key("symmetric").boolean(true).key("strategy").string("token");
+    json.key("dynamic").boolean(true).end_object();
+  } else {
+    json.null();
+  }
+  json.key("output_activations").null().end_object().end_object().key("ignore");
+  write_ignored(json, plan);
+  json.end_object();
+}
+
+std::string torch_name(DType dtype) {
+  return dtype == DType::f32 ? "float32" : dtype == DType::f16 ? "float16" : "bfloat16";
+}
+
+std::string config_of(const ModelFiles& files, const FolderPlan& plan) {
+  const std::optional<DType> plain = plain_type(plan.type);
+  JsonWriter json;
+  json.begin_object();
+  for (const auto& [key, value] : files.config().object("config.json")) {
+    if (key == "quantization_config") continue;
+    json.key(key);
+    if (plain && (key == "torch_dtype" || key == "dtype"))
+      json.string(torch_name(*plain));
+    else
+      json.value(value);
+  }
+  if (!plain) write_quantization(json.key("quantization_config"), plan);
+  return json.end_object().text() + "\n";
+}
+
+// Tokenizer, template, licence …: what is no weight, and says nothing of how those are stored.
+std::vector<fs::path> small_files(const fs::path& folder) {
+  constexpr std::string_view kWeights[] = {".safetensors", ".bin", ".pt",      ".pth", ".ckpt",
+                                           ".gguf",        ".h5",  ".msgpack", ".onnx"};
+  constexpr std::string_view kDescriptions[] = {"config.json", "model.safetensors.index.json",
+                                                "pytorch_model.bin.index.json",
+                                                "quantize_config.json", "quant_config.json"};
+  const auto has = [](const auto& list, const std::string& text) {
+    return std::find(std::begin(list), std::end(list), text) != std::end(list);
+  };
+  std::vector<fs::path> files;
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none)) {
+    const fs::path& path = entry.path();
+    const std::string name = path.filename().string();
+    if (!name.starts_with(".") && fs::is_regular_file(path, none) &&
+        !has(kWeights, path.extension().string()) && !has(kDescriptions, name))
+      files.push_back(path);
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
+std::vector<std::string> folder_type_names() {
+  std::vector<std::string> names;
+  for (const Named& n : kTypes) names.emplace_back(n.name);
+  return names;
+}
+
+std::optional<FolderType> folder_type(std::string_view name) {
+  for (const Named& n : kTypes)
+    if (n.name == name) return n.type;
+  return std::nullopt;
+}
+
+std::uint64_t FolderWeight::bytes() const {
+  std::uint64_t sum = 0;
+  for (const NamedTensor& part : stored) sum += part.tensor.bytes();
+  return sum;
+}
+
+FolderPlan plan_folder(const ModelFiles& files, const FolderChoice& choice) {
+  FolderPlan plan;
+  plan.type = choice.type;
+  for (const NamedTensor& t : files.tensors()) {
+    if (is_integer(t.tensor.dtype) || t.tensor.shape.elements() == 0)
+      fail(ErrorKind::model, "{} is {} of {}, which is no weight", escaped(t.name),
+           to_string(t.tensor.shape), to_string(t.tensor.dtype));
+    plan.weights.push_back(planned(t, files, choice));
+  }
+  plan.shards = cut_shards(plan.weights, choice.shard_bytes);
+  for (const FolderShard& shard : plan.shards) plan.bytes += shard.bytes;
+  plan.index = index_of(plan);
+  plan.config = config_of(files, plan);
+  plan.copied = small_files(files.path());
+  return plan;
+}
+
+}  // namespace r1

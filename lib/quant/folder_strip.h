@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "lib/quant/folder_plan.h"
+
+namespace r1 {
+
+inline constexpr std::int64_t kFolderBlock = 128;  // weights that share a scale, in each direction
+
+// Rows that are quantized together: 128 of fp8_block, else one.
+std::int64_t strip_rows(const FolderWeight& weight, FolderType type);
+DType w4a16_scale_type(DType source);  // bf16 of bf16, else f16
+
+// So many rows of a weight as they are stored, and what scales them.
+struct FolderStrip {
+  std::vector<std::byte> levels, scales;
+};
+// Rows from `first` on, which is a multiple of strip_rows. Empty levels: a number is not finite.
+// `search`: for the best scales of w4a16, else those of the largest weight. The scales of E4M3 are
+// those of the largest in any case: a float's steps are as fine at any size.
+FolderStrip make_strip(const FolderWeight& weight, FolderType type, std::int64_t first,
+                       bool search);
+
+}  // namespace r1

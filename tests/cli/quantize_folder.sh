@@ -1,0 +1,27 @@
+# A Hugging Face folder out of another: its files, the same bytes again, and one that is read.
+cp -r "${0%/*}/../models/tiny/llama" base; rm base/golden.json; echo '{"any": "bytes"}' >base/tokenizer.json
+r1-quantize ./base --type fp8 -o a | sed 's/[0-9a-f]\{64\}/SHA/'; ls a
+r1-quantize -q ./base --type fp8 -o b/ -t 2 >/dev/null; diff -r a b && echo same
+jq -c .quantization_config a/config.json
+r1-quantize ./base --type fp8_block -o s --shard-size 3K --json --manifest m.json | jq -c '[.id, .status, .output.tensors[3].to, ([.output.tensors[].max_abs] | max < 0.1)]'; ls s
+(cd s && sha256sum *.safetensors | sha256sum | cut -d' ' -f1) >sum; r1-quantize ./base --type fp8_block -o t --shard-size 3K | cut -f4 | cmp - sum && echo sum
+jq -r '.outputs[].path' m.json | head -2
+r1-quantize ./s --type bf16 -o plain >/dev/null && jq '.quantization_config' plain/config.json
+r1-quantize ./base --type w4a16 --dry-run -o w | cut -f1-4 | sed -n 2,4p
+# Nothing is lost: what is quantized, what exists, what is read, and what is no model.
+r1-quantize ./a --type fp8_block -o x; echo $?
+r1-quantize ./base --type fp8 -o a; echo $?
+r1-quantize -q ./base --type fp8_block -f -o a >/dev/null; diff -r a b >/dev/null || echo replaced
+mkdir home; : >home/notes
+r1-quantize ./base --type fp8 -f -o home; echo $?
+r1-quantize ./base --type fp8 -f -o base; echo $?
+r1-quantize ./base/model.safetensors --type fp8 -f -o base/; echo $?
+r1-quantize "$TINY_MODEL" --type fp8 -o x; echo $?
+r1-quantize ./base --type q4_0 -o x; echo $?
+r1-quantize ./base --type fp8 -o x.gguf; echo $?
+r1-quantize ./base --type f16 --shard-size 1M -o x.gguf; echo $?
+r1-quantize ./base --type fp8 --resume -o x; echo $?
+r1-quantize ./base --type fp8 --tensor-type a=f16 -o x; echo $?
+r1-quantize ./base --type fp8 --method gptq --calibration m.json -o x; echo $?
+r1-quantize ./base --type fp8 -o nowhere/x; echo $?
+ls

@@ -1,0 +1,279 @@
+// Hugging Face folders out of Hugging Face folders: what is written is read as any other.
+#include "lib/quant/write_folder.h"
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "lib/backend/open_backend.h"
+#include "lib/models/decoder_config.h"
+#include "lib/tensor/quant_block.h"
+#include "tests/support/fails.h"
+#include "tests/support/quantized_weights.h"
+#include "tests/support/run_network.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tiny_vocabulary.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+using Kind = ErrorKind;
+
+const std::string kUp = "model.layers.0.mlp.up_proj.weight";
+const std::string kDown = "model.layers.0.mlp.down_proj.weight";
+
+class WriteFolder : public testing::Test {
+ protected:
+  // One layer; 130 of the feed-forward, which groups of 128 do not divide.
+  WriteFolder() : pool_(2) {
+    test::write_bytes(dir_ / "in/config.json",
+                      R"({"architectures":["LlamaForCausalLM"],"hidden_size":256,
+        "num_hidden_layers":1,"num_attention_heads":4,"num_key_value_heads":2,
+        "intermediate_size":130,"vocab_size":256,"max_position_embeddings":128,
+        "rms_norm_eps":1e-05,"torch_dtype":"float32"})");
+    const test::TinyBpe bpe = {.pre_tokenizer = R"({"type":"ByteLevel","add_prefix_space":false})"};
+    test::write_bytes(dir_ / "in/tokenizer.json", bpe.json());
+    test::write_bytes(dir_ / "in/quantize_config.json", "{}");
+    test::write_bytes(dir_ / "in/pytorch_model.bin", "a pickle");
+    test::write_bytes(dir_ / "in/.cache", "hidden");
+    const std::string layer = "model.layers.0.";
+    add("model.embed_tokens.weight", {256, 256});
+    add("lm_head.weight", {256, 256});
+    add("model.norm.weight", {256});
+    add(layer + "input_layernorm.weight", {256});
+    add(layer + "post_attention_layernorm.weight", {256});
+    add(layer + "self_attn.q_proj.weight", {256, 256});
+    add(layer + "self_attn.k_proj.weight", {128, 256});
+    add(layer + "self_attn.v_proj.weight", {128, 256});
+    add(layer + "self_attn.o_proj.weight", {256, 256});
+    add(layer + "mlp.gate_proj.weight", {130, 256});
+    add(kUp, {130, 256});
+    add(kDown, {256, 130});
+    save();
+  }
+
+  void add(const std::string& name, const Shape& shape) {
+    std::vector<float> values;
+    for (std::int64_t i = 0; i < shape.elements(); ++i) {
+      const float u = static_cast<float>(random_() % 2001) / 1000.0f - 1.0f;
+      values.push_back(0.1f * u * u * u);
+    }
+    tensors_.add(name, shape, DType::f32, values);
+  }
+  void save() {
+    const auto out = open_file(dir_ / "in/model.safetensors");
+    write_safetensors(*out, tensors_.named(), {});
+    out->close();
+  }
+  // Written and held against the old one; where.
+  fs::path written(FolderChoice choice, bool search = true, int threads = 2) {
+    const fs::path to = dir_ / fmt::format("out{}", made_++);
+    fs::create_directory(to);
+    const ModelFiles files = ModelFiles::open(dir_ / "in");
+    const FolderPlan plan = plan_folder(files, choice);
+    ThreadPool pool(threads);
+    const WrittenShards shards = write_folder(to, files, plan, {.search = search}, pool);
+    errors_ = verify_folder(to, files, plan, shards, pool, [](std::uint64_t) {});
+    return to;
+  }
+  static std::vector<float> numbers(const ModelFiles& files, const std::string& name) {
+    const Tensor& t = *files.find(name);
+    files.fetch(t);
+    std::vector<float> values(static_cast<std::size_t>(t.shape.elements()));
+    unpack(values, t.data, t.dtype);
+    return values;
+  }
+
+  test::TempDir dir_;
+  std::mt19937 random_{3};
+  test::Tensors tensors_;
+  ThreadPool pool_;
+  std::vector<TensorError> errors_;
+  int made_ = 0;
+};
+
+TEST_F(WriteFolder, QuantizedFoldersAreReadAsModels) {
+  for (const std::string& type : folder_type_names()) {
+    SCOPED_TRACE(type);
+    const ModelFiles files = ModelFiles::open(written({.type = *folder_type(type)}));
+    EXPECT_EQ(read_decoder_config(files).width, 256);
+    EXPECT_EQ(files.tensors().size(), tensors_.named().size());
+    const bool plain = type == "f32" || type == "f16" || type == "bf16";
+    EXPECT_EQ(files.was_quantized(*files.find(kUp)), !plain);
+  }
+}
+
+TEST_F(WriteFolder, AnyNumberOfThreadsWritesTheSameBytes) {
+  for (const std::string& type : folder_type_names()) {
+    const fs::path one = written({.type = *folder_type(type)}, true, 1);
+    const fs::path three = written({.type = *folder_type(type)}, true, 3);
+    EXPECT_EQ(test::read_bytes(one / "model.safetensors"),
+              test::read_bytes(three / "model.safetensors"))
+        << type;
+  }
+}
+
+// E4M3 keeps 4 bits of a normal number: half a step is 2^-4 of it. Below 2^-6 of the scale steps
+// are 2^-9 of it, and half of one 2^-10. What is read is rounded to 8 bits once more.
+TEST_F(WriteFolder, Fp8IsWithinHalfAStep) {
+  const std::vector<float> want = numbers(ModelFiles::open(dir_ / "in"), kUp);
+  for (const FolderType type : {FolderType::fp8, FolderType::fp8_block}) {
+    const std::vector<float> have = numbers(ModelFiles::open(written({.type = type})), kUp);
+    double worst = 0;
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      const double size = std::abs(double{want[i]});
+      const double most = std::max(size * 0x1p-4, 0.1 / 448 * 0x1p-10) + size * 0x1.1p-8;
+      worst = std::max(worst, std::abs(double{have[i]} - want[i]) / most);
+    }
+    EXPECT_LE(worst, 1.0);
+    EXPECT_GT(worst, 0.5);  // it is no copy
+  }
+}
+
+// A scale of f16 is off by 2^-11 at most, seven and a half times: levels end at 7.5 (1 + 2^-11)
+// steps, half a step and a little beyond the last.
+TEST_F(WriteFolder, RoundingTo4BitsIsWithinHalfAStepAndTheSearchIsBetter) {
+  const std::vector<float> want = numbers(ModelFiles::open(dir_ / "in"), kUp);
+  double squares[2] = {};
+  for (const bool search : {false, true}) {
+    const ModelFiles files = ModelFiles::open(written({.type = FolderType::w4a16}, search));
+    EXPECT_EQ(files.find(kUp)->dtype, DType::q4_0);
+    const std::vector<float> have = numbers(files, kUp);
+    for (std::size_t g = 0; g < want.size(); g += 128) {
+      double most = 0, worst = 0;
+      for (std::size_t i = g; i < g + 128; ++i) {
+        most = std::max(most, std::abs(double{want[i]}));
+        worst = std::max(worst, std::abs(double{have[i]} - want[i]));
+        squares[search ? 1 : 0] += std::pow(double{have[i]} - want[i], 2);
+      }
+      if (!search) {
+        EXPECT_LE(worst, most / 7.5 * (0.5 + 8 * 0x1p-11)) << g;
+      }
+    }
+  }
+  EXPECT_LT(squares[1], 0.97 * squares[0]);
+  EXPECT_GT(squares[1], 0);
+}
+
+TEST_F(WriteFolder, RowsThatGroupsDoNotDivideStayAndAreNamed) {
+  const fs::path to = written({.type = FolderType::w4a16});
+  const ModelFiles files = ModelFiles::open(to);
+  EXPECT_EQ(files.find(kDown)->dtype, DType::f32);
+  EXPECT_EQ(numbers(files, kDown), numbers(ModelFiles::open(dir_ / "in"), kDown));
+  const Json config = parse_json(test::read_bytes(to / "config.json"), "config.json");
+  const Json::Array& ignored = config.at("quantization_config", "c").at("ignore", "c").array("c");
+  ASSERT_EQ(ignored.size(), 2u);
+  EXPECT_EQ(ignored[0].string("c"), "lm_head");
+  EXPECT_EQ(ignored[1].string("c"), "model.layers.0.mlp.down_proj");
+}
+
+TEST_F(WriteFolder, WhatIsKeptIsAsItWas) {
+  const ModelFiles files =
+      ModelFiles::open(written({.type = FolderType::fp8, .keep = {std::regex("up_proj")}}));
+  const ModelFiles before = ModelFiles::open(dir_ / "in");
+  for (const std::string& name :
+       {kUp, std::string("lm_head.weight"), std::string("model.embed_tokens.weight")})
+    EXPECT_EQ(numbers(files, name), numbers(before, name)) << name;
+}
+
+TEST_F(WriteFolder, SmallFilesGoAlongAndOldDescriptionsDoNot) {
+  const fs::path to = written({.type = FolderType::bf16});
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(to))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"config.json", "model.safetensors", "tokenizer.json"}));
+  EXPECT_EQ(test::read_bytes(to / "tokenizer.json"), test::read_bytes(dir_ / "in/tokenizer.json"));
+  const Json config = parse_json(test::read_bytes(to / "config.json"), "config.json");
+  EXPECT_EQ(config.at("torch_dtype", "c").string("c"), "bfloat16");
+  EXPECT_EQ(config.find("quantization_config"), nullptr);
+}
+
+TEST_F(WriteFolder, ShardsAreNoLargerThanSaidUnlessOneWeightIs) {
+  const fs::path whole = written({.type = FolderType::fp8});
+  const fs::path to = written({.type = FolderType::fp8, .shard_bytes = 70'000});
+  std::size_t shards = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator(to)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.ends_with(".safetensors")) continue;
+    ++shards;
+    EXPECT_TRUE(name.starts_with("model-0000") && name.find("-of-0000") != std::string::npos);
+    EXPECT_LT(entry.file_size(), 262'144u + 2048u) << name;  // of the largest weight, the head
+  }
+  EXPECT_GT(shards, 4u);
+  const ModelFiles a = ModelFiles::open(whole), b = ModelFiles::open(to);
+  for (const NamedTensor& t : a.tensors())
+    EXPECT_EQ(numbers(a, t.name), numbers(b, t.name)) << t.name;
+}
+
+TEST_F(WriteFolder, WhatWasQuantizedIsNotQuantizedAgainUnasked) {
+  const fs::path first = written({.type = FolderType::fp8});
+  const ModelFiles files = ModelFiles::open(first);
+  EXPECT_FAILS(Kind::usage, "was quantized already; --allow-requantize",
+               plan_folder(files, {.type = FolderType::w4a16}));
+  plan_folder(files, {.type = FolderType::w4a16, .requantize = true});
+  plan_folder(files, {.type = FolderType::bf16});
+}
+
+// Rows of q and k change their places in GGUF files of Llama, and keep their blocks.
+TEST_F(WriteFolder, AQuantizedFolderBecomesAGgufFileOfTheSameBlocks) {
+  const ModelFiles files = ModelFiles::open(written({.type = FolderType::w4a16}));
+  const TypeChoice choice{.mix = &mix_named("q4_0"), .keep = {std::regex("token_embd|output")}};
+  const fs::path share = fs::path(R1_SOURCE_DIR) / "share";
+  EXPECT_FAILS(Kind::usage, "blk.0.attn_q.weight is q4_0 already",
+               plan_quantization(files, {.mix = &mix_named("q8_0")}, false, share));
+  const QuantizePlan plan = plan_quantization(files, choice, false, share);
+  const auto out = open_file(dir_ / "out.gguf");
+  const std::vector<Digests> digests = write_quantized(*out, files, plan, {}, pool_);
+  out->close();
+  const std::vector<TensorError> errors =
+      verify_quantized(dir_ / "out.gguf", files, plan, digests, pool_, [](std::uint64_t) {});
+  const ModelFiles gguf = ModelFiles::open(dir_ / "out.gguf");
+  std::size_t same = 0;
+  for (std::size_t i = 0; i < errors.size(); ++i)
+    if (gguf.find(plan.tensors[i].name())->dtype == DType::q4_0) {
+      EXPECT_EQ(errors[i].max_abs, 0.0) << plan.tensors[i].name();
+      ++same;
+    }
+  EXPECT_EQ(same, 6u);
+  const test::Ids ids = {1, 77, 200, 3};
+  EXPECT_EQ(test::Runner(open_backend("ref"), dir_ / "out.gguf").greedy(ids, 8),
+            test::Runner(open_backend("ref"), files.path()).greedy(ids, 8));
+}
+
+TEST_F(WriteFolder, Fp8IsNotQuantizedAgainUnasked) {
+  const ModelFiles files = ModelFiles::open(written({.type = FolderType::fp8}));
+  const fs::path share = fs::path(R1_SOURCE_DIR) / "share";
+  EXPECT_FAILS(Kind::usage, "was quantized already; --allow-requantize",
+               plan_quantization(files, {.mix = &mix_named("q4_0")}, false, share));
+  plan_quantization(files, {.mix = &mix_named("q4_0")}, true, share);
+  plan_quantization(files, {.mix = &mix_named("f16")}, false, share);
+}
+
+TEST_F(WriteFolder, NumbersThatAreNotFiniteAreNamed) {
+  tensors_.at(kUp).as<float>()[77] = std::numeric_limits<float>::quiet_NaN();
+  save();
+  for (const std::string& type : folder_type_names())
+    EXPECT_FAILS(Kind::model, kUp + " holds a number that is not finite",
+                 written({.type = *folder_type(type)}));
+}
+
+TEST_F(WriteFolder, AFolderThatChangedIsNotVerified) {
+  const ModelFiles files = ModelFiles::open(dir_ / "in");
+  const FolderPlan plan = plan_folder(files, {.type = FolderType::fp8});
+  const fs::path to = dir_ / "out";
+  fs::create_directory(to);
+  const WrittenShards shards = write_folder(to, files, plan, {}, pool_);
+  std::string bytes = test::read_bytes(to / "model.safetensors");
+  bytes[bytes.size() - 1000] = static_cast<char>(bytes[bytes.size() - 1000] ^ 1);
+  test::write_bytes(to / "model.safetensors", bytes);
+  EXPECT_FAILS(Kind::write, "is not what was written",
+               verify_folder(to, files, plan, shards, pool_, [](std::uint64_t) {}));
+}
+
+}  // namespace
+}  // namespace r1
