@@ -63,8 +63,9 @@ Model Model::from_pretrained(const std::string& name_or_path, const ModelOptions
   const std::filesystem::path path = std::filesystem::exists(name_or_path)
                                          ? std::filesystem::path(name_or_path)
                                          : find_model(name_or_path, places_of_environment());
-  in.model = load_model_with_text(*in.backend, name_or_path, path,
-                                  {.dtype = options.dtype, .data_dir = R1_SHARE_FOLDER});
+  in.model = load_model_with_text(
+      *in.backend, name_or_path, path,
+      {.dtype = options.dtype, .kv_type = options.kv_type, .data_dir = R1_SHARE_FOLDER});
   return model;
 }
 

@@ -14,9 +14,10 @@
 namespace r1 {
 
 struct ModelOptions {
-  std::string device = "auto";  // auto, cpu, cuda, ref
-  std::string dtype = "auto";   // auto, f32, bf16
-  int threads = 0;              // 0: one per physical core
+  std::string device = "auto";   // auto, cpu, cuda, ref
+  std::string dtype = "auto";    // auto, f32, bf16: to multiply in
+  int threads = 0;               // 0: one per physical core
+  std::string kv_type = "auto";  // auto: as dtype; f32, f16, bf16, q8_0: of the cache
 };
 
 // A model with its tokenizer, ready to run. Copies share it; it lives as long as the last of them.

@@ -244,15 +244,17 @@ class Bench {
   }
 
   // Model `i`, or nothing and a record of why: one model's failure is the run's only where there
-  // are no others to go on with, or where all are held against it.
+  // are no others to go on with, or where all are held against it. --kv-type is not for the base:
+  // what is held against it shows what the type costs.
   std::unique_ptr<MeasuredNetwork> load(Backend& backend, Session& session, const Ui& ui,
                                         std::size_t i, const std::filesystem::path& path) {
     const std::string& name = s_.models[i];
     std::unique_ptr<MeasuredNetwork> model;
+    const bool base = i == 0 && !s_.base.empty();
     try {
-      model = std::make_unique<MeasuredNetwork>(backend, s_, name, path);
+      model =
+          std::make_unique<MeasuredNetwork>(backend, s_, name, path, base ? "auto" : s_.kv_type);
     } catch (const Error& e) {
-      const bool base = i == 0 && !s_.base.empty();
       if (s_.models.size() == 1 || base) throw;
       BenchRecord known;
       known.id = "load";

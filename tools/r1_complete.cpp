@@ -78,7 +78,7 @@ class Complete {
     const MemoryLimit limit =
         memory_limit(*backend, static_cast<std::uint64_t>(s_.max_memory), s_.gpu_memory);
     const MemoryPlan plan = plan_memory(
-        files, {compute_type(files, s_.dtype), s_.batch_size, backend->device()}, limit);
+        files, {cache_type(files, s_.kv_type, s_.dtype), s_.batch_size, backend->device()}, limit);
     std::int64_t failed = 0;
     print(
         dry_run(s_, name, files, plan, recipe_of(s_, files.digest(), device_of(*backend)), failed));
@@ -135,6 +135,7 @@ class Complete {
     const LoadedModel model =
         load_model_with_text(*backend, name, model_at(name),
                              {.dtype = s_.dtype,
+                              .kv_type = s_.kv_type,
                               .use_mmap = !s_.no_mmap,
                               .data_dir = data_folder(),
                               .max_memory = static_cast<std::uint64_t>(s_.max_memory),

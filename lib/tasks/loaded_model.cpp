@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lib/base/error.h"
+#include "lib/models/decoder_config.h"
 #include "lib/tasks/memory_plan.h"
 #include "lib/text/chat_template.h"
 
@@ -25,6 +26,19 @@ DType compute_type_of(const std::string& dtype, DType weights) {
   if (dtype != "auto")
     fail(ErrorKind::usage, "nothing is computed in {} (auto, f32, bf16)", escaped(dtype));
   return weights == DType::f32 ? DType::f32 : DType::bf16;
+}
+
+DType cache_type_of(const ModelFiles& files, const std::string& kv_type, DType compute) {
+  if (kv_type == "auto") return compute;
+  for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::q8_0}) {
+    if (kv_type != to_string(type)) continue;
+    const std::int64_t width = read_decoder_config(files).attention.head_dim;
+    if (width % block_elements(type) != 0)
+      fail(ErrorKind::usage, "{}: heads of {} are not whole blocks of {}, as a cache of {} wants",
+           escaped(files.path().string()), width, block_elements(type), kv_type);
+    return type;
+  }
+  fail(ErrorKind::usage, "no cache holds {} (auto, f32, f16, bf16, q8_0)", escaped(kv_type));
 }
 
 // "eos_token_id" is a number or a list.
@@ -72,8 +86,8 @@ void read_sampling(LoadedModel& m, const Json& generation) {
 
 }  // namespace
 
-DType compute_type(const ModelFiles& files, const std::string& dtype) {
-  return compute_type_of(dtype, main_type(files));
+DType cache_type(const ModelFiles& files, const std::string& kv_type, const std::string& dtype) {
+  return cache_type_of(files, kv_type, compute_type_of(dtype, main_type(files)));
 }
 
 LoadedModel load_model_with_text(Backend& backend, const std::string& name,
@@ -83,15 +97,15 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
   m.name = name;
   m.files = std::make_unique<ModelFiles>(ModelFiles::open(path, options.use_mmap));
   const DType weights = main_type(*m.files);
-  const DType compute = compute_type_of(options.dtype, weights);
+  m.compute = compute_type_of(options.dtype, weights);
+  m.kv_dtype = cache_type_of(*m.files, options.kv_type, m.compute);
   m.quant = to_string(weights);
-  m.kv_dtype = compute;
   const MemoryLimit limit = memory_limit(backend, options.max_memory, options.gpu_memory);
   if (limit.bytes > 0)
     m.cache_pages =
-        plan_memory(*m.files, {compute, options.batch_size, backend.device()}, limit).pages;
+        plan_memory(*m.files, {m.kv_dtype, options.batch_size, backend.device()}, limit).pages;
   m.tokenizer = load_tokenizer(*m.files, options.data_dir);
-  m.params = std::make_unique<Params>(backend, *m.files, LoadOptions{.compute = compute});
+  m.params = std::make_unique<Params>(backend, *m.files, LoadOptions{.compute = m.compute});
   m.network = load_network(*m.files, *m.params);
   const std::int64_t vocab = m.network->shape().vocab;
   if (m.tokenizer->size() > vocab)

@@ -29,12 +29,14 @@ struct LoadedModel {
   std::vector<std::uint8_t> newline;  // by id
   std::size_t longest_token = 1;      // bytes
   std::string quant;                  // "q8_0": the type most weights have
-  DType kv_dtype = DType::bf16;       // f32 when computing in f32
+  DType compute = DType::bf16;        // what products are computed in
+  DType kv_dtype = DType::bf16;       // what the cache holds
   std::int64_t cache_pages = 0;       // as planned for max_memory; 0: the scheduler's default
 };
 
 struct ModelLoadOptions {
-  std::string dtype = "auto";  // auto, f32, bf16: what products are computed in
+  std::string dtype = "auto";    // auto, f32, bf16: what products are computed in
+  std::string kv_type = "auto";  // auto: the same; f32, f16, bf16, q8_0: what the cache holds
   bool use_mmap = true;
   std::filesystem::path data_dir;  // of pretokenizers.json
   std::uint64_t max_memory = 0;    // as memory_limit
@@ -42,8 +44,9 @@ struct ModelLoadOptions {
   std::int64_t batch_size = 16;    // for that plan
 };
 
-// The type that products of these files are computed in, and their cache holds.
-DType compute_type(const ModelFiles& files, const std::string& dtype);
+// The type that the cache of these files holds. Fails with `usage` where their heads are not whole
+// blocks of it.
+DType cache_type(const ModelFiles& files, const std::string& kv_type, const std::string& dtype);
 
 LoadedModel load_model_with_text(Backend& backend, const std::string& name,
                                  const std::filesystem::path& path,

@@ -25,6 +25,10 @@ bench -m r1-plus-mini --window 64 --jsonl | jq -c .quality.perplexity | cmp - <(
 # The same on the plainest backend, to the bits of f32.
 for device in cpu ref; do bench -m ./tiny.gguf --window 64 --device $device --jsonl | jq .quality.perplexity; done >both
 jq -s '(.[0] / .[1] - 1 | fabs) < 1e-6' both
+# What a cache costs: a model against itself, whose own cache keeps what it multiplies in.
+for kv in f32 f16 q8_0; do bench --base r1-plus-mini -m r1-plus-mini --dtype f32 --kv-type $kv --jsonl; done |
+  jq -c '[.test.dtype, .test.kv_type, .quality.kl > 0]'
+bench -m ./tiny.gguf --kv-type q8_0; echo $?
 # In other forms; a text without errors, because it is one window.
 bench -m ./tiny.gguf --limit 8 | sed 's/[0-9][0-9.]*/N/g'
 bench -m ./tiny.gguf --format csv | python3 -c 'import csv,sys; r = next(csv.DictReader(sys.stdin)); print(r["quality.text"], r["quality.tokens"], float(r["quality.perplexity"]) > 1, repr(r["quality.kl"]))'

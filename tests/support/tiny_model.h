@@ -21,6 +21,7 @@ struct TinyModel {
   std::uint64_t seed = 1;
   DType dtype = DType::f32;  // of matrices
   std::uint32_t context = 512;
+  std::int64_t head = 8;  // its width
   bool fim = true;        // with fill-in-the-middle markers
   std::string chat = "";  // a chat template; empty: none
   float head_fault = 0;   // written into the last norm; NaN: every logit is NaN
@@ -52,7 +53,7 @@ class TinyModelWriter {
   }
 
  private:
-  static constexpr std::int64_t kWidth = 32, kHeads = 4, kKvHeads = 2, kHeadDim = 8, kInner = 64;
+  static constexpr std::int64_t kWidth = 32, kHeads = 4, kKvHeads = 2, kInner = 64;
   static constexpr std::int64_t kLayers = 2;
 
   void add_piece(std::string text, std::int32_t type) {
@@ -84,11 +85,11 @@ class TinyModelWriter {
       for (const char* norm : {"attn_norm.weight", "ffn_norm.weight"})
         add(of(norm), {kWidth}, DType::f32, 0.2f, 1.0f);
       for (const char* norm : {"attn_q_norm.weight", "attn_k_norm.weight"})
-        add(of(norm), {kHeadDim}, DType::f32, 0.2f, 2.0f);
-      add(of("attn_q.weight"), {kHeads * kHeadDim, kWidth}, w, 0.3f);
-      add(of("attn_k.weight"), {kKvHeads * kHeadDim, kWidth}, w, 0.3f);
-      add(of("attn_v.weight"), {kKvHeads * kHeadDim, kWidth}, w, 0.6f);
-      add(of("attn_output.weight"), {kWidth, kHeads * kHeadDim}, w, 0.6f);
+        add(of(norm), {model_.head}, DType::f32, 0.2f, 2.0f);
+      add(of("attn_q.weight"), {kHeads * model_.head, kWidth}, w, 0.3f);
+      add(of("attn_k.weight"), {kKvHeads * model_.head, kWidth}, w, 0.3f);
+      add(of("attn_v.weight"), {kKvHeads * model_.head, kWidth}, w, 0.6f);
+      add(of("attn_output.weight"), {kWidth, kHeads * model_.head}, w, 0.6f);
       add(of("attn_daw_gate.weight"), {kKvHeads, kWidth}, DType::f32, 0.2f);
       add(of("attn_daw_gate.bias"), {kKvHeads}, DType::f32, 1.0f, 4.0f);
       add(of("attn_daw_newline"), {kKvHeads}, DType::f32, 1.0f);
@@ -111,8 +112,8 @@ class TinyModelWriter {
         {"r1plus.feed_forward_length", n(kInner)},
         {"r1plus.attention.head_count", n(kHeads)},
         {"r1plus.attention.head_count_kv", n(kKvHeads)},
-        {"r1plus.attention.key_length", n(kHeadDim)},
-        {"r1plus.attention.value_length", n(kHeadDim)},
+        {"r1plus.attention.key_length", n(model_.head)},
+        {"r1plus.attention.value_length", n(model_.head)},
         {"r1plus.daw.newline", true},
         {"r1plus.daw.gain", true},
         {"tokenizer.ggml.model", std::string("llama")},

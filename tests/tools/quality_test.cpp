@@ -74,10 +74,10 @@ TEST(Quality, EveryTokenCountsOnceBehindHalfAWindow) {
 
 class QualityOfModels : public testing::Test {
  protected:
-  void add(const test::TinyModel& model) {
+  void add(const test::TinyModel& model, const std::string& kv_type = "auto") {
     const std::string name = fmt::format("m{}.gguf", models_.size());
     models_.push_back(std::make_unique<MeasuredNetwork>(
-        *backend_, settings_, name, test::write_tiny_model(dir_ / name, model)));
+        *backend_, settings_, name, test::write_tiny_model(dir_ / name, model), kv_type));
   }
   std::vector<QualityOutcome> measure(bool against_first, std::int64_t window = 512,
                                       std::int64_t limit = 0) {
@@ -182,6 +182,19 @@ TEST_F(QualityOfModels, AModelAgreesWithItself) {
   EXPECT_EQ(q.base->perplexity.value, 1);
   EXPECT_EQ(q.base->perplexity.error, 0.0);
   EXPECT_EQ(q.perplexity.value, both[0].record.quality->perplexity.value);
+}
+
+// A window is read through the cache: what its type rounds is seen.
+TEST_F(QualityOfModels, TheTypeOfTheCacheIsWhatAModelHasAgainstItself) {
+  for (const char* kv : {"auto", "f32", "f16", "bf16", "q8_0"}) add({.head = 32}, kv);
+  const std::vector<QualityOutcome> all = measure(true);
+  const auto kl = [&](std::size_t i) { return all[i].record.quality->base->kl.value; };
+  EXPECT_EQ(kl(1), 0);  // the weights are f32, and so is the base's cache
+  EXPECT_GT(kl(2), 0);
+  EXPECT_GT(kl(3), 4 * kl(2));  // three bits less, and a divergence goes with their square
+  EXPECT_GT(kl(4), 4 * kl(2));  // of a block's largest, not of each
+  EXPECT_EQ(all[0].record.test.kv_type, "f32");
+  EXPECT_EQ(all[4].record.test.kv_type, "q8_0");
 }
 
 // Where steps begin and end, and what else is in the pass, changes nothing.

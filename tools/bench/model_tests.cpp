@@ -68,7 +68,8 @@ ModelWork::ModelWork(const LoadedModel& model, Device device)
   }
   const DecoderConfig::Attention& a = config.attention;
   const auto width = static_cast<double>(a.head_dim);
-  past_bytes_ = static_cast<double>(a.kv_heads) * width * 2 *
+  past_bytes_ = static_cast<double>(a.kv_heads) * width * 2 /
+                static_cast<double>(block_elements(model.kv_dtype)) *
                 static_cast<double>(block_bytes(model.kv_dtype));
   past_operations_ = static_cast<double>(a.heads) * width * 4;  // two products
   windows_ = a.window;
@@ -114,16 +115,16 @@ Work ModelWork::decode(std::int64_t tokens, std::int64_t depth, std::int64_t bat
 }
 
 MeasuredNetwork::MeasuredNetwork(Backend& backend, const BenchSettings& s, const std::string& name,
-                                 const std::filesystem::path& path)
+                                 const std::filesystem::path& path, const std::string& kv_type)
     : backend_(backend) {
   const auto start = Clock::now();
   model_ = load_model_with_text(backend, name, path,
                                 {.dtype = s.dtype,
+                                 .kv_type = kv_type,
                                  .use_mmap = !s.no_mmap,
                                  .data_dir = data_folder(),
                                  .gpu_memory = s.gpu_memory});
   load_ns_ = nanoseconds_since(start);
-  dtype_ = to_string(model_.kv_dtype);
   info_ = {name, model_.files->digest(), model_.quant,
            static_cast<std::int64_t>(model_.files->total_bytes()),
            ModelWork(model_, backend_.device()).parameters()};
@@ -134,7 +135,8 @@ BenchRecord MeasuredNetwork::record() const {
   r.model = info_;
   r.load_ns = load_ns_;
   r.test.device = backend_.describe();
-  r.test.dtype = dtype_;
+  r.test.dtype = to_string(model_.compute);
+  r.test.kv_type = to_string(model_.kv_dtype);
   return r;
 }
 

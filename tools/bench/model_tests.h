@@ -46,8 +46,9 @@ class ModelWork {
 // A loaded model and its tests. The backend outlives it.
 class MeasuredNetwork {
  public:
+  // kv_type: as --kv-type.
   MeasuredNetwork(Backend& backend, const BenchSettings& settings, const std::string& name,
-                  const std::filesystem::path& path);
+                  const std::filesystem::path& path, const std::string& kv_type = "auto");
 
   const LoadedModel& model() const { return model_; }
   const MeasuredModel& info() const { return info_; }
@@ -61,7 +62,6 @@ class MeasuredNetwork {
   LoadedModel model_;
   MeasuredModel info_;
   double load_ns_ = 0;
-  std::string dtype_;
 };
 
 }  // namespace r1

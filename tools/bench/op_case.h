@@ -66,10 +66,12 @@ Runnable op_runnable(const OpCase& op, Backend& backend);
 // Attention of `rows` rows at the end of one sequence of `past` positions, or of one row at the end
 // of each of `rows` sequences. H, KV, hd.
 struct PagedShape {
-  std::int64_t rows, heads, kv_heads, head, past;
+  std::int64_t rows = 0, heads = 0, kv_heads = 0, head = 0, past = 0;
   bool prefill = false, daw = false;
+  DType pages = DType::bf16;
 };
 OpRun paged_run(OpInputs& in, const PagedShape& shape);
+std::string kind_of(const PagedShape& shape);  // "decode/", "prefill/q8_0/"
 // A weight [N, K] times T rows.
 OpRun linear_run(OpInputs& in, std::int64_t T, std::int64_t K, std::int64_t N, DType type);
 

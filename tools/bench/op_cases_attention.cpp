@@ -17,8 +17,8 @@ using Cases = std::vector<OpCase>;
 PagedKv paged(OpInputs& in, const PagedShape& s) {
   const std::int64_t S = s.prefill ? 1 : s.rows, pages = s.past / kPageTokens;
   const Shape page = {S * pages, s.kv_heads, kPageTokens, s.head};
-  PagedKv kv{.keys = in.raw(page, DType::bf16),
-             .values = in.raw(page, DType::bf16),
+  PagedKv kv{.keys = in.raw(page, s.pages),
+             .values = in.raw(page, s.pages),
              .decay = {},
              .longest = {},
              .table = counting(in, S * pages).reshaped({S, pages})};
@@ -45,12 +45,12 @@ constexpr PagedShape kOne{.rows = 1,
                           .prefill = true,
                           .daw = true};
 
-void add_paged(Cases& cases, std::int64_t T, bool prefill) {
-  const std::string shape =
-      fmt::format("{}{}x{}x{}", prefill ? "prefill/" : "decode/", T, kHeads, kHead);
+void add_paged(Cases& cases, std::int64_t T, bool prefill, DType pages) {
   PagedShape s = kOne;
   s.rows = T;
   s.prefill = prefill;
+  s.pages = pages;
+  const std::string shape = fmt::format("{}{}x{}x{}", kind_of(s), T, kHeads, kHead);
   cases.push_back(
       {"attention_paged", shape, T, DType::f32, [s](OpInputs& in) { return paged_run(in, s); }});
 }
@@ -155,6 +155,11 @@ void add_daw(Cases& cases) {
 
 }  // namespace
 
+std::string kind_of(const PagedShape& s) {
+  const std::string kind = s.prefill ? "prefill/" : "decode/";
+  return s.pages == PagedShape().pages ? kind : fmt::format("{}{}/", kind, to_string(s.pages));
+}
+
 OpRun paged_run(OpInputs& in, const PagedShape& s) {
   const PagedKv kv = paged(in, s);
   const Tensor q = in.floats({s.rows, s.heads, s.head}), y = in.raw(q.shape, DType::f32);
@@ -175,8 +180,10 @@ OpRun paged_run(OpInputs& in, const PagedShape& s) {
 
 void add_attention_cases(std::vector<OpCase>& cases) {
   add_attention(cases);
-  for (const std::int64_t T : {1, 16}) add_paged(cases, T, false);
-  add_paged(cases, 512, true);
+  for (const DType pages : {kOne.pages, DType::f16, DType::q8_0}) {
+    for (const std::int64_t T : {1, 16}) add_paged(cases, T, false, pages);
+    add_paged(cases, 512, true, pages);
+  }
   add_cache(cases);
   add_daw(cases);
 }

@@ -18,8 +18,8 @@ void add_linear(Cases& cases, DType type, std::int64_t T, std::int64_t K, std::i
 }
 
 void add_paged(Cases& cases, const PagedShape& s) {
-  const std::string shape = fmt::format("{}/{}x{}x{}x{}@{}", s.prefill ? "prefill" : "decode",
-                                        s.rows, s.heads, s.kv_heads, s.head, s.past);
+  const std::string shape =
+      fmt::format("{}{}x{}x{}x{}@{}", kind_of(s), s.rows, s.heads, s.kv_heads, s.head, s.past);
   cases.push_back({"attention_paged", shape, s.rows, DType::f32,
                    [s](OpInputs& in) { return paged_run(in, s); }, true});
 }
@@ -27,8 +27,8 @@ void add_paged(Cases& cases, const PagedShape& s) {
 PagedShape prefill(std::int64_t rows, std::int64_t kv_heads) {
   return {rows, kHeads, kv_heads, kHead, rows, true};
 }
-PagedShape decode(std::int64_t sequences, std::int64_t past) {
-  return {sequences, kHeads, kKvHeads, kHead, past};
+PagedShape decode(std::int64_t sequences, std::int64_t past, DType pages = PagedShape().pages) {
+  return {sequences, kHeads, kKvHeads, kHead, past, false, false, pages};
 }
 
 }  // namespace
@@ -48,6 +48,7 @@ void add_model_cases(std::vector<OpCase>& cases) {
       add_paged(cases, prefill(rows, kv_heads));
   for (const std::int64_t past : {4096, 8192, 16384, 32768}) add_paged(cases, decode(1, past));
   for (const std::int64_t sequences : {16, 64}) add_paged(cases, decode(sequences, 4096));
+  for (const DType pages : {DType::f16, DType::q8_0}) add_paged(cases, decode(1, 32768, pages));
 }
 
 }  // namespace r1

@@ -59,6 +59,7 @@ Json test_json(const TestInfo& t) {
                  {"batch_size", maybe(t.batch_size)},
                  {"device", text(t.device)},
                  {"dtype", text(t.dtype)},
+                 {"kv_type", text(t.kv_type)},
                  {"iterations", integer(t.iterations)}});
 }
 

@@ -24,6 +24,7 @@ struct TestInfo {
   std::string kind;  // prefill, decode, serve, quality, memory, product, link, disk, op
   std::optional<std::int64_t> prompt_tokens, max_tokens, depth, batch_size;
   std::string device, dtype;    // "cpu (avx512), threads: 2"; "bf16", or empty
+  std::string kv_type;          // of the cache; empty: there is none
   std::int64_t iterations = 1;  // runs in each sample, whose time is that of one
 };
 

@@ -272,6 +272,7 @@ const std::vector<std::string>& record_columns() {
                                                  "test.batch_size",
                                                  "test.device",
                                                  "test.dtype",
+                                                 "test.kv_type",
                                                  "test.iterations",
                                                  "samples_ns",
                                                  "mean",

@@ -235,6 +235,7 @@ void add_machine(std::vector<Option>& o, BenchSettings& s) {
   o.push_back(list_models_option(s.list_models, g));
   o.push_back(device_option(s.device, g));
   o.push_back(dtype_option(s.dtype, g));
+  o.push_back(kv_type_option(s.kv_type, g));
   o.push_back(threads_option(s.threads, g));
   o.push_back(gpu_memory_option(s.gpu_memory, g));
   o.push_back(no_mmap_option(s.no_mmap, g));

@@ -40,6 +40,17 @@ Option dtype_option(std::string& into, const std::string& group) {
           .choices = {"auto", "f32", "bf16"}};
 }
 
+Option kv_type_option(std::string& into, const std::string& group) {
+  return {.name = "kv-type",
+          .group = group,
+          .into = &into,
+          .metavar = "TYPE",
+          .help =
+              "The type to keep keys and values in; auto is that to multiply in, q8_0 takes half "
+              "of f16.",
+          .choices = {"auto", "f32", "f16", "bf16", "q8_0"}};
+}
+
 Option threads_option(std::int64_t& into, const std::string& group) {
   return {.name = "threads",
           .letter = 't',

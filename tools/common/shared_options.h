@@ -10,6 +10,7 @@ Option model_path_option(std::string& into, const std::string& group);
 Option list_models_option(bool& into, const std::string& group);
 Option device_option(std::string& into, const std::string& group);
 Option dtype_option(std::string& into, const std::string& group);
+Option kv_type_option(std::string& into, const std::string& group);
 Option threads_option(std::int64_t& into, const std::string& group);
 Option gpu_memory_option(std::int64_t& into, const std::string& group);
 Option no_mmap_option(bool& into, const std::string& group);

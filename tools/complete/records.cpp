@@ -152,7 +152,8 @@ std::string recipe_of(const CompleteSettings& s, const std::string& digest,
       s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
       s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt,
       s.dtype + " " + device + (device == "cuda" && s.deterministic ? " deterministic" : "") +
-          (s.no_heal ? " no-heal" : "") + (s.fit ? " fit" : ""),
+          (s.kv_type == "auto" ? "" : " kv " + s.kv_type) + (s.no_heal ? " no-heal" : "") +
+          (s.fit ? " fit" : ""),
       fmt::join(s.extra, "\x1f"));
   return sha256_hex(as_bytes(shaping)).substr(0, 16);
 }

@@ -352,6 +352,7 @@ void add_machine(std::vector<Option>& o, CompleteSettings& s) {
   const std::string g = "Model and machine";
   o.push_back(device_option(s.device, g));
   o.push_back(dtype_option(s.dtype, g));
+  o.push_back(kv_type_option(s.kv_type, g));
   o.push_back(threads_option(s.threads, g));
   o.push_back({.name = "batch-size",
                .group = g,

@@ -42,7 +42,8 @@ TEST_F(SchedulerTest, TheSizeOfAChunkDoesNotShow) {
 }
 
 TEST_F(SchedulerTest, SharedBeginningsGiveTheSameBitsAndAreReadOnce) {
-  for (const DType kv : {DType::f32, DType::bf16}) {
+  load({.head = 32});
+  for (const DType kv : {DType::f32, DType::f16, DType::bf16, DType::q8_0}) {
     const auto requests = mixture(9);
     SchedulerOptions o = options(3);
     o.kv_dtype = kv;

@@ -47,6 +47,23 @@ TEST_F(LoadedModelTest, TheWeightsSayWhatIsComputedInUnlessTheUserDoes) {
   EXPECT_FAILS(ErrorKind::usage, "int7", kv(DType::f32, "int7"));
 }
 
+TEST_F(LoadedModelTest, TheCacheHoldsWhatTheUserSays) {
+  const auto kv = [this](const std::string& type, std::int64_t head) {
+    const LoadedModel m = load(test::write_tiny_model(dir_ / "m.gguf", {.head = head}),
+                               {.dtype = "bf16", .kv_type = type});
+    EXPECT_EQ(m.compute, DType::bf16);
+    return m.kv_dtype;
+  };
+  for (const DType type : {DType::f32, DType::f16, DType::bf16})
+    EXPECT_EQ(kv(std::string(to_string(type)), 8), type);
+  EXPECT_EQ(kv("auto", 8), DType::bf16);
+  for (const std::int64_t head : {32, 64, 96}) EXPECT_EQ(kv("q8_0", head), DType::q8_0);
+  for (const std::int64_t head : {8, 48})
+    EXPECT_FAILS(ErrorKind::usage, "are not whole blocks of 32, as a cache of q8_0 wants",
+                 kv("q8_0", head));
+  EXPECT_FAILS(ErrorKind::usage, "no cache holds q4_0", kv("q4_0", 32));
+}
+
 TEST_F(LoadedModelTest, TheQuantIsTheTypeMostWeightsHave) {
   EXPECT_EQ(load_gguf({.dtype = DType::q8_0}, "auto").quant, "q8_0");
   EXPECT_EQ(load_gguf({.dtype = DType::f32}, "auto").quant, "f32");

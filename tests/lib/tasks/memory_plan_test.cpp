@@ -43,6 +43,16 @@ TEST_F(MemoryPlanTest, ACacheHoldsTheBatchAndShrinksToTheLimit) {
   }
 }
 
+// Two layers, two key heads of 32, keys and values of 64 positions, 65 decays: 34 bytes a block.
+TEST_F(MemoryPlanTest, APageIsCountedInTheBytesOfItsType) {
+  const auto path = test::write_tiny_model(dir_ / "wide.gguf", {.head = 32});
+  for (const auto& [kv, bytes] :
+       {std::pair{DType::f32, 128}, {DType::f16, 64}, {DType::bf16, 64}, {DType::q8_0, 34}}) {
+    const std::uint64_t each = 2 * 64 * static_cast<std::uint64_t>(bytes) + 65 * sizeof(float);
+    EXPECT_EQ(plan_memory(ModelFiles::open(path), {kv, 16}, {}).page, 2 * 2 * each);
+  }
+}
+
 TEST_F(MemoryPlanTest, ALimitWithoutRoomForOneTextIsRefusedBeforeAnythingIsLoaded) {
   const MemoryPlan free = plan(0);
   const std::uint64_t least = free.weights + free.work() + 8 * free.page;
