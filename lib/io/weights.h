@@ -38,6 +38,7 @@ class ModelFiles {
   const std::vector<NamedTensor>& tensors() const { return tensors_; }  // by name
   const Tensor* find(std::string_view name) const;
   // Before its numbers are read: those of a quantized directory are made now. Fails with `model`.
+  // Not by two threads at once.
   void fetch(const Tensor& tensor) const;
   // Its pages may leave memory; those of some of its rows too, where they are pages of a file.
   void release(const Tensor& tensor) const;
