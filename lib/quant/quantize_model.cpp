@@ -109,39 +109,6 @@ Digests write_tensor(Output& out, const ModelFiles& files, const PlannedTensor& 
   fail(ErrorKind::write, "{} is not what was written when it is read again", escaped(name));
 }
 
-struct RowError {
-  double squares = 0, most = 0;
-};
-RowError error_of_row(const Tensor& now, const PlannedTensor& t, std::int64_t row) {
-  const auto K = static_cast<std::size_t>(t.from().cols());
-  std::vector<float> a(K), b(K);
-  unpack(a, row_at(now, row), now.dtype);
-  t.read_row(b, row);
-  RowError error;
-  for (std::size_t k = 0; k < K; ++k) {
-    const double d = double{a[k]} - b[k];
-    error.squares += d * d;
-    error.most = std::max(error.most, std::abs(d));
-  }
-  return error;
-}
-
-// Of rows [begin, begin + n), added in their order, whatever the threads: squares, not their mean.
-TensorError error_of_rows(const Tensor& now, const PlannedTensor& t, std::int64_t begin,
-                          std::int64_t n, ThreadPool& pool) {
-  std::vector<RowError> rows(static_cast<std::size_t>(n));
-  pool.for_ranges(n, 1, [&](std::int64_t from, std::int64_t to) {
-    for (std::int64_t r = from; r < to; ++r)
-      rows[static_cast<std::size_t>(r)] = error_of_row(now, t, begin + r);
-  });
-  TensorError error;
-  for (const RowError& row : rows) {
-    error.mse += row.squares;
-    error.max_abs = std::max(error.max_abs, row.most);
-  }
-  return error;
-}
-
 // Holds a tensor of the new file against what was written and what it was made of, piece by piece.
 TensorError verify_tensor(const MappedFile& file, const Tensor& now, const ModelFiles& files,
                           const PlannedTensor& t, const Digests& written, ThreadPool& pool) {
@@ -152,13 +119,18 @@ TensorError verify_tensor(const MappedFile& file, const Tensor& now, const Model
     const Tensor rows = rows_of(now, r, std::min(piece, now.rows() - r));
     const ByteSpan bytes(rows.as<std::byte>(), rows.bytes());
     if (!written.empty() && sha256_hex(bytes) != written[digest++]) fail_verification(t.name());
-    const TensorError of_piece = error_of_rows(now, t, r, rows.rows(), pool);
-    error.mse += of_piece.mse;
+    const TensorError of_piece =
+        error_of_rows(rows.rows(), rows.cols(), pool,
+                      [&](std::span<float> values, std::span<float> before, std::int64_t row) {
+                        unpack(values, row_at(rows, row), rows.dtype);
+                        t.read_row(before, r + row);
+                      });
+    error.mse += of_piece.mse * static_cast<double>(rows.rows());
     error.max_abs = std::max(error.max_abs, of_piece.max_abs);
     files.release(rows_of(t.from(), r, rows.rows()));
     file.release(bytes);
   }
-  error.mse /= static_cast<double>(now.shape.elements());
+  error.mse /= static_cast<double>(now.rows());
   if (!std::isfinite(error.mse)) fail_verification(t.name());
   return error;
 }

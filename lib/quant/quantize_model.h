@@ -12,6 +12,7 @@
 #include "lib/quant/calibrate.h"
 #include "lib/quant/imatrix.h"
 #include "lib/quant/plan.h"
+#include "lib/quant/tensor_error.h"
 
 namespace r1 {
 
@@ -20,11 +21,6 @@ struct QuantizeOptions {
   const Imatrix* imatrix = nullptr;       // what errors count for
   const PackedTensors* packed = nullptr;  // what is packed already
   std::function<void(std::uint64_t written)> progress = [](std::uint64_t) {};  // may throw
-};
-
-// What of a tensor is not as it was: of the numbers of the new file against those of the old one.
-struct TensorError {
-  double mse = 0, max_abs = 0;
 };
 
 // SHA-256 of what was written of a tensor, piece by piece; none of a tensor of an earlier run.

@@ -111,34 +111,17 @@ void check_shard(const fs::path& path, const FolderShard& shard,
   }
 }
 
-void read_row(std::vector<float>& values, const Tensor& t, std::int64_t row) {
+void read_row(std::span<float> values, const Tensor& t, std::int64_t row) {
   const std::size_t bytes = t.bytes() / static_cast<std::size_t>(t.rows());
   unpack(values, t.as<std::byte>() + static_cast<std::size_t>(row) * bytes, t.dtype);
 }
 
 TensorError error_of(const Tensor& now, const Tensor& before, ThreadPool& pool) {
-  const auto K = static_cast<std::size_t>(before.cols());
-  std::vector<TensorError> rows(static_cast<std::size_t>(before.rows()));
-  pool.for_ranges(before.rows(), 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> a(K), b(K);
-    for (std::int64_t r = begin; r < end; ++r) {
-      read_row(a, now, r);
-      read_row(b, before, r);
-      TensorError& error = rows[static_cast<std::size_t>(r)];
-      for (std::size_t k = 0; k < K; ++k) {
-        const double d = double{a[k]} - b[k];
-        error.mse += d * d;
-        error.max_abs = std::max(error.max_abs, std::abs(d));
-      }
-    }
-  });
-  TensorError error;  // added in the order of rows, whatever the threads
-  for (const TensorError& row : rows) {
-    error.mse += row.mse;
-    error.max_abs = std::max(error.max_abs, row.max_abs);
-  }
-  error.mse /= static_cast<double>(before.shape.elements());
-  return error;
+  return error_of_rows(before.rows(), before.cols(), pool,
+                       [&](std::span<float> a, std::span<float> b, std::int64_t row) {
+                         read_row(a, now, row);
+                         read_row(b, before, row);
+                       });
 }
 
 }  // namespace

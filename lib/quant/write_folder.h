@@ -8,7 +8,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/quant/folder_plan.h"
-#include "lib/quant/quantize_model.h"
+#include "lib/quant/tensor_error.h"
 
 namespace r1 {
 

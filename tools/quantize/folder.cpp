@@ -5,6 +5,7 @@
 #include "lib/base/error.h"
 #include "lib/base/output_folder.h"
 #include "lib/base/sha256.h"
+#include "lib/quant/types.h"
 #include "lib/quant/write_folder.h"
 #include "tools/common/progress.h"
 #include "tools/common/results.h"

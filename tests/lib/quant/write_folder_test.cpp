@@ -9,6 +9,7 @@
 
 #include "lib/backend/open_backend.h"
 #include "lib/models/decoder_config.h"
+#include "lib/quant/quantize_model.h"
 #include "lib/tensor/quant_block.h"
 #include "tests/support/fails.h"
 #include "tests/support/quantized_weights.h"
