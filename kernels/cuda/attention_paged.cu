@@ -63,6 +63,13 @@ void for_head(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream)
   for_group<Type, 8>(parts, s, T, stream);
 }
 
+// Halves come here with heads alone that are not whole pieces, which no large model has: one kernel
+// serves them all.
+template <typename Type>
+void for_any_head(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream) {
+  run<Type, 8, 8>(parts, s, T, stream);
+}
+
 // --- tensor cores --------------------------------------------------------------------------------
 
 // Tiles of 16 rows for tokens that stand alone, else of the most rows that registers and shared
@@ -115,8 +122,8 @@ auto for_tile_of(DType pages) {
 
 auto for_head_of(DType pages) {
   return pages == DType::f32   ? for_head<cuda::F32>
-         : pages == DType::f16 ? for_head<cuda::F16>
-                               : for_head<cuda::Bf16>;
+         : pages == DType::f16 ? for_any_head<cuda::F16>
+                               : for_any_head<cuda::Bf16>;
 }
 
 Paged paged_of(const Tensor& q, const PagedKv& kv, const Tensor& A, const Tensor& sequence,
