@@ -5,6 +5,7 @@
 #include <cstring>
 #include <span>
 
+#include "lib/quant/lanes.h"
 #include "lib/tensor/float8.h"
 #include "lib/tensor/quant_block.h"
 
@@ -41,20 +42,26 @@ int level_of(float x, float inverse) {
   return std::clamp(static_cast<int>(std::lrint(x * inverse)), -8, 7);
 }
 
+// The sum of squares that is lost.
 double error_of(std::span<const float> x, float scale) {
-  const float inverse = 1.0f / scale;
-  double sum = 0;
-  for (const float v : x) {
-    const float e = v - scale * static_cast<float>(level_of(v, inverse));
-    sum += double{e} * e;
+  const quant::Lanes inverse = quant::all(1.0f / scale);
+  const quant::Lanes least = quant::all(-8.0f), most = quant::all(7.0f);
+  quant::Lanes squares{};  // of steps
+  for (std::size_t i = 0; i < x.size(); i += quant::kLanes) {
+    quant::Lanes steps;
+    std::memcpy(&steps, x.data() + i, sizeof steps);
+    steps *= inverse;
+    const quant::Lanes e = steps - quant::whole(quant::clamp(steps, least, most));
+    squares += e * e;
   }
-  return sum;
+  return double{quant::sum(squares)} * scale * scale;
 }
 
+// As it is stored. One where that would be too small to divide by.
 float stored_scale(float scale, DType dtype) {
   const float stored =
       dtype == DType::bf16 ? bf16_to_f32(f32_to_bf16(scale)) : f16_to_f32(f32_to_f16(scale));
-  return stored > 0 ? stored : 1.0f;
+  return stored >= 0x1p-120f ? stored : 1.0f;
 }
 
 // Levels -8 … 7 reach 7.5 steps to either side; finer steps cut off the few largest.
