@@ -3,7 +3,7 @@ _r1_quantize() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   case $prev in
     --type)
-      COMPREPLY=($(compgen -W 'f32 f16 bf16 q8_0 q6_k q5_k_m q5_k_s q4_k_m q4_k_s q4_0 fp8 fp8_block w4a16' -- "$cur"))
+      COMPREPLY=($(compgen -W 'f32 f16 bf16 q8_0 q6_k q5_k_m q5_k_s q4_k_m q4_k_s q4_0 iq4_nl iq4_xs fp8 fp8_block w4a16' -- "$cur"))
       return ;;
     --tensor-type)
       COMPREPLY=()
@@ -15,6 +15,9 @@ _r1_quantize() {
       COMPREPLY=()
       return ;;
     --embed-type)
+      COMPREPLY=()
+      return ;;
+    --target-bpw)
       COMPREPLY=()
       return ;;
     --method)
@@ -61,7 +64,7 @@ _r1_quantize() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--type --tensor-type --keep --output-type --embed-type --pure --method --calibration --calibration-tokens --imatrix --imatrix-out --allow-requantize --output -o --force -f --resume --shard-size --dry-run --json --manifest --no-verify --model-path --threads -t --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--type --tensor-type --keep --output-type --embed-type --target-bpw --pure --method --awq --calibration --calibration-tokens --imatrix --imatrix-out --allow-requantize --output -o --force -f --resume --shard-size --dry-run --json --manifest --no-verify --model-path --threads -t --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }
