@@ -116,9 +116,10 @@ inline Floats store_and_attend(Rig& rig, const PagedKv& kv, const Scene& s, cons
   return attend_stored(rig, kv, s, in);
 }
 
-// The types that pages may hold, of heads this wide.
+// The types of pages that are tried with heads this wide.
 inline std::vector<DType> page_types(std::int64_t hd) {
-  std::vector<DType> types = {DType::f32, DType::f16, DType::bf16};
+  std::vector<DType> types = {DType::f32, DType::bf16};
+  if (hd <= 64) types.push_back(DType::f16);  // it goes the way of bf16: some widths will do
   if (hd % block_elements(DType::q8_0) == 0) types.push_back(DType::q8_0);
   return types;
 }
