@@ -22,7 +22,6 @@ namespace r1 {
 namespace {
 
 constexpr double kRounding = 16 * std::numeric_limits<double>::epsilon();
-constexpr float kRuledOut = -std::numeric_limits<float>::infinity();
 
 // Two blocks of two tokens, whose sums are one and three from the mean on either side of it.
 TEST(Quality, MeansAndErrorsAreThoseOfASmallExample) {
