@@ -6,7 +6,11 @@ endif()
 if(NOT R1_NVCC OR R1_SANITIZE OR R1_FUZZ)  # sanitizers see the kernels through the shim of the tests
   set(R1_CUDA OFF)
 endif()
-set(R1_CUDA_ARCHS "80;90a-real" CACHE STRING
+set(cards "80;90a-real")
+if(DEFINED ENV{CUDAARCHS})  # as CMake itself reads it
+  set(cards "$ENV{CUDAARCHS}")
+endif()
+set(R1_CUDA_ARCHS "${cards}" CACHE STRING
   "Cards to build for: any of 80 86 89 90a 100 120; -real leaves out the PTX that later cards can use")
 if(NOT R1_CUDA)
   message(STATUS "r1: no CUDA backend (R1_CUDA is off, nvcc is not there, or a sanitizer is on)")

@@ -12,7 +12,7 @@ trap 'rm -f "$log"' EXIT
 cases=0
 for script in "$here"/cli/*.sh; do
   name=$(basename "$script" .sh)
-  case $name in run | broken_off | co_process | ctrl_c | interrupted | resume | output_to_device | bench_machine) continue ;; esac
+  case $name in run | broken_off | co_process | ctrl_c | *interrupted | resume | output_to_device | bench_machine) continue ;; esac
   cases=$((cases + 1))
   # A leak checker cannot work under a tracer.
   EXEC_PREFIX="env ASAN_OPTIONS=detect_leaks=0 strace -f --seccomp-bpf -q -A -o $log -e trace=socket" \

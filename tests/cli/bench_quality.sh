@@ -39,11 +39,6 @@ r1-bench -q --quality - -m ./tiny.gguf --jsonl <text.py | jq -c '[.id, .quality.
 # Bad models are records in their place, bytes that are no text count, and mistakes are one line.
 head -c 300 tiny.gguf >cut.gguf; printf 'a\xff\xc3' >bytes; : >empty
 bench -m ./cut.gguf -m ./tiny.gguf --jsonl 2>/dev/null | jq -c '[.id, .status, .quality.tokens]'
-# A signal ends it by that signal, with a record of every model that was under way.
-for i in {1..3000}; do cat text.py; done >long.py
-: >err; r1-bench -v --quality long.py -m ./tiny.gguf --base ./tiny.gguf --jsonl >out 2>err & pid=$!
-until [ $(grep -c 'loaded in' err) = 2 ]; do sleep 0.05; done; sleep 0.5; kill -TERM $pid; wait $pid; echo $?
-jq -c '[.index, .status, .error.code, .quality]' out
 try() { "$@"; echo "$?: $*"; }
 r1-bench --quality bytes -m ./tiny.gguf --jsonl | jq -c '.quality | [.tokens, .bytes]'
 bench -m ./tiny.gguf --window 600 >out; echo $?; sed 's/^[^ ]* ([^ ]*) *//' out
