@@ -49,25 +49,17 @@ void run(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream) {
                cuda::paged_kernel<Type, kElements, kHeads>, parts, s);
 }
 
-template <typename Type, int kElements>
-void for_group(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream) {
-  if (s.H == s.KV) return run<Type, kElements, 1>(parts, s, T, stream);
-  if (s.H <= 4 * s.KV) return run<Type, kElements, 4>(parts, s, T, stream);
-  run<Type, kElements, 8>(parts, s, T, stream);
+template <int kElements>
+void f32_for_group(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream) {
+  if (s.H == s.KV) return run<cuda::F32, kElements, 1>(parts, s, T, stream);
+  if (s.H <= 4 * s.KV) return run<cuda::F32, kElements, 4>(parts, s, T, stream);
+  run<cuda::F32, kElements, 8>(parts, s, T, stream);
 }
 
-template <typename Type>
-void for_head(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream) {
-  if (s.hd <= 64) return for_group<Type, 2>(parts, s, T, stream);
-  if (s.hd <= 128) return for_group<Type, 4>(parts, s, T, stream);
-  for_group<Type, 8>(parts, s, T, stream);
-}
-
-// Halves come here with heads alone that are not whole pieces, which no large model has: one kernel
-// serves them all.
-template <typename Type>
-void for_any_head(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream) {
-  run<Type, 8, 8>(parts, s, T, stream);
+void f32_for_head(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream) {
+  if (s.hd <= 64) return f32_for_group<2>(parts, s, T, stream);
+  if (s.hd <= 128) return f32_for_group<4>(parts, s, T, stream);
+  f32_for_group<8>(parts, s, T, stream);
 }
 
 // --- tensor cores --------------------------------------------------------------------------------
@@ -120,10 +112,12 @@ auto for_tile_of(DType pages) {
                                 : for_tile<cuda::Bf16>;
 }
 
+// Halves come here with heads alone that are not whole pieces of 16 bytes, which no large model
+// has: one kernel serves them all.
 auto for_head_of(DType pages) {
-  return pages == DType::f32   ? for_head<cuda::F32>
-         : pages == DType::f16 ? for_any_head<cuda::F16>
-                               : for_any_head<cuda::Bf16>;
+  return pages == DType::f32   ? f32_for_head
+         : pages == DType::f16 ? run<cuda::F16, 8, 8>
+                               : run<cuda::Bf16, 8, 8>;
 }
 
 Paged paged_of(const Tensor& q, const PagedKv& kv, const Tensor& A, const Tensor& sequence,

@@ -17,12 +17,10 @@ std::span<const float> floats(const Tensor& x) {
   return {x.as<float>(), static_cast<std::size_t>(x.shape.elements())};
 }
 
-bool wants_feedback(const PlannedTensor& t) { return is_quantized(t.to) && t.to != t.from().dtype; }
-
 const PlannedTensor* find(const QuantizePlan& plan, const std::string& name) {
   const auto found = std::find_if(plan.tensors.begin(), plan.tensors.end(),
                                   [&](const PlannedTensor& t) { return t.name() == name; });
-  return found == plan.tensors.end() || !wants_feedback(*found) ? nullptr : &*found;
+  return found == plan.tensors.end() || !found->packed_anew() ? nullptr : &*found;
 }
 
 // Tensors of one input.
@@ -93,6 +91,22 @@ void collect_hessians(std::span<Group> batch, const Calibration& calibration, Th
   });
 }
 
+// -> logits [T, V]
+Var read(const Calibration& c, Graph& g, const std::vector<std::int32_t>& window) {
+  std::vector<std::int32_t> position, ends_line;
+  for (const std::int32_t id : window) {
+    position.push_back(static_cast<std::int32_t>(position.size()));
+    ends_line.push_back(c.newline[static_cast<std::size_t>(id)]);
+  }
+  Rows rows;
+  rows.ids = g.integers(window);
+  rows.position = g.integers(position);
+  rows.start = g.integers(std::vector<std::int32_t>(window.size(), 0));
+  rows.newline = g.integers(ends_line);
+  rows.longest_run = std::ssize(window);
+  return c.network.forward(g, rows);
+}
+
 }  // namespace
 
 std::map<const void*, std::string> Calibration::matrix_names() const {
@@ -104,21 +118,6 @@ std::map<const void*, std::string> Calibration::matrix_names() const {
   return names;
 }
 
-Var Calibration::read(Graph& g, const std::vector<std::int32_t>& window) const {
-  std::vector<std::int32_t> position, ends_line;
-  for (const std::int32_t id : window) {
-    position.push_back(static_cast<std::int32_t>(position.size()));
-    ends_line.push_back(newline[static_cast<std::size_t>(id)]);
-  }
-  Rows rows;
-  rows.ids = g.integers(window);
-  rows.position = g.integers(position);
-  rows.start = g.integers(std::vector<std::int32_t>(window.size(), 0));
-  rows.newline = g.integers(ends_line);
-  rows.longest_run = std::ssize(window);
-  return network.forward(g, rows);
-}
-
 void Calibration::run(std::size_t count, const Seen& seen) const {
   const std::map<const void*, std::string> names = matrix_names();
   Arena arena(backend);
@@ -128,7 +127,7 @@ void Calibration::run(std::size_t count, const Seen& seen) const {
     g.watch_products([&](const Tensor& x, const Tensor& w) {
       if (const auto found = names.find(w.data); found != names.end()) seen(found->second, x);
     });
-    read(g, windows[i]);
+    read(*this, g, windows[i]);
     window_done();
   }
 }
@@ -138,7 +137,7 @@ std::vector<float> Calibration::logits(const std::vector<std::int32_t>& window,
   Arena arena(backend);
   Graph g(backend, arena);
   g.replace_weights(replace);
-  const std::span<const float> all = floats(read(g, window).value);
+  const std::span<const float> all = floats(read(*this, g, window).value);
   return {all.begin(), all.end()};
 }
 

@@ -35,7 +35,6 @@ struct Calibration {
   std::map<const void*, std::string> matrix_names() const;
   // Matrices that share their inputs, such as q, k and v, in the order of the network.
   std::vector<std::vector<std::string>> groups() const;
-  Var read(Graph& g, const std::vector<std::int32_t>& window) const;  // -> logits [T, V]
 };
 
 // Of all matrices. Fails with `model` where inputs are not finite.

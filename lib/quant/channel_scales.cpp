@@ -27,9 +27,6 @@ const std::vector<Readers>& readers_of_norms() {
   return all;
 }
 
-bool is_packed_anew(const PlannedTensor& t) { return is_quantized(t.to) && t.to != t.from().dtype; }
-bool is_copied(const PlannedTensor& t) { return is_quantized(t.to) && t.to == t.from().dtype; }
-
 std::vector<PlannedTensor*> readers_of(QuantizePlan& plan, std::string_view norm) {
   std::vector<PlannedTensor*> readers;
   for (const Readers& known : readers_of_norms()) {
@@ -69,8 +66,7 @@ std::vector<float> best_scales(const std::vector<PlannedTensor*>& readers,
     std::vector<float> scales = scales_of(importance, static_cast<float>(step) / kPowers);
     double error = 0;
     for (const PlannedTensor* t : readers)
-      if (is_packed_anew(*t))
-        error += rounding_error(*t, t->to, {importance, scales, search}, pool);
+      if (t->packed_anew()) error += rounding_error(*t, t->to, {importance, scales, search}, pool);
     if (step > 0 && !(error < least)) continue;
     least = error;
     best = step > 0 ? std::move(scales) : std::vector<float>();
@@ -85,10 +81,10 @@ void scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, Thr
   for (PlannedTensor& norm : plan.tensors) {
     const std::vector<PlannedTensor*> readers = readers_of(plan, norm.name());
     const auto packed = std::find_if(readers.begin(), readers.end(),
-                                     [](const PlannedTensor* t) { return is_packed_anew(*t); });
+                                     [](const PlannedTensor* t) { return t->packed_anew(); });
     if (packed == readers.end() || norm.to != DType::f32) continue;
     if (std::any_of(readers.begin(), readers.end(),
-                    [](const PlannedTensor* t) { return is_copied(*t); }))
+                    [](const PlannedTensor* t) { return t->copied(); }))
       continue;
     const std::span<const float> importance = imatrix.importance((*packed)->name());
     if (std::all_of(importance.begin(), importance.end(), [](float v) { return v == 0; })) continue;

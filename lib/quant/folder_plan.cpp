@@ -29,10 +29,14 @@ std::optional<DType> plain_type(FolderType type) {
   return std::nullopt;
 }
 
-// Of a product of a layer. DAW's gates are small, and want every bit.
-bool is_linear(const NamedTensor& t) {
+bool is_layer_matrix(const NamedTensor& t) {
   return t.tensor.shape.rank() == 2 && t.name.starts_with("model.layers.") &&
-         t.name.ends_with(".weight") && t.name.find(".daw.") == std::string::npos;
+         t.name.ends_with(".weight");
+}
+
+// DAW's gates are small, and want every bit.
+bool may_be_quantized(const NamedTensor& t) {
+  return is_layer_matrix(t) && t.name.find(".daw.") == std::string::npos;
 }
 
 std::string module_of(const std::string& weight) {
@@ -67,7 +71,7 @@ FolderWeight planned(const NamedTensor& source, const ModelFiles& files,
   const bool kept = std::any_of(choice.keep.begin(), choice.keep.end(), [&](const std::regex& re) {
     return std::regex_search(source.name, re);
   });
-  const bool meant = !plain && !kept && is_linear(source);
+  const bool meant = !plain && !kept && may_be_quantized(source);
   w.fell_back =
       meant && choice.type == FolderType::w4a16 && source.tensor.cols() % kFolderBlock != 0;
   w.quantized = meant && !w.fell_back;
@@ -123,12 +127,8 @@ std::string index_of(const FolderPlan& plan) {
 // Products that stay plain, which other programs would take for quantized ones.
 void write_ignored(JsonWriter& json, const FolderPlan& plan) {
   json.begin_array().string("lm_head");
-  for (const FolderWeight& w : plan.weights) {
-    const std::string& name = w.source.name;
-    if (!w.quantized && w.source.tensor.shape.rank() == 2 && name.starts_with("model.layers.") &&
-        name.ends_with(".weight"))
-      json.string(module_of(name));
-  }
+  for (const FolderWeight& w : plan.weights)
+    if (!w.quantized && is_layer_matrix(w.source)) json.string(module_of(w.source.name));
   json.end_array();
 }
 

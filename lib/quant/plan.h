@@ -23,6 +23,9 @@ struct PlannedTensor {
 
   const std::string& name() const { return source.name; }
   const Tensor& from() const { return source.source; }
+  // Blocks of the old file that go over as they are, and blocks that are made.
+  bool copied() const { return is_quantized(to) && to == from().dtype; }
+  bool packed_anew() const { return is_quantized(to) && to != from().dtype; }
   Tensor target() const { return {nullptr, from().shape, to}; }
   // values [K] <- row `row` of the new tensor, before it is packed.
   void read_row(std::span<float> values, std::int64_t row) const;

@@ -71,7 +71,7 @@ bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& opt
     if (!finite(values)) return false;
     if (ready != nullptr)
       std::memcpy(to, ready + size * static_cast<std::size_t>(r), size);
-    else if (t.to == t.from().dtype && is_quantized(t.to))
+    else if (t.copied())
       std::memcpy(to, row_of(t.source, r), size);
     else if (options.search)
       pack_row(to, values, importance, t.to);

@@ -9,7 +9,8 @@
 
 namespace r1 {
 
-// The type that a matrix is tried in: the coarsest there is for its rows; f32 when none fits.
+// The type that a matrix is tried in: q4_0, or f32, which loses nothing, where its rows are no
+// whole blocks of that.
 DType probe_type(const PlannedTensor& tensor);
 
 // KL divergence, in nats a token over the first `tokens` of the calibration text, of the model with

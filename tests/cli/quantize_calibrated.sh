@@ -13,7 +13,7 @@ r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --awq --method rtn -o 
 for bits in 9 13; do
   for t in 1 2; do r1-quantize -q $TINY_MODEL --target-bpw $bits --calibration text -t $t --json -o h$bits.$t.gguf --manifest m$bits.$t; done >report
   cmp h$bits.1.gguf h$bits.2.gguf && jq -s 'map(.output.bpw <= '$bits' and .output.bpw > '$bits' - 2)' -c report
-  jq -s '.[0].output.tensors | map(.mse) | add' report; jq -c '[.type, .target_bpw, .method]' m$bits.1
+  jq -s '.[0].output.tensors | map(.mse) | add' report; jq -c '[.type, .target_bpw, .awq, .method]' m$bits.1
 done >fits; jq -sc '[.[0], .[2], .[1] > .[4], .[3], .[5]]' fits
 r1-quantize -q $TINY_MODEL --target-bpw 9 --calibration text --tensor-type ffn_down=f16 --dry-run -o i.gguf | awk -F'\t' '/ffn_down/ {print $4}' | uniq
 r1-quantize $TINY_MODEL --target-bpw 5 --calibration text -o x.gguf; echo $?

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,5 +20,9 @@ std::string in_the_way(const std::string& path);
 // Fails with `usage` when one of the outputs is one of the inputs, under whatever name: reading
 // what is being written ends in neither. A folder is the files in it. Empty names and `-` are none.
 void keep_inputs(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs);
+
+// Fails with `write` where a file or folder of so many bytes has no room; `there` of them are taken
+// already.
+void need_space(const std::string& output, std::uint64_t bytes, std::uint64_t there);
 
 }  // namespace r1

@@ -102,15 +102,4 @@ void make_folder(QuantizeReport& report, const Ui& ui) {
   }
 }
 
-void need_space(const std::string& output, std::uint64_t bytes, std::uint64_t there) {
-  std::error_code unknown;
-  fs::path path = fs::absolute(output);
-  if (!path.has_filename()) path = path.parent_path();
-  const fs::path folder = path.parent_path();
-  const auto room = fs::space(folder, unknown);
-  if (!unknown && room.available + there < bytes)
-    fail(ErrorKind::write, "{}: {} bytes are wanted, and {} are free", escaped(folder.string()),
-         bytes, room.available);
-}
-
 }  // namespace r1

@@ -17,7 +17,4 @@ void check_folder(const QuantizeSettings& settings);
 // Writes the folder, unless that is a dry run, and says in the report what it holds.
 void make_folder(QuantizeReport& report, const Ui& ui);
 
-// Fails with `write` where a file of so many bytes has no room; `there` of them are taken already.
-void need_space(const std::string& output, std::uint64_t bytes, std::uint64_t there);
-
 }  // namespace r1

@@ -85,7 +85,7 @@ std::string manifest_json(const QuantizeReport& r) {
   w.begin_object().key("schema").string("r1.manifest/1").key("tool").string("r1-quantize");
   w.key("version").string(build_info().version).key("commit").string(build_info().commit);
   s.target_bpw > 0 ? w.key("target_bpw").number(s.target_bpw) : w.key("type").string(s.type);
-  w.key("method").string(s.method).key("inputs").begin_array();
+  w.key("awq").boolean(s.awq).key("method").string(s.method).key("inputs").begin_array();
   for (const std::filesystem::path& path : r.files.paths()) add_file(w, path);
   for (const std::string& file : {s.imatrix, s.calibration})
     if (!file.empty()) add_file(w, file);
