@@ -1,15 +1,18 @@
 // Attention of each row over the stored pages of its sequence: which kernel, in what tiles and
 // parts, and how the parts are put together. Pages of bf16, f16 and q8_0 go through tensor cores
-// (paged_mma.cuh), those of f32, and heads that are not whole pieces of 16 bytes, through plain f32
-// (paged_part.cuh).
+// (paged_mma.cuh; a prefill on Hopper: paged_wgmma.cuh), those of f32, and heads that are not whole
+// pieces of 16 bytes, through plain f32 (paged_part.cuh).
 //   Split along the past: FlashDecoding, pytorch.org/blog/flash-decoding.
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
+#include "kernels/cuda/check.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/page.cuh"
 #include "kernels/cuda/paged_mma.cuh"
 #include "kernels/cuda/paged_part.cuh"
+#include "kernels/cuda/paged_wgmma.cuh"
 #include "kernels/cuda/parts.cuh"
 #include "kernels/cuda/reduce.cuh"
 
@@ -66,13 +69,32 @@ void f32_for_head(float* parts, const Paged& s, std::int64_t T, cudaStream_t str
 
 // Tiles of 16 rows for tokens that stand alone, else of the most rows that registers and shared
 // memory hold: a warp that has 16 rows of 256 elements to itself would keep 128 sums a thread.
-bool tiles_are_low(const Paged& s, std::int64_t longest_run) {
-  return longest_run * (s.H / s.KV) <= 16;
+enum class Tiles { low, high, hopper };
+
+// Whether the card runs what was compiled for sm_90a.
+bool has_warp_groups() {
+  static const bool has = [] {
+    cudaFuncAttributes code{};
+    cuda::check(cudaFuncGetAttributes(&code, cuda::hopper_kernel<cuda::Bf16, 64>),
+                "ask what code a card runs");
+    return code.binaryVersion == 90 && code.ptxVersion == 90;
+  }();
+  return has;
 }
 
-cuda::Tiling tiling_of(const Paged& s, std::int64_t T, std::int64_t longest_run) {
+Tiles tiles_for(const Paged& s, DType pages, std::int64_t longest_run, bool batch_invariant) {
+  const std::int64_t rows = longest_run * (s.H / s.KV);
+  const bool fits = (s.hd <= 64 || (96 < s.hd && s.hd <= 128)) && pages != DType::q8_0;
+  if (rows > 64 && fits && !batch_invariant && has_warp_groups()) return Tiles::hopper;
+  return rows <= 16 ? Tiles::low : Tiles::high;
+}
+
+int rows_of(Tiles tiles, const Paged& s) {
+  return tiles == Tiles::low ? 16 : tiles == Tiles::hopper ? 128 : s.hd <= 128 ? 64 : 32;
+}
+
+cuda::Tiling tiling_of(const Paged& s, std::int64_t T, std::int64_t longest_run, int rows) {
   constexpr std::int64_t kMostLanes = 8;
-  const int rows = tiles_are_low(s, longest_run) ? 16 : s.hd <= 128 ? 64 : 32;
   const int heads = std::min(s.H / s.KV, rows);
   const std::int64_t tokens = std::min<std::int64_t>(longest_run, rows / heads);
   const std::int64_t lanes = std::min({tokens, T - longest_run + 1, kMostLanes});
@@ -94,12 +116,23 @@ void run_tiles(float* y, float* parts, const Paged& s, const cuda::Tiling& tilin
       cuda::tile_kernel<Type, kHead, kRowWarps>, y, parts, s, tiling);
 }
 
+template <typename Type, int kHead>
+void run_hopper(float* y, float* parts, const Paged& s, const cuda::Tiling& tiling,
+                cudaStream_t stream) {
+  cuda::launch("attention_paged", stream,
+               {blocks_of(s, tiling), cuda::kHopperThreads, sizeof(cuda::HopperMemory<kHead>)},
+               cuda::hopper_kernel<Type, kHead>, y, parts, s, tiling);
+}
+
 template <typename Type>
-void for_tile(float* y, float* parts, const Paged& s, const cuda::Tiling& t, bool low,
+void for_tile(float* y, float* parts, const Paged& s, const cuda::Tiling& t, Tiles tiles,
               cudaStream_t stream) {
-  const auto run = [&](auto low_tiles, auto tiles) {
-    (low ? low_tiles : tiles)(y, parts, s, t, stream);
+  const auto run = [&](auto low, auto high) {
+    (tiles == Tiles::low ? low : high)(y, parts, s, t, stream);
   };
+  if constexpr (!std::is_same_v<Type, cuda::Q8>)
+    if (tiles == Tiles::hopper)
+      return (s.hd <= 64 ? run_hopper<Type, 64> : run_hopper<Type, 128>)(y, parts, s, t, stream);
   if (s.hd <= 64) return run(run_tiles<Type, 64, 1>, run_tiles<Type, 64, 4>);
   if (s.hd <= 96) return run(run_tiles<Type, 128, 1>, run_tiles<Type, 96, 4>);
   if (s.hd <= 128) return run(run_tiles<Type, 128, 1>, run_tiles<Type, 128, 4>);
@@ -151,7 +184,7 @@ Paged paged_of(const Tensor& q, const PagedKv& kv, const Tensor& A, const Tensor
 void CudaBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv,
                                   const Tensor& A, const Tensor& sequence, const Tensor& position,
                                   const AttentionOptions& options) {
-  constexpr std::int64_t kLargestHead = 256, kMostSplits = 64, kBlocksPerProcessor = 4;
+  constexpr std::int64_t kLargestHead = 256, kMostSplits = 64;
   constexpr std::int64_t kLeastPages = 4, kPartPages = 8, kMostPartsBytes = 64 << 20;
   const std::int64_t T = q.shape[0], H = q.shape[1], hd = q.shape[2];
   if (hd > kLargestHead) cuda::fail_unsupported("attention", "heads are wider than 256");
@@ -162,9 +195,11 @@ void CudaBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedK
   };
   const bool in_tiles = kv.keys.dtype != DType::f32 && hd % 8 == 0;
   const std::int64_t longest_run = std::clamp<std::int64_t>(options.longest_run, 1, T);
-  cuda::Tiling tiling = tiling_of(s, T, longest_run);
+  const Tiles tiles = tiles_for(s, kv.keys.dtype, longest_run, batch_invariant_);
+  cuda::Tiling tiling = tiling_of(s, T, longest_run, rows_of(tiles, s));
   const dim3 blocks = blocks_of(s, tiling);
-  const std::int64_t wanted = kBlocksPerProcessor * processors_ /
+  const std::int64_t blocks_per_processor = tiles == Tiles::hopper ? 2 : 4;
+  const std::int64_t wanted = blocks_per_processor * processors_ /
                                   (in_tiles ? std::int64_t{blocks.x} * blocks.y : T * s.KV) +
                               1;
   if (!batch_invariant_) {
@@ -178,8 +213,7 @@ void CudaBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedK
   float* parts =
       whole ? nullptr : static_cast<float*>(scratch(static_cast<std::size_t>(bytes_of(s.splits))));
   if (in_tiles)
-    for_tile_of(kv.keys.dtype)(y.as<float>(), parts, s, tiling, tiles_are_low(s, longest_run),
-                               stream_);
+    for_tile_of(kv.keys.dtype)(y.as<float>(), parts, s, tiling, tiles, stream_);
   else
     for_head_of(kv.keys.dtype)(parts, s, T, stream_);
   if (whole) return;

@@ -10,6 +10,9 @@
 
 namespace r1::cuda {
 
+// Shared memory that a block may have on every card we build for: sm_86 has the least.
+inline constexpr std::size_t kSharedBytesEverywhere = 99 * 1024;
+
 struct Grid {
   dim3 blocks, threads;
   std::size_t shared_bytes = 0;  // dynamic

@@ -39,6 +39,7 @@ struct TileShape {
   static constexpr int kWarpColumns = kColumns / kColumnWarps / 8;  // likewise
   static constexpr int kStageElements = (kRows + kColumns) * kDepth;
   static constexpr std::size_t kSharedBytes = std::size_t{2} * kStages * kStageElements;
+  static_assert(kSharedBytes <= kSharedBytesEverywhere);
   static_assert(kWarpRows >= 1 && kWarpColumns % 2 == 0, "ldmatrix brings two tiles of w at once");
 };
 

@@ -6,9 +6,10 @@
 #include <cuda_runtime.h>
 
 #include "kernels/cuda/intrinsics.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/paged_rows.cuh"
 #include "kernels/cuda/paged_tile.cuh"
-#include "kernels/cuda/parts.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace r1::cuda {
@@ -22,33 +23,115 @@ namespace r1::cuda {
 // scores of its share of a page's positions, then the sums of its share of the head's elements.
 // So a row's bits are the same in a tile of any height: each score is one chain of products along
 // the head, each sum one chain along the positions, page by page.
-//   Online softmax: Milakov and Gimelshein, arXiv:1805.02867; in tiles: FlashAttention-2,
-//   arXiv:2307.08691. Sums of weights come from a product with ones, in the order of the others.
+// Sums of weights come from a product with ones, in the order of the others.
+
+inline constexpr int kTileThreads = 128, kTileWarps = kTileThreads / kWarp;
+
+// kHead: elements of a head, filled up with zeros. Rows of `kPitch` elements are 16 bytes longer
+// than a multiple of 128, so that ldmatrix finds 8 rows in different banks.
+template <int kHead_, int kRowWarps>
+struct TileMemory {
+  static constexpr int kHead = kHead_, kThreads = kTileThreads;
+  static constexpr int kRows = 16 * kRowWarps, kColumns = kTileWarps / kRowWarps;
+  static constexpr int kPitch = kHead + 8, kWeightPitch = kPage + 8;
+  alignas(16) std::uint16_t queries[kRows * kPitch];
+  std::uint16_t keys[kHead * kPage];  // as in a page
+  std::uint16_t values[kPage * kPitch];
+  std::uint16_t weights[kColumns > 1 ? kRows* kWeightPitch : 8];
+  float decay[kPage];
+  float largest[kColumns][kRows];
+  TileRow rows[kRows];
+  ListedPage listed[kListed];
+  unsigned wanted[kTileWarps];
+
+  __device__ std::uint16_t* query(int r, int d) { return queries + r * kPitch + d; }
+};
+
 template <typename Type, int kHead, int kRowWarps>
-struct TileAttention {
-  using Half = Multiplied<Type>;
+using TileRowsOf = TileRows<Tile<Type, TileMemory<kHead, kRowWarps>>,
+                            kPage / TileMemory<kHead, kRowWarps>::kColumns / 8,
+                            kHead / TileMemory<kHead, kRowWarps>::kColumns / 8>;
+
+template <typename Type, int kHead, int kRowWarps>
+struct TileAttention : TileRowsOf<Type, kHead, kRowWarps> {
   using Memory = TileMemory<kHead, kRowWarps>;
+  using Rows = TileRowsOf<Type, kHead, kRowWarps>;
+  using Rows::first_element, Rows::first_key, Rows::lane, Rows::memory, Rows::row0, Rows::sums,
+      Rows::tile, Rows::total;
+  using typename Rows::Half;
+  static constexpr bool kBlocks = std::is_same_v<Type, Q8>;
   static constexpr int kColumns = Memory::kColumns;
   static constexpr int kKeys = kPage / kColumns, kKeyTiles = kKeys / 8;  // of a warp
   static constexpr int kWidth = kHead / kColumns, kWidthTiles = kWidth / 8;
+  static_assert(sizeof(Memory) <= kSharedBytesEverywhere);
   static_assert(kKeyTiles % 2 == 0 && kWidthTiles % 2 == 0, "ldmatrix brings two tiles at once");
 
-  Tile<Type, kHead, kRowWarps>& tile;
-  Memory& memory;
-  const int lane, row0, column;  // this thread has rows row0 and row0 + 8
-  float largest[2], total[4], sums[kWidthTiles][4];
+  const int column;
+  float ones[4];  // products of the weights with ones
 
-  __device__ explicit TileAttention(Tile<Type, kHead, kRowWarps>& t)
-      : tile(t),
-        memory(t.memory),
-        lane(t.lane()),
-        row0(t.warp() / kColumns * 16 + lane / 4),
+  __device__ explicit TileAttention(Tile<Type, Memory>& t)
+      : Rows(t, t.warp() / kColumns * 16 + t.lane() / 4, t.warp() % kColumns * kKeys,
+             t.warp() % kColumns * kWidth),
         column(t.warp() % kColumns) {}
 
-  // The sums of other rows come to nothing.
-  __device__ bool in_run(int h) const {
-    const int r = row0 + 8 * h;
-    return tile.begin_row <= r && r < tile.end_row && memory.rows[r].last >= 0;
+  // Elements from hd on: 0 times what memory held before may be NaN.
+  __device__ void clear_what_no_page_fills() {
+    const int filled = tile.s.hd / 8;
+    for (int i = tile.thread(); i < (kHead / 8 - filled) * kPage; i += kTileThreads) {
+      const int piece = filled + i / kPage, j = i % kPage;
+      *reinterpret_cast<uint4*>(memory.keys + (piece * kPage + j) * 8) = {0, 0, 0, 0};
+      *reinterpret_cast<uint4*>(memory.values + j * Memory::kPitch + piece * 8) = {0, 0, 0, 0};
+    }
+  }
+
+  __device__ void load_keys(const ListedPage& page) {
+    const Paged& s = tile.s;
+    const auto* from = page_at<Type>(s.keys, page.number, s.hd);
+    if constexpr (kBlocks) {
+#pragma unroll 2
+      for (int i = tile.thread(); i < s.hd / 16 * kPage; i += kTileThreads) {
+        const int d = i / kPage * 16, j = i % kPage;
+        widen(memory.keys + (d * kPage + j * 8), 8 * kPage, from + i * 16,
+              *scale_at(from, j, d, s.hd));
+      }
+    } else {
+#pragma unroll 4
+      for (int i = tile.thread(); i < s.hd / 8 * kPage; i += kTileThreads)
+        copy16_async(memory.keys + i * 8, from + i * 8);
+    }
+    if (s.A != nullptr && tile.thread() < kPage / 4)
+      copy16_async(memory.decay + tile.thread() * 4,
+                   s.decay + page.number * kPage + tile.thread() * 4);
+    commit_copies();
+  }
+
+  // Zeros where no row of the run looks.
+  __device__ void load_values(const ListedPage& page) {
+    const Paged& s = tile.s;
+    constexpr int kElements = kBlocks ? 16 : 8, kLoads = kHead / kElements;  // of 16 bytes
+    const auto* from = page_at<Type>(s.values, page.number, s.hd);
+#pragma unroll kBlocks ? 2 : 4
+    for (int i = tile.thread(); i < kPage * kLoads; i += kTileThreads) {
+      const int j = i / kLoads, d = i % kLoads * kElements;
+      if (d >= s.hd) continue;
+      const bool seen = tile.sees(page.from + j);
+      std::uint16_t* to = memory.values + j * Memory::kPitch + d;
+      if constexpr (kBlocks)
+        widen(to, 8, from + j * s.hd + d, seen ? *scale_at(from, j, d, s.hd) : std::uint16_t{0});
+      else
+        copy16_async(to, from + j * s.hd + d, !seen);
+    }
+    commit_copies();
+  }
+
+  // 16 bytes of a block, to 8 numbers at `to` and 8 at to + next.
+  __device__ static void widen(std::uint16_t* to, int next, const std::int8_t* from,
+                               std::uint16_t scale) {
+    const uint4 raw = *reinterpret_cast<const uint4*>(from);
+    const uint2 a = scale_bytes(raw.x, scale), b = scale_bytes(raw.y, scale);
+    const uint2 c = scale_bytes(raw.z, scale), d = scale_bytes(raw.w, scale);
+    *reinterpret_cast<uint4*>(to) = {a.x, a.y, b.x, b.y};
+    *reinterpret_cast<uint4*>(to + next) = {c.x, c.y, d.x, d.y};
   }
 
   // z = q k of 16 rows and kKeys positions.
@@ -59,7 +142,7 @@ struct TileAttention {
     const std::uint16_t* query =
         memory.queries + (row0 - lane / 4 + lane % 16) * Memory::kPitch + lane / 16 * 8;
     const std::uint16_t* key =
-        memory.keys + (lane / 8 % 2 * kPage + column * kKeys + lane / 16 * 8 + lane % 8) * 8;
+        memory.keys + (lane / 8 % 2 * kPage + first_key + lane / 16 * 8 + lane % 8) * 8;
 #pragma unroll
     for (int d = 0; d < kHead; d += 16) {
       unsigned a[4];
@@ -74,75 +157,39 @@ struct TileAttention {
     }
   }
 
-  // Scores times log2 e, with decay; -inf where a row does not look. Finds the largest of each row.
-  __device__ void finish_scores(float (&z)[kKeyTiles][4], float (&most)[2],
-                                const ListedPage& page) const {
-    const float scale = tile.s.scale * kLog2E;
-    const bool daw = tile.s.A != nullptr;
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const TileRow row = memory.rows[row0 + 8 * h];  // not kept: registers are few
-      const bool skipped = tile.skips(row, page.from, page.longest, memory.decay[kPage - 1]);
-      const int first = row.first - page.from;
-      const int last = skipped ? -1 : row.last - page.from;
-      most[h] = -INFINITY;
-#pragma unroll
-      for (int n = 0; n < kKeyTiles; ++n)
-#pragma unroll
-        for (int i = 2 * h; i < 2 * h + 2; ++i) {
-          const int j = column * kKeys + 8 * n + lane % 4 * 2 + i % 2;
-          const float score =
-              daw ? fmaf(z[n][i], scale, (row.own - memory.decay[j]) * kLog2E) : z[n][i] * scale;
-          z[n][i] = first <= j && j <= last ? score : -INFINITY;
-          most[h] = fmaxf(most[h], z[n][i]);
-        }
-      most[h] = fmaxf(most[h], __shfl_xor_sync(kAllLanes, most[h], 1));
-      most[h] = fmaxf(most[h], __shfl_xor_sync(kAllLanes, most[h], 2));
-      if (kColumns > 1 && lane % 4 == 0) memory.largest[column][row0 + 8 * h] = most[h];
+  // What the other warps of these rows found is the largest of a page too.
+  __device__ void share_largest(float (&most)[2]) {
+    if constexpr (kColumns > 1) {
+      for (int h = 0; h < 2; ++h)
+        if (lane % 4 == 0) memory.largest[column][row0 + 8 * h] = most[h];
     }
   }
-
-  // From scores to weights; what was summed so far is brought down to the new largest score. A page
-  // that a row does not see leaves all of it as it was: weights are 0, and it shrinks by 1.
-  __device__ void weigh(float (&z)[kKeyTiles][4], float (&most)[2]) {
-    float shrink[2];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      if constexpr (kColumns > 1)
+  __device__ void join_largest(float (&most)[2]) const {
+    if constexpr (kColumns > 1)
+      for (int h = 0; h < 2; ++h)
         for (int c = 0; c < kColumns; ++c)
           most[h] = fmaxf(most[h], memory.largest[c][row0 + 8 * h]);
-      most[h] = fmaxf(most[h], largest[h]);
-      const float base = most[h] == -INFINITY ? 0.0f : most[h];  // -inf - -inf is NaN
-      shrink[h] = power_of_two(largest[h] - base);
-      largest[h] = most[h];
-#pragma unroll
-      for (int n = 0; n < kKeyTiles; ++n)
-#pragma unroll
-        for (int i = 2 * h; i < 2 * h + 2; ++i) z[n][i] = power_of_two(z[n][i] - base);
-    }
+  }
+
+  // To the other warps of these rows.
+  __device__ void share_weights(const float (&z)[kKeyTiles][4]) {
     if constexpr (kColumns > 1) {
 #pragma unroll
       for (int n = 0; n < kKeyTiles; ++n)
 #pragma unroll
         for (int h = 0; h < 2; ++h)
           *reinterpret_cast<unsigned*>(memory.weights + (row0 + 8 * h) * Memory::kWeightPitch +
-                                       column * kKeys + 8 * n + lane % 4 * 2) =
+                                       first_key + 8 * n + lane % 4 * 2) =
               pack<Half>(z[n][2 * h], z[n][2 * h + 1]);
-    }
-    if (!__any_sync(kAllLanes, shrink[0] != 1.0f || shrink[1] != 1.0f)) return;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      total[i] *= shrink[i / 2];
-#pragma unroll
-      for (int n = 0; n < kWidthTiles; ++n) sums[n][i] *= shrink[i / 2];
+      __syncthreads();
     }
   }
 
-  // sums += weights v of 16 rows, 64 positions and kWidth elements; total += weights.
+  // sums += weights v of 16 rows, 64 positions and kWidth elements; ones += weights.
   __device__ void multiply_values(const float (&z)[kKeyTiles][4]) {
     constexpr unsigned kOnes = std::is_same_v<Half, F16> ? 0x3c003c00u : 0x3f803f80u;
     const std::uint16_t* value =
-        memory.values + lane % 16 * Memory::kPitch + column * kWidth + lane / 16 * 8;
+        memory.values + lane % 16 * Memory::kPitch + first_element + lane / 16 * 8;
 #pragma unroll
     for (int k = 0; k < kPage / 16; ++k) {
       unsigned a[4];
@@ -154,7 +201,7 @@ struct TileAttention {
         for (int i = 0; i < 4; ++i)
           a[i] = pack<Half>(z[2 * k + i / 2][i % 2 * 2], z[2 * k + i / 2][i % 2 * 2 + 1]);
       }
-      multiply_add<Half>(total, a, kOnes, kOnes);
+      multiply_add<Half>(ones, a, kOnes, kOnes);
 #pragma unroll
       for (int n = 0; n < kWidthTiles; n += 2) {
         unsigned b[4];
@@ -168,69 +215,31 @@ struct TileAttention {
   // The largest score, total and sums over pages begin … end - 1 of the run. The values of a page
   // come while its scores are made, the keys of the next while its values are summed.
   __device__ void walk(int begin, int end) {
-    largest[0] = largest[1] = -INFINITY;
-    for (float& t : total) t = 0.0f;
-#pragma unroll
-    for (int n = 0; n < kWidthTiles; ++n)
-      for (float& sum : sums[n]) sum = 0.0f;
+    this->begin();
+    for (float& sum : ones) sum = 0.0f;
     for (int from = begin; from < end; from += kListed) {
       const int n = tile.list_pages(from, end - from < kListed ? end : from + kListed);
-      if (n > 0) tile.load_keys(memory.listed[0]);
+      if (n > 0) load_keys(memory.listed[0]);
       for (int i = 0; i < n; ++i) {
         float z[kKeyTiles][4], most[2];
         wait_for_copies();
         __syncthreads();  // the keys are here, and the values before have been summed
-        tile.load_values(memory.listed[i]);
+        load_values(memory.listed[i]);
         multiply_keys(z);
-        finish_scores(z, most, memory.listed[i]);
+        this->finish_scores(z, most, memory.listed[i], memory.decay);
+        share_largest(most);
         wait_for_copies();
         __syncthreads();  // the values are here, and the keys have been read
-        if (i + 1 < n) tile.load_keys(memory.listed[i + 1]);
-        weigh(z, most);
-        if constexpr (kColumns > 1) __syncthreads();
+        if (i + 1 < n) load_keys(memory.listed[i + 1]);
+        join_largest(most);
+        const float2 shrink = this->weigh(z, most);
+        share_weights(z);
+        this->shrink_sums(shrink);
+        for (int j = 0; j < 4; ++j) ones[j] *= j < 2 ? shrink.x : shrink.y;
         multiply_values(z);
       }
     }
-  }
-
-  // run(h, d, sums of elements d and d + 1) for all that this thread has of rows of the run.
-  template <typename Run>
-  __device__ void each_pair(const Run& run) const {
-#pragma unroll
-    for (int h = 0; h < 2; ++h)
-#pragma unroll
-      for (int n = 0; n < kWidthTiles; ++n) {
-        const int d = column * kWidth + 8 * n + lane % 4 * 2;
-        if (in_run(h) && d < tile.s.hd) run(h, d, sums[n][2 * h], sums[n][2 * h + 1]);
-      }
-  }
-
-  // As one of s.splits parts, for merge_kernel.
-  __device__ void store_part(float* parts, int split) const {
-    const std::int64_t width = tile.s.hd + 2;
-    const auto part = [&](int h) {
-      return parts + (tile.row_of(row0 + 8 * h) * tile.s.splits + split) * width;
-    };
-    for (int h = 0; h < 2; ++h)
-      if (in_run(h) && column == 0 && lane % 4 == 0)
-        *reinterpret_cast<float2*>(part(h)) = {largest[h], total[2 * h]};
-    each_pair([&](int h, int d, float a, float b) {
-      if (total[2 * h] != 0.0f) *reinterpret_cast<float2*>(part(h) + 2 + d) = {a, b};
-    });
-  }
-
-  // Joins what `walk` found to y, as merge_kernel would; after the last part, y is their mean.
-  __device__ void join(float* y, Joined (&joined)[2], bool last) const {
-    float2 weight[2];
-    float share[2];
-    for (int h = 0; h < 2; ++h) {
-      weight[h] = joined[h].add(largest[h], total[2 * h]);
-      share[h] = last ? 1.0f / joined[h].total : 1.0f;
-    }
-    each_pair([&](int h, int d, float a, float b) {
-      float2* at = reinterpret_cast<float2*>(y + tile.row_of(row0 + 8 * h) * tile.s.hd + d);
-      *at = {share[h] * join_sums(weight[h], at->x, a), share[h] * join_sums(weight[h], at->y, b)};
-    });
+    for (int h = 0; h < 2; ++h) total[h] = ones[2 * h];
   }
 };
 
@@ -238,35 +247,16 @@ struct TileAttention {
 template <int kHead, int kRowWarps>
 inline constexpr int kTileBlocks = kHead <= 128 && kRowWarps == 1 ? 4 : 2;
 
-// parts [T, H, splits, 2 + hd] as paged_kernel gives them, a block each; or null: y [T, H, hd], and
-// a block goes through all parts.
 template <typename Type, int kHead, int kRowWarps>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kHead, kRowWarps>)
     tile_kernel(float* y, float* parts, Paged s, Tiling tiling) {
-  Tile<Type, kHead, kRowWarps> tile(s, tiling);
-  tile.load_rows();
+  Tile<Type, TileMemory<kHead, kRowWarps>> tile(s, tiling);
   TileAttention<Type, kHead, kRowWarps> attention(tile);
-  const int split = static_cast<int>(blockIdx.z) % s.splits;
-  int turn = static_cast<int>(blockIdx.z) / s.splits;
-  for (int begin = 0, end = 0; begin < tile.tokens; begin = end) {
-    end = tile.end_of_run(begin);
-    if (turn-- % tiling.lanes != 0) continue;
-    tile.enter_run(begin, end);
-    const int first_page = tile.first / kPage, end_page = tile.last / kPage + 1;
-    const bool fixed = tiling.part_pages > 0;
-    const int each = fixed ? tiling.part_pages : (end_page - first_page + s.splits - 1) / s.splits;
-    int from = (fixed ? 0 : first_page) + split * each;
-    Joined joined[2];
-    do {
-      attention.walk(from > first_page ? from : first_page,
-                     from + each < end_page ? from + each : end_page);
-      if (parts != nullptr)
-        attention.store_part(parts, split);
-      else
-        attention.join(y, joined, from + each >= end_page);
-      from += s.splits * each;
-    } while (from < end_page);
-  }
+  tile.load_rows();
+  attention.clear_what_no_page_fills();
+  __syncthreads();
+  tile.bound_rows();
+  attend(attention, y, parts);
 }
 
 }  // namespace r1::cuda

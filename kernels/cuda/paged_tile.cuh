@@ -14,10 +14,9 @@
 
 namespace r1::cuda {
 
-// What a block of paged_mma.cuh works on: a tile of query rows of one key head, the runs of rows of
-// one sequence in it, and the pages of a run on their way into shared memory.
+// What a block of paged_mma.cuh or paged_wgmma.cuh works on: a tile of query rows of one key head,
+// the runs of rows of one sequence in it, and which pages a run looks at.
 
-inline constexpr int kTileThreads = 128, kTileWarps = kTileThreads / kWarp;
 inline constexpr int kListed = kWarp;  // pages looked up at a time
 
 // How the rows of a step are cut into tiles. No row's bits depend on it, but on part_pages.
@@ -41,32 +40,18 @@ struct ListedPage {
   float longest;        // key
 };
 
-// kHead: elements of a head, filled up with zeros. Rows of `kPitch` elements are 16 bytes longer
-// than a multiple of 128, so that ldmatrix finds 8 rows in different banks.
-template <int kHead, int kRowWarps>
-struct TileMemory {
-  static constexpr int kRows = 16 * kRowWarps, kColumns = kTileWarps / kRowWarps;
-  static constexpr int kPitch = kHead + 8, kWeightPitch = kPage + 8;
-  alignas(16) std::uint16_t queries[kRows * kPitch];
-  std::uint16_t keys[kHead * kPage];  // as in a page
-  std::uint16_t values[kPage * kPitch];
-  std::uint16_t weights[kColumns > 1 ? kRows* kWeightPitch : 8];
-  float decay[kPage];
-  float largest[kColumns][kRows];
-  TileRow rows[kRows];
-  ListedPage listed[kListed];
-  unsigned wanted[kTileWarps];
-};
-
 // What tensor cores multiply over pages of Type: bytes are widened on their way.
 template <typename Type>
 using Multiplied = std::conditional_t<std::is_same_v<Type, Q8>, F16, Type>;
 
-template <typename Type, int kHead, int kRowWarps>
+// Memory: the block's shared memory, of kThreads threads and kRows rows of kHead elements, hd of
+// them and zeros; query(r, d) is where elements d … d + 7 of row r lie.
+template <typename Type_, typename Memory_>
 struct Tile {
-  using Memory = TileMemory<kHead, kRowWarps>;
-  static constexpr int kRows = Memory::kRows, kPieces = kHead / 8;
-  static constexpr bool kBlocks = std::is_same_v<Type, Q8>;
+  using Type = Type_;
+  using Memory = Memory_;
+  static constexpr int kRows = Memory::kRows, kThreads = Memory::kThreads;
+  static constexpr int kWarps = kThreads / kWarp, kPieces = Memory::kHead / 8;
 
   const Paged& s;
   const Tiling& tiling;
@@ -101,7 +86,7 @@ struct Tile {
   }
 
   __device__ void load_rows() {
-    for (int r = thread(); r < kRows; r += kTileThreads) {
+    for (int r = thread(); r < kRows; r += kThreads) {
       TileRow row{0, -1, 0.0f, 0.0f, 0.0f};
       if (there(r)) {
         row.last = s.position[token_of(r)];
@@ -111,7 +96,7 @@ struct Tile {
       }
       memory.rows[r] = row;
     }
-    for (int i = thread(); i < kRows * kPieces; i += kTileThreads) {
+    for (int i = thread(); i < kRows * kPieces; i += kThreads) {
       const int r = i / kPieces, d = i % kPieces * 8;
       uint4 piece{0, 0, 0, 0};
       if (there(r) && d < s.hd) {
@@ -120,30 +105,22 @@ struct Tile {
         piece = {pack<Multiplied<Type>>(a.x, a.y), pack<Multiplied<Type>>(a.z, a.w),
                  pack<Multiplied<Type>>(b.x, b.y), pack<Multiplied<Type>>(b.z, b.w)};
       }
-      *reinterpret_cast<uint4*>(memory.queries + r * Memory::kPitch + d) = piece;
+      *reinterpret_cast<uint4*>(memory.query(r, d)) = piece;
     }
-    clear_what_no_page_fills();
-    __syncthreads();
-    if (s.skip == 0.0f) return;
-    for (int r = warp(); r < kRows; r += kTileWarps)
-      if (there(r)) bound(memory.rows[r], memory.queries + r * Memory::kPitch, token_of(r));
-    __syncthreads();
   }
 
-  // Elements from hd on: 0 times what memory held before may be NaN.
-  __device__ void clear_what_no_page_fills() {
-    const int filled = s.hd / 8;
-    for (int i = thread(); i < (kPieces - filled) * kPage; i += kTileThreads) {
-      const int piece = filled + i / kPage, j = i % kPage;
-      *reinterpret_cast<uint4*>(memory.keys + (piece * kPage + j) * 8) = {0, 0, 0, 0};
-      *reinterpret_cast<uint4*>(memory.values + j * Memory::kPitch + piece * 8) = {0, 0, 0, 0};
-    }
+  // What DAW lets rows skip; all of them have been loaded.
+  __device__ void bound_rows() {
+    if (s.skip == 0.0f) return;
+    for (int r = warp(); r < kRows; r += kWarps)
+      if (there(r)) bound(memory.rows[r], r);
+    __syncthreads();
   }
 
   // Elements d … d + 7 of the key at `position`.
   __device__ void load_key(float (&key)[8], const typename Type::Bits* page, int position, int d) {
     const typename Type::Bits* from = page + key_place<Type>(position, d, s.hd);
-    if constexpr (kBlocks) {
+    if constexpr (std::is_same_v<Type, Q8>) {
       const float scale = half_to_float(*scale_at(page, position, d, s.hd));
       for (int i = 0; i < 8; ++i) key[i] = scale * static_cast<float>(from[i]);
     } else {
@@ -153,13 +130,13 @@ struct Tile {
 
   // The least score that matters to a row, by a warp. The largest of all its scores is not below
   // its own; a position that is less than skip / n of that is not missed by n positions together.
-  __device__ void bound(TileRow& row, const std::uint16_t* query, std::int64_t token) {
-    const std::int64_t page = s.table.of(s.sequence[token], row.last, kv);
+  __device__ void bound(TileRow& row, int r) {
+    const std::int64_t page = s.table.of(s.sequence[token_of(r)], row.last, kv);
     const int at = row.last % kPage, d = lane() * 8;
     float z = 0.0f, squares = 0.0f;
     if (d < s.hd) {
       float q[8], key[8];
-      load16<Multiplied<Type>>(q, query + d);
+      load16<Multiplied<Type>>(q, memory.query(r, d));
       load_key(key, page_at<Type>(s.keys, page, s.hd), at, d);
       for (int i = 0; i < 8; ++i) {
         z = fmaf(q[i], key[i], z);
@@ -182,10 +159,16 @@ struct Tile {
            fmaf(row.length, longest, (row.own - decay) * kLog2E) < row.least;
   }
 
+  // By each warp, 32 tokens at a time.
   __device__ int end_of_run(int begin) const {
-    int end = begin + 1;
-    while (end < tokens && s.sequence[first_token + end] == s.sequence[first_token + begin]) ++end;
-    return end;
+    const std::int32_t own = s.sequence[first_token + begin];
+    for (int from = begin; from < tokens; from += kWarp) {
+      const int token = from + lane();
+      const bool inside = token < tokens && s.sequence[first_token + token] == own;
+      const unsigned others = ~__ballot_sync(kAllLanes, inside);
+      if (others != 0) return from + __ffs(static_cast<int>(others)) - 1;
+    }
+    return tokens;
   }
 
   __device__ void enter_run(int begin, int end) {
@@ -194,11 +177,19 @@ struct Tile {
     sequence = s.sequence[first_token + begin];
     first = memory.rows[begin_row].first;
     last = memory.rows[begin_row].last;
-    for (int r = begin_row + tiling.heads; r < end_row; r += tiling.heads) {
-      if (memory.rows[r].first < first) first = memory.rows[r].first;
-      if (memory.rows[r].last > last) last = memory.rows[r].last;
-    }
+    for (int t = begin + lane(); t < end; t += kWarp)
+      look_from_to(memory.rows[t * tiling.heads].first, memory.rows[t * tiling.heads].last);
+    for (int bits = kWarp / 2; bits > 0; bits /= 2)
+      look_from_to(__shfl_xor_sync(kAllLanes, first, bits), __shfl_xor_sync(kAllLanes, last, bits));
   }
+  __device__ void look_from_to(int from, int to) {
+    first = from < first ? from : first;
+    last = to > last ? to : last;
+  }
+
+  // Whether some row of the run may look there: what lies elsewhere may be anything, and 0 NaN is
+  // NaN.
+  __device__ bool sees(int position) const { return first <= position && position <= last; }
 
   // Lists those of pages begin … end - 1, kListed at most, that some row wants. Returns how many.
   __device__ int list_pages(int begin, int end) {
@@ -212,7 +203,7 @@ struct Tile {
         page.longest = s.longest[page.number];
         decay = s.decay[page.number * kPage + kPage - 1];
       }
-      for (int r = begin_row + warp(); r < end_row; r += kTileWarps) {
+      for (int r = begin_row + warp(); r < end_row; r += kWarps) {
         const TileRow& row = memory.rows[r];
         wanted = wanted || (from <= row.last && row.first < from + kPage &&
                             !skips(row, from, page.longest, decay));
@@ -222,58 +213,11 @@ struct Tile {
     if (lane() == 0) memory.wanted[warp()] = votes;
     __syncthreads();
     unsigned all = 0;
-    for (int w = 0; w < kTileWarps; ++w) all |= memory.wanted[w];
+    for (int w = 0; w < kWarps; ++w) all |= memory.wanted[w];
     const unsigned mine = 1u << lane();
     if (warp() == 0 && (all & mine) != 0) memory.listed[__popc(all & (mine - 1))] = page;
     __syncthreads();
     return __popc(all);
-  }
-
-  __device__ void load_keys(const ListedPage& page) {
-    const auto* from = page_at<Type>(s.keys, page.number, s.hd);
-    if constexpr (kBlocks) {
-#pragma unroll 2
-      for (int i = thread(); i < s.hd / 16 * kPage; i += kTileThreads) {
-        const int d = i / kPage * 16, j = i % kPage;
-        widen(memory.keys + (d * kPage + j * 8), 8 * kPage, from + i * 16,
-              *scale_at(from, j, d, s.hd));
-      }
-    } else {
-#pragma unroll 4
-      for (int i = thread(); i < s.hd / 8 * kPage; i += kTileThreads)
-        copy16_async(memory.keys + i * 8, from + i * 8);
-    }
-    if (s.A != nullptr && thread() < kPage / 4)
-      copy16_async(memory.decay + thread() * 4, s.decay + page.number * kPage + thread() * 4);
-    commit_copies();
-  }
-
-  // Zeros where no row of the run looks: what lies there may be anything, and 0 NaN is NaN.
-  __device__ void load_values(const ListedPage& page) {
-    constexpr int kElements = kBlocks ? 16 : 8, kLoads = kHead / kElements;  // of 16 bytes
-    const auto* from = page_at<Type>(s.values, page.number, s.hd);
-#pragma unroll kBlocks ? 2 : 4
-    for (int i = thread(); i < kPage * kLoads; i += kTileThreads) {
-      const int j = i / kLoads, d = i % kLoads * kElements;
-      if (d >= s.hd) continue;
-      const bool seen = first <= page.from + j && page.from + j <= last;
-      std::uint16_t* to = memory.values + j * Memory::kPitch + d;
-      if constexpr (kBlocks)
-        widen(to, 8, from + j * s.hd + d, seen ? *scale_at(from, j, d, s.hd) : std::uint16_t{0});
-      else
-        copy16_async(to, from + j * s.hd + d, !seen);
-    }
-    commit_copies();
-  }
-
-  // 16 bytes of a block, to 8 numbers at `to` and 8 at to + next.
-  __device__ static void widen(std::uint16_t* to, int next, const std::int8_t* from,
-                               std::uint16_t scale) {
-    const uint4 raw = *reinterpret_cast<const uint4*>(from);
-    const uint2 a = scale_bytes(raw.x, scale), b = scale_bytes(raw.y, scale);
-    const uint2 c = scale_bytes(raw.z, scale), d = scale_bytes(raw.w, scale);
-    *reinterpret_cast<uint4*>(to) = {a.x, a.y, b.x, b.y};
-    *reinterpret_cast<uint4*>(to + next) = {c.x, c.y, d.x, d.y};
   }
 };
 

@@ -19,7 +19,7 @@ namespace {
 
 constexpr unsigned kWarp = 32;
 
-enum class State : std::uint8_t { fresh, ready, at_block, at_warp, done };
+enum class State : std::uint8_t { fresh, ready, at_block, at_warp, until, done };
 
 struct Copy {
   void* to;
@@ -33,8 +33,9 @@ struct Thread {
   int line = 0;  // where it waits
   dim3 index;
   Fiber* fiber = nullptr;
-  std::vector<Copy> copies;  // on their way to shared memory
-  int groups = 0;            // of copies that have been closed
+  const std::function<bool()>* waits = nullptr;  // until it is false
+  std::vector<Copy> copies;                      // on their way to shared memory
+  int groups = 0;                                // of copies that have been closed
 };
 
 // The collective operation that lanes of a warp are arriving at. Slots of two turns, because a lane
@@ -151,6 +152,7 @@ bool run_warp(unsigned warp) {
   bool moved = false;
   for (unsigned i = 0; i < order.n; ++i) {
     Thread& t = block.threads[first + order(i)];
+    if (t.state == State::until && !(*t.waits)()) t.state = State::ready;
     if (t.state != State::fresh && t.state != State::ready) continue;
     go_on(t);
     moved = true;
@@ -280,6 +282,12 @@ void wait_for_copies(int left) {
       std::memset(c.to, 0, c.bytes);
   }
   std::erase_if(me.copies, done);
+}
+
+void wait_while(const std::function<bool()>& waits) {
+  if (!waits()) return;
+  block.now->waits = &waits;
+  park(State::until, __LINE__);
 }
 
 void wait_for_warp(unsigned mask, int line) { exchange_bytes(mask, &mask, sizeof mask, line); }

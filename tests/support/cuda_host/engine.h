@@ -27,6 +27,8 @@ void* dynamic_shared();
 void wait_for_block(int line);
 bool any_of_block(bool predicate, int line);
 void wait_for_warp(unsigned mask, int line);
+// Goes on once `waits` is false: what another thread does to shared memory ends it.
+void wait_while(const std::function<bool()>& waits);
 int lane();
 
 // Asynchronous copies to shared memory: nothing of them is there before this thread has waited for

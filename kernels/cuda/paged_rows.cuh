@@ -1,0 +1,189 @@
+#pragma once
+
+#include <cstdint>
+
+#include <cuda_runtime.h>
+
+#include "kernels/cuda/intrinsics.cuh"
+#include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/paged_tile.cuh"
+#include "kernels/cuda/parts.cuh"
+#include "kernels/cuda/reduce.cuh"
+
+namespace r1::cuda {
+
+// What a thread has of a tile's rows, in the layout in which tensor cores leave their sums: rows
+// row0 and row0 + 8; of a page's scores two neighbours in each 8 positions, of kKeyTiles * 8 that
+// begin at `first_key`; of a head likewise, of kWidthTiles * 8 elements from `first_element` on.
+//   Online softmax: Milakov and Gimelshein, arXiv:1805.02867; in tiles: FlashAttention-2,
+//   arXiv:2307.08691.
+template <typename Tile_, int kKeyTiles, int kWidthTiles>
+struct TileRows {
+  using Tile = Tile_;
+  using Half = Multiplied<typename Tile::Type>;
+  using Memory = typename Tile::Memory;
+  using Scores = float[kKeyTiles][4];
+
+  Tile& tile;
+  Memory& memory;
+  const int lane, row0, first_key, first_element;
+  const float
+      step;  // what scores are still to be multiplied by: `scale_scores` has done it for DAW
+  float largest[2], total[2], sums[kWidthTiles][4];
+
+  __device__ TileRows(Tile& t, int row, int key, int element)
+      : tile(t),
+        memory(t.memory),
+        lane(t.lane()),
+        row0(row),
+        first_key(key),
+        first_element(element),
+        step(t.s.A == nullptr ? t.s.scale * kLog2E : 1.0f) {}
+
+  // The sums of other rows come to nothing, and rows beyond the tile's belong to nobody.
+  __device__ bool in_run(int h) const {
+    const int r = row0 + 8 * h;
+    return r < Tile::kRows && tile.begin_row <= r && r < tile.end_row && memory.rows[r].last >= 0;
+  }
+
+  __device__ void begin() {
+    for (int h = 0; h < 2; ++h) {
+      largest[h] = -INFINITY;
+      total[h] = 0.0f;
+    }
+#pragma unroll
+    for (int n = 0; n < kWidthTiles; ++n)
+      for (float& sum : sums[n]) sum = 0.0f;
+  }
+
+  // From products to scores: with decay, and -inf where a row does not look. Finds the largest of
+  // each row, times `step`. Scores are times log2 e; options.scale is above 0.
+  __device__ void finish_scores(Scores& z, float (&most)[2], const ListedPage& page,
+                                const float* decay) const {
+    const float scale = tile.s.scale * kLog2E;
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const TileRow row = memory.rows[row0 + 8 * h];  // not kept: registers are few
+      if (tile.s.A != nullptr)
+        each_score(h, [&](int n, int i, int j) {
+          z[n][i] = fmaf(z[n][i], scale, (row.own - decay[j]) * kLog2E);
+        });
+      const bool skipped = tile.skips(row, page.from, page.longest, decay[kPage - 1]);
+      const int first = row.first - page.from, last = skipped ? -1 : row.last - page.from;
+      const bool whole = first <= first_key && first_key + 8 * kKeyTiles - 1 <= last;
+      if (__any_sync(kAllLanes, !whole))
+        each_score(h, [&](int n, int i, int j) {
+          if (j < first || last < j) z[n][i] = -INFINITY;
+        });
+      most[h] = -INFINITY;
+      each_score(h, [&](int n, int i, int) { most[h] = fmaxf(most[h], z[n][i]); });
+      most[h] = fmaxf(most[h], __shfl_xor_sync(kAllLanes, most[h], 1));
+      most[h] = fmaxf(most[h], __shfl_xor_sync(kAllLanes, most[h], 2)) * step;
+    }
+  }
+
+  // From scores to weights, over the largest score so far, which `most` joins. Returns what the
+  // sums of the pages before are to be multiplied by. A page that a row does not see leaves all of
+  // it as it was: weights are 0, and it shrinks by 1.
+  __device__ float2 weigh(Scores& z, const float (&most)[2]) {
+    float shrink[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const float now = fmaxf(most[h], largest[h]);
+      const float base = now == -INFINITY ? 0.0f : now;  // -inf - -inf is NaN
+      shrink[h] = power_of_two(largest[h] - base);
+      largest[h] = now;
+      each_score(h, [&](int n, int i, int) { z[n][i] = power_of_two(fmaf(z[n][i], step, -base)); });
+    }
+    return {shrink[0], shrink[1]};
+  }
+
+  __device__ void shrink_sums(float2 by) {
+    if (!__any_sync(kAllLanes, by.x != 1.0f || by.y != 1.0f)) return;
+#pragma unroll
+    for (int n = 0; n < kWidthTiles; ++n)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sums[n][i] *= i < 2 ? by.x : by.y;
+  }
+
+  // run(n, i, j) for the scores z[n][i] of row row0 + 8 h, of position j of the page.
+  template <typename Run>
+  __device__ void each_score(int h, const Run& run) const {
+#pragma unroll
+    for (int n = 0; n < kKeyTiles; ++n)
+#pragma unroll
+      for (int i = 0; i < 2; ++i) run(n, 2 * h + i, first_key + 8 * n + lane % 4 * 2 + i);
+  }
+
+  // run(h, d, sums of elements d and d + 1) for all that this thread has of rows of the run.
+  template <typename Run>
+  __device__ void each_pair(const Run& run) const {
+#pragma unroll
+    for (int h = 0; h < 2; ++h)
+#pragma unroll
+      for (int n = 0; n < kWidthTiles; ++n) {
+        const int d = first_element + 8 * n + lane % 4 * 2;
+        if (in_run(h) && d < tile.s.hd) run(h, d, sums[n][2 * h], sums[n][2 * h + 1]);
+      }
+  }
+
+  // As one of s.splits parts, for merge_kernel.
+  __device__ void store_part(float* parts, int split) const {
+    const std::int64_t width = tile.s.hd + 2;
+    const auto part = [&](int h) {
+      return parts + (tile.row_of(row0 + 8 * h) * tile.s.splits + split) * width;
+    };
+    for (int h = 0; h < 2; ++h)
+      if (in_run(h) && first_element == 0 && lane % 4 == 0)
+        *reinterpret_cast<float2*>(part(h)) = {largest[h], total[h]};
+    each_pair([&](int h, int d, float a, float b) {
+      if (total[h] != 0.0f) *reinterpret_cast<float2*>(part(h) + 2 + d) = {a, b};
+    });
+  }
+
+  // Joins what `walk` found to y, as merge_kernel would; after the last part, y is their mean.
+  __device__ void join(float* y, Joined (&joined)[2], bool last) const {
+    float2 weight[2];
+    float share[2];
+    for (int h = 0; h < 2; ++h) {
+      weight[h] = joined[h].add(largest[h], total[h]);
+      share[h] = last ? 1.0f / joined[h].total : 1.0f;
+    }
+    each_pair([&](int h, int d, float a, float b) {
+      float2* at = reinterpret_cast<float2*>(y + tile.row_of(row0 + 8 * h) * tile.s.hd + d);
+      *at = {share[h] * join_sums(weight[h], at->x, a), share[h] * join_sums(weight[h], at->y, b)};
+    });
+  }
+};
+
+// What a block does: parts [T, H, splits, 2 + hd] as paged_kernel gives them, a block each; or
+// null: y [T, H, hd], and a block goes through all parts.
+template <typename Attention>
+__device__ void attend(Attention& attention, float* y, float* parts) {
+  const auto& tile = attention.tile;
+  const Paged& s = tile.s;
+  const Tiling& tiling = tile.tiling;
+  const int split = static_cast<int>(blockIdx.z) % s.splits;
+  int turn = static_cast<int>(blockIdx.z) / s.splits;
+  for (int begin = 0, end = 0; begin < tile.tokens; begin = end) {
+    end = tile.end_of_run(begin);
+    if (turn-- % tiling.lanes != 0) continue;
+    attention.tile.enter_run(begin, end);
+    const int first_page = tile.first / kPage, end_page = tile.last / kPage + 1;
+    const bool fixed = tiling.part_pages > 0;
+    const int each = fixed ? tiling.part_pages : (end_page - first_page + s.splits - 1) / s.splits;
+    int from = (fixed ? 0 : first_page) + split * each;
+    Joined joined[2];
+    do {
+      attention.walk(from > first_page ? from : first_page,
+                     from + each < end_page ? from + each : end_page);
+      if (parts != nullptr)
+        attention.store_part(parts, split);
+      else
+        attention.join(y, joined, from + each >= end_page);
+      from += s.splits * each;
+    } while (from < end_page);
+  }
+}
+
+}  // namespace r1::cuda

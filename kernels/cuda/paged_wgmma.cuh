@@ -1,0 +1,247 @@
+#pragma once
+
+#include <cstdint>
+
+#include <cuda_runtime.h>
+
+#include "kernels/cuda/barrier.cuh"
+#include "kernels/cuda/intrinsics.cuh"
+#include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/paged_rows.cuh"
+#include "kernels/cuda/paged_tile.cuh"
+#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/wgmma.cuh"
+
+namespace r1::cuda {
+
+// Attention of 128 rows over pages of 16-bit numbers on Hopper's tensor cores: two groups of four
+// warps with 64 rows each, which run apart, and a group that brings keys and values to both. Those
+// lie in a ring of slots, keys and values of a page in turn.
+//   Warps of different work, and products beside the softmax: FlashAttention-3, arXiv:2407.08608.
+
+inline constexpr int kGroups = 2, kHopperThreads = (kGroups + 1) * kGroupThreads;
+
+template <int kHead_>
+struct HopperMemory {
+  static constexpr int kHead = kHead_, kThreads = kHopperThreads, kRows = 64 * kGroups;
+  static constexpr int kSlots = 6, kSlotElements = kHead * kPage;
+  // In pieces of 8 elements of all rows, as keys lie in a page.
+  alignas(128) std::uint16_t queries[kRows * kHead];
+  std::uint16_t ring[kSlots][kSlotElements];
+  float decay[kSlots / 2][kPage];
+  TileRow rows[kRows];
+  ListedPage listed[kListed];
+  unsigned wanted[kThreads / kWarp];
+  Barrier full[kSlots], empty[kSlots];
+
+  __device__ std::uint16_t* query(int r, int d) { return queries + d * kRows + r * 8; }
+
+  // Before the block's next __syncthreads.
+  __device__ void start(int hd) {
+    const int thread = static_cast<int>(threadIdx.x);
+    if (thread < kSlots) {
+      full[thread].start(kGroupThreads);
+      empty[thread].start(kGroups * 4);
+    }
+    // Elements from hd on: 0 times what memory held before may be NaN.
+    for (int i = hd * kPage / 8 + thread; i < kSlotElements / 8; i += kThreads)
+      for (auto& slot : ring) *reinterpret_cast<uint4*>(slot + i * 8) = {0, 0, 0, 0};
+    show_to_tensor_cores();  // the queries too
+  }
+};
+
+template <typename Type, int kHead>
+using HopperRows = TileRows<Tile<Type, HopperMemory<kHead>>, kPage / 8, kHead / 8>;
+
+// kMultiplies: what the groups with rows do; else what the group does that copies.
+template <typename Type, int kHead, bool kMultiplies>
+struct HopperAttention : HopperRows<Type, kHead> {
+  using Memory = HopperMemory<kHead>;
+  using Rows = HopperRows<Type, kHead>;
+  using Rows::lane, Rows::memory, Rows::row0, Rows::sums, Rows::tile, Rows::total;
+  using typename Rows::Scores;
+  using Weights = unsigned[kPage / 16][4];  // as `multiply_add` wants them
+  static constexpr int kSlots = Memory::kSlots, kPieceBytes = 8 * 2;
+
+  const int group;
+  unsigned pages_ = 0;  // whose keys and values have gone through the ring
+
+  __device__ explicit HopperAttention(Tile<Type, Memory>& t)
+      : Rows(t, t.thread() / kGroupThreads * 64 + t.warp() % 4 * 16 + t.lane() / 4, 0, 0),
+        group(t.thread() / kGroupThreads) {}
+
+  // Number `u` to go through the ring: the keys of page u / 2, or its values.
+  __device__ static int slot(unsigned u) { return static_cast<int>(u % kSlots); }
+  __device__ void wait_until_full(unsigned u) { memory.full[slot(u)].wait(u / kSlots); }
+  __device__ void wait_until_empty(unsigned u) { memory.empty[slot(u)].wait(u / kSlots - 1); }
+  __device__ void release(unsigned u) {
+    __syncwarp();
+    if (lane == 0) memory.empty[slot(u)].arrive();
+  }
+  __device__ float* decay_of(unsigned u) { return memory.decay[slot(u) / 2]; }
+
+  // --- the group that copies -------------------------------------------------------------------
+
+  __device__ int mine() const { return tile.thread() % kGroupThreads; }
+
+  __device__ void copy_keys(unsigned u, const ListedPage& page) {
+    const Paged& s = tile.s;
+    const auto* from = page_at<Type>(s.keys, page.number, s.hd);
+#pragma unroll 8
+    for (int i = mine(); i < s.hd / 8 * kPage; i += kGroupThreads)
+      copy16_async(memory.ring[slot(u)] + i * 8, from + i * 8);
+    if (s.A != nullptr && mine() < kPage / 4)
+      copy16_async(decay_of(u) + mine() * 4, s.decay + page.number * kPage + mine() * 4);
+  }
+
+  // Eight positions of four pieces at a time: whole sectors of memory, and all banks.
+  __device__ void copy_values(unsigned u, const ListedPage& page) {
+    const Paged& s = tile.s;
+    const auto* from = page_at<Type>(s.values, page.number, s.hd);
+    const int pieces = s.hd / 8;
+#pragma unroll 4
+    for (int i = tile.warp() % 4; i < (pieces + 3) / 4 * 8; i += 4) {
+      const int j = i % 8 * 8 + lane % 8, piece = i / 8 * 4 + lane / 8;
+      if (piece < pieces)
+        copy16_async(memory.ring[slot(u)] + (piece * kPage + j) * 8, from + j * s.hd + piece * 8,
+                     !tile.sees(page.from + j));
+    }
+  }
+
+  // As many of the ring's slots are on their way at once.
+  static constexpr int kUnderWay = 4;
+  __device__ void copy_pages(int n) {
+    const unsigned first = 2 * pages_, end = first + 2 * static_cast<unsigned>(n);
+    for (unsigned u = first; u < end + kUnderWay; ++u) {
+      if (u < end) {
+        const ListedPage& page = memory.listed[(u - first) / 2];
+        wait_until_empty(u);
+        u % 2 == 0 ? copy_keys(u, page) : copy_values(u, page);
+      }
+      commit_copies();  // an empty group too: the count of groups is that of slots
+      if (u < first + kUnderWay) continue;
+      wait_for_copies<kUnderWay>();
+      show_to_tensor_cores();
+      memory.full[slot(u - kUnderWay)].arrive();
+    }
+  }
+
+  // --- a group that multiplies -----------------------------------------------------------------
+
+  // z = q k of 64 rows and 64 positions.
+  __device__ void multiply_keys(Scores& z, unsigned u) const {
+    constexpr unsigned kRowsBytes = Memory::kRows * kPieceBytes, kKeysBytes = kPage * kPieceBytes;
+    const SharedPieces q{memory.queries + group * 64 * 8, kRowsBytes, 8 * kPieceBytes};
+    const SharedPieces k{memory.ring[slot(u)], kKeysBytes, 8 * kPieceBytes};
+    begin_products();
+#pragma unroll
+    for (int d = 0; d < kHead; d += 16)
+      multiply_shared<Type>(z, q.at(d * Memory::kRows), k.at(d * kPage), d > 0);
+    commit_products();
+  }
+
+  // sums += weights v of 64 rows, 64 positions and all elements.
+  __device__ void multiply_values(const Weights& weights, unsigned u) {
+    constexpr unsigned kValuesBytes = kPage * kPieceBytes;
+    const SharedPieces v{memory.ring[slot(u)], 8 * kPieceBytes, kValuesBytes};
+    begin_products();
+#pragma unroll
+    for (int k = 0; k < kPage / 16; ++k) {
+      multiply_registers<Type, 0>(sums, weights[k], v.at(16 * k * 8));
+      if constexpr (kHead > 64)
+        multiply_registers<Type, 8>(sums, weights[k], v.at(16 * k * 8 + 64 * kPage));
+    }
+    commit_products();
+  }
+
+  // From products to weights, rounded; `wait` is for what may still read the weights before, and
+  // add to the sums.
+  template <typename Wait>
+  __device__ void take_scores(Scores& z, Weights& weights, int i, unsigned u, const Wait& wait) {
+    float most[2];
+    this->finish_scores(z, most, memory.listed[i], decay_of(u));
+    release(u);
+    const float2 shrink = this->weigh(z, most);
+    total[0] *= shrink.x;
+    total[1] *= shrink.y;
+    this->each_score(0, [&](int m, int j, int) { total[0] += z[m][j]; });
+    this->each_score(1, [&](int m, int j, int) { total[1] += z[m][j]; });
+    wait();
+    this->shrink_sums(shrink);
+#pragma unroll
+    for (int k = 0; k < kPage / 16; ++k)
+      for (int j = 0; j < 4; ++j)
+        weights[k][j] = pack<Type>(z[2 * k + j / 2][j % 2 * 2], z[2 * k + j / 2][j % 2 * 2 + 1]);
+  }
+
+  // While the weighted values of a page are summed, the next one's scores become weights.
+  __device__ void attend_pages(int n) {
+    Weights weights;
+    unsigned u = 2 * pages_;
+    {
+      Scores z;
+      wait_until_full(u);
+      multiply_keys(z, u);
+      wait_for_products<0>(z);
+      take_scores(z, weights, 0, u, [] {});
+    }
+    for (int i = 1; i < n; ++i, u += 2) {
+      Scores z;
+      wait_until_full(u + 2);
+      multiply_keys(z, u + 2);
+      wait_until_full(u + 1);
+      multiply_values(weights, u + 1);
+      wait_for_products<1>(z);
+      take_scores(z, weights, i, u + 2, [&] {
+        wait_for_products<0>(sums);
+        release(u + 1);
+      });
+    }
+    wait_until_full(u + 1);
+    multiply_values(weights, u + 1);
+    wait_for_products<0>(sums);
+    release(u + 1);
+  }
+
+  // The largest score, total and sums over pages begin … end - 1 of the run.
+  __device__ void walk(int begin, int end) {
+    this->begin();
+    for (int from = begin; from < end; from += kListed) {
+      const int n = tile.list_pages(from, end - from < kListed ? end : from + kListed);
+      if (n == 0) continue;
+      if constexpr (kMultiplies)
+        attend_pages(n);
+      else
+        copy_pages(n);
+      pages_ += static_cast<unsigned>(n);
+    }
+    for (float& sum : total) {
+      sum += __shfl_xor_sync(kAllLanes, sum, 1);
+      sum += __shfl_xor_sync(kAllLanes, sum, 2);
+    }
+  }
+};
+
+// The groups that multiply take registers from the one that copies.
+template <typename Type, int kHead>
+__global__ void __launch_bounds__(kHopperThreads, 1)
+    hopper_kernel(float* y, float* parts, Paged s, Tiling tiling) {
+  if constexpr (kHasWarpGroups) {
+    Tile<Type, HopperMemory<kHead>> tile(s, tiling);
+    tile.load_rows();
+    tile.memory.start(s.hd);
+    __syncthreads();
+    tile.bound_rows();
+    if (tile.thread() < kGroups * kGroupThreads) {
+      take_registers<216>();
+      HopperAttention<Type, kHead, true> attention(tile);
+      attend(attention, y, parts);
+    } else {
+      leave_registers<72>();
+      HopperAttention<Type, kHead, false> attention(tile);
+      attend(attention, y, parts);
+    }
+  }
+}
+
+}  // namespace r1::cuda
