@@ -24,7 +24,7 @@ def main():
     config |= {"torch_dtype": "float32", "bos_token_id": tokenizer.bos_id(), "eos_token_id": tokenizer.eos_id()}
     (args.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     shutil.copyfile(args.tokenizer, args.out / "tokenizer.model")
-    state = torch.load(args.state)["model"]
+    state = torch.load(args.state, map_location="cpu")["model"]
     save_file({name: t.contiguous() for name, t in state.items()}, args.out / "model.safetensors", {"format": "pt"})
 
 

@@ -123,7 +123,7 @@ def main():
     args = parser.parse_args()
     tokenizer = sp_model.ModelProto()
     tokenizer.ParseFromString(args.tokenizer.read_bytes())
-    state = torch.load(args.state)["model"]
+    state = torch.load(args.state, map_location="cpu")["model"]
     write(args.out, json.loads(args.config.read_text()), tokenizer, state, args.type, args.name)
 
 
