@@ -31,7 +31,7 @@ inline constexpr int kTileThreads = 128, kTileWarps = kTileThreads / kWarp;
 // than a multiple of 128, so that ldmatrix finds 8 rows in different banks.
 template <int kHead_, int kRowWarps>
 struct TileMemory {
-  static constexpr int kHead = kHead_, kThreads = kTileThreads;
+  static constexpr int kHead = kHead_, kThreads = kTileThreads, kListed = 32;
   static constexpr int kRows = 16 * kRowWarps, kColumns = kTileWarps / kRowWarps;
   static constexpr int kPitch = kHead + 8, kWeightPitch = kPage + 8;
   alignas(16) std::uint16_t queries[kRows * kPitch];
@@ -217,8 +217,9 @@ struct TileAttention : TileRowsOf<Type, kHead, kRowWarps> {
   __device__ void walk(int begin, int end) {
     this->begin();
     for (float& sum : ones) sum = 0.0f;
-    for (int from = begin; from < end; from += kListed) {
-      const int n = tile.list_pages(from, end - from < kListed ? end : from + kListed);
+    for (int from = begin; from < end; from += Memory::kListed) {
+      const int n =
+          tile.list_pages(from, end - from < Memory::kListed ? end : from + Memory::kListed);
       if (n > 0) load_keys(memory.listed[0]);
       for (int i = 0; i < n; ++i) {
         float z[kKeyTiles][4], most[2];

@@ -17,8 +17,6 @@ namespace r1::cuda {
 // What a block of paged_mma.cuh or paged_wgmma.cuh works on: a tile of query rows of one key head,
 // the runs of rows of one sequence in it, and which pages a run looks at.
 
-inline constexpr int kListed = kWarp;  // pages looked up at a time
-
 // How the rows of a step are cut into tiles. No row's bits depend on it, but on part_pages.
 struct Tiling {
   std::int64_t T;
@@ -45,7 +43,8 @@ template <typename Type>
 using Multiplied = std::conditional_t<std::is_same_v<Type, Q8>, F16, Type>;
 
 // Memory: the block's shared memory, of kThreads threads and kRows rows of kHead elements, hd of
-// them and zeros; query(r, d) is where elements d … d + 7 of row r lie.
+// them and zeros; query(r, d) is where elements d … d + 7 of row r lie. kListed pages are looked up
+// at a time.
 template <typename Type_, typename Memory_>
 struct Tile {
   using Type = Type_;
@@ -96,6 +95,7 @@ struct Tile {
       }
       memory.rows[r] = row;
     }
+#pragma unroll 4
     for (int i = thread(); i < kRows * kPieces; i += kThreads) {
       const int r = i / kPieces, d = i % kPieces * 8;
       uint4 piece{0, 0, 0, 0};
@@ -191,18 +191,30 @@ struct Tile {
   // NaN.
   __device__ bool sees(int position) const { return first <= position && position <= last; }
 
-  // Lists those of pages begin … end - 1, kListed at most, that some row wants. Returns how many.
+  // Lists those of pages begin … end - 1, Memory::kListed at most, that some row wants. Returns how
+  // many.
   __device__ int list_pages(int begin, int end) {
+    __syncthreads();  // those listed before have been read
+    if (s.skip > 0.0f) {
+      int n = 0;
+      for (int from = begin; from < end; from += kWarp) n += list_wanted(from, end, n);
+      return n;
+    }
+    for (int i = begin + thread(); i < end; i += kThreads)
+      memory.listed[i - begin] = {s.table.of(sequence, i * kPage, kv), i * kPage, 0.0f};
+    __syncthreads();
+    return end - begin;
+  }
+
+  // Of the 32 pages from `begin` on: those that DAW does not let all rows skip, behind `listed`.
+  __device__ int list_wanted(int begin, int end, int listed) {
     const int from = (begin + lane()) * kPage;
     ListedPage page{0, from, 0.0f};
-    float decay = 0.0f;
     bool wanted = false;
     if (begin + lane() < end) {
       page.number = s.table.of(sequence, from, kv);
-      if (s.skip > 0.0f) {
-        page.longest = s.longest[page.number];
-        decay = s.decay[page.number * kPage + kPage - 1];
-      }
+      page.longest = s.longest[page.number];
+      const float decay = s.decay[page.number * kPage + kPage - 1];
       for (int r = begin_row + warp(); r < end_row; r += kWarps) {
         const TileRow& row = memory.rows[r];
         wanted = wanted || (from <= row.last && row.first < from + kPage &&
@@ -215,7 +227,7 @@ struct Tile {
     unsigned all = 0;
     for (int w = 0; w < kWarps; ++w) all |= memory.wanted[w];
     const unsigned mine = 1u << lane();
-    if (warp() == 0 && (all & mine) != 0) memory.listed[__popc(all & (mine - 1))] = page;
+    if (warp() == 0 && (all & mine) != 0) memory.listed[listed + __popc(all & (mine - 1))] = page;
     __syncthreads();
     return __popc(all);
   }

@@ -24,7 +24,7 @@ inline constexpr int kGroups = 2, kHopperThreads = (kGroups + 1) * kGroupThreads
 template <int kHead_>
 struct HopperMemory {
   static constexpr int kHead = kHead_, kThreads = kHopperThreads, kRows = 64 * kGroups;
-  static constexpr int kSlots = 6, kSlotElements = kHead * kPage;
+  static constexpr int kSlots = 10, kSlotElements = kHead * kPage, kListed = 256;
   // In pieces of 8 elements of all rows, as keys lie in a page.
   alignas(128) std::uint16_t queries[kRows * kHead];
   std::uint16_t ring[kSlots][kSlotElements];
@@ -108,8 +108,9 @@ struct HopperAttention : HopperRows<Type, kHead> {
     }
   }
 
-  // As many of the ring's slots are on their way at once.
-  static constexpr int kUnderWay = 4;
+  // So many slots are on their way at once: one is full when the third after it has been asked for.
+  // The ring has more than twice as many, so that neither side waits for the other's last step.
+  static constexpr int kUnderWay = 3;
   __device__ void copy_pages(int n) {
     const unsigned first = 2 * pages_, end = first + 2 * static_cast<unsigned>(n);
     for (unsigned u = first; u < end + kUnderWay; ++u) {
@@ -206,8 +207,9 @@ struct HopperAttention : HopperRows<Type, kHead> {
   // The largest score, total and sums over pages begin … end - 1 of the run.
   __device__ void walk(int begin, int end) {
     this->begin();
-    for (int from = begin; from < end; from += kListed) {
-      const int n = tile.list_pages(from, end - from < kListed ? end : from + kListed);
+    for (int from = begin; from < end; from += Memory::kListed) {
+      const int n =
+          tile.list_pages(from, end - from < Memory::kListed ? end : from + Memory::kListed);
       if (n == 0) continue;
       if constexpr (kMultiplies)
         attend_pages(n);

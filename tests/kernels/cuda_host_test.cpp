@@ -111,7 +111,7 @@ TEST(CudaHost, WhatACardWouldNotLaunchIsAnError) {
   EXPECT_NE(launch(0, 32, 0, number_kernel, seen.data()), cudaSuccess);
   EXPECT_NE(launch({1, 65536}, 32, 0, number_kernel, seen.data()), cudaSuccess);
   EXPECT_NE(launch(1, 1025, 0, number_kernel, seen.data()), cudaSuccess);
-  EXPECT_NE(launch(1, 32, 100 * 1024, number_kernel, seen.data()), cudaSuccess);
+  EXPECT_NE(launch(1, 32, 228 * 1024, number_kernel, seen.data()), cudaSuccess);
 }
 
 TEST(CudaHost, FourBytesAreMultipliedAsSignedNumbers) {
