@@ -24,6 +24,7 @@ using cuda::Paged;
 
 // y of one row and head from its parts. A block each, a thread an element.
 __global__ void merge_kernel(float* y, const float* parts, int splits, int hd) {
+  cuda::wait_for_earlier();
   const std::int64_t r = blockIdx.x;
   const int width = hd + 2;
   parts += r * splits * width;
@@ -44,12 +45,12 @@ template <typename Type, int kElements, int kHeads>
 void run(float* parts, const Paged& s, std::int64_t T, cudaStream_t stream) {
   const int group = s.H / s.KV, chunks = (group + kHeads - 1) / kHeads;
   const auto shared = cuda::paged_shared_floats(kHeads, s.hd) * sizeof(float);
-  cuda::launch("attention_paged", stream,
-               {{cuda::blocks_of(T, 1), static_cast<unsigned>(s.KV * chunks),
-                 static_cast<unsigned>(s.splits)},
-                kPagedThreads,
-                shared},
-               cuda::paged_kernel<Type, kElements, kHeads>, parts, s);
+  cuda::launch_early("attention_paged", stream,
+                     {{cuda::blocks_of(T, 1), static_cast<unsigned>(s.KV * chunks),
+                       static_cast<unsigned>(s.splits)},
+                      kPagedThreads,
+                      shared},
+                     cuda::paged_kernel<Type, kElements, kHeads>, parts, s);
 }
 
 template <int kElements>
@@ -110,7 +111,7 @@ dim3 blocks_of(const Paged& s, const cuda::Tiling& t) {
 template <typename Type, int kHead, int kRowWarps>
 void run_tiles(float* y, float* parts, const Paged& s, const cuda::Tiling& tiling,
                cudaStream_t stream) {
-  cuda::launch(
+  cuda::launch_early(
       "attention_paged", stream,
       {blocks_of(s, tiling), cuda::kTileThreads, sizeof(cuda::TileMemory<kHead, kRowWarps>)},
       cuda::tile_kernel<Type, kHead, kRowWarps>, y, parts, s, tiling);
@@ -217,8 +218,8 @@ void CudaBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedK
   else
     for_head_of(kv.keys.dtype)(parts, s, T, stream_);
   if (whole) return;
-  cuda::launch("attention_paged", stream_, {cuda::blocks_of(T * H, 1), kPagedThreads}, merge_kernel,
-               y.as<float>(), parts, s.splits, s.hd);
+  cuda::launch_early("attention_paged", stream_, {cuda::blocks_of(T * H, 1), kPagedThreads},
+                     merge_kernel, y.as<float>(), parts, s.splits, s.hd);
 }
 
 }  // namespace r1

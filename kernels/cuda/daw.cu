@@ -48,6 +48,7 @@ __global__ void decay_kernel(float* A, Gates s, const float* base) {
   __shared__ float sums[kTile];
   __shared__ float begins[kTile];  // NaN inside a document, else what its first row adds to
   const std::int64_t h = blockIdx.x;
+  cuda::wait_for_earlier();
   const float cost = s.cost(h);
   float before = 0.0f;
   for (std::int64_t first = 0; first < s.T; first += kTile) {
@@ -114,6 +115,7 @@ struct Gain {
 // A warp for the query heads of one key head of one row: [group, hd] in a row.
 __global__ void gain_kernel(float* y, const float* q, Gain s) {
   const std::int64_t r = cuda::my_row<kWarp>(), n = s.group * s.hd;
+  cuda::wait_for_earlier();
   if (r >= s.T * s.KV) return;
   const float gain = s.of(r / s.KV, r % s.KV);
   for (std::int64_t i = threadIdx.x % kWarp; i < n; i += kWarp) y[r * n + i] = gain * q[r * n + i];
@@ -143,8 +145,8 @@ Gain gain_of(const Tensor& q, const Tensor& a, const Tensor& b) {
 
 void CudaBackend::daw_decay(const Tensor& A, const Tensor& a, const Tensor& b, const Tensor& l,
                             const Tensor& newline, const Tensor& start, const Tensor& base) {
-  cuda::launch("daw_decay", stream_, {cuda::blocks_of(a.cols(), 1), kTile}, decay_kernel,
-               A.as<float>(), gates_of(a, b, l, newline, start), base.as<float>());
+  cuda::launch_early("daw_decay", stream_, {cuda::blocks_of(a.cols(), 1), kTile}, decay_kernel,
+                     A.as<float>(), gates_of(a, b, l, newline, start), base.as<float>());
 }
 
 void CudaBackend::daw_decay_backward(const Tensor& da, const Tensor& db, const Tensor& dl,
@@ -156,8 +158,8 @@ void CudaBackend::daw_decay_backward(const Tensor& da, const Tensor& db, const T
 }
 
 void CudaBackend::daw_gain(const Tensor& y, const Tensor& q, const Tensor& a, const Tensor& b) {
-  cuda::launch("daw_gain", stream_, cuda::grid_of_rows<kWarp>(a.rows() * a.cols()), gain_kernel,
-               y.as<float>(), q.as<float>(), gain_of(q, a, b));
+  cuda::launch_early("daw_gain", stream_, cuda::grid_of_rows<kWarp>(a.rows() * a.cols()),
+                     gain_kernel, y.as<float>(), q.as<float>(), gain_of(q, a, b));
 }
 
 void CudaBackend::daw_gain_backward(const Tensor& dq, const Tensor& da, const Tensor& db,

@@ -13,6 +13,7 @@ constexpr int kThreads = 256;
 // A block an id.
 template <typename Source>
 __global__ void embedding_kernel(float* y, Source w, const std::int32_t* ids, std::int64_t D) {
+  cuda::wait_for_earlier();
   const std::int64_t t = blockIdx.x, id = ids[t];
   for (std::int64_t d = 4 * threadIdx.x; d < D; d += 4 * kThreads) {
     float values[4];
@@ -22,6 +23,7 @@ __global__ void embedding_kernel(float* y, Source w, const std::int32_t* ids, st
 }
 
 __global__ void gather_kernel(float* y, const float* x, const std::int32_t* rows, std::int64_t D) {
+  cuda::wait_for_earlier();
   const float* from = x + rows[blockIdx.x] * D;
   float* to = y + blockIdx.x * D;
   for (std::int64_t d = threadIdx.x; d < D; d += kThreads) to[d] = from[d];
@@ -48,9 +50,9 @@ __global__ void scatter_kernel(float* dx, const float* dy, const std::int32_t* r
 
 void CudaBackend::embedding(const Tensor& y, const Tensor& w, const Tensor& ids) {
   cuda::with_source(w, [&](auto source) {
-    cuda::launch("embedding", stream_, {cuda::blocks_of(y.rows(), 1), kThreads},
-                 embedding_kernel<decltype(source)>, y.as<float>(), source, ids.as<std::int32_t>(),
-                 y.cols());
+    cuda::launch_early("embedding", stream_, {cuda::blocks_of(y.rows(), 1), kThreads},
+                       embedding_kernel<decltype(source)>, y.as<float>(), source,
+                       ids.as<std::int32_t>(), y.cols());
   });
 }
 
@@ -59,8 +61,9 @@ void CudaBackend::embedding_backward(const Tensor& dw, const Tensor& dy, const T
 }
 
 void CudaBackend::gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) {
-  cuda::launch("gather_rows", stream_, {cuda::blocks_of(y.rows(), 1), kThreads}, gather_kernel,
-               y.as<float>(), x.as<float>(), rows.as<std::int32_t>(), y.cols());
+  cuda::launch_early("gather_rows", stream_, {cuda::blocks_of(y.rows(), 1), kThreads},
+                     gather_kernel, y.as<float>(), x.as<float>(), rows.as<std::int32_t>(),
+                     y.cols());
 }
 
 void CudaBackend::gather_rows_backward(const Tensor& dx, const Tensor& dy, const Tensor& rows) {

@@ -96,6 +96,18 @@ __device__ inline void load16(float (&values)[kPerLoad<Type>], const typename Ty
   }
 }
 
+// In a kernel that may begin early (`Grid`): waits until the kernels before it are done and what
+// they wrote can be read. Before that a kernel touches nothing but weights. From here on the kernel
+// behind it may begin.
+__device__ inline void wait_for_earlier() {
+#ifndef __CUDACC__
+  cuda_host::wait_for_earlier();
+#elif __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 // 1 / (1 + e^-x), without overflow into NaN at either end.
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 // log(1 + e^x) without overflow.

@@ -39,6 +39,7 @@ __device__ void put(typename Type::Bits* page, int place, int position, int d, i
 template <typename Type>
 __global__ void store_kernel(Store s) {
   const std::int64_t r = cuda::my_row<kWarp>(), KV = s.table.KV;
+  cuda::wait_for_earlier();
   if (r >= s.T * KV) return;
   const std::int64_t t = r / KV;
   const std::int64_t page = s.table.of(s.sequence[t], s.position[t], r % KV);
@@ -73,6 +74,7 @@ auto store_kernel_of(DType dtype) {
 // A page begins with its first position: what it held before is forgotten.
 __global__ void begin_pages_kernel(Store s) {
   const std::int64_t r = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x, KV = s.table.KV;
+  cuda::wait_for_earlier();
   if (r >= s.T * KV) return;
   const std::int64_t t = r / KV;
   if (s.position[t] % kPage == 0)
@@ -96,11 +98,11 @@ void CudaBackend::kv_store(const PagedKv& kv, const Tensor& k, const Tensor& v, 
                 k.shape[0],
                 static_cast<int>(k.shape[2])};
   if (s.longest != nullptr)
-    cuda::launch("kv_store", stream_,
-                 {cuda::blocks_of(k.rows(), cuda::kRowThreads), cuda::kRowThreads},
-                 begin_pages_kernel, s);
-  cuda::launch("kv_store", stream_, cuda::grid_of_rows<kWarp>(k.rows()),
-               store_kernel_of(kv.keys.dtype), s);
+    cuda::launch_early("kv_store", stream_,
+                       {cuda::blocks_of(k.rows(), cuda::kRowThreads), cuda::kRowThreads},
+                       begin_pages_kernel, s);
+  cuda::launch_early("kv_store", stream_, cuda::grid_of_rows<kWarp>(k.rows()),
+                     store_kernel_of(kv.keys.dtype), s);
 }
 
 void CudaBackend::kv_load_decay(const Tensor& base, const PagedKv& kv, const Tensor& sequence,

@@ -130,6 +130,7 @@ __device__ void sort(Leader* leaders) {
 __global__ void leaders_kernel(std::int32_t* ids, float* values, float* sums, const float* logits,
                                const float* temperature, std::int64_t V, int allowed, int K) {
   __shared__ Leader leaders[kMostLeaders];
+  cuda::wait_for_earlier();
   const std::int64_t r = blockIdx.x;
   const Row row{logits + r * V, allowed};
   const int thread = static_cast<int>(threadIdx.x);
@@ -159,10 +160,10 @@ __global__ void leaders_kernel(std::int32_t* ids, float* values, float* sums, co
 
 void CudaBackend::leaders(const Tensor& ids, const Tensor& values, const Tensor& sums,
                           const Tensor& logits, const Tensor& temperature, std::int64_t allowed) {
-  cuda::launch("leaders", stream_, {cuda::blocks_of(logits.rows(), 1), kThreads}, leaders_kernel,
-               ids.as<std::int32_t>(), values.as<float>(), sums.as<float>(), logits.as<float>(),
-               temperature.as<float>(), logits.cols(), static_cast<int>(allowed),
-               static_cast<int>(ids.cols()));
+  cuda::launch_early("leaders", stream_, {cuda::blocks_of(logits.rows(), 1), kThreads},
+                     leaders_kernel, ids.as<std::int32_t>(), values.as<float>(), sums.as<float>(),
+                     logits.as<float>(), temperature.as<float>(), logits.cols(),
+                     static_cast<int>(allowed), static_cast<int>(ids.cols()));
 }
 
 }  // namespace r1

@@ -16,6 +16,7 @@ template <int kThreads>
 __global__ void rms_norm_kernel(float* y, float* rstd, const float* x, const float* w,
                                 std::int64_t rows, std::int64_t D, float eps) {
   const std::int64_t r = cuda::my_row<kThreads>();
+  cuda::wait_for_earlier();
   if (r >= rows) return;  // a whole warp, or none of the block
   const int first = static_cast<int>(threadIdx.x) % kThreads;
   x += r * D;
@@ -50,8 +51,8 @@ void CudaBackend::rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x,
                            float eps) {
   const std::int64_t R = x.rows(), D = x.cols();
   const auto run = [&](const cuda::Grid& grid, auto kernel) {
-    cuda::launch("rms_norm", stream_, grid, kernel, y.as<float>(), rstd.as<float>(), x.as<float>(),
-                 w.as<float>(), R, D, eps);
+    cuda::launch_early("rms_norm", stream_, grid, kernel, y.as<float>(), rstd.as<float>(),
+                       x.as<float>(), w.as<float>(), R, D, eps);
   };
   if (D > kLongRow)
     run(cuda::grid_of_rows<kRowThreads>(R), rms_norm_kernel<kRowThreads>);

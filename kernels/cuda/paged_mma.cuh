@@ -251,6 +251,7 @@ inline constexpr int kTileBlocks = kHead <= 128 && kRowWarps == 1 ? 4 : 2;
 template <typename Type, int kHead, int kRowWarps>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kHead, kRowWarps>)
     tile_kernel(float* y, float* parts, Paged s, Tiling tiling) {
+  wait_for_earlier();
   Tile<Type, TileMemory<kHead, kRowWarps>> tile(s, tiling);
   TileAttention<Type, kHead, kRowWarps> attention(tile);
   tile.load_rows();

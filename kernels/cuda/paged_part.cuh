@@ -160,6 +160,7 @@ inline constexpr int kPagedBlocks = kHeads == 1 ? 4 : 2;
 template <typename Type, int kElements, int kHeads>
 __global__ void __launch_bounds__(kPagedThreads, kPagedBlocks<kHeads>)
     paged_kernel(float* parts, Paged s) {
+  wait_for_earlier();
   const int thread = static_cast<int>(threadIdx.x), lane = thread % kWarp, warp = thread / kWarp;
   const std::int64_t t = blockIdx.x, sequence = s.sequence[t];
   const int kv = static_cast<int>(blockIdx.y) % s.KV, group = s.H / s.KV;

@@ -18,6 +18,7 @@ struct Heads {
 template <bool kBack>
 __global__ void rope_kernel(float* y, const float* x, const float* table, Heads s) {
   const std::int64_t r = cuda::my_row<kWarp>();
+  cuda::wait_for_earlier();
   if (r >= s.rows) return;
   const float2* turn = reinterpret_cast<const float2*>(table) + r / s.H * s.half;
   const std::int64_t begin = r * 2 * s.half;
@@ -54,16 +55,16 @@ void CudaBackend::rope_table(const Tensor& table, const Tensor& positions,
 
 void CudaBackend::rope(const Tensor& y, const Tensor& x, const Tensor& table, bool interleaved) {
   const Heads s{x.rows(), x.shape[1], x.shape[2] / 2, interleaved};
-  cuda::launch("rope", stream_, cuda::grid_of_rows<kWarp>(s.rows), rope_kernel<false>,
-               y.as<float>(), x.as<float>(), table.as<float>(), s);
+  cuda::launch_early("rope", stream_, cuda::grid_of_rows<kWarp>(s.rows), rope_kernel<false>,
+                     y.as<float>(), x.as<float>(), table.as<float>(), s);
 }
 
 void CudaBackend::rope_backward(const Tensor& dx, const Tensor& dy, const Tensor& table,
                                 bool interleaved) {
   if (dx.empty()) return;
   const Heads s{dy.rows(), dy.shape[1], dy.shape[2] / 2, interleaved};
-  cuda::launch("rope_backward", stream_, cuda::grid_of_rows<kWarp>(s.rows), rope_kernel<true>,
-               dx.as<float>(), dy.as<float>(), table.as<float>(), s);
+  cuda::launch_early("rope_backward", stream_, cuda::grid_of_rows<kWarp>(s.rows), rope_kernel<true>,
+                     dx.as<float>(), dy.as<float>(), table.as<float>(), s);
 }
 
 }  // namespace r1

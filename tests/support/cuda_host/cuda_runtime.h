@@ -173,7 +173,16 @@ struct cudaDeviceProp {
   std::size_t totalGlobalMem;
   int l2CacheSize;
 };
-struct cudaLaunchAttribute {};
+enum cudaLaunchAttributeID { cudaLaunchAttributeProgrammaticStreamSerialization = 6 };
+struct cudaLaunchAttribute {
+  cudaLaunchAttributeID id;
+  struct {
+    int programmaticStreamSerializationAllowed;
+  } val;
+};
+struct cudaFuncAttributes {
+  int ptxVersion;
+};
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   std::size_t dynamicSmemBytes = 0;
@@ -242,6 +251,12 @@ cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int bytes) {
   return bytes <= kMostSharedBytes ? cudaSuccess : cudaErrorInvalidValue;
 }
 
+template <typename Kernel>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel*) {
+  *attributes = {90};  // early launches are made, and watched
+  return cudaSuccess;
+}
+
 template <typename... Wanted, typename... Given>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Wanted...),
                                Given&&... arguments) {
@@ -254,9 +269,10 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
     return cudaErrorInvalidConfiguration;
   if (config->dynamicSmemBytes > std::size_t{kMostSharedBytes}) return cudaErrorInvalidValue;
   r1::cuda_host::queue(
-      config->stream, [grid = config->gridDim, block, bytes = config->dynamicSmemBytes, kernel,
+      config->stream, [grid = config->gridDim, block, bytes = config->dynamicSmemBytes,
+                       early = config->numAttrs > 0, kernel,
                        values = std::tuple<Wanted...>(static_cast<Wanted>(arguments)...)] {
-        r1::cuda_host::run_grid(grid, block, bytes, [&] { std::apply(kernel, values); });
+        r1::cuda_host::run_grid(grid, block, bytes, early, [&] { std::apply(kernel, values); });
       });
   return cudaSuccess;
 }

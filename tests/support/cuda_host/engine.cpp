@@ -30,7 +30,8 @@ struct Copy {
 
 struct Thread {
   State state = State::fresh;
-  int line = 0;  // where it waits
+  int line = 0;         // where it waits
+  bool waited = false;  // for what was queued earlier
   dim3 index;
   Fiber* fiber = nullptr;
   const std::function<bool()>* waits = nullptr;  // until it is false
@@ -70,6 +71,7 @@ class Turns {
 // fresh lane of its warp, so that kernels without barriers hardly switch.
 struct Block {
   const std::function<void()>* body = nullptr;
+  bool early = false;
   std::vector<Thread> threads;
   std::vector<Warp> warps;
   std::deque<Fiber> fibers;
@@ -115,6 +117,7 @@ void fiber_main() {
   for (Thread* t = block.now; t != nullptr; t = next_fresh_lane(number_of(*t) / kWarp)) {
     begin(*t, fiber);
     (*block.body)();
+    if (block.early && !block.now->waited) die("a kernel queued early does not wait", 0, 0);
     block.now->state = State::done;
     --block.live;
     t = block.now;
@@ -178,6 +181,7 @@ void release_barrier() {
 void run_block() {
   for (Thread& t : block.threads) {
     t.state = State::fresh;
+    t.waited = false;
     t.copies.clear();
     t.groups = 0;
   }
@@ -202,10 +206,11 @@ struct Free {
 
 }  // namespace
 
-void run_grid(dim3 grid, dim3 size, std::size_t dynamic_shared_bytes,
+void run_grid(dim3 grid, dim3 size, std::size_t dynamic_shared_bytes, bool early,
               const std::function<void()>& body) {
   const std::size_t threads = std::size_t{size.x} * size.y * size.z;
   block.body = &body;
+  block.early = early;
   block.threads.assign(threads, {});
   block.warps.resize((threads + kWarp - 1) / kWarp);
   block.turns.restart();
@@ -224,6 +229,8 @@ void run_grid(dim3 grid, dim3 size, std::size_t dynamic_shared_bytes,
         run_block();
       }
 }
+
+void wait_for_earlier() { block.now->waited = true; }
 
 void* dynamic_shared() { return block.shared; }
 

@@ -16,9 +16,11 @@ extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 // Runs body once for each thread of each block, one block after another. Threads are fibers: one
 // runs until it waits or ends. Warps and lanes take turns in an order that looks random and is the
-// same in every run. A barrier that some threads never reach ends the process with a message.
-void run_grid(dim3 grid, dim3 block, std::size_t dynamic_shared_bytes,
+// same in every run. A barrier that some threads never reach ends the process with a message; so
+// does a thread of an `early` grid that ends without having waited for what was queued earlier.
+void run_grid(dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, bool early,
               const std::function<void()>& body);
+void wait_for_earlier();
 
 // The block's dynamic shared memory, of exactly the size asked for, all NaN at first.
 void* dynamic_shared();
