@@ -83,8 +83,7 @@ template <typename Type>
 inline constexpr int kPerLoad = 16 / static_cast<int>(sizeof(typename Type::Bits));
 
 template <typename Type>
-__device__ inline void load16(float (&values)[kPerLoad<Type>], const typename Type::Bits* from) {
-  const uint4 raw = *reinterpret_cast<const uint4*>(from);
+__device__ inline void widen16(float (&values)[kPerLoad<Type>], const uint4& raw) {
   const unsigned words[4] = {raw.x, raw.y, raw.z, raw.w};
   for (int i = 0; i < 4; ++i) {
     if constexpr (sizeof(typename Type::Bits) == 4) {
@@ -94,6 +93,24 @@ __device__ inline void load16(float (&values)[kPerLoad<Type>], const typename Ty
       values[2 * i + 1] = Type::widen(static_cast<std::uint16_t>(words[i] >> 16));
     }
   }
+}
+
+template <typename Type>
+__device__ inline void load16(float (&values)[kPerLoad<Type>], const typename Type::Bits* from) {
+  widen16<Type>(values, *reinterpret_cast<const uint4*>(from));
+}
+
+// 16 bytes of a weight, which one thread reads, once: they leave the L1 cache to others.
+__device__ inline uint4 load_once(const void* from) {
+#ifdef __CUDACC__
+  uint4 raw;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(raw.x), "=r"(raw.y), "=r"(raw.z), "=r"(raw.w)
+               : "l"(from));
+  return raw;
+#else
+  return *static_cast<const uint4*>(from);
+#endif
 }
 
 // In a kernel that may begin early (`Grid`): waits until the kernels before it are done and what

@@ -22,8 +22,8 @@ template <typename Type, int kRows, int kColumns, int kRowWarps, int kColumnWarp
 void run(const Tensor& y, const HalfRows& x, const Tensor& w, const Finish& finish,
          cudaStream_t stream) {
   using Shape = TileShape<kRows, kColumns, kRowWarps, kColumnWarps, 64, kStages>;
-  launch("linear", stream, grid_of<Shape>(x, w.rows()), half_product_kernel<Type, Shape>,
-         y.as<float>(), x, HalfRows{w.as<std::uint16_t>(), w.rows(), w.cols()}, finish);
+  launch_early("linear", stream, grid_of<Shape>(x, w.rows()), half_product_kernel<Type, Shape>,
+               y.as<float>(), x, HalfRows{w.as<std::uint16_t>(), w.rows(), w.cols()}, finish);
 }
 
 template <typename Type>
@@ -39,8 +39,8 @@ template <typename Format, int kRows, int kColumns, int kRowWarps, int kColumnWa
 void run_quant(const Tensor& y, const HalfRows& x, const Tensor& w, const Finish& finish,
                cudaStream_t stream) {
   using Shape = TileShape<kRows, kColumns, kRowWarps, kColumnWarps, kDepth, 2>;
-  launch("linear", stream, grid_of<Shape>(x, w.rows()), quant_product_kernel<Format, Shape>,
-         y.as<float>(), x, blocks_of(w), w.rows(), finish);
+  launch_early("linear", stream, grid_of<Shape>(x, w.rows()), quant_product_kernel<Format, Shape>,
+               y.as<float>(), x, blocks_of(w), w.rows(), finish);
 }
 
 template <typename Format>

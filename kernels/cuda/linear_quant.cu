@@ -1,7 +1,8 @@
 // y = x w^T for up to 8 rows of x and a quantized weight. x is rounded to 8 bits in blocks of 32,
-// so that products are of whole numbers, four at a time. A warp makes a few outputs of all rows; a
-// lane reads 16 bytes of quants (a piece: 16 or 32 elements) of each weight row at a time. Moves
-// the weight's bytes once, and x, a quarter of its f32 size, from the L1 cache.
+// so that products are of whole numbers, four at a time. A warp or a block makes a
+// few outputs of all rows; a lane reads 16 bytes of quants (a piece: 16 or 32 elements) of each
+// weight row at a time. Moves the weight's bytes once, and x, a quarter of its f32 size, from the
+// L1 cache.
 #include "kernels/cuda/epilogue.cuh"
 #include "kernels/cuda/intrinsics.cuh"
 #include "kernels/cuda/launch.cuh"
@@ -12,7 +13,7 @@
 namespace r1::cuda {
 namespace {
 
-constexpr int kThreads = 128;
+constexpr int kThreads = kShareThreads;
 constexpr int kRounded = 32;  // elements of x that share a scale
 
 struct RoundedRows {
@@ -33,6 +34,7 @@ RoundedRows rounded_rows(void* room, std::int64_t T, std::int64_t K) {
 // A warp a block of 32.
 __global__ void round_kernel(RoundedRows to, const float* x, std::int64_t blocks) {
   const std::int64_t b = std::int64_t{blockIdx.x} * (kThreads / kWarp) + threadIdx.x / kWarp;
+  wait_for_earlier();
   if (b >= blocks) return;
   const std::int64_t i = b * kRounded + threadIdx.x % kWarp;
   const float most = warp_max(fabsf(x[i]));
@@ -46,69 +48,101 @@ __device__ inline int dot16(const int (&a)[4], const int4& b) {
   return __dp4a(a[0], b.x, __dp4a(a[1], b.y, __dp4a(a[2], b.z, __dp4a(a[3], b.w, 0))));
 }
 
-// Blocks on a processor at least, which says how many registers a thread may have.
-template <int kRows>
-inline constexpr int kBlocks = kRows == 1 ? 5 : 3;
-
-// kRows >= T: rows beyond T read row 0 and are not written. kOutputs: a warp's.
-template <typename Format, int kRows, int kOutputs>
-__global__ void __launch_bounds__(kThreads, kBlocks<kRows>)
+// kRows >= T: rows beyond T read row 0 and are not written. A thread takes the same piece of each
+// of its blocks.
+template <typename Format, int kRows, typename Share>
+__global__ void __launch_bounds__(kThreads, Share::kBlocks)
     quant_rows_kernel(float* y, RoundedRows x, Blocks w, std::int64_t N, Finish finish) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const std::int64_t warp = std::int64_t{blockIdx.x} * (kThreads / kWarp) + threadIdx.x / kWarp;
-  const std::int64_t n0 = warp * kOutputs;
-  if (n0 >= N) return;
+  using Raw = typename Format::Raw;
+  constexpr int kOutputs = Share::kOutputs, kAhead = Share::kAhead;
+  constexpr int kStep = Share::kSharers / Format::kPieces;  // from a thread's block to its next
+  constexpr int kElements = 16 * Format::kGroups * Format::kPieces;
+  const int thread = static_cast<int>(threadIdx.x), mine = thread % Share::kSharers;
+  const int i = mine % Format::kPieces, first = mine / Format::kPieces;
+  const int blocks = static_cast<int>(w.per_row);
+  const std::int64_t n0 =
+      std::int64_t{blockIdx.x} * Share::kPerBlock + thread / Share::kSharers * kOutputs;
+  int row[kOutputs];  // its first block
+  for (int o = 0; o < kOutputs; ++o)
+    row[o] = static_cast<int>((n0 + o < N ? n0 + o : N - 1) * w.per_row);
+  Raw raw[kAhead][kOutputs] = {};
+  const auto load = [&](Raw(&to)[kOutputs], int b) {
+    if (b < blocks)
+      for (int o = 0; o < kOutputs; ++o) to[o] = Format::load(w, row[o] + b, i);
+  };
+#pragma unroll
+  for (int a = 0; a < kAhead; ++a) load(raw[a], first + a * kStep);
+  wait_for_earlier();
   float sums[kOutputs][kRows] = {};
-  std::int64_t first[kOutputs];  // blocks
-  for (int o = 0; o < kOutputs; ++o) first[o] = (n0 + o < N ? n0 + o : N - 1) * w.per_row;
-  const int pieces = static_cast<int>(w.per_row) * Format::kPieces;
 #pragma unroll 1
-  for (int c = lane; c < pieces; c += kWarp) {
-    Piece<Format> piece[kOutputs];
+  for (int b0 = first; b0 < blocks; b0 += kAhead * kStep)
 #pragma unroll
-    for (int o = 0; o < kOutputs; ++o) piece[o].load(w, first[o], c);
+    for (int a = 0; a < kAhead; ++a) {
+      const int b = b0 + a * kStep;
+      if (b >= blocks) break;
+      Piece<Format> piece[kOutputs];
 #pragma unroll
-    for (int t = 0; t < kRows; ++t)
+      for (int o = 0; o < kOutputs; ++o) piece[o] = unpacked<Format>(raw[a][o], i);
+      load(raw[a], b + kAhead * kStep);
 #pragma unroll
-      for (int g = 0; g < Format::kGroups; ++g) {
-        const int at = (t < x.T ? t : 0) * x.K + Format::first_element(c, g);
-        const int4 q = *reinterpret_cast<const int4*>(x.q + at);
-        const float scale = x.scale[at / kRounded];
-        constexpr int kOnes[4] = {0x01010101, 0x01010101, 0x01010101, 0x01010101};
-        const int total = Format::kOffset != 0 || Format::kMinimum ? dot16(kOnes, q) : 0;
+      for (int t = 0; t < kRows; ++t)
 #pragma unroll
-        for (int o = 0; o < kOutputs; ++o) {
-          const int product = dot16(piece[o].q[g], q) - Format::kOffset * total;
-          float sum = piece[o].scale[g] * static_cast<float>(product);
-          if constexpr (Format::kMinimum) sum -= piece[o].low[g] * static_cast<float>(total);
-          sums[o][t] += scale * sum;
+        for (int g = 0; g < Format::kGroups; ++g) {
+          const int at = (t < x.T ? t : 0) * x.K + b * kElements + Format::first_element(i, g);
+          const int4 q = *reinterpret_cast<const int4*>(x.q + at);
+          const float scale = x.scale[at / kRounded];
+          constexpr int kOnes[4] = {0x01010101, 0x01010101, 0x01010101, 0x01010101};
+          const int total = Format::kOffset != 0 || Format::kMinimum ? dot16(kOnes, q) : 0;
+#pragma unroll
+          for (int o = 0; o < kOutputs; ++o) {
+            const int product = dot16(piece[o].q[g], q) - Format::kOffset * total;
+            float sum = piece[o].scale[g] * static_cast<float>(product);
+            if constexpr (Format::kMinimum) sum -= piece[o].low[g] * static_cast<float>(total);
+            sums[o][t] += scale * sum;
+          }
         }
-      }
-  }
+    }
 #pragma unroll
   for (int o = 0; o < kOutputs; ++o)
 #pragma unroll
     for (int t = 0; t < kRows; ++t) {
-      const float sum = warp_sum(sums[o][t]);
-      const std::int64_t n = n0 + o, i = t * N + n;
-      if (lane == 0 && t < x.T && n < N) y[i] = finish(sum, i, n);
+      const float sum = over_row<Sum, Share::kSharers>(sums[o][t]);
+      const std::int64_t n = n0 + o, at = t * N + n;
+      if (mine == 0 && t < x.T && n < N) y[at] = finish(sum, at, n);
     }
 }
 
-template <typename Format, int kRows, int kOutputs>
+template <typename Format, int kRows, typename Share>
 void run(const Tensor& y, const RoundedRows& x, const Tensor& w, const Finish& finish,
          cudaStream_t stream) {
-  launch("linear", stream, {blocks_of(w.rows(), kThreads / kWarp * kOutputs), kThreads},
-         quant_rows_kernel<Format, kRows, kOutputs>, y.as<float>(), x, blocks_of(w), w.rows(),
-         finish);
+  launch_early("linear", stream, {blocks_of(w.rows(), Share::kPerBlock), kThreads},
+               quant_rows_kernel<Format, kRows, Share>, y.as<float>(), x, blocks_of(w), w.rows(),
+               finish);
 }
 
+// What registers hold without spilling: pieces of Q5_K are the largest.
+template <typename Format>
+inline constexpr int kBlocks = 4;
+template <>
+inline constexpr int kBlocks<PieceK<true>> = 3;
+
+// A block shares outputs where a row has pieces enough for its threads, or where there are too few
+// outputs to keep as many warps busy. Pieces of large blocks take more unpacking: there more
+// outputs share what is read of x. Chosen by measurement on an H100.
 template <typename Format>
 void choose(const Tensor& y, const RoundedRows& x, const Tensor& w, const Finish& finish,
             cudaStream_t stream) {
-  if (x.T == 1) return run<Format, 1, 2>(y, x, w, finish, stream);
-  if (x.T <= 4) return run<Format, 4, 2>(y, x, w, finish, stream);
-  run<Format, 8, 2>(y, x, w, finish, stream);
+  constexpr bool kLarge = Format::kPieces == 8;
+  const std::int64_t pieces = w.cols() / (16 * Format::kGroups);
+  if constexpr (kLarge) {
+    if (x.T == 1 && pieces > kThreads)
+      return run<Format, 1, Share<kThreads, 4, 1, kBlocks<Format>>>(y, x, w, finish, stream);
+  }
+  if (x.T == 1 && (pieces > kThreads || w.rows() <= 1024))
+    return run<Format, 1, Share<kThreads, 2, 2>>(y, x, w, finish, stream);
+  if (x.T == 1) return run<Format, 1, Share<kWarp, 2, 2>>(y, x, w, finish, stream);
+  if (x.T <= 4) return run<Format, 4, Share<kWarp, 2, 2, 3>>(y, x, w, finish, stream);
+  run<Format, 8, Share<kWarp, 2, 1, 3>>(y, x, w, finish, stream);
 }
 
 }  // namespace
@@ -122,8 +156,8 @@ void linear_quant(const Tensor& y, const Tensor& x, const Tensor& w, void* room,
                   const Finish& finish, cudaStream_t stream) {
   const RoundedRows rows = rounded_rows(room, x.rows(), x.cols());
   const std::int64_t blocks = x.shape.elements() / kRounded;
-  launch("linear", stream, {blocks_of(blocks, kThreads / kWarp), kThreads}, round_kernel, rows,
-         x.as<float>(), blocks);
+  launch_early("linear", stream, {blocks_of(blocks, kThreads / kWarp), kThreads}, round_kernel,
+               rows, x.as<float>(), blocks);
   switch (w.dtype) {
     case DType::q8_0:
       return choose<PieceQ8_0>(y, rows, w, finish, stream);

@@ -1,6 +1,8 @@
-// y = x w^T for up to 8 rows of x and a plain weight. A warp makes a few outputs of all rows; a
-// lane reads 16 bytes of each weight row at a time. Moves N K weights once, and x from the L1
-// cache.
+// y = x w^T for up to 8 rows of x and a plain weight. A warp or a block makes a few
+// outputs of all rows; a lane reads 16 bytes of each weight row at a time. Moves N K weights once,
+// and x from the L1 cache.
+#include <type_traits>
+
 #include "kernels/cuda/epilogue.cuh"
 #include "kernels/cuda/intrinsics.cuh"
 #include "kernels/cuda/launch.cuh"
@@ -10,24 +12,32 @@
 namespace r1::cuda {
 namespace {
 
-constexpr int kThreads = 128;
+constexpr int kThreads = kShareThreads;
 
 struct Sizes {
-  int T;
-  std::int64_t N, K;
+  int T, K;
+  std::int64_t N;
 };
 
-// Elements of a row that a lane takes together: a 16-byte load, or one where rows are not aligned.
+// What a lane takes of a row at a time: 16 bytes, or a number where rows are not aligned.
 template <typename Type, bool kVector>
-inline constexpr int kPiece = kVector ? kPerLoad<Type> : 1;
+struct Raw {
+  using Bits = std::conditional_t<kVector, uint4, typename Type::Bits>;
+  static constexpr int kCount = kVector ? kPerLoad<Type> : 1;
 
-template <typename Type, bool kVector, int kCount>
-__device__ void load_piece(float (&values)[kCount], const typename Type::Bits* from) {
-  if constexpr (kVector)
-    load16<Type>(values, from);
-  else
-    values[0] = Type::widen(from[0]);
-}
+  __device__ static Bits load(const typename Type::Bits* from) {
+    if constexpr (kVector)
+      return load_once(from);
+    else
+      return *from;
+  }
+  __device__ static void widen(float (&values)[kCount], const Bits& bits) {
+    if constexpr (kVector)
+      widen16<Type>(values, bits);
+    else
+      values[0] = Type::widen(bits);
+  }
+};
 
 template <int kCount>
 __device__ void load_x(float (&values)[kCount], const float* from) {
@@ -44,59 +54,71 @@ __device__ void load_x(float (&values)[kCount], const float* from) {
   }
 }
 
-// kRows >= T: rows beyond T read row 0 and are not written. kOutputs: a warp's.
-template <typename Type, bool kVector, int kRows, int kOutputs>
-__global__ void __launch_bounds__(kThreads, kRows == 8 ? 2 : 3)
+// kRows >= T: rows beyond T read row 0 and are not written.
+template <typename Type, bool kVector, int kRows, typename Share>
+__global__ void __launch_bounds__(kThreads, Share::kBlocks)
     rows_kernel(float* y, const float* x, const typename Type::Bits* w, Sizes s, Finish finish) {
-  constexpr int kCount = kPiece<Type, kVector>;
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const std::int64_t warp = std::int64_t{blockIdx.x} * (kThreads / kWarp) + threadIdx.x / kWarp;
-  const std::int64_t n0 = warp * kOutputs;
-  if (n0 >= s.N) return;
+  using Raw = Raw<Type, kVector>;
+  constexpr int kOutputs = Share::kOutputs, kAhead = Share::kAhead, kCount = Raw::kCount;
+  constexpr int kStep = Share::kSharers * kCount;
+  const int thread = static_cast<int>(threadIdx.x), mine = thread % Share::kSharers;
+  const std::int64_t n0 =
+      std::int64_t{blockIdx.x} * Share::kPerBlock + thread / Share::kSharers * kOutputs;
+  const typename Type::Bits* rows[kOutputs];
+  for (int o = 0; o < kOutputs; ++o) rows[o] = w + (n0 + o < s.N ? n0 + o : s.N - 1) * s.K;
+  typename Raw::Bits raw[kAhead][kOutputs] = {};
+  const auto load = [&](typename Raw::Bits(&to)[kOutputs], int k) {
+    if (k < s.K)
+      for (int o = 0; o < kOutputs; ++o) to[o] = Raw::load(rows[o] + k);
+  };
+#pragma unroll
+  for (int a = 0; a < kAhead; ++a) load(raw[a], mine * kCount + a * kStep);
+  wait_for_earlier();
   float sums[kOutputs][kRows] = {};
-#pragma unroll 2
-  for (std::int64_t k = lane * kCount; k < s.K; k += kWarp * kCount) {
-    float weights[kOutputs][kCount];
+  for (int k0 = mine * kCount; k0 < s.K; k0 += kAhead * kStep)
 #pragma unroll
-    for (int o = 0; o < kOutputs; ++o) {
-      const std::int64_t n = n0 + o < s.N ? n0 + o : s.N - 1;
-      load_piece<Type, kVector>(weights[o], w + n * s.K + k);
+    for (int a = 0; a < kAhead; ++a) {
+      const int k = k0 + a * kStep;
+      if (k >= s.K) break;
+      float weights[kOutputs][kCount];
+      for (int o = 0; o < kOutputs; ++o) Raw::widen(weights[o], raw[a][o]);
+      load(raw[a], k + kAhead * kStep);
+#pragma unroll
+      for (int t = 0; t < kRows; ++t) {
+        float values[kCount];
+        load_x<kCount>(values, x + (t < s.T ? t : 0) * s.K + k);
+#pragma unroll
+        for (int o = 0; o < kOutputs; ++o)
+          for (int i = 0; i < kCount; ++i) sums[o][t] += weights[o][i] * values[i];
+      }
     }
-#pragma unroll
-    for (int t = 0; t < kRows; ++t) {
-      float values[kCount];
-      load_x<kCount>(values, x + (t < s.T ? t : 0) * s.K + k);
-#pragma unroll
-      for (int o = 0; o < kOutputs; ++o)
-        for (int i = 0; i < kCount; ++i) sums[o][t] += weights[o][i] * values[i];
-    }
-  }
 #pragma unroll
   for (int o = 0; o < kOutputs; ++o)
 #pragma unroll
     for (int t = 0; t < kRows; ++t) {
-      const float sum = warp_sum(sums[o][t]);
+      const float sum = over_row<Sum, Share::kSharers>(sums[o][t]);
       const std::int64_t n = n0 + o, i = t * s.N + n;
-      if (lane == 0 && t < s.T && n < s.N) y[i] = finish(sum, i, n);
+      if (mine == 0 && t < s.T && n < s.N) y[i] = finish(sum, i, n);
     }
 }
 
-template <typename Type, bool kVector, int kRows, int kOutputs>
+template <typename Type, bool kVector, int kRows, typename Share>
 void run(const Tensor& y, const Tensor& x, const Tensor& w, const Sizes& s, const Finish& finish,
          cudaStream_t stream) {
-  launch("linear", stream, {blocks_of(s.N, kThreads / kWarp * kOutputs), kThreads},
-         rows_kernel<Type, kVector, kRows, kOutputs>, y.as<float>(), x.as<float>(),
+  launch("linear", stream, {blocks_of(s.N, Share::kPerBlock), kThreads, 0, is_constant(w)},
+         rows_kernel<Type, kVector, kRows, Share>, y.as<float>(), x.as<float>(),
          w.as<typename Type::Bits>(), s, finish);
 }
 
 template <typename Type>
 void choose(const Tensor& y, const Tensor& x, const Tensor& w, const Finish& finish,
             cudaStream_t stream) {
-  const Sizes s{static_cast<int>(x.rows()), w.rows(), w.cols()};
-  if (s.K % kPerLoad<Type> != 0) return run<Type, false, 8, 2>(y, x, w, s, finish, stream);
-  if (s.T == 1) return run<Type, true, 1, 2>(y, x, w, s, finish, stream);
-  if (s.T <= 4) return run<Type, true, 4, 2>(y, x, w, s, finish, stream);
-  run<Type, true, 8, 4>(y, x, w, s, finish, stream);
+  const Sizes s{static_cast<int>(x.rows()), static_cast<int>(w.cols()), w.rows()};
+  if (s.K % kPerLoad<Type> != 0)
+    return run<Type, false, 8, Share<kWarp, 2, 2, 2>>(y, x, w, s, finish, stream);
+  if (s.T == 1) return run<Type, true, 1, Share<kThreads, 2, 2>>(y, x, w, s, finish, stream);
+  if (s.T <= 4) return run<Type, true, 4, Share<kWarp, 2, 2>>(y, x, w, s, finish, stream);
+  run<Type, true, 8, Share<kWarp, 4, 2, 2>>(y, x, w, s, finish, stream);
 }
 
 }  // namespace

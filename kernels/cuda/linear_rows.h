@@ -15,6 +15,20 @@ class Finish;  // epilogue.cuh
 // read once for all rows.
 inline constexpr std::int64_t kFewRows = 8;
 
+// How their work is divided: kSharers threads, a warp or the block, make kOutputs of all rows, and
+// each has kAhead pieces of each output's weights under way. kBlocks on a processor at least, which
+// says how many registers a thread may have.
+inline constexpr int kShareThreads = 128;
+template <int kSharers_, int kOutputs_, int kAhead_, int kBlocks_ = 4>
+struct Share {
+  static constexpr int kSharers = kSharers_, kOutputs = kOutputs_, kAhead = kAhead_;
+  static constexpr int kBlocks = kBlocks_, kPerBlock = kShareThreads / kSharers * kOutputs;
+};
+
+// Whether w is as `load_weight` made it, so that no kernel in flight writes it: it may be read
+// before `wait_for_earlier`. What is trained is not packed.
+inline bool is_constant(const Tensor& w) { return w.packed || is_quantized(w.dtype); }
+
 // y [T, N] = finish(x [T, K] w [N, K]^T) for T <= kFewRows; w f32, f16 or bf16.
 void linear_rows(const Tensor& y, const Tensor& x, const Tensor& w, const Finish& finish,
                  cudaStream_t stream);

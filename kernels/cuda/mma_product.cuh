@@ -65,12 +65,18 @@ struct HalfRows {
 
 // Rows of a quantized matrix: read into registers a tile ahead, and unpacked on the way to shared
 // memory.
+template <typename Format>
+__device__ inline typename Format::Raw load_piece(const Blocks& w, std::int64_t row, int c) {
+  const std::int64_t b = row * w.per_row + c / Format::kPieces;
+  return Format::load(w, static_cast<int>(b), c % Format::kPieces);
+}
+
 template <typename Format, typename Shape>
 struct QuantTile {
   static constexpr int kPerRow = Shape::kDepth / (16 * Format::kGroups);  // pieces of a tile
   static constexpr int kMine = Shape::kColumns * kPerRow / Shape::kThreads;
   static_assert(kMine * Shape::kThreads == Shape::kColumns * kPerRow);
-  Piece<Format> pieces[kMine];
+  typename Format::Raw pieces[kMine];
 
   __device__ static int number(int m) {
     return m * Shape::kThreads + static_cast<int>(threadIdx.x);
@@ -83,7 +89,7 @@ struct QuantTile {
       const std::int64_t n = first + number(m) / kPerRow;
       const int c = tile * kPerRow + number(m) % kPerRow;
       if (c < all)
-        pieces[m].load(w, (n < rows ? n : rows - 1) * w.per_row, c);
+        pieces[m] = load_piece<Format>(w, n < rows ? n : rows - 1, c);
       else
         pieces[m] = {};  // the zeros of x say what such products are, if these are numbers
     }
@@ -91,15 +97,17 @@ struct QuantTile {
 
   __device__ void store(const SharedTile<Shape::kDepth>& to, int tile) const {
 #pragma unroll
-    for (int m = 0; m < kMine; ++m)
+    for (int m = 0; m < kMine; ++m) {
+      const int c = tile * kPerRow + number(m) % kPerRow;
+      const Piece<Format> piece = unpacked<Format>(pieces[m], c % Format::kPieces);
 #pragma unroll
       for (int g = 0; g < Format::kGroups; ++g) {
-        const int c = tile * kPerRow + number(m) % kPerRow;
         const int p = (Format::first_element(c, g) - tile * Shape::kDepth) / 8;
         for (int half = 0; half < 2; ++half)
           *reinterpret_cast<uint4*>(to.piece(number(m) / kPerRow, p + half)) =
-              eight(pieces[m], g, 2 * half);
+              eight(piece, g, 2 * half);
       }
+    }
   }
 
   // Elements of words j and j + 1 of group g.
@@ -187,19 +195,23 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
   const std::int64_t n0 = std::int64_t{blockIdx.y} * Shape::kColumns;
   const int tiles = static_cast<int>(x.length / Shape::kDepth);
   const Ring<Shape> ring;
-  const auto copy = [&](int tile) {
-    if (tile < tiles) {
-      x.template copy<Shape, Shape::kRows>(ring.x(tile), t0, tile * Shape::kDepth);
+  const auto copy_w = [&](int tile) {
+    if (tile < tiles)
       w.template copy<Shape, Shape::kColumns>(ring.w(tile), n0, tile * Shape::kDepth);
-    }
+  };
+  const auto copy_x = [&](int tile) {
+    if (tile < tiles) x.template copy<Shape, Shape::kRows>(ring.x(tile), t0, tile * Shape::kDepth);
     commit_copies();  // an empty group too: the count of groups is that of tiles
   };
-  for (int tile = 0; tile < Shape::kStages - 1; ++tile) copy(tile);
+  for (int tile = 0; tile < Shape::kStages - 1; ++tile) copy_w(tile);  // of the first group
+  wait_for_earlier();
+  for (int tile = 0; tile < Shape::kStages - 1; ++tile) copy_x(tile);
   WarpOutputs<Shape> outputs;
   for (int tile = 0; tile < tiles; ++tile) {
     wait_for_copies<Shape::kStages - 2>();
     __syncthreads();  // this tile is here, and the one before has been read
-    copy(tile + Shape::kStages - 1);
+    copy_w(tile + Shape::kStages - 1);
+    copy_x(tile + Shape::kStages - 1);
     outputs.template add<Type>(ring.x(tile), ring.w(tile));
   }
   outputs.store(y, x.rows, w.rows, t0, n0, finish);
@@ -218,8 +230,9 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
     x.template copy<Shape, Shape::kRows>(ring.x(tile), t0, tile * Shape::kDepth);
     commit_copies();
   };
-  copy_x(0);
   next.load(w, N, n0, 0);
+  wait_for_earlier();
+  copy_x(0);
   next.store(ring.w(0), 0);
   if (tiles > 1) next.load(w, N, n0, 1);
   WarpOutputs<Shape> outputs;

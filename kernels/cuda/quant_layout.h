@@ -55,6 +55,12 @@ constexpr bool is_split(DType dtype) {
          dtype == DType::iq4_nl || dtype == DType::iq4_xs;
 }
 
+// Bytes from a field of a block to that of the next, where it lies as `load_weight` lays it.
+constexpr int stride_of(DType dtype, const Field& field) {
+  if (is_split(dtype)) return static_cast<int>(field.bytes);
+  return static_cast<int>(dtype == DType::q4_k ? sizeof(BlockQ4_K) : sizeof(BlockQ5_K));
+}
+
 // A field of all blocks: that of block b is at `at + b * stride`.
 struct Plane {
   const std::uint8_t* at;
