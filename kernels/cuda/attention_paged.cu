@@ -22,7 +22,9 @@ namespace {
 using cuda::kPagedThreads;
 using cuda::Paged;
 
-// y of one row and head from its parts. A block each, a thread an element.
+// y of one row and head from its parts. A block each, a thread an element. Parts are read several
+// at a time, for the time it takes, and joined in order.
+constexpr int kTogether = 8;
 __global__ void merge_kernel(float* y, const float* parts, int splits, int hd) {
   cuda::wait_for_earlier();
   const std::int64_t r = blockIdx.x;
@@ -31,9 +33,18 @@ __global__ void merge_kernel(float* y, const float* parts, int splits, int hd) {
   for (int d = static_cast<int>(threadIdx.x); d < hd; d += kPagedThreads) {
     cuda::Joined joined;
     float sum = 0.0f;
-    for (int p = 0; p < splits; ++p) {
-      const float* part = parts + p * width;
-      sum = cuda::join_sums(joined.add(part[0], part[1]), sum, part[2 + d]);
+    for (int first = 0; first < splits; first += kTogether) {
+      float largest[kTogether], total[kTogether], value[kTogether];
+#pragma unroll
+      for (int i = 0; i < kTogether; ++i) {
+        const float* part = parts + (first + i < splits ? first + i : first) * width;
+        largest[i] = part[0];
+        total[i] = first + i < splits ? part[1] : 0.0f;
+        value[i] = part[2 + d];
+      }
+#pragma unroll
+      for (int i = 0; i < kTogether; ++i)
+        sum = cuda::join_sums(joined.add(largest[i], total[i]), sum, value[i]);
     }
     y[r * hd + d] = 1.0f / joined.total * sum;
   }
@@ -186,7 +197,7 @@ void CudaBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedK
                                   const Tensor& A, const Tensor& sequence, const Tensor& position,
                                   const AttentionOptions& options) {
   constexpr std::int64_t kLargestHead = 256, kMostSplits = 64;
-  constexpr std::int64_t kLeastPages = 4, kPartPages = 8, kMostPartsBytes = 64 << 20;
+  constexpr std::int64_t kLeastPages = 2, kPartPages = 8, kMostPartsBytes = 64 << 20;
   const std::int64_t T = q.shape[0], H = q.shape[1], hd = q.shape[2];
   if (hd > kLargestHead) cuda::fail_unsupported("attention", "heads are wider than 256");
   Paged s = paged_of(q, kv, A, sequence, position, options);

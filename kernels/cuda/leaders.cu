@@ -12,7 +12,7 @@ namespace {
 
 using cuda::kWarp;
 
-constexpr int kThreads = 256, kWarps = kThreads / kWarp, kDigits = 256;
+constexpr int kThreads = 1024, kWarps = kThreads / kWarp, kDigits = 256;
 
 // Bits that are in the order of the numbers; the columns of equals are told apart elsewhere.
 __device__ inline unsigned key_of(float value) {
@@ -25,14 +25,32 @@ struct Row {
   int n;
 };
 
+// body(z) for the columns of this thread, read several at a time: a row has one block, and what it
+// costs is the time that loads take.
+template <typename Body>
+__device__ void each_column(const Row& row, const Body& body) {
+  constexpr int kTogether = 8;
+  for (int first = static_cast<int>(threadIdx.x); first < row.n; first += kTogether * kThreads) {
+    float z[kTogether];
+#pragma unroll
+    for (int j = 0; j < kTogether; ++j) {
+      const int i = first + j * kThreads;
+      z[j] = i < row.n ? row.z[i] : 0.0f;
+    }
+#pragma unroll
+    for (int j = 0; j < kTogether; ++j)
+      if (first + j * kThreads < row.n) body(z[j]);
+  }
+}
+
 // Is any of the row not below +inf, or none above -inf? `largest` is the row's. In every thread.
 __device__ bool broken(const Row& row, float& largest) {
   float most = -INFINITY;
   bool bad = false;
-  for (int i = static_cast<int>(threadIdx.x); i < row.n; i += kThreads) {
-    bad |= !(row.z[i] < INFINITY);
-    most = fmaxf(most, row.z[i]);
-  }
+  each_column(row, [&](float z) {
+    bad |= !(z < INFINITY);
+    most = fmaxf(most, z);
+  });
   largest = cuda::over_row<cuda::Largest, kThreads>(most);
   return __syncthreads_or(bad) != 0 || largest == -INFINITY;
 }
@@ -47,18 +65,28 @@ __device__ Threshold threshold_of(const Row& row, int K) {
   __shared__ Threshold found;
   Threshold t{0u, K};
   for (int shift = 24; shift >= 0; shift -= 8) {
-    counts[threadIdx.x] = 0;
+    if (threadIdx.x < kDigits) counts[threadIdx.x] = 0;
     __syncthreads();
     const unsigned above = shift == 24 ? 0u : ~0u << (shift + 8);  // digits that are known
-    for (int i = static_cast<int>(threadIdx.x); i < row.n; i += kThreads) {
-      const unsigned key = key_of(row.z[i]);
+    each_column(row, [&](float z) {
+      const unsigned key = key_of(z);
       if ((key & above) == t.key) atomicAdd(&counts[key >> shift & 255u], 1);
-    }
+    });
     __syncthreads();
-    if (threadIdx.x == 0) {
-      int digit = kDigits - 1;
-      for (; counts[digit] < t.equals; --digit) t.equals -= counts[digit];
-      found = {t.key | static_cast<unsigned>(digit) << shift, t.equals};
+    if (threadIdx.x < kWarp) {  // a lane adds up 8 digits, from the top, and one finds its own
+      const int lane = static_cast<int>(threadIdx.x);
+      int digit = kDigits - 1 - lane * (kDigits / kWarp), mine = 0;
+      for (int i = 0; i < kDigits / kWarp; ++i) mine += counts[digit - i];
+      int through = mine;
+      for (int step = 1; step < kWarp; step *= 2) {
+        const int before = __shfl_sync(cuda::kAllLanes, through, lane - step);
+        if (lane >= step) through += before;
+      }
+      int equals = t.equals - (through - mine);
+      if (0 < equals && equals <= mine) {
+        for (; counts[digit] < equals; --digit) equals -= counts[digit];
+        found = {t.key | static_cast<unsigned>(digit) << shift, equals};
+      }
     }
     __syncthreads();
     t = found;
@@ -99,6 +127,7 @@ __device__ void gather(Leader* leaders, const Row& row, int K, const Threshold& 
   for (int first = 0; first < row.n; first += kThreads) {
     const int i = first + static_cast<int>(threadIdx.x);
     const unsigned key = i < row.n ? key_of(row.z[i]) : 0u;
+    if (!__syncthreads_or(i < row.n && key >= t.key)) continue;
     int all = 0;
     int place = above + place_among(i < row.n && key > t.key, all);
     if (i < row.n && key > t.key) leaders[place] = {key, i};
@@ -127,8 +156,9 @@ __device__ void sort(Leader* leaders) {
     }
 }
 
-__global__ void leaders_kernel(std::int32_t* ids, float* values, float* sums, const float* logits,
-                               const float* temperature, std::int64_t V, int allowed, int K) {
+__global__ void __launch_bounds__(kThreads)
+    leaders_kernel(std::int32_t* ids, float* values, float* sums, const float* logits,
+                   const float* temperature, std::int64_t V, int allowed, int K) {
   __shared__ Leader leaders[kMostLeaders];
   cuda::wait_for_earlier();
   const std::int64_t r = blockIdx.x;
@@ -150,8 +180,7 @@ __global__ void leaders_kernel(std::int32_t* ids, float* values, float* sums, co
   }
   if (sums == nullptr) return;
   float sum = 0.0f;
-  for (int i = thread; i < allowed; i += kThreads)
-    sum += expf((row.z[i] - largest) / temperature[r]);
+  each_column(row, [&](float z) { sum += expf((z - largest) / temperature[r]); });
   sum = cuda::over_row<cuda::Sum, kThreads>(sum);
   if (thread == 0) sums[r] = sum;
 }

@@ -1,5 +1,5 @@
 // y = x / rms(x) * w by row: a row to a warp, or to a block of 256 threads where it is longer than
-// 1024. Moves x twice (the second time from a cache) and y once.
+// 1024. Moves x and y once; what is beyond 4096 of a row is read twice.
 #include <cstdint>
 
 #include "kernels/cuda/cuda_backend.h"
@@ -12,19 +12,36 @@ using cuda::kLongRow;
 using cuda::kRowThreads;
 using cuda::kWarp;
 
+// Elements of a row that a thread has at once, so that all of a row of 4096 is on its way together.
+template <int kThreads>
+inline constexpr int kHeld = kThreads == kWarp ? 32 : 16;
+
 template <int kThreads>
 __global__ void rms_norm_kernel(float* y, float* rstd, const float* x, const float* w,
                                 std::int64_t rows, std::int64_t D, float eps) {
   const std::int64_t r = cuda::my_row<kThreads>();
+  const int first = static_cast<int>(threadIdx.x) % kThreads;
   cuda::wait_for_earlier();
   if (r >= rows) return;  // a whole warp, or none of the block
-  const int first = static_cast<int>(threadIdx.x) % kThreads;
   x += r * D;
-  float squares = 0.0f;
-  for (std::int64_t d = first; d < D; d += kThreads) squares += x[d] * x[d];
+  float held[kHeld<kThreads>], weights[kHeld<kThreads>], squares = 0.0f;
+#pragma unroll
+  for (int i = 0; i < kHeld<kThreads>; ++i) {
+    const int d = first + i * kThreads;
+    held[i] = d < D ? x[d] : 0.0f;
+    weights[i] = d < D ? w[d] : 0.0f;
+  }
+  for (const float value : held) squares += value * value;
+  constexpr int kRest = kHeld<kThreads> * kThreads;
+  for (std::int64_t d = kRest + first; d < D; d += kThreads) squares += x[d] * x[d];
   squares = cuda::over_row<cuda::Sum, kThreads>(squares);
   const float scale = rsqrtf(squares / static_cast<float>(D) + eps);
-  for (std::int64_t d = first; d < D; d += kThreads) y[r * D + d] = x[d] * scale * w[d];
+#pragma unroll
+  for (int i = 0; i < kHeld<kThreads>; ++i) {
+    const int d = first + i * kThreads;
+    if (d < D) y[r * D + d] = held[i] * scale * weights[i];
+  }
+  for (std::int64_t d = kRest + first; d < D; d += kThreads) y[r * D + d] = x[d] * scale * w[d];
   if (rstd != nullptr && first == 0) rstd[r] = scale;
 }
 
