@@ -120,27 +120,38 @@ void run(const Tensor& y, const RoundedRows& x, const Tensor& w, const Finish& f
                finish);
 }
 
-// What registers hold without spilling: pieces of Q5_K are the largest.
+// How one row of x is multiplied, as measured on an H100: outputs to a warp, and to a block. What
+// is read of x serves more outputs where a piece takes long to unpack; more pieces are under way
+// where it does not. Three blocks of Q5_K hold what four would spill.
 template <typename Format>
-inline constexpr int kBlocks = 4;
+struct OneRow {
+  using Warp = Share<kWarp, 2, 2>;
+  using Block = Share<kThreads, 2, 2>;
+};
+template <bool kHigh>
+struct OneRow<PieceK<kHigh>> {
+  using Warp = Share<kWarp, 2, 1>;
+  using Block = Share<kThreads, 4, 1, kHigh ? 3 : 4>;
+};
 template <>
-inline constexpr int kBlocks<PieceK<true>> = 3;
+struct OneRow<PieceQ6_K> {
+  using Warp = Share<kWarp, 2, 2>;
+  using Block = Share<kThreads, 4, 1>;
+};
+template <bool kScales>
+struct OneRow<PieceIQ4<kScales>> {
+  using Warp = Share<kWarp, 4, 1>;
+  using Block = Share<kThreads, 4, 1>;
+};
 
-// A block shares outputs where a row has pieces enough for its threads, or where there are too few
-// outputs to keep as many warps busy. Pieces of large blocks take more unpacking: there more
-// outputs share what is read of x. Chosen by measurement on an H100.
 template <typename Format>
 void choose(const Tensor& y, const RoundedRows& x, const Tensor& w, const Finish& finish,
             cudaStream_t stream) {
-  constexpr bool kLarge = Format::kPieces == 8;
+  constexpr std::int64_t kFewOutputs = 1024;  // of which warps alone leave processors idle
   const std::int64_t pieces = w.cols() / (16 * Format::kGroups);
-  if constexpr (kLarge) {
-    if (x.T == 1 && pieces > kThreads)
-      return run<Format, 1, Share<kThreads, 4, 1, kBlocks<Format>>>(y, x, w, finish, stream);
-  }
-  if (x.T == 1 && (pieces > kThreads || w.rows() <= 1024))
-    return run<Format, 1, Share<kThreads, 2, 2>>(y, x, w, finish, stream);
-  if (x.T == 1) return run<Format, 1, Share<kWarp, 2, 2>>(y, x, w, finish, stream);
+  if (x.T == 1 && (pieces > kThreads || w.rows() <= kFewOutputs))
+    return run<Format, 1, typename OneRow<Format>::Block>(y, x, w, finish, stream);
+  if (x.T == 1) return run<Format, 1, typename OneRow<Format>::Warp>(y, x, w, finish, stream);
   if (x.T <= 4) return run<Format, 4, Share<kWarp, 2, 2, 3>>(y, x, w, finish, stream);
   run<Format, 8, Share<kWarp, 2, 1, 3>>(y, x, w, finish, stream);
 }
