@@ -41,6 +41,7 @@ class CudaBackend : public Backend {
   void reset_peak() override { peak_bytes_ = used_bytes_; }
   std::unique_ptr<Recording> record() override;
   Weight load_weight(const Tensor& host, DType compute) override;
+  DType operand_type(const Tensor& w, std::int64_t T) const override;
   void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) override;
   void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
                        const Tensor& w) override;

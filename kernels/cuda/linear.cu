@@ -44,16 +44,16 @@ bool CudaBackend::linear_blas(const Tensor& y, const Tensor& x, const Tensor& w,
   if (T < (quants ? kBlasRowsOfQuants : kBlasRows) || N % 4 != 0) return false;  // 16 bytes
   if (!rounds && (w.dtype != DType::f32 || K % 4 != 0)) return false;
   if (blas() == nullptr) return false;
-  const std::size_t x_bytes = rounds ? cuda::half_rows_bytes(T, K) : 0;
+  const std::size_t x_bytes = rounds ? cuda::half_rows_bytes(x) : 0;
   const std::size_t w_bytes = quants ? static_cast<std::size_t>(N * K) * 2 : 0;
   auto* workspace =
       static_cast<std::byte*>(scratch(cuda::Blas::kWorkspaceBytes + x_bytes + w_bytes));
-  auto* x_rounded = reinterpret_cast<std::uint16_t*>(workspace + cuda::Blas::kWorkspaceBytes);
-  auto* w_rounded = x_rounded + x_bytes / sizeof *x_rounded;
+  std::byte* room = workspace + cuda::Blas::kWorkspaceBytes;
+  auto* w_rounded = reinterpret_cast<std::uint16_t*>(room + x_bytes);
   cuda::BlasMatrix a{x.data, DType::f32, K}, b{w.data, w.dtype, K};
   if (rounds) {
-    a = {x_rounded, cuda::rounded_type(w), cuda::rounded_pitch(K)};
-    cuda::round_rows(x_rounded, x, a.dtype, stream_);
+    const DType type = cuda::rounded_type(w);
+    a = {cuda::half_rows(x, type, room, stream_), type, cuda::rounded_pitch(K)};
   }
   if (quants) {
     cuda::with_source(w, [&](auto source) { round_source(w_rounded, source, stream_); });
@@ -62,8 +62,17 @@ bool CudaBackend::linear_blas(const Tensor& y, const Tensor& x, const Tensor& w,
   return blas()->multiply(y, a, b, K, then, workspace, stream_);
 }
 
+// Rows that zeros must follow are rounded into `scratch`.
+DType CudaBackend::operand_type(const Tensor& w, std::int64_t T) const {
+  const bool few = T <= cuda::kFewRows && !batch_invariant_;
+  const bool padded = cuda::rounded_pitch(w.cols()) != w.cols();
+  return few || padded || !cuda::suits_tensor_cores(w) ? DType::f32 : cuda::rounded_type(w);
+}
+
 void CudaBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
   const std::int64_t T = x.rows(), N = w.rows(), K = w.cols();
+  if (x.dtype != DType::f32 && x.dtype != operand_type(w, T))
+    cuda::fail_unsupported("linear", "x is of another type than the product takes");
   const cuda::Finish finish(then);
   const bool few = T <= cuda::kFewRows && !batch_invariant_;
   if (few && !is_quantized(w.dtype)) return cuda::linear_rows(y, x, w, finish, stream_);
@@ -73,7 +82,7 @@ void CudaBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, cons
   }
   if (!batch_invariant_ && linear_blas(y, x, w, then)) return;
   if (cuda::suits_tensor_cores(w))
-    return cuda::linear_mma(y, x, w, scratch(cuda::half_rows_bytes(T, K)), finish, stream_);
+    return cuda::linear_mma(y, x, w, scratch(cuda::half_rows_bytes(x)), finish, stream_);
   cuda::with_source(w, [&](auto source) {
     cuda::tiled_product<false>("linear", stream_, y.as<float>(), T, N, K,
                                operand<true>(cuda::source_f32(x)), operand<true>(source));

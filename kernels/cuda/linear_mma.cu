@@ -64,8 +64,9 @@ DType rounded_type(const Tensor& w) { return w.dtype == DType::f16 ? DType::f16 
 
 std::int64_t rounded_pitch(std::int64_t K) { return (K + kDepth - 1) / kDepth * kDepth; }
 
-std::size_t half_rows_bytes(std::int64_t T, std::int64_t K) {
-  return static_cast<std::size_t>(T * rounded_pitch(K)) * sizeof(std::uint16_t);
+std::size_t half_rows_bytes(const Tensor& x) {
+  if (x.dtype != DType::f32) return 0;
+  return static_cast<std::size_t>(x.rows() * rounded_pitch(x.cols())) * sizeof(std::uint16_t);
 }
 
 namespace {
@@ -85,15 +86,17 @@ void round_rows_to(std::uint16_t* to, const Tensor& x, cudaStream_t stream) {
 
 }  // namespace
 
-void round_rows(std::uint16_t* to, const Tensor& x, DType type, cudaStream_t stream) {
+const std::uint16_t* half_rows(const Tensor& x, DType type, void* room, cudaStream_t stream) {
+  if (x.dtype == type) return x.as<std::uint16_t>();
+  auto* to = static_cast<std::uint16_t*>(room);
   type == DType::f16 ? round_rows_to<F16>(to, x, stream) : round_rows_to<Bf16>(to, x, stream);
+  return to;
 }
 
 void linear_mma(const Tensor& y, const Tensor& x, const Tensor& w, void* room, const Finish& finish,
                 cudaStream_t stream) {
-  auto* rounded = static_cast<std::uint16_t*>(room);
-  round_rows(rounded, x, rounded_type(w), stream);
-  const HalfRows rows{rounded, x.rows(), rounded_pitch(x.cols())};
+  const HalfRows rows{half_rows(x, rounded_type(w), room, stream), x.rows(),
+                      rounded_pitch(x.cols())};
   switch (w.dtype) {
     case DType::f16:
       return half_product<F16>(y, rows, w, finish, stream);

@@ -19,13 +19,14 @@ class Finish;  // epilogue.cuh
 bool suits_tensor_cores(const Tensor& w);
 DType rounded_type(const Tensor& w);  // of x for it
 
-// y [T, N] = finish(x [T, K] w [N, K]^T). x is rounded into `room`, of half_rows_bytes.
+// y [T, N] = finish(x [T, K] w [N, K]^T). x as half_rows takes it.
 void linear_mma(const Tensor& y, const Tensor& x, const Tensor& w, void* room, const Finish& finish,
                 cudaStream_t stream);
-std::size_t half_rows_bytes(std::int64_t T, std::int64_t K);
 
-// x as f16 or bf16 with rows of rounded_pitch(K), zeros after K.
-void round_rows(std::uint16_t* to, const Tensor& x, DType type, cudaStream_t stream);
+// x as `type`, f16 or bf16, with rows of rounded_pitch(K), zeros after K: x itself where it is of
+// this type already (then K has that length), else rounded into `room`, of half_rows_bytes.
+const std::uint16_t* half_rows(const Tensor& x, DType type, void* room, cudaStream_t stream);
+std::size_t half_rows_bytes(const Tensor& x);
 std::int64_t rounded_pitch(std::int64_t K);
 
 }  // namespace r1::cuda

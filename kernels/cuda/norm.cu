@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/operand.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace r1 {
@@ -12,36 +13,43 @@ using cuda::kLongRow;
 using cuda::kRowThreads;
 using cuda::kWarp;
 
-// Elements of a row that a thread has at once, so that all of a row of 4096 is on its way together.
+// Fours of a row that a thread has at once, so that all of a row of 4096 is on its way together.
 template <int kThreads>
-inline constexpr int kHeld = kThreads == kWarp ? 32 : 16;
+inline constexpr int kHeld = kThreads == kWarp ? 8 : 4;
 
-template <int kThreads>
-__global__ void rms_norm_kernel(float* y, float* rstd, const float* x, const float* w,
+template <typename Type, int kThreads>
+__global__ void rms_norm_kernel(typename Type::Bits* y, float* rstd, const float* x, const float* w,
                                 std::int64_t rows, std::int64_t D, float eps) {
   const std::int64_t r = cuda::my_row<kThreads>();
   const int first = static_cast<int>(threadIdx.x) % kThreads;
   cuda::wait_for_earlier();
   if (r >= rows) return;  // a whole warp, or none of the block
   x += r * D;
-  float held[kHeld<kThreads>], weights[kHeld<kThreads>], squares = 0.0f;
+  y += r * D;
+  const bool fours = D % 4 == 0;
+  const std::int64_t rest = fours ? 4 * kHeld<kThreads> * kThreads : 0;
+  float held[kHeld<kThreads>][4] = {}, weights[kHeld<kThreads>][4], squares = 0.0f;
 #pragma unroll
   for (int i = 0; i < kHeld<kThreads>; ++i) {
-    const int d = first + i * kThreads;
-    held[i] = d < D ? x[d] : 0.0f;
-    weights[i] = d < D ? w[d] : 0.0f;
+    const int d = 4 * (first + i * kThreads);
+    if (!fours || d >= D) continue;
+    cuda::load16<cuda::F32>(held[i], x + d);
+    cuda::load16<cuda::F32>(weights[i], w + d);
   }
-  for (const float value : held) squares += value * value;
-  constexpr int kRest = kHeld<kThreads> * kThreads;
-  for (std::int64_t d = kRest + first; d < D; d += kThreads) squares += x[d] * x[d];
+#pragma unroll
+  for (int i = 0; i < kHeld<kThreads>; ++i)
+    for (const float value : held[i]) squares += value * value;
+  for (std::int64_t d = rest + first; d < D; d += kThreads) squares += x[d] * x[d];
   squares = cuda::over_row<cuda::Sum, kThreads>(squares);
   const float scale = rsqrtf(squares / static_cast<float>(D) + eps);
 #pragma unroll
   for (int i = 0; i < kHeld<kThreads>; ++i) {
-    const int d = first + i * kThreads;
-    if (d < D) y[r * D + d] = held[i] * scale * weights[i];
+    const int d = 4 * (first + i * kThreads);
+    if (!fours || d >= D) continue;
+    for (int j = 0; j < 4; ++j) held[i][j] = held[i][j] * scale * weights[i][j];
+    cuda::store_four<Type>(y + d, held[i]);
   }
-  for (std::int64_t d = kRest + first; d < D; d += kThreads) y[r * D + d] = x[d] * scale * w[d];
+  for (std::int64_t d = rest + first; d < D; d += kThreads) y[d] = Type::round(x[d] * scale * w[d]);
   if (rstd != nullptr && first == 0) rstd[r] = scale;
 }
 
@@ -67,14 +75,17 @@ __global__ void rms_norm_backward_kernel(float* dx, const float* dy, const float
 void CudaBackend::rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, const Tensor& w,
                            float eps) {
   const std::int64_t R = x.rows(), D = x.cols();
-  const auto run = [&](const cuda::Grid& grid, auto kernel) {
-    cuda::launch_early("rms_norm", stream_, grid, kernel, y.as<float>(), rstd.as<float>(),
-                       x.as<float>(), w.as<float>(), R, D, eps);
-  };
-  if (D > kLongRow)
-    run(cuda::grid_of_rows<kRowThreads>(R), rms_norm_kernel<kRowThreads>);
-  else
-    run(cuda::grid_of_rows<kWarp>(R), rms_norm_kernel<kWarp>);
+  cuda::for_operand(y.dtype, [&](auto type) {
+    using Type = decltype(type);
+    const auto run = [&](const cuda::Grid& grid, auto kernel) {
+      cuda::launch_early("rms_norm", stream_, grid, kernel, y.as<typename Type::Bits>(),
+                         rstd.as<float>(), x.as<float>(), w.as<float>(), R, D, eps);
+    };
+    if (D > kLongRow)
+      run(cuda::grid_of_rows<kRowThreads>(R), rms_norm_kernel<Type, kRowThreads>);
+    else
+      run(cuda::grid_of_rows<kWarp>(R), rms_norm_kernel<Type, kWarp>);
+  });
 }
 
 // dw += sum of dy n over rows.

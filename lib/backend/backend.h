@@ -70,10 +70,10 @@ struct AdamwOptions {
 // Every operation the models need, once per device. Outputs come first. All pointers live on
 // `device()`. Calls are queued in order; only `synchronize` and `copy_to_host` wait.
 //
-// Activations and gradients are f32. `*_backward` ADDS into its outputs, and skips an output whose
-// tensor is empty (a frozen weight). No op may be given an output that is one of its inputs.
-// On `ref` and `cpu` a row of the result depends on that row of the input alone, bit for bit: not
-// on the number of rows, their order or the number of threads.
+// Activations and gradients are f32, but for operands of products (operand_type). `*_backward` ADDS
+// into its outputs, and skips an output whose tensor is empty (a frozen weight). No op may be given
+// an output that is one of its inputs. On `ref` and `cpu` a row of the result depends on that row
+// of the input alone, bit for bit: not on the number of rows, their order or the number of threads.
 class Backend {
  public:
   virtual ~Backend();
@@ -115,6 +115,10 @@ class Backend {
   // `cpu` with the same bits.  x [T, K]; w [N, K] of any weight type, packed or plain; y [T, N].
   // Quantized w: x is rounded to 8 bits in blocks of 32 (cpu); `ref` takes x as it is.
   virtual void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) = 0;
+  // What `linear` would round T rows of x to before it multiplies them by w, f32 being as they are.
+  // In this type x may be given to `linear`, and y asked of rms_norm and swiglu (y.dtype says so):
+  // they round as `linear` does, and the product has the same bits.
+  virtual DType operand_type(const Tensor& /*w*/, std::int64_t /*T*/) const { return DType::f32; }
   // Of y = x w^T alone.  dx += dy w;  dw += dy^T x (only for a plain f32 w).
   virtual void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                const Tensor& x, const Tensor& w) = 0;

@@ -135,13 +135,13 @@ class Decoder : public Network {
     for (std::int64_t i = 0; i < config_.layers; ++i) {
       const Layer& l = layers_[static_cast<std::size_t>(i)];
       g.next_layer();
-      x = attention(g, l, i, x, table, rows);                                  // [T, D]
-      const Var n = g.rms_norm(x, l.ffn_norm, config_.eps);                    // [T, D]
-      const Var h = g.swiglu(g.linear(n, l.ffn_gate), g.linear(n, l.ffn_up));  // [T, K]
-      x = g.linear(h, l.ffn_down, {.residual = x});                            // [T, D]
+      x = attention(g, l, i, x, table, rows);                                        // [T, D]
+      const Var n = g.rms_norm(x, l.ffn_norm, config_.eps, {l.ffn_gate, l.ffn_up});  // [T, D]
+      const Var gate = g.linear(n, l.ffn_gate), up = g.linear(n, l.ffn_up);          // [T, K]
+      x = g.linear(g.swiglu(gate, up, {l.ffn_down}), l.ffn_down, {.residual = x});   // [T, D]
     }
-    if (!rows.wanted.empty()) x = g.gather_rows(x, rows.wanted);  // [R, D]
-    return g.linear(g.rms_norm(x, norm_, config_.eps), head_);    // [R, V]
+    if (!rows.wanted.empty()) x = g.gather_rows(x, rows.wanted);         // [R, D]
+    return g.linear(g.rms_norm(x, norm_, config_.eps, {head_}), head_);  // [R, V]
   }
 
  private:
@@ -150,7 +150,9 @@ class Decoder : public Network {
                 const Rows& rows) const {
     const DecoderConfig::Attention& a = config_.attention;
     const std::int64_t T = x.value.rows(), hd = a.head_dim;
-    const Var n = g.rms_norm(x, l.attn_norm, config_.eps);  // [T, D]
+    const Var n = g.rms_norm(  // [T, D]
+        x, l.attn_norm, config_.eps,
+        {l.q.weight, l.k.weight, l.v.weight, l.gate.weight, l.gain.weight});
     Var q = g.reshape(apply(g, l.q, n), {T, a.heads, hd});
     Var k = g.reshape(apply(g, l.k, n), {T, a.kv_heads, hd});
     const Var v = g.reshape(apply(g, l.v, n), {T, a.kv_heads, hd});

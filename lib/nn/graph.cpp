@@ -1,6 +1,7 @@
 #include "lib/nn/graph.h"
 
 #include <cassert>
+#include <optional>
 #include <string>
 
 #include "lib/base/error.h"
@@ -39,8 +40,20 @@ Tensor Graph::floats(std::span<const float> values) {
   return t;
 }
 
-Var Graph::output(const Shape& shape) {
-  Var v{take(shape), {}};
+DType Graph::operand_type(Readers readers, std::int64_t T) const {
+  if (training() || watch_ || replace_) return DType::f32;
+  std::optional<DType> common;
+  for (const Var& w : readers) {
+    if (w.value.empty()) continue;
+    const DType type = backend_.operand_type(w.value, T);
+    if (common.value_or(type) != type) return DType::f32;
+    common = type;
+  }
+  return common.value_or(DType::f32);
+}
+
+Var Graph::output(const Shape& shape, DType dtype) {
+  Var v{take(shape, dtype), {}};
   if (training()) {
     v.grad = take(shape);
     backend_.zero(v.grad);
@@ -92,19 +105,19 @@ Var Graph::embedding(const Var& w, const Tensor& ids) {
   return y;
 }
 
-Var Graph::rms_norm(const Var& x, const Var& w, float eps) {
+Var Graph::rms_norm(const Var& x, const Var& w, float eps, Readers readers) {
   want(x.value.shape.rank() > 0 && is(w.value, {x.value.cols()}), "rms_norm", x.value.shape,
        w.value.shape);
-  const Var y = output(x.value.shape);
+  const Var y = output(x.value.shape, operand_type(readers, x.value.rows()));
   const Tensor rstd = training() ? take({x.value.rows()}) : Tensor{};
   backend_.rms_norm(y.value, rstd, x.value, w.value, eps);
   note([=, this] { backend_.rms_norm_backward(x.grad, w.grad, y.grad, x.value, w.value, rstd); });
   return y;
 }
 
-Var Graph::swiglu(const Var& gate, const Var& up) {
+Var Graph::swiglu(const Var& gate, const Var& up, Readers readers) {
   want(is(up.value, gate.value.shape), "swiglu", gate.value.shape, up.value.shape);
-  const Var y = output(gate.value.shape);
+  const Var y = output(gate.value.shape, operand_type(readers, gate.value.rows()));
   backend_.swiglu(y.value, gate.value, up.value);
   note([=, this] { backend_.swiglu_backward(gate.grad, up.grad, y.grad, gate.value, up.value); });
   return y;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <utility>
 #include <vector>
@@ -21,6 +22,10 @@ struct Then {
   Var residual;  // [T, N], or empty
   Activation activation = Activation::none;
 };
+
+// The weights of the products that read a value, and nothing else reads it; empty ones do not
+// count. It may then be stored as they take it, which changes no bit of theirs.
+using Readers = std::initializer_list<Var>;
 
 // Checks shapes, takes memory from the arena, and runs each op as it is called: there is no graph
 // to build or to plan. With `Mode::training` it also notes how to run each op backwards; the
@@ -56,12 +61,13 @@ class Graph {
   Var linear(const Var& x, const Var& w, const Then& then = {});  // [T, K], [N, K] -> [T, N]
   Var add_bias(const Var& x, const Var& b);                       // [T, N], [N]        -> [T, N]
   Var embedding(const Var& w, const Tensor& ids);                 // [V, D], i32 [T]    -> [T, D]
-  Var rms_norm(const Var& x, const Var& w, float eps);            // [.., D], [D]       -> as x
-  Var swiglu(const Var& gate, const Var& up);                     // both [T, K]        -> [T, K]
-  Var gelu(const Var& x);                                         // any shape
-  Var add(const Var& x, const Var& y);                            // both [T, D]        -> [T, D]
-  Var gather_rows(const Var& x, const Tensor& rows);              // [T, D], i32 [R]    -> [R, D]
-  Var reshape(const Var& x, const Shape& shape);                  // the same elements; no work
+  Var rms_norm(const Var& x, const Var& w, float eps,
+               Readers readers = {});                                // [.., D], [D]       -> as x
+  Var swiglu(const Var& gate, const Var& up, Readers readers = {});  // both [T, K]        -> [T, K]
+  Var gelu(const Var& x);                                            // any shape
+  Var add(const Var& x, const Var& y);                               // both [T, D]        -> [T, D]
+  Var gather_rows(const Var& x, const Tensor& rows);                 // [T, D], i32 [R]    -> [R, D]
+  Var reshape(const Var& x, const Shape& shape);                     // the same elements; no work
   Tensor rope_table(const Tensor& positions, const Tensor& frequencies, float magnitude);
   Var rope(const Var& x, const Tensor& table, bool interleaved);  // [T, H, hd] -> [T, H, hd]
   Var daw_decay(const Var& a, const Var& b, const Var& l, const Tensor& newline,
@@ -84,7 +90,10 @@ class Graph {
   void backward();
 
  private:
-  Var output(const Shape& shape);  // as `make`, but the value is not zeroed
+  // As `make`, but the value is not zeroed.
+  Var output(const Shape& shape, DType dtype = DType::f32);
+  // The type in which all readers take T rows; f32 where they differ, or others look too.
+  DType operand_type(Readers readers, std::int64_t T) const;
   template <typename Step>
   void note(Step&& step) {  // in inference nothing is kept, and nothing allocated
     if (training()) tape_.emplace_back(std::forward<Step>(step));

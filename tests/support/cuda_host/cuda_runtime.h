@@ -181,7 +181,7 @@ struct cudaLaunchAttribute {
   } val;
 };
 struct cudaFuncAttributes {
-  int ptxVersion;
+  int binaryVersion, ptxVersion;
 };
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
@@ -237,15 +237,6 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 // As on a card of sm_90; kernels for all cards assert kSharedBytesEverywhere themselves.
 inline constexpr int kMostSharedBytes = 227 << 10;
 
-struct cudaFuncAttributes {
-  int binaryVersion, ptxVersion;
-};
-template <typename Kernel>
-cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel*) {
-  *attributes = {90, 90};
-  return cudaSuccess;
-}
-
 template <typename Kernel>
 cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int bytes) {
   return bytes <= kMostSharedBytes ? cudaSuccess : cudaErrorInvalidValue;
@@ -253,7 +244,7 @@ cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int bytes) {
 
 template <typename Kernel>
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel*) {
-  *attributes = {90};  // early launches are made, and watched
+  *attributes = {90, 90};  // early launches are made, and watched; warp groups are there
   return cudaSuccess;
 }
 
