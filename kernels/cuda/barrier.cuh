@@ -8,7 +8,7 @@ namespace r1::cuda {
 
 // A barrier in shared memory at which some threads arrive and others wait, phase by phase: those
 // that fill a buffer, and those that read it. sm_90 and later.
-//   PTX ISA, 9.7.13.15 (mbarrier), 9.7.13.4 (fence.proxy.async).
+//   PTX ISA, 9.7.13.15 (mbarrier, cp.async.mbarrier.arrive), 9.7.13.4 (fence.proxy.async).
 class Barrier {
  public:
   // By one thread, before the block's next __syncthreads. A phase ends with so many arrivals.
@@ -28,6 +28,18 @@ class Barrier {
     if (--state_.missing > 0) return;
     state_.missing = state_.arrivals;
     ++state_.phase;
+#endif
+  }
+
+  // Once all of this thread's copies so far are there.
+  __device__ void arrive_when_copied() {
+#ifdef __CUDACC__
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(address())
+                 : "memory");
+#else
+    cuda_host::commit_copies();
+    cuda_host::wait_for_copies(0);
+    arrive();
 #endif
   }
 
@@ -61,7 +73,8 @@ class Barrier {
 #endif
 };
 
-// What this thread has written to shared memory can be read by wgmma once others hear of it.
+// What this thread has written to shared memory, or has heard of at a barrier, wgmma sees too.
+// Waits for this thread's own copies: those that hear do it.
 __device__ inline void show_to_tensor_cores() {
 #ifdef __CUDACC__
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");

@@ -19,10 +19,9 @@ using cuda::operand;
 
 namespace {
 
-// Below, the bytes of the weight are the floor, and our kernels come as near. Of a quantized weight
-// cuBLASLt wants a copy in bf16, 5 bytes moved for each of its numbers: as long as the product of
-// some 500 rows takes. Both sizes come from arithmetic, and wait to be measured.
-constexpr std::int64_t kBlasRows = 65, kBlasRowsOfQuants = 1024;
+// Of a quantized weight cuBLASLt wants a copy in bf16, 5 bytes moved for each of its numbers: as
+// long as the product of some 500 rows takes.
+constexpr std::int64_t kBlasRows = 5, kBlasRowsOfQuants = 1024;
 
 template <typename Source>
 void round_source(std::uint16_t* to, const Source& source, cudaStream_t stream) {
@@ -75,12 +74,12 @@ void CudaBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, cons
     cuda::fail_unsupported("linear", "x is of another type than the product takes");
   const cuda::Finish finish(then);
   const bool few = T <= cuda::kFewRows && !batch_invariant_;
-  if (few && !is_quantized(w.dtype)) return cuda::linear_rows(y, x, w, finish, stream_);
-  if (few && w.packed == cuda::is_split(w.dtype)) {
+  if (few && is_quantized(w.dtype) && w.packed == cuda::is_split(w.dtype)) {
     void* room = scratch(cuda::rounded_rows_bytes(T, K));
     return cuda::linear_quant(y, x, w, room, finish, stream_);
   }
   if (!batch_invariant_ && linear_blas(y, x, w, then)) return;
+  if (few && !is_quantized(w.dtype)) return cuda::linear_rows(y, x, w, finish, stream_);
   if (cuda::suits_tensor_cores(w))
     return cuda::linear_mma(y, x, w, scratch(cuda::half_rows_bytes(x)), finish, stream_);
   cuda::with_source(w, [&](auto source) {

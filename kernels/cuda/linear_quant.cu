@@ -126,11 +126,11 @@ void run(const Tensor& y, const RoundedRows& x, const Tensor& w, const Finish& f
 template <typename Format>
 struct OneRow {
   using Warp = Share<kWarp, 2, 2>;
-  using Block = Share<kThreads, 2, 2>;
+  using Block = Share<kThreads, 2, 1, 6>;
 };
 template <bool kHigh>
 struct OneRow<PieceK<kHigh>> {
-  using Warp = Share<kWarp, 2, 1>;
+  using Warp = Share<kWarp, 2, kHigh ? 2 : 1>;
   using Block = Share<kThreads, 4, 1, kHigh ? 3 : 4>;
 };
 template <>

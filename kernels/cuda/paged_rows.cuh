@@ -115,44 +115,45 @@ struct TileRows {
       for (int i = 0; i < 2; ++i) run(n, 2 * h + i, first_key + 8 * n + lane % 4 * 2 + i);
   }
 
-  // run(h, d, sums of elements d and d + 1) for all that this thread has of rows of the run.
+  // run(d, sums of elements d and d + 1) for all that this thread has of row row0 + 8 h.
   template <typename Run>
-  __device__ void each_pair(const Run& run) const {
+  __device__ void each_pair(int h, const Run& run) const {
 #pragma unroll
-    for (int h = 0; h < 2; ++h)
-#pragma unroll
-      for (int n = 0; n < kWidthTiles; ++n) {
-        const int d = first_element + 8 * n + lane % 4 * 2;
-        if (in_run(h) && d < tile.s.hd) run(h, d, sums[n][2 * h], sums[n][2 * h + 1]);
-      }
+    for (int n = 0; n < kWidthTiles; ++n) {
+      const int d = first_element + 8 * n + lane % 4 * 2;
+      if (d < tile.s.hd) run(d, sums[n][2 * h], sums[n][2 * h + 1]);
+    }
   }
 
   // As one of s.splits parts, for merge_kernel.
   __device__ void store_part(float* parts, int split) const {
-    const std::int64_t width = tile.s.hd + 2;
-    const auto part = [&](int h) {
-      return parts + (tile.row_of(row0 + 8 * h) * tile.s.splits + split) * width;
-    };
-    for (int h = 0; h < 2; ++h)
-      if (in_run(h) && first_element == 0 && lane % 4 == 0)
-        *reinterpret_cast<float2*>(part(h)) = {largest[h], total[h]};
-    each_pair([&](int h, int d, float a, float b) {
-      if (total[h] != 0.0f) *reinterpret_cast<float2*>(part(h) + 2 + d) = {a, b};
-    });
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      if (!in_run(h)) continue;
+      float* part = parts + (tile.row_of(row0 + 8 * h) * tile.s.splits + split) *
+                                static_cast<std::int64_t>(tile.s.hd + 2);
+      if (first_element == 0 && lane % 4 == 0)
+        *reinterpret_cast<float2*>(part) = {largest[h], total[h]};
+      if (total[h] == 0.0f) continue;
+      each_pair(h, [&](int d, float a, float b) {
+        *reinterpret_cast<float2*>(part + 2 + d) = {a, b};
+      });
+    }
   }
 
   // Joins what `walk` found to y, as merge_kernel would; after the last part, y is their mean.
   __device__ void join(float* y, Joined (&joined)[2], bool last) const {
-    float2 weight[2];
-    float share[2];
+#pragma unroll
     for (int h = 0; h < 2; ++h) {
-      weight[h] = joined[h].add(largest[h], total[h]);
-      share[h] = last ? 1.0f / joined[h].total : 1.0f;
+      const float2 weight = joined[h].add(largest[h], total[h]);
+      const float share = last ? 1.0f / joined[h].total : 1.0f;
+      if (!in_run(h)) continue;
+      float* row = y + tile.row_of(row0 + 8 * h) * tile.s.hd;
+      each_pair(h, [&](int d, float a, float b) {
+        float2* at = reinterpret_cast<float2*>(row + d);
+        *at = {share * join_sums(weight, at->x, a), share * join_sums(weight, at->y, b)};
+      });
     }
-    each_pair([&](int h, int d, float a, float b) {
-      float2* at = reinterpret_cast<float2*>(y + tile.row_of(row0 + 8 * h) * tile.s.hd + d);
-      *at = {share[h] * join_sums(weight[h], at->x, a), share[h] * join_sums(weight[h], at->y, b)};
-    });
   }
 };
 

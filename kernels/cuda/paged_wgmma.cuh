@@ -24,7 +24,7 @@ inline constexpr int kGroups = 2, kHopperThreads = (kGroups + 1) * kGroupThreads
 template <int kHead_>
 struct HopperMemory {
   static constexpr int kHead = kHead_, kThreads = kHopperThreads, kRows = 64 * kGroups;
-  static constexpr int kSlots = 10, kSlotElements = kHead * kPage, kListed = 256;
+  static constexpr int kSlots = 8, kSlotElements = kHead * kPage, kListed = 256;
   // In pieces of 8 elements of all rows, as keys lie in a page.
   alignas(128) std::uint16_t queries[kRows * kHead];
   std::uint16_t ring[kSlots][kSlotElements];
@@ -73,7 +73,6 @@ struct HopperAttention : HopperRows<Type, kHead> {
   // Number `u` to go through the ring: the keys of page u / 2, or its values.
   __device__ static int slot(unsigned u) { return static_cast<int>(u % kSlots); }
   __device__ void wait_until_full(unsigned u) { memory.full[slot(u)].wait(u / kSlots); }
-  __device__ void wait_until_empty(unsigned u) { memory.empty[slot(u)].wait(u / kSlots - 1); }
   __device__ void release(unsigned u) {
     __syncwarp();
     if (lane == 0) memory.empty[slot(u)].arrive();
@@ -84,46 +83,46 @@ struct HopperAttention : HopperRows<Type, kHead> {
 
   __device__ int mine() const { return tile.thread() % kGroupThreads; }
 
+  // Of few instructions: a warp makes hundreds of copies while the others multiply.
   __device__ void copy_keys(unsigned u, const ListedPage& page) {
     const Paged& s = tile.s;
-    const auto* from = page_at<Type>(s.keys, page.number, s.hd);
-#pragma unroll 8
-    for (int i = mine(); i < s.hd / 8 * kPage; i += kGroupThreads)
-      copy16_async(memory.ring[slot(u)] + i * 8, from + i * 8);
+    const auto* from = page_at<Type>(s.keys, page.number, s.hd) + mine() * 8;
+    std::uint16_t* to = memory.ring[slot(u)] + mine() * 8;
+#pragma unroll
+    for (int i = 0; i < kHead / 16; ++i)
+      if (16 * i + mine() / kPage * 8 < s.hd)
+        copy16_async(to + i * kGroupThreads * 8, from + i * kGroupThreads * 8);
     if (s.A != nullptr && mine() < kPage / 4)
       copy16_async(decay_of(u) + mine() * 4, s.decay + page.number * kPage + mine() * 4);
   }
 
-  // Eight positions of four pieces at a time: whole sectors of memory, and all banks.
+  // A warp copies eight positions of four pieces at a time: whole sectors of memory, and all banks.
   __device__ void copy_values(unsigned u, const ListedPage& page) {
+    constexpr int kAcross = kHead / 32, kDown = 4 / kAcross;  // warps
     const Paged& s = tile.s;
-    const auto* from = page_at<Type>(s.values, page.number, s.hd);
-    const int pieces = s.hd / 8;
-#pragma unroll 4
-    for (int i = tile.warp() % 4; i < (pieces + 3) / 4 * 8; i += 4) {
-      const int j = i % 8 * 8 + lane % 8, piece = i / 8 * 4 + lane / 8;
-      if (piece < pieces)
-        copy16_async(memory.ring[slot(u)] + (piece * kPage + j) * 8, from + j * s.hd + piece * 8,
-                     !tile.sees(page.from + j));
-    }
+    const int warp = tile.warp() % 4, piece = warp % kAcross * 4 + lane / 8;
+    const int j = warp / kAcross * 8 + lane % 8;
+    if (piece * 8 >= s.hd) return;
+    const auto* from = page_at<Type>(s.values, page.number, s.hd) + j * s.hd + piece * 8;
+    std::uint16_t* to = memory.ring[slot(u)] + (piece * kPage + j) * 8;
+    const auto copy = [&](const auto& seen) {
+#pragma unroll
+      for (int i = 0; i < kPage / 8; i += kDown)
+        copy16_async(to + i * 64, from + i * 8 * s.hd, !seen(page.from + j + i * 8));
+    };
+    if (tile.sees(page.from) && tile.sees(page.from + kPage - 1))
+      copy([](int) { return true; });
+    else
+      copy([&](int position) { return tile.sees(position); });
   }
 
-  // So many slots are on their way at once: one is full when the third after it has been asked for.
-  // The ring has more than twice as many, so that neither side waits for the other's last step.
-  static constexpr int kUnderWay = 3;
   __device__ void copy_pages(int n) {
-    const unsigned first = 2 * pages_, end = first + 2 * static_cast<unsigned>(n);
-    for (unsigned u = first; u < end + kUnderWay; ++u) {
-      if (u < end) {
-        const ListedPage& page = memory.listed[(u - first) / 2];
-        wait_until_empty(u);
-        u % 2 == 0 ? copy_keys(u, page) : copy_values(u, page);
-      }
-      commit_copies();  // an empty group too: the count of groups is that of slots
-      if (u < first + kUnderWay) continue;
-      wait_for_copies<kUnderWay>();
-      show_to_tensor_cores();
-      memory.full[slot(u - kUnderWay)].arrive();
+    for (int i = 0; i < 2 * n; ++i) {
+      const unsigned u = 2 * pages_ + static_cast<unsigned>(i);
+      const ListedPage& page = memory.listed[i / 2];
+      memory.empty[slot(u)].wait(u / kSlots - 1);
+      i % 2 == 0 ? copy_keys(u, page) : copy_values(u, page);
+      memory.full[slot(u)].arrive_when_copied();
     }
   }
 
@@ -167,6 +166,7 @@ struct HopperAttention : HopperRows<Type, kHead> {
     total[1] *= shrink.y;
     this->each_score(0, [&](int m, int j, int) { total[0] += z[m][j]; });
     this->each_score(1, [&](int m, int j, int) { total[1] += z[m][j]; });
+    make_first(total[0] + total[1]);
     wait();
     this->shrink_sums(shrink);
 #pragma unroll
@@ -182,15 +182,17 @@ struct HopperAttention : HopperRows<Type, kHead> {
     {
       Scores z;
       wait_until_full(u);
+      show_to_tensor_cores();
       multiply_keys(z, u);
       wait_for_products<0>(z);
       take_scores(z, weights, 0, u, [] {});
     }
     for (int i = 1; i < n; ++i, u += 2) {
       Scores z;
-      wait_until_full(u + 2);
-      multiply_keys(z, u + 2);
       wait_until_full(u + 1);
+      wait_until_full(u + 2);
+      show_to_tensor_cores();
+      multiply_keys(z, u + 2);
       multiply_values(weights, u + 1);
       wait_for_products<1>(z);
       take_scores(z, weights, i, u + 2, [&] {
@@ -199,6 +201,7 @@ struct HopperAttention : HopperRows<Type, kHead> {
       });
     }
     wait_until_full(u + 1);
+    show_to_tensor_cores();
     multiply_values(weights, u + 1);
     wait_for_products<0>(sums);
     release(u + 1);
@@ -235,11 +238,11 @@ __global__ void __launch_bounds__(kHopperThreads, 1)
     __syncthreads();
     tile.bound_rows();
     if (tile.thread() < kGroups * kGroupThreads) {
-      take_registers<216>();
+      take_registers<208>();
       HopperAttention<Type, kHead, true> attention(tile);
       attend(attention, y, parts);
     } else {
-      leave_registers<72>();
+      leave_registers<88>();
       HopperAttention<Type, kHead, false> attention(tile);
       attend(attention, y, parts);
     }

@@ -70,6 +70,16 @@ __device__ inline void commit_products() {
   asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 #endif
 }
+// A wait stays behind what makes `number`, which is not below 0: a branch that is never taken. Else
+// the assembler puts arithmetic that could run beside the products behind the wait for them.
+__device__ inline void make_first(float number) {
+#ifdef __CUDACC__
+  if (number < 0.0f) __trap();
+#else
+  static_cast<void>(number);
+#endif
+}
+
 // For all but the last kLeft groups of products; those of `sums` are among them.
 template <int kLeft, int kTiles>
 __device__ inline void wait_for_products(float (&sums)[kTiles][4]) {
