@@ -8,9 +8,6 @@
 namespace r1 {
 namespace {
 
-// Until scripts/gpu_check has passed on a card (tests/GPU.md), only who asks for `cuda` gets it.
-constexpr bool kCudaIsProven = false;
-
 std::unique_ptr<Backend> open_cpu(const BackendOptions& options) {
   return std::make_unique<CpuBackend>(options.threads, options.cpu_isa);
 }
@@ -22,7 +19,6 @@ std::unique_ptr<Backend> open_backend(std::string_view name, const BackendOption
   if (name == "cpu") return open_cpu(options);
   if (name == "cuda") return open_cuda(options);
   if (name == "auto") {
-    if (!kCudaIsProven) return open_cpu(options);
     try {
       return open_cuda(options);
     } catch (const Error& e) {

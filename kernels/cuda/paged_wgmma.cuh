@@ -72,7 +72,10 @@ struct HopperAttention : HopperRows<Type, kHead> {
 
   // Number `u` to go through the ring: the keys of page u / 2, or its values.
   __device__ static int slot(unsigned u) { return static_cast<int>(u % kSlots); }
-  __device__ void wait_until_full(unsigned u) { memory.full[slot(u)].wait(u / kSlots); }
+  __device__ void wait_until_full(unsigned u) {
+    memory.full[slot(u)].wait(u / kSlots);
+    show_to_tensor_cores();
+  }
   __device__ void release(unsigned u) {
     __syncwarp();
     if (lane == 0) memory.empty[slot(u)].arrive();
@@ -182,17 +185,15 @@ struct HopperAttention : HopperRows<Type, kHead> {
     {
       Scores z;
       wait_until_full(u);
-      show_to_tensor_cores();
       multiply_keys(z, u);
       wait_for_products<0>(z);
       take_scores(z, weights, 0, u, [] {});
     }
     for (int i = 1; i < n; ++i, u += 2) {
       Scores z;
-      wait_until_full(u + 1);
       wait_until_full(u + 2);
-      show_to_tensor_cores();
       multiply_keys(z, u + 2);
+      wait_until_full(u + 1);
       multiply_values(weights, u + 1);
       wait_for_products<1>(z);
       take_scores(z, weights, i, u + 2, [&] {
@@ -201,7 +202,6 @@ struct HopperAttention : HopperRows<Type, kHead> {
       });
     }
     wait_until_full(u + 1);
-    show_to_tensor_cores();
     multiply_values(weights, u + 1);
     wait_for_products<0>(sums);
     release(u + 1);

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 
+@torch.compiler.disable  # PyTorch 2.11 fails to compile its running sum for a card
 def decay(a, b, l, newline, document):
     """A [B, T, K], the running sum of log forget gates, starting again with each document.
 
