@@ -182,6 +182,7 @@ Paged paged_of(const Tensor& q, const PagedKv& kv, const Tensor& A, const Tensor
   s.hd = static_cast<int>(q.shape[2]);
   s.splits = 1;
   s.scale = options.scale;
+  s.step = A.empty() ? s.scale * cuda::kLog2E : 1.0f;
   s.window = options.window;
   s.skip = A.empty() || kv.longest.empty() ? 0.0f : options.skip;
   return s;

@@ -56,8 +56,8 @@ template <typename Type, int kHead, int kRowWarps>
 struct TileAttention : TileRowsOf<Type, kHead, kRowWarps> {
   using Memory = TileMemory<kHead, kRowWarps>;
   using Rows = TileRowsOf<Type, kHead, kRowWarps>;
-  using Rows::first_element, Rows::first_key, Rows::lane, Rows::memory, Rows::row0, Rows::sums,
-      Rows::tile, Rows::total;
+  using Rows::column, Rows::first_element, Rows::first_key, Rows::lane, Rows::memory, Rows::row0,
+      Rows::sums, Rows::tile, Rows::total;
   using typename Rows::Half;
   static constexpr bool kBlocks = std::is_same_v<Type, Q8>;
   static constexpr int kColumns = Memory::kColumns;
@@ -66,13 +66,10 @@ struct TileAttention : TileRowsOf<Type, kHead, kRowWarps> {
   static_assert(sizeof(Memory) <= kSharedBytesEverywhere);
   static_assert(kKeyTiles % 2 == 0 && kWidthTiles % 2 == 0, "ldmatrix brings two tiles at once");
 
-  const int column;
   float ones[4];  // products of the weights with ones
 
   __device__ explicit TileAttention(Tile<Type, Memory>& t)
-      : Rows(t, t.warp() / kColumns * 16 + t.lane() / 4, t.warp() % kColumns * kKeys,
-             t.warp() % kColumns * kWidth),
-        column(t.warp() % kColumns) {}
+      : Rows(t, t.warp() / kColumns * 16 + t.lane() / 4, t.warp() % kColumns) {}
 
   // Elements from hd on: 0 times what memory held before may be NaN.
   __device__ void clear_what_no_page_fills() {
@@ -142,7 +139,7 @@ struct TileAttention : TileRowsOf<Type, kHead, kRowWarps> {
     const std::uint16_t* query =
         memory.queries + (row0 - lane / 4 + lane % 16) * Memory::kPitch + lane / 16 * 8;
     const std::uint16_t* key =
-        memory.keys + (lane / 8 % 2 * kPage + first_key + lane / 16 * 8 + lane % 8) * 8;
+        memory.keys + (lane / 8 % 2 * kPage + first_key() + lane / 16 * 8 + lane % 8) * 8;
 #pragma unroll
     for (int d = 0; d < kHead; d += 16) {
       unsigned a[4];
@@ -179,7 +176,7 @@ struct TileAttention : TileRowsOf<Type, kHead, kRowWarps> {
 #pragma unroll
         for (int h = 0; h < 2; ++h)
           *reinterpret_cast<unsigned*>(memory.weights + (row0 + 8 * h) * Memory::kWeightPitch +
-                                       first_key + 8 * n + lane % 4 * 2) =
+                                       first_key() + 8 * n + lane % 4 * 2) =
               pack<Half>(z[n][2 * h], z[n][2 * h + 1]);
       __syncthreads();
     }
@@ -189,7 +186,7 @@ struct TileAttention : TileRowsOf<Type, kHead, kRowWarps> {
   __device__ void multiply_values(const float (&z)[kKeyTiles][4]) {
     constexpr unsigned kOnes = std::is_same_v<Half, F16> ? 0x3c003c00u : 0x3f803f80u;
     const std::uint16_t* value =
-        memory.values + lane % 16 * Memory::kPitch + first_element + lane / 16 * 8;
+        memory.values + lane % 16 * Memory::kPitch + first_element() + lane / 16 * 8;
 #pragma unroll
     for (int k = 0; k < kPage / 16; ++k) {
       unsigned a[4];
@@ -244,9 +241,15 @@ struct TileAttention : TileRowsOf<Type, kHead, kRowWarps> {
   }
 };
 
-// Blocks on a processor at least, which says how many registers a thread may have.
+// Blocks on a processor at least, which says how many registers a thread may have. Code for cards
+// before sm_90 needs more of them for wide heads.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+inline constexpr int kLowTileBlocks[] = {4, 3};
+#else
+inline constexpr int kLowTileBlocks[] = {4, 4};
+#endif
 template <int kHead, int kRowWarps>
-inline constexpr int kTileBlocks = kHead <= 128 && kRowWarps == 1 ? 4 : 2;
+inline constexpr int kTileBlocks = kHead <= 128 && kRowWarps == 1 ? kLowTileBlocks[kHead > 64] : 2;
 
 template <typename Type, int kHead, int kRowWarps>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kHead, kRowWarps>)

@@ -24,6 +24,7 @@ struct Paged {
   PageTable table;
   int H, KV, hd, splits;
   float scale, skip;
+  float step;  // tiles: what products of bare scores are multiplied by, scale log2 e; with DAW 1
   std::int64_t window;
 };
 

@@ -13,8 +13,8 @@
 namespace r1::cuda {
 
 // What a thread has of a tile's rows, in the layout in which tensor cores leave their sums: rows
-// row0 and row0 + 8; of a page's scores two neighbours in each 8 positions, of kKeyTiles * 8 that
-// begin at `first_key`; of a head likewise, of kWidthTiles * 8 elements from `first_element` on.
+// row0 and row0 + 8; of a page's scores two neighbours in each 8 positions, of kKeyTiles * 8, which
+// are column `column` of the page; of a head likewise, of kWidthTiles * 8 elements.
 //   Online softmax: Milakov and Gimelshein, arXiv:1805.02867; in tiles: FlashAttention-2,
 //   arXiv:2307.08691.
 template <typename Tile_, int kKeyTiles, int kWidthTiles>
@@ -26,19 +26,14 @@ struct TileRows {
 
   Tile& tile;
   Memory& memory;
-  const int lane, row0, first_key, first_element;
-  const float
-      step;  // what scores are still to be multiplied by: `scale_scores` has done it for DAW
+  const int lane, row0, column;
   float largest[2], total[2], sums[kWidthTiles][4];
 
-  __device__ TileRows(Tile& t, int row, int key, int element)
-      : tile(t),
-        memory(t.memory),
-        lane(t.lane()),
-        row0(row),
-        first_key(key),
-        first_element(element),
-        step(t.s.A == nullptr ? t.s.scale * kLog2E : 1.0f) {}
+  __device__ TileRows(Tile& t, int row, int its_column)
+      : tile(t), memory(t.memory), lane(t.lane()), row0(row), column(its_column) {}
+
+  __device__ int first_key() const { return column * kKeyTiles * 8; }
+  __device__ int first_element() const { return column * kWidthTiles * 8; }
 
   // The sums of other rows come to nothing, and rows beyond the tile's belong to nobody.
   __device__ bool in_run(int h) const {
@@ -57,7 +52,7 @@ struct TileRows {
   }
 
   // From products to scores: with decay, and -inf where a row does not look. Finds the largest of
-  // each row, times `step`. Scores are times log2 e; options.scale is above 0.
+  // each row, times s.step. Scores are times log2 e; options.scale is above 0.
   __device__ void finish_scores(Scores& z, float (&most)[2], const ListedPage& page,
                                 const float* decay) const {
     const float scale = tile.s.scale * kLog2E;
@@ -70,7 +65,7 @@ struct TileRows {
         });
       const bool skipped = tile.skips(row, page.from, page.longest, decay[kPage - 1]);
       const int first = row.first - page.from, last = skipped ? -1 : row.last - page.from;
-      const bool whole = first <= first_key && first_key + 8 * kKeyTiles - 1 <= last;
+      const bool whole = first <= first_key() && first_key() + 8 * kKeyTiles - 1 <= last;
       if (__any_sync(kAllLanes, !whole))
         each_score(h, [&](int n, int i, int j) {
           if (j < first || last < j) z[n][i] = -INFINITY;
@@ -78,7 +73,7 @@ struct TileRows {
       most[h] = -INFINITY;
       each_score(h, [&](int n, int i, int) { most[h] = fmaxf(most[h], z[n][i]); });
       most[h] = fmaxf(most[h], __shfl_xor_sync(kAllLanes, most[h], 1));
-      most[h] = fmaxf(most[h], __shfl_xor_sync(kAllLanes, most[h], 2)) * step;
+      most[h] = fmaxf(most[h], __shfl_xor_sync(kAllLanes, most[h], 2)) * tile.s.step;
     }
   }
 
@@ -93,7 +88,8 @@ struct TileRows {
       const float base = now == -INFINITY ? 0.0f : now;  // -inf - -inf is NaN
       shrink[h] = power_of_two(largest[h] - base);
       largest[h] = now;
-      each_score(h, [&](int n, int i, int) { z[n][i] = power_of_two(fmaf(z[n][i], step, -base)); });
+      each_score(
+          h, [&](int n, int i, int) { z[n][i] = power_of_two(fmaf(z[n][i], tile.s.step, -base)); });
     }
     return {shrink[0], shrink[1]};
   }
@@ -112,7 +108,7 @@ struct TileRows {
 #pragma unroll
     for (int n = 0; n < kKeyTiles; ++n)
 #pragma unroll
-      for (int i = 0; i < 2; ++i) run(n, 2 * h + i, first_key + 8 * n + lane % 4 * 2 + i);
+      for (int i = 0; i < 2; ++i) run(n, 2 * h + i, first_key() + 8 * n + lane % 4 * 2 + i);
   }
 
   // run(d, sums of elements d and d + 1) for all that this thread has of row row0 + 8 h.
@@ -120,7 +116,7 @@ struct TileRows {
   __device__ void each_pair(int h, const Run& run) const {
 #pragma unroll
     for (int n = 0; n < kWidthTiles; ++n) {
-      const int d = first_element + 8 * n + lane % 4 * 2;
+      const int d = first_element() + 8 * n + lane % 4 * 2;
       if (d < tile.s.hd) run(d, sums[n][2 * h], sums[n][2 * h + 1]);
     }
   }
@@ -132,7 +128,7 @@ struct TileRows {
       if (!in_run(h)) continue;
       float* part = parts + (tile.row_of(row0 + 8 * h) * tile.s.splits + split) *
                                 static_cast<std::int64_t>(tile.s.hd + 2);
-      if (first_element == 0 && lane % 4 == 0)
+      if (first_element() == 0 && lane % 4 == 0)
         *reinterpret_cast<float2*>(part) = {largest[h], total[h]};
       if (total[h] == 0.0f) continue;
       each_pair(h, [&](int d, float a, float b) {
@@ -165,10 +161,10 @@ __device__ void attend(Attention& attention, float* y, float* parts) {
   const Paged& s = tile.s;
   const Tiling& tiling = tile.tiling;
   const int split = static_cast<int>(blockIdx.z) % s.splits;
-  int turn = static_cast<int>(blockIdx.z) / s.splits;
   for (int begin = 0, end = 0; begin < tile.tokens; begin = end) {
     end = tile.end_of_run(begin);
-    if (turn-- % tiling.lanes != 0) continue;
+    const int block = begin % tiling.lanes * s.splits + split;  // that has this run and part
+    if (block != static_cast<int>(blockIdx.z)) continue;
     attention.tile.enter_run(begin, end);
     const int first_page = tile.first / kPage, end_page = tile.last / kPage + 1;
     const bool fixed = tiling.part_pages > 0;

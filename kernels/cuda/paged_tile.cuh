@@ -21,7 +21,7 @@ namespace r1::cuda {
 struct Tiling {
   std::int64_t T;
   int tokens, heads;  // of a tile: row r is token r / heads and head r % heads
-  int lanes;          // blocks that share the runs of a tile
+  int lanes;          // blocks that share the runs of a tile, by the token each begins with
   int part_pages;     // a part begins at each multiple of so many pages; 0: s.splits even parts
 };
 
@@ -59,7 +59,7 @@ struct Tile {
   int tokens, kv, first_head;  // the head: of the group
   // Of the run at hand: its rows are begin_row … end_row - 1, and see first … last at most.
   int begin_row = 0, end_row = 0, first = 0, last = -1;
-  std::int64_t sequence = 0;
+  std::int32_t sequence = 0;
 
   // The last tiles see most pages of a prefill: they begin first.
   __device__ Tile(const Paged& paged, const Tiling& t)
@@ -95,7 +95,6 @@ struct Tile {
       }
       memory.rows[r] = row;
     }
-#pragma unroll 4
     for (int i = thread(); i < kRows * kPieces; i += kThreads) {
       const int r = i / kPieces, d = i % kPieces * 8;
       uint4 piece{0, 0, 0, 0};

@@ -67,7 +67,7 @@ struct HopperAttention : HopperRows<Type, kHead> {
   unsigned pages_ = 0;  // whose keys and values have gone through the ring
 
   __device__ explicit HopperAttention(Tile<Type, Memory>& t)
-      : Rows(t, t.thread() / kGroupThreads * 64 + t.warp() % 4 * 16 + t.lane() / 4, 0, 0),
+      : Rows(t, t.thread() / kGroupThreads * 64 + t.warp() % 4 * 16 + t.lane() / 4, 0),
         group(t.thread() / kGroupThreads) {}
 
   // Number `u` to go through the ring: the keys of page u / 2, or its values.

@@ -54,7 +54,7 @@ ModelWork::ModelWork(const LoadedModel& model, Device device)
   for (const auto& [name, var] : model.params->taken()) {
     const Tensor& w = var.value;
     parameters_ += w.shape.elements();
-    if (w.shape.rank() < 2) continue;
+    if (!w.packed && !is_quantized(w.dtype)) continue;
     const auto elements = static_cast<double>(w.shape.elements());
     const bool vocabulary = w.shape == Shape{config.vocab, config.width};
     if (vocabulary && is_head(name, config.tied)) {
