@@ -30,7 +30,8 @@ while IFS= read -r command; do
     *"$tool"*) set -- bash -o pipefail -c "$command" ;;
     *) echo "not a command of the tool: $command"; exit 1 ;;
   esac
-  HOME=$work PATH=$bin:$PATH "$@" >out 2>err </dev/null || { echo "fails: $command"; cat err; exit 1; }
+  HOME=$work PATH=$bin:$PATH "$@" >out 2>err </dev/null || [ $? = 141 ] ||  # head has seen enough
+    { echo "fails: $command"; cat err; exit 1; }
   [ -s "$out" ] || [ -s records.jsonl ] || { echo "prints nothing: $command"; exit 1; }
   sed -i '/^r1-bench: .*\(of the CPU time\|the cores\)/d' err
   [ ! -s err ] || { echo "complains: $command"; cat err; exit 1; }
