@@ -67,7 +67,7 @@ Backend::Weight CudaBackend::load_weight(const Tensor& host, DType compute) {
     round_to_bf16(t, file.data(), stream_);
   else
     split(t, file.data(), stream_);
-  return {t, std::move(memory)};
+  return {t, std::move(memory)};  // giving `file` back waits: early kernels may read t at once
 }
 
 }  // namespace r1

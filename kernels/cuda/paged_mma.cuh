@@ -68,8 +68,7 @@ struct TileAttention : TileRowsOf<Type, kHead, kRowWarps> {
 
   float ones[4];  // products of the weights with ones
 
-  __device__ explicit TileAttention(Tile<Type, Memory>& t)
-      : Rows(t, t.warp() / kColumns * 16 + t.lane() / 4, t.warp() % kColumns) {}
+  using Rows::Rows;
 
   // Elements from hd on: 0 times what memory held before may be NaN.
   __device__ void clear_what_no_page_fills() {

@@ -23,14 +23,20 @@ struct TileRows {
   using Half = Multiplied<typename Tile::Type>;
   using Memory = typename Tile::Memory;
   using Scores = float[kKeyTiles][4];
+  static constexpr int kColumns = kPage / 8 / kKeyTiles;
 
   Tile& tile;
   Memory& memory;
   const int lane, row0, column;
   float largest[2], total[2], sums[kWidthTiles][4];
 
-  __device__ TileRows(Tile& t, int row, int its_column)
-      : tile(t), memory(t.memory), lane(t.lane()), row0(row), column(its_column) {}
+  // As many warps as there are columns share 16 rows.
+  __device__ explicit TileRows(Tile& t)
+      : tile(t),
+        memory(t.memory),
+        lane(t.lane()),
+        row0(t.warp() / kColumns * 16 + lane / 4),
+        column(t.warp() % kColumns) {}
 
   __device__ int first_key() const { return column * kKeyTiles * 8; }
   __device__ int first_element() const { return column * kWidthTiles * 8; }

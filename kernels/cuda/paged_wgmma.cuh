@@ -64,11 +64,10 @@ struct HopperAttention : HopperRows<Type, kHead> {
   static constexpr int kSlots = Memory::kSlots, kPieceBytes = 8 * 2;
 
   const int group;
-  unsigned pages_ = 0;  // whose keys and values have gone through the ring
+  unsigned pages = 0;  // whose keys and values have gone through the ring
 
   __device__ explicit HopperAttention(Tile<Type, Memory>& t)
-      : Rows(t, t.thread() / kGroupThreads * 64 + t.warp() % 4 * 16 + t.lane() / 4, 0),
-        group(t.thread() / kGroupThreads) {}
+      : Rows(t), group(t.thread() / kGroupThreads) {}
 
   // Number `u` to go through the ring: the keys of page u / 2, or its values.
   __device__ static int slot(unsigned u) { return static_cast<int>(u % kSlots); }
@@ -121,7 +120,7 @@ struct HopperAttention : HopperRows<Type, kHead> {
 
   __device__ void copy_pages(int n) {
     for (int i = 0; i < 2 * n; ++i) {
-      const unsigned u = 2 * pages_ + static_cast<unsigned>(i);
+      const unsigned u = 2 * pages + static_cast<unsigned>(i);
       const ListedPage& page = memory.listed[i / 2];
       memory.empty[slot(u)].wait(u / kSlots - 1);
       i % 2 == 0 ? copy_keys(u, page) : copy_values(u, page);
@@ -181,7 +180,7 @@ struct HopperAttention : HopperRows<Type, kHead> {
   // While the weighted values of a page are summed, the next one's scores become weights.
   __device__ void attend_pages(int n) {
     Weights weights;
-    unsigned u = 2 * pages_;
+    unsigned u = 2 * pages;
     {
       Scores z;
       wait_until_full(u);
@@ -218,7 +217,7 @@ struct HopperAttention : HopperRows<Type, kHead> {
         attend_pages(n);
       else
         copy_pages(n);
-      pages_ += static_cast<unsigned>(n);
+      pages += static_cast<unsigned>(n);
     }
     for (float& sum : total) {
       sum += __shfl_xor_sync(kAllLanes, sum, 1);
