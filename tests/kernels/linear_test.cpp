@@ -145,6 +145,25 @@ TEST_F(LinearTest, WholeNumbersAreNotRounded) {
     }
 }
 
+// Sums as large as they can be: every x 127, or every one -127, and every weight but one of 32 at
+// the far end of its type. Finds a sum that does not fit where a kernel keeps it.
+TEST_F(LinearTest, TheLargestSumsFit) {
+  for (const Form& form : forms()) {
+    if (!is_quantized(form.dtype)) continue;
+    for (const std::int64_t T : {1, 2, 4, 8}) {
+      Product p = random_product(T, 18, 256);
+      for (std::size_t i = 0; i < p.x.size(); ++i) p.x[i] = i / 256 % 2 == 0 ? 127.0f : -127.0f;
+      for (std::size_t i = 0; i < p.w.size(); ++i)
+        p.w[i] = (i % 32 == 7) == (i / 256 % 2 == 0) ? 1.0f : -1.0f;
+      SCOPED_TRACE(to_string(form) + " " + std::to_string(T));
+      Form exact = form;
+      exact.compute = DType::f32;
+      expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, exact, false)},
+                       [&](const Rig& rig) { return !rig.name().ends_with("invariant"); });
+    }
+  }
+}
+
 // Each row of x is 127 at one place: y is that column of the weight, rounded once or twice. Finds a
 // weight that is read in the place of another.
 TEST_F(LinearTest, EveryWeightIsInItsPlace) {

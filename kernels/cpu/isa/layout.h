@@ -29,6 +29,12 @@ inline constexpr std::size_t kByteValues = 512, kNibbleValues = 256;
 inline constexpr std::size_t kHalves = 32;       // 16 f16
 inline constexpr std::int64_t kSuperBlocks = 8;  // blocks of 32 in 256
 
+constexpr bool has_codebook(PanelType type) {
+  return type == PanelType::iq4_nl || type == PanelType::iq4_xs;
+}
+// Whether bytes that are multiplied may be below zero.
+constexpr bool is_signed(PanelType type) { return type == PanelType::q8_0 || has_codebook(type); }
+
 constexpr std::size_t block_size(PanelType type) {  // of 32 k, without what 256 k share
   switch (type) {
     case PanelType::f32:

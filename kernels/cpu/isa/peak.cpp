@@ -11,16 +11,6 @@ namespace {
 constexpr int kSums = 12;
 constexpr std::int64_t kSteps = 64;  // of every sum in a round
 
-// The compiler may neither leave the work out nor know what goes in.
-template <typename V>
-R1_INLINE void unknown(V& v) {
-#if defined(__x86_64__)
-  asm volatile("" : "+x"(v));
-#else
-  asm volatile("" : "+w"(v));
-#endif
-}
-
 // `step(sum)` returns the next sum; what else it takes it holds by value, in registers.
 template <typename V, typename Step>
 R1_INLINE void repeat(std::int64_t rounds, Step step) {
@@ -46,7 +36,18 @@ double multiply_in_registers(cpu::PanelType type, std::int64_t rounds) {
   } else if (type == cpu::PanelType::bf16) {
     terms = 2;
     const PairElement pair[2] = {};
-    repeat<Floats>(rounds, [bytes, &pair](Floats sum) { return dot_bf16(sum, bytes, pair); });
+    repeat<Floats>(rounds, [bytes, &pair](Floats sum) {
+      for (int step = 0; step < kBf16Steps; ++step)
+        sum = dot_bf16(sum, bf16_of_step(bytes, step), pair + step);
+      return sum;
+    });
+  } else if (kNarrowSum > 0 && !cpu::is_signed(type)) {  // the sums' own sums left out
+    terms = 4;
+    repeat<Pairs>(rounds, [bytes](Pairs sum) {
+      Ints w = bytes;
+      unknown(w);
+      return dot_narrow(sum, w, 0x01010101);
+    });
   } else {  // signed bytes take more steps than these, never fewer
     terms = 4;
     repeat<Ints>(rounds, [bytes](Ints sum) {

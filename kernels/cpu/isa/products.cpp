@@ -10,12 +10,18 @@ namespace {
 using cpu::PanelType;
 using cpu::Rows;
 using Bytes = const unsigned char*;
-using Narrow [[gnu::vector_size(kLanes)]] = std::int8_t;
 
 R1_INLINE std::int32_t four_bytes(const void* p) { return load<std::int32_t>(p); }
 
 R1_INLINE void write(float* y, Floats v, std::int64_t n) {
   if (n > 0) store_n(y, v, n < kLanes ? n : kLanes);
+}
+
+template <int R, int P>
+R1_INLINE void write_parts(float* y, std::int64_t stride, Each<Each<Floats, P>, R>& v,
+                           std::int64_t n) {
+  for (int r = 0; r < R; ++r)
+    for (int p = 0; p < P; ++p) write(y + r * stride + kLanes * p, v[r][p], n - kLanes * p);
 }
 
 // Asks for weights that R rows will want later, as far as the second cache. One row streams by
@@ -29,44 +35,59 @@ R1_INLINE void fetch(Bytes w, std::size_t bytes) {
     for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(w + kAhead + i, 0, kSecondCache);
 }
 
-// A part of a panel: as many of its rows as a register has lanes. Other parts lie 4 kLanes bytes
-// away in the same 64, so that they come out of the cache.
-template <int R>
+// P parts of a panel side by side, each as many of its rows as a register has lanes: what is read
+// of x then serves P products. Where the registers for it are few, P is 1; other parts of the same
+// 64 bytes then come out of the cache.
+template <int R, int P>
 void product_f32(float* y, std::int64_t stride, Bytes w, const float* x, std::int64_t K,
                  std::int64_t n) {
-  Each<Floats, R> sum;
+  Each<Each<Floats, P>, R> sum;
   for (std::int64_t k = 0; k < K; ++k) {
     fetch<R>(w + 64 * k, 64);
-    const Floats v = load<Floats>(w + 64 * k);
-    for (int r = 0; r < R; ++r) sum[r] = multiply_add(v, all(x[r * K + k]), sum[r]);
+    Each<Floats, P> v;
+    for (int p = 0; p < P; ++p) v[p] = load<Floats>(w + 64 * k + std::int64_t{kRegister} * p);
+    for (int r = 0; r < R; ++r)
+      for (int p = 0; p < P; ++p) sum[r][p] = multiply_add(v[p], all(x[r * K + k]), sum[r][p]);
   }
-  for (int r = 0; r < R; ++r) write(y + r * stride, sum[r], n);
+  write_parts(y, stride, sum, n);
 }
 
-// P parts together: a row alone would wait for one sum after the other.
 template <int R, int P>
 void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, std::int64_t pairs,
                   std::int64_t n) {
   Each<Each<Floats, P>, R> sum;
   for (std::int64_t k = 0; k < pairs; ++k) {
     fetch<R>(w + 64 * k, 64);
-    for (int p = 0; p < P; ++p) {
-      const Ints v = load<Ints>(w + 64 * k + std::int64_t{kRegister} * p);
-      for (int r = 0; r < R; ++r) sum[r][p] = dot_bf16(sum[r][p], v, x + (r * pairs + k) * 2);
+#pragma GCC unroll 2
+    for (int step = 0; step < kBf16Steps; ++step) {
+      Each<Ints, P> v;
+      for (int p = 0; p < P; ++p)
+        v[p] = bf16_of_step(load<Ints>(w + 64 * k + std::int64_t{kRegister} * p), step);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p)
+          sum[r][p] = dot_bf16(sum[r][p], v[p], x + (r * pairs + k) * 2 + step);
     }
   }
-  for (int r = 0; r < R; ++r)
-    for (int p = 0; p < P; ++p) write(y + r * stride + kLanes * p, sum[r][p], n - kLanes * p);
+  write_parts(y, stride, sum, n);
 }
 
 constexpr bool has_shared(PanelType type) { return cpu::shared_size(type) > 0; }
-constexpr bool has_codebook(PanelType type) {
-  return type == PanelType::iq4_nl || type == PanelType::iq4_xs;
-}
 constexpr bool has_nibbles(PanelType type) {
-  return type == PanelType::q4_0 || type == PanelType::q4_k || has_codebook(type);
+  return type == PanelType::q4_0 || type == PanelType::q4_k || cpu::has_codebook(type);
 }
-constexpr bool is_signed(PanelType type) { return type == PanelType::q8_0 || has_codebook(type); }
+
+constexpr bool has_signed_scales(PanelType type) {
+  return type == PanelType::q6_k || type == PanelType::iq4_xs;
+}
+// Rows of x and parts of a panel that go through a product together: their sums stay in registers,
+// 32 of 64 bytes or 16. Blocks have two sums a row, and need some besides.
+constexpr int kMostRows = kRegister == 64 ? 8 : 4;
+constexpr int parts_at_once(PanelType type, int rows) {
+  if (kRegister == 32) return 2;
+  return type == PanelType::bf16 && rows <= 2 ? cpu::kPanelRows / kLanes : 1;
+}
 
 // Quad j of a block.
 template <PanelType type>
@@ -74,14 +95,14 @@ R1_INLINE Ints quad(Bytes values, std::int64_t j) {
   if constexpr (!has_nibbles(type)) return load<Ints>(values + 64 * j);
   const Ints both = load<Ints>(values + 64 * (j % 4));
   const Ints nibbles = (j < 4 ? both : both >> 4) & 0x0f0f0f0f;
-  if constexpr (has_codebook(type)) return in_codebook(nibbles);
+  if constexpr (cpu::has_codebook(type)) return in_codebook(nibbles);
   return nibbles;
 }
 
 // What is added to each value before it is multiplied by the scale, so that the sum of the products
 // can begin with that times the sum of x.
 constexpr std::int32_t start_of_sum(PanelType type) {
-  if (is_signed(type)) return kSignedStart;
+  if (cpu::is_signed(type)) return kSignedStart;
   if (type == PanelType::q4_0) return -8;
   return type == PanelType::q6_k ? -32 : 0;
 }
@@ -89,30 +110,72 @@ constexpr std::int32_t start_of_sum(PanelType type) {
 R1_INLINE Floats from_bytes(Bytes p) { return to_floats(widen_bytes(p)); }
 R1_INLINE Floats from_signed_bytes(Bytes p) { return to_floats(widen_signed_bytes(p)); }
 
-// The sums of quads first … last - 1 for R rows of x, whose quads begin at q and lie K apart. Few
-// rows would wait for one sum after the other, so that odd quads have sums of their own: whole
-// numbers come out the same.
-template <PanelType type, int R>
-R1_INLINE void add_quads_of_rows(Each<Ints, R>& sum, Bytes values, const std::int8_t* q,
-                                 std::int64_t K, int first, int last) {
-  constexpr int kChains = R <= 2 ? 2 : 1;
-  Each<Ints, R> other;
+// The largest byte of quads that are not signed.
+constexpr int largest_byte(PanelType type) {
+  return type == PanelType::q6_k ? 63 : type == PanelType::q5_k ? 31 : 15;
+}
+
+template <int R, int P>
+using Tile = Each<Each<Ints, P>, R>;
+
+// Adds the sums of quads first … last - 1 for R rows of x, whose quads begin at q and lie K apart.
+// The compiler is held to the order of the quads, or it makes all products first and has no
+// registers left.
+template <PanelType type, int R, int P>
+R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const std::int8_t* q, std::int64_t K,
+                         int first, int last) {
+  // Few rows would wait for one sum after the other, so that odd quads have sums of their own:
+  // whole numbers come out the same.
+  constexpr int kChains = R * P <= 2 ? 2 : 1;
+  Tile<R, P> other;
 #pragma GCC unroll 8
   for (std::int64_t j = first; j < last; ++j) {
-    const Ints v = quad<type>(values, j);
+    Each<Ints, P> v;
+    for (int p = 0; p < P; ++p) v[p] = quad<type>(values + kRegister * p, j);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const std::int32_t four = four_bytes(q + r * K + 4 * j);
-      Ints& to = j % kChains == 0 ? sum[r] : other[r];
-      to = is_signed(type) ? dot_signed(to, v, four) : dot_small(to, v, four);
+#pragma GCC unroll 2
+      for (int p = 0; p < P; ++p) {
+        Ints& to = j % kChains == 0 ? sum[r][p] : other[r][p];
+        to = cpu::is_signed(type) ? dot_signed(to, v[p], four) : dot_small(to, v[p], four);
+        unknown(to);
+      }
     }
   }
   if (kChains > 1)
-    for (int r = 0; r < R; ++r) sum[r] += other[r];
+    for (int r = 0; r < R; ++r)
+      for (int p = 0; p < P; ++p) sum[r][p] += other[r][p];
+}
+
+// The same by way of narrow sums of kQuads quads.
+template <PanelType type, int R, int P, int kQuads>
+R1_INLINE void add_narrow_quads(Tile<R, P>& sum, Bytes values, const std::int8_t* q, std::int64_t K,
+                                int first, int last) {
+#pragma GCC unroll 8
+  for (std::int64_t from = first; from < last; from += kQuads) {
+    Each<Each<Pairs, P>, R> narrow;
+#pragma GCC unroll 8
+    for (std::int64_t j = from; j < from + kQuads; ++j) {
+      Each<Ints, P> v;
+      for (int p = 0; p < P; ++p) v[p] = quad<type>(values + kRegister * p, j);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const std::int32_t four = four_bytes(q + r * K + 4 * j);
+#pragma GCC unroll 2
+        for (int p = 0; p < P; ++p) {
+          narrow[r][p] = dot_narrow(narrow[r][p], v[p], four);
+          unknown(narrow[r][p]);
+        }
+      }
+    }
+    for (int r = 0; r < R; ++r)
+      for (int p = 0; p < P; ++p) sum[r][p] = add_narrow(sum[r][p], narrow[r][p]);
+  }
 }
 
 // Rows `first` … of x with the rows `part` … of a panel.
-template <PanelType type, int R>
+template <PanelType type, int R, int P>
 void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t first,
                     std::int64_t K, std::int64_t part, std::int64_t n) {
   const std::int64_t blocks = K / cpu::kBlock;
@@ -121,48 +184,55 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
   const std::int32_t* x_start = x.start + first * blocks * 2;
   constexpr std::size_t after = has_nibbles(type) ? cpu::kNibbleValues : cpu::kByteValues;
   constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
-  constexpr bool has_halves = type == PanelType::q6_k;  // a scale for each 16
-  Each<Floats, R> total;
-  Floats d{}, m{};  // of 256 k where they share them
+  constexpr int kHalves = type == PanelType::q6_k ? 2 : 1;  // with a scale each
+  constexpr int kQuads = 8 / kHalves, kNarrow = kNarrowSum / largest_byte(type);
+  Each<Each<Floats, P>, R> total;
+  Each<Floats, P> d, m;  // of 256 k where they share them
   for (std::int64_t b = 0; b < blocks; ++b) {
     const Bytes block = w + cpu::block_offset(type, b);
     const Bytes scales = block + after + part;
+    const Bytes shared = w + cpu::shared_offset(type, b) + 2 * part;
     fetch<R>(block, cpu::block_size(type));
-    if (!has_shared(type)) d = from_f16(scales + part);
-    if (has_shared(type) && b % cpu::kSuperBlocks == 0) {
-      const Bytes shared = w + cpu::shared_offset(type, b) + 2 * part;
-      d = from_f16(shared);
-      if (has_minimum) m = from_f16(shared + cpu::kHalves);
+    for (int p = 0; p < P; ++p) {
+      if (!has_shared(type)) d[p] = from_f16(scales + part + kLanes * 2 * p);
+      if (!has_shared(type) || b % cpu::kSuperBlocks != 0) continue;
+      d[p] = from_f16(shared + kLanes * 2 * p);
+      if (has_minimum) m[p] = from_f16(shared + cpu::kHalves + kLanes * 2 * p);
     }
     const std::int8_t* q = x_q + b * cpu::kBlock;
-    const std::int32_t* start = x_start + 2 * b;
-    Each<Ints, R> sum, rest;
-    for (int r = 0; r < R; ++r) {
-      if (start_of_sum(type) != 0) sum[r] = all(start[r * blocks * 2]);
-      if (has_halves) rest[r] = all(start[r * blocks * 2 + 1]);
+    Each<Each<Floats, P>, R> product;
+#pragma GCC unroll 2
+    for (int h = 0; h < kHalves; ++h) {
+      const std::int32_t* start = x_start + 2 * b + h;
+      Tile<R, P> sum;
+      for (int r = 0; r < R && start_of_sum(type) != 0; ++r)
+        for (int p = 0; p < P; ++p) sum[r][p] = all(start[r * blocks * 2]);
+      if constexpr (cpu::is_signed(type) || kNarrow < 2)
+        add_quads<type>(sum, block + 4 * part, q, K, h * kQuads, (h + 1) * kQuads);
+      else
+        add_narrow_quads<type, R, P, (kNarrow < kQuads ? kNarrow : kQuads)>(
+            sum, block + 4 * part, q, K, h * kQuads, (h + 1) * kQuads);
+      for (int p = 0; p < P; ++p) {
+        const Bytes scale_at = scales + 16 * h + kLanes * p;
+        Floats scale = d[p];
+        if constexpr (has_minimum) scale = d[p] * from_bytes(scale_at);
+        if constexpr (has_signed_scales(type)) scale = d[p] * from_signed_bytes(scale_at);
+        for (int r = 0; r < R; ++r)
+          product[r][p] = h == 0 ? to_floats(sum[r][p]) * scale
+                                 : multiply_add(to_floats(sum[r][p]), scale, product[r][p]);
+      }
     }
-    add_quads_of_rows<type>(sum, block + 4 * part, q, K, 0, has_halves ? 4 : 8);
-    if constexpr (has_halves) add_quads_of_rows<type>(rest, block + 4 * part, q, K, 4, 8);
-
-    Floats scale = d, second{}, minimum{};
-    if constexpr (has_halves) {
-      scale = d * from_signed_bytes(scales);
-      second = d * from_signed_bytes(scales + 16);
-    }
-    if constexpr (type == PanelType::iq4_xs) scale = d * from_signed_bytes(scales);
-    if constexpr (has_minimum) {
-      scale = d * from_bytes(scales);
-      minimum = -(m * from_bytes(scales + 16));
-    }
-    for (int r = 0; r < R; ++r) {
-      Floats product = to_floats(sum[r]) * scale;
-      if constexpr (has_halves) product = multiply_add(to_floats(rest[r]), second, product);
-      if constexpr (has_minimum)
-        product = multiply_add(minimum, all(x_sum[r * blocks + b]), product);
-      total[r] = multiply_add(product, all(x_scale[r * blocks + b]), total[r]);
+    for (int p = 0; p < P; ++p) {
+      Floats minimum{};
+      if constexpr (has_minimum) minimum = -(m[p] * from_bytes(scales + 16 + kLanes * p));
+      for (int r = 0; r < R; ++r) {
+        if constexpr (has_minimum)
+          product[r][p] = multiply_add(minimum, all(x_sum[r * blocks + b]), product[r][p]);
+        total[r][p] = multiply_add(product[r][p], all(x_scale[r * blocks + b]), total[r][p]);
+      }
     }
   }
-  for (int r = 0; r < R; ++r) write(y + r * stride, total[r], n);
+  write_parts(y, stride, total, n);
 }
 
 // R rows of x, from `first` on, with the whole panel.
@@ -170,17 +240,16 @@ template <PanelType type, int R>
 void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t first,
                   std::int64_t K, std::int64_t n) {
   y += first * stride;
-  constexpr bool is_bf16 = type == PanelType::bf16;
-  constexpr int kParts = is_bf16 && R <= 2 ? cpu::kPanelRows / kLanes : 1;
+  constexpr int kParts = parts_at_once(type, R);
   for (std::int64_t part = 0; part < cpu::kPanelRows; part += kParts * kLanes) {
     if constexpr (type == PanelType::f32) {
-      product_f32<R>(y + part, stride, w + 4 * part, x.f32 + first * K, K, n - part);
-    } else if constexpr (is_bf16) {
+      product_f32<R, kParts>(y + part, stride, w + 4 * part, x.f32 + first * K, K, n - part);
+    } else if constexpr (type == PanelType::bf16) {
       const std::int64_t pairs = (K + 1) / 2;
       const PairElement* rows = pairs_of(x) + first * pairs * 2;
       product_bf16<R, kParts>(y + part, stride, w + 4 * part, rows, pairs, n - part);
     } else {
-      product_blocks<type, R>(y + part, stride, w, x, first, K, part, n - part);
+      product_blocks<type, R, kParts>(y + part, stride, w, x, first, K, part, n - part);
     }
   }
 }
@@ -190,11 +259,9 @@ void product_all(float* y, std::int64_t stride, Bytes w, const Rows& x, cpu::Ran
                  std::int64_t K, std::int64_t n) {
   std::int64_t t = rows.begin;
   const auto left = [&] { return rows.end - t; };
-  // Rows whose sums stay in registers: blocks have two a row, and need some besides.
-  constexpr bool has_blocks = type != PanelType::f32 && type != PanelType::bf16;
-  constexpr int kMost = has_blocks && kRegister < 64 ? 4 : 8;
-  for (; left() >= kMost; t += kMost) product_rows<type, kMost>(y, stride, w, x, t, K, n);
-  if (kMost > 4 && left() >= 4) product_rows<type, 4>(y, stride, w, x, t, K, n), t += 4;
+  for (; left() >= kMostRows; t += kMostRows)
+    product_rows<type, kMostRows>(y, stride, w, x, t, K, n);
+  if (kMostRows > 4 && left() >= 4) product_rows<type, 4>(y, stride, w, x, t, K, n), t += 4;
   if (left() >= 2) product_rows<type, 2>(y, stride, w, x, t, K, n), t += 2;
   if (left() >= 1) product_rows<type, 1>(y, stride, w, x, t, K, n);
 }
@@ -241,8 +308,7 @@ void quantize(PanelType type, const cpu::RowOut& to, const float* x, std::int64_
       Ints total{};
       for (std::int64_t i = 16 * h; i < 16 * (h + 1); i += kLanes) {
         const Ints v = __builtin_convertvector(nearest(load<Floats>(x + i) * inverse), Ints);
-        const auto bytes = __builtin_convertvector(v, Narrow);
-        __builtin_memcpy(to.q + b * cpu::kBlock + i, &bytes, sizeof bytes);
+        store_bytes(to.q + b * cpu::kBlock + i, v);
         total += v;
       }
       half[h] = sum(total);

@@ -12,7 +12,13 @@
 //   sum
 //               of x
 //   dot_pairs   sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of signed 16-bit whole numbers
-//   dot_bf16    sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of bf16, x as PairElement
+//   dot_bf16    sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of bf16, x as PairElement; in
+//   kBf16Steps
+//               with what bf16_of_step makes of w, and the next element of x
+//   dot_narrow  as dot_small, to sums of 16 bits, two to a lane, which add_narrow adds up: cheaper
+//               where dot_small takes several instructions. kNarrowSum: the largest byte of w,
+//               times the number of dot_narrow that go into one sum, may not be larger; 0: there is
+//               none.
 namespace r1::R1_ISA {
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BF16__)
@@ -21,6 +27,11 @@ R1_INLINE Ints dot_small(Ints sum, Ints w, std::int32_t x) {
   return bits<Ints>(
       _mm512_dpbusd_epi32(bits<__m512i>(sum), bits<__m512i>(w), _mm512_set1_epi32(x)));
 }
+
+inline constexpr int kNarrowSum = 0;
+using Pairs = Ints;
+R1_INLINE Pairs dot_narrow(Pairs sum, Ints w, std::int32_t x) { return dot_small(sum, w, x); }
+R1_INLINE Ints add_narrow(Ints sum, Pairs pairs) { return sum + pairs; }
 
 // The instruction wants w unsigned: 128 is added by the sign bit, and taken away at the start.
 inline constexpr std::int32_t kSignedStart = -128;
@@ -36,6 +47,8 @@ R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
 inline constexpr bool kHasBf16 = true;
 using PairElement = std::uint16_t;
 R1_INLINE const PairElement* pairs_of(const cpu::Rows& x) { return x.bf16; }
+inline constexpr int kBf16Steps = 1;
+R1_INLINE Ints bf16_of_step(Ints w, int) { return w; }
 R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
   const __m512i pair = _mm512_set1_epi32(load<std::int32_t>(x));
   return bits<Floats>(_mm512_dpbf16_ps(bits<__m512>(sum), bits<__m512bh>(w), bits<__m512bh>(pair)));
@@ -49,28 +62,36 @@ inline constexpr std::int32_t kSignedStart = 0;
 inline constexpr bool kHasBf16 = false;
 using PairElement = float;  // rounded to bf16
 R1_INLINE const PairElement* pairs_of(const cpu::Rows& x) { return x.f32; }
+inline constexpr int kBf16Steps = 2;
+R1_INLINE Ints bf16_of_step(Ints w, int step) {
+  return step == 0 ? w << 16 : w & all(static_cast<std::int32_t>(0xffff0000));
+}
 R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
-  constexpr auto kHigh = static_cast<std::int32_t>(0xffff0000);
-  sum = multiply_add(bits<Floats>(w << 16), all(x[0]), sum);
-  return multiply_add(bits<Floats>(w & kHigh), all(x[1]), sum);
+  return multiply_add(bits<Floats>(w), all(*x), sum);
 }
 
 #if defined(__AVX2__)
 
-R1_INLINE Ints add_pairs(Ints sum, __m256i pairs) {
-  return sum + bits<Ints>(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+// Two products of 127 each and their neighbours' stay within 16 bits: 2 * 129 * 127 < 2^15.
+inline constexpr int kNarrowSum = 129;
+using Pairs [[gnu::vector_size(kRegister)]] = std::int16_t;
+R1_INLINE Pairs dot_narrow(Pairs sum, Ints w, std::int32_t x) {
+  return sum + bits<Pairs>(_mm256_maddubs_epi16(bits<__m256i>(w), _mm256_set1_epi32(x)));
+}
+R1_INLINE Ints add_narrow(Ints sum, Pairs pairs) {
+  return sum + bits<Ints>(_mm256_madd_epi16(bits<__m256i>(pairs), _mm256_set1_epi16(1)));
 }
 
-// Pairs are summed in 16 bits: 2 * 63 * 127 fits.
 R1_INLINE Ints dot_small(Ints sum, Ints w, std::int32_t x) {
-  return add_pairs(sum, _mm256_maddubs_epi16(bits<__m256i>(w), _mm256_set1_epi32(x)));
+  return add_narrow(sum, dot_narrow(Pairs{}, w, x));
 }
 
 // The sign of w goes to x, whose bytes are never -128; 2 * 128 * 127 fits in 16 bits.
 R1_INLINE Ints dot_signed(Ints sum, Ints w, std::int32_t x) {
   const auto bytes = bits<__m256i>(w);
-  return add_pairs(sum, _mm256_maddubs_epi16(_mm256_abs_epi8(bytes),
-                                             _mm256_sign_epi8(_mm256_set1_epi32(x), bytes)));
+  return add_narrow(
+      sum, bits<Pairs>(_mm256_maddubs_epi16(_mm256_abs_epi8(bytes),
+                                            _mm256_sign_epi8(_mm256_set1_epi32(x), bytes))));
 }
 
 R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
@@ -91,6 +112,11 @@ R1_INLINE Ints dot_signed(Ints sum, Ints w, std::int32_t x) {
   return sum;
 }
 R1_INLINE Ints dot_small(Ints sum, Ints w, std::int32_t x) { return dot_signed(sum, w, x); }
+
+inline constexpr int kNarrowSum = 0;
+using Pairs = Ints;
+R1_INLINE Pairs dot_narrow(Pairs sum, Ints w, std::int32_t x) { return dot_small(sum, w, x); }
+R1_INLINE Ints add_narrow(Ints sum, Pairs pairs) { return sum + pairs; }
 
 #endif
 #endif

@@ -45,6 +45,16 @@ template <typename To, typename From>
 R1_INLINE To bits(From v) {
   return __builtin_bit_cast(To, v);
 }
+// The compiler may not know what v holds: it can neither leave out what went into it nor put it
+// off.
+template <typename V>
+R1_INLINE void unknown(V& v) {
+#if defined(__x86_64__)
+  asm volatile("" : "+x"(v));
+#else
+  asm volatile("" : "+w"(v));
+#endif
+}
 R1_INLINE Floats all(float x) { return x - Floats{}; }
 R1_INLINE Ints all(std::int32_t x) { return x - Ints{}; }
 R1_INLINE Floats to_floats(Ints v) { return __builtin_convertvector(v, Floats); }
@@ -128,6 +138,22 @@ R1_INLINE Ints widen_to_pairs(const void* p) {
   using Bytes [[gnu::vector_size(kRegister / 2)]] = std::int8_t;
   using Pairs [[gnu::vector_size(kRegister)]] = std::int16_t;
   return bits<Ints>(__builtin_convertvector(load<Bytes>(p), Pairs));
+#endif
+}
+
+// Whole numbers from -128 to 127 as bytes.
+R1_INLINE void store_bytes(void* p, Ints v) {
+#if defined(__AVX512F__)
+  _mm_storeu_si128(static_cast<__m128i*>(p), _mm512_maskz_cvtepi32_epi8(kAll, bits<__m512i>(v)));
+#elif defined(__AVX2__)
+  const auto all = bits<__m256i>(v);
+  const __m128i words =
+      _mm_packs_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+  _mm_storel_epi64(static_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+#else
+  using Narrow [[gnu::vector_size(kLanes)]] = std::int8_t;
+  const auto bytes = __builtin_convertvector(v, Narrow);
+  __builtin_memcpy(p, &bytes, sizeof bytes);
 #endif
 }
 
