@@ -15,7 +15,7 @@ struct BlockRun {
   std::ptrdiff_t importance_stride;
   int count;  // at most kRun
 };
-inline constexpr int kRun = 4;
+inline constexpr int kRun = int{kLanes};
 
 // grids [run.count] <- those with the least sum of importance (x - decoded)^2 that are found. Error
 // is counted on what is stored: scales rounded to their bits.
@@ -27,7 +27,9 @@ void search_blocks(BlockGrid* grids, const BlockRun& run, DType dtype);
 void refine(BlockGrid* const* grids, std::size_t j, const BlockRun& run, DType dtype);
 
 // search_blocks by the type.
-void search_block32(BlockGrid* grids, const BlockRun& run, DType dtype);  // Q8_0, Q4_0, IQ4_NL
+void search_q8_0(BlockGrid* grids, const BlockRun& run);
+void search_q4_0(BlockGrid* grids, const BlockRun& run);
+void search_iq4_nl(BlockGrid* grids, const BlockRun& run);
 BlockGrid search_q4_k(const float* x, const float* importance);
 BlockGrid search_q5_k(const float* x, const float* importance);
 BlockGrid search_q6_k(const float* x, const float* importance);

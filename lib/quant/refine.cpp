@@ -1,5 +1,5 @@
 // The scale and minimum of one sub-block of a block of 256, when d and m stand: the
-// same sub-block of four rows side by side.
+// same sub-block of eight rows side by side.
 #include "lib/quant/block_search.h"
 #include "lib/quant/lanes.h"
 #include "lib/quant/unit.h"
@@ -38,7 +38,7 @@ Lanes error(const SubBlocks& blocks, Lanes step, Lanes low) {
 
 }  // namespace
 
-void refine(BlockGrid* const* grids, std::size_t j, const BlockRun& run, DType dtype) {
+R1_ON_LANES void refine(BlockGrid* const* grids, std::size_t j, const BlockRun& run, DType dtype) {
   constexpr int kReach = 4;
   const Levels shape = levels_of(dtype);
   const SubBlocks blocks = load(run, shape);

@@ -13,7 +13,9 @@ namespace r1 {
 namespace quant {
 
 void search_blocks(BlockGrid* grids, const BlockRun& run, DType dtype) {
-  if (block_elements(dtype) == 32) return search_block32(grids, run, dtype);
+  if (dtype == DType::q8_0) return search_q8_0(grids, run);
+  if (dtype == DType::q4_0) return search_q4_0(grids, run);
+  if (dtype == DType::iq4_nl) return search_iq4_nl(grids, run);
   const auto search = dtype == DType::q4_k   ? search_q4_k
                       : dtype == DType::q5_k ? search_q5_k
                       : dtype == DType::q6_k ? search_q6_k

@@ -1,5 +1,5 @@
 // Q6_K and IQ4_XS: 256 weights, d s q with a signed s of 8 bits for each 16, or of 6 for each 32:
-// fours of sub-blocks side by side.
+// eights of sub-blocks side by side.
 #include "lib/quant/block_search.h"
 #include "lib/quant/scale_search.h"
 #include "lib/quant/unit.h"
@@ -10,15 +10,15 @@ namespace {
 template <DType dtype>
 struct SuperBlock {
   static constexpr Levels kLevels = levels_of(dtype);
-  static constexpr std::size_t kElements{kLevels.sub_block}, kFours = 256 / kElements / kLanes;
-  using Steps = std::array<Lanes, kFours>;
+  static constexpr std::size_t kElements{kLevels.sub_block}, kEights = 256 / kElements / kLanes;
+  using Steps = std::array<Lanes, kEights>;
   struct Stored {
     std::uint16_t d = 0;
     Steps scale{};  // whole numbers
     float error = kUntried;
   };
 
-  std::array<Symmetric<kElements>, kFours> of;
+  std::array<Symmetric<kElements>, kEights> of;
   Unit unit;
 };
 
@@ -30,7 +30,7 @@ SuperBlock<dtype> load(const float* x, const float* importance) {
   float scaled_x[256], w[256];
   block.unit = scaled(scaled_x, x, 256);
   relative(w, importance, 256);
-  for (std::size_t f = 0; f < Block::kFours; ++f)
+  for (std::size_t f = 0; f < Block::kEights; ++f)
     block.of[f] = {to_lanes<n>(scaled_x + kLanes * n * f, n), to_lanes<n>(w + kLanes * n * f, n),
                    Block::kLevels};
   return block;
@@ -49,7 +49,7 @@ typename Block::Stored choose(const Block& block, const typename Block::Steps& w
                               std::uint16_t d, float unit, int reach) {
   typename Block::Stored stored{.d = d, .error = 0};
   const float stored_d = block.unit.of_half(d);
-  for (std::size_t f = 0; f < Block::kFours; ++f) {
+  for (std::size_t f = 0; f < Block::kEights; ++f) {
     const Lanes nearest = unit > 0 ? whole(bounded<Block>(wanted[f] / unit)) : Lanes{};
     Fit best{Lanes{}, all(kUntried)};
     for (int i = -reach; i <= reach; ++i) {
@@ -67,7 +67,7 @@ template <typename Block>
 std::uint16_t refit(const Block& block, const typename Block::Stored& s) {
   const float unit = block.unit.of_half(s.d);
   double aa = 0, ax = 0;
-  for (std::size_t f = 0; f < Block::kFours; ++f) {
+  for (std::size_t f = 0; f < Block::kEights; ++f) {
     const Lanes inverse = inverse_or_zero(unit * s.scale[f]);
     Lanes wqq{}, wxq{};
     for (std::size_t i = 0; i < Block::kElements; ++i) {
@@ -118,7 +118,7 @@ BlockGrid search(const float* x, const float* importance) {
   using Block = SuperBlock<dtype>;
   const Block block = load<dtype>(x, importance);
   typename Block::Steps plain, wanted;
-  for (std::size_t f = 0; f < Block::kFours; ++f) {
+  for (std::size_t f = 0; f < Block::kEights; ++f) {
     plain[f] = plain_step(block.of[f]);
     wanted[f] = search_step(block.of[f]).step;
   }
@@ -135,10 +135,10 @@ BlockGrid search(const float* x, const float* importance) {
 
 }  // namespace
 
-BlockGrid search_q6_k(const float* x, const float* importance) {
+R1_ON_LANES BlockGrid search_q6_k(const float* x, const float* importance) {
   return search<DType::q6_k>(x, importance);
 }
-BlockGrid search_iq4_xs(const float* x, const float* importance) {
+R1_ON_LANES BlockGrid search_iq4_xs(const float* x, const float* importance) {
   return search<DType::iq4_xs>(x, importance);
 }
 

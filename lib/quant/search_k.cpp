@@ -1,5 +1,4 @@
-// Q4_K and Q5_K: 256 weights, d sc q - m mn with six-bit sc and mn for each 32, side by side in two
-// fours of sub-blocks.
+// Q4_K and Q5_K: 256 weights, d sc q - m mn with six-bit sc and mn for each 32, side by side.
 #include "lib/quant/affine_search.h"
 #include "lib/quant/block_search.h"
 #include "lib/quant/unit.h"
@@ -7,34 +6,29 @@
 namespace r1::quant {
 namespace {
 
-constexpr std::size_t kFours = 2;
 constexpr float kMost = 63.0f;  // of six bits
 
 struct SuperBlock {
-  std::array<Affine, kFours> of;
+  Affine of;  // its eight sub-blocks
   Unit unit;
 };
-using Grids = std::array<AffineFit, kFours>;
 
 SuperBlock load(const float* x, const float* importance, int most) {
   SuperBlock block;
   float scaled_x[256], w[256];
   block.unit = scaled(scaled_x, x, 256);
   relative(w, importance, 256);
-  for (std::size_t f = 0; f < kFours; ++f) {
-    Affine& four = block.of[f];
-    four.x = to_lanes<32>(scaled_x + 128 * f, 32);
-    four.importance = to_lanes<32>(w + 128 * f, 32);
-    four.most = static_cast<float>(most);
-    measure(four);
-  }
+  block.of.x = to_lanes<32>(scaled_x, 32);
+  block.of.importance = to_lanes<32>(w, 32);
+  block.of.most = static_cast<float>(most);
+  measure(block.of);
   return block;
 }
 
 // What is stored of a super-block beside its levels, and the error with exactly that.
 struct Stored {
   std::uint16_t d = 0, m = 0;
-  std::array<Lanes, kFours> scale{}, minimum{};
+  Lanes scale{}, minimum{};
   float error = kUntried;
 };
 
@@ -48,49 +42,42 @@ Lanes nearest(Lanes v, float unit, int away) {
 
 // For given d and m, the six-bit numbers with the least error, `reach` around those that are
 // nearest to the grids wanted when counted in `units`.
-Stored choose(const SuperBlock& block, const Grids& wanted, std::uint16_t d, std::uint16_t m,
+Stored choose(const SuperBlock& block, const AffineFit& wanted, std::uint16_t d, std::uint16_t m,
               Pair units, int reach) {
-  Stored stored{.d = d, .m = m, .error = 0};
+  Stored stored{.d = d, .m = m};
   const float unit_d = block.unit.of_half(d), unit_m = block.unit.of_half(m);
-  for (std::size_t f = 0; f < kFours; ++f) {
-    Lanes least = all(kUntried);
-    for (int i = -reach; i <= reach; ++i)
-      for (int j = -reach; j <= reach; ++j) {
-        const Lanes scale = nearest(wanted[f].step, units.d, i);
-        const Lanes minimum = nearest(wanted[f].low, units.m, j);
-        const Lanes error = with_grid(block.of[f], unit_d * scale, unit_m * minimum).error;
-        const LaneMask first = error < least;
-        least = select(first, error, least);
-        stored.scale[f] = select(first, scale, stored.scale[f]);
-        stored.minimum[f] = select(first, minimum, stored.minimum[f]);
-      }
-    stored.error += sum(least);
-  }
+  Lanes least = all(kUntried);
+  for (int i = -reach; i <= reach; ++i)
+    for (int j = -reach; j <= reach; ++j) {
+      const Lanes scale = nearest(wanted.step, units.d, i);
+      const Lanes minimum = nearest(wanted.low, units.m, j);
+      const Lanes error = with_grid(block.of, unit_d * scale, unit_m * minimum).error;
+      const LaneMask first = error < least;
+      least = select(first, error, least);
+      stored.scale = select(first, scale, stored.scale);
+      stored.minimum = select(first, minimum, stored.minimum);
+    }
+  stored.error = sum(least);
   return stored;
 }
 
 // The d and m of least squares for the levels and six-bit numbers of `s`: x ~ d a - m b with
 // a = sc q, b = mn.
 void refit(std::uint16_t& d, std::uint16_t& m, const SuperBlock& block, const Stored& s) {
+  const Affine& of = block.of;
   const float unit_d = block.unit.of_half(s.d), unit_m = block.unit.of_half(s.m);
-  double aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
-  for (std::size_t f = 0; f < kFours; ++f) {
-    const Affine& four = block.of[f];
-    const Lanes inverse = inverse_or_zero(unit_d * s.scale[f]), low = unit_m * s.minimum[f];
-    Lanes wq{}, wqq{}, wxq{};
-    for (std::size_t i = 0; i < 32; ++i) {
-      const Lanes q = whole(clamp((four.x[i] + low) * inverse, Lanes{}, all(four.most)));
-      const Lanes one = four.importance[i] * q;
-      wq += one;
-      wqq += one * q;
-      wxq += one * four.x[i];
-    }
-    aa += sum(s.scale[f] * s.scale[f] * wqq);
-    ab += sum(s.scale[f] * s.minimum[f] * wq);
-    bb += sum(s.minimum[f] * s.minimum[f] * four.w);
-    ax += sum(s.scale[f] * wxq);
-    bx += sum(s.minimum[f] * four.mean * four.w);
+  const Lanes inverse = inverse_or_zero(unit_d * s.scale), low = unit_m * s.minimum;
+  Lanes wq{}, wqq{}, wxq{};
+  for (std::size_t i = 0; i < 32; ++i) {
+    const Lanes q = whole(clamp((of.x[i] + low) * inverse, Lanes{}, all(of.most)));
+    const Lanes one = of.importance[i] * q;
+    wq += one;
+    wqq += one * q;
+    wxq += one * of.x[i];
   }
+  const double aa = sum(s.scale * s.scale * wqq), ab = sum(s.scale * s.minimum * wq),
+               bb = sum(s.minimum * s.minimum * of.w), ax = sum(s.scale * wxq),
+               bx = sum(s.minimum * of.mean * of.w);
   const double det = aa * bb - ab * ab;
   if (det > 1e-6 * aa * bb) {
     d = block.unit.half(static_cast<float>(std::max(0.0, (ax * bb - bx * ab) / det)));
@@ -101,14 +88,13 @@ void refit(std::uint16_t& d, std::uint16_t& m, const SuperBlock& block, const St
 }
 
 // What the largest step and minimum come to when they get 63.
-Pair units_of(const Grids& grids) {
-  return {std::max(largest(grids[0].step), largest(grids[1].step)) / kMost,
-          std::max(largest(grids[0].low), largest(grids[1].low)) / kMost};
+Pair units_of(const AffineFit& grids) {
+  return {largest(grids.step) / kMost, largest(grids.low) / kMost};
 }
 
 // From grids wanted to grids stored: six-bit numbers and (d, m) in turn, each the best for the
 // other, which changes little after two rounds.
-Stored settle(const SuperBlock& block, const Grids& wanted) {
+Stored settle(const SuperBlock& block, const AffineFit& wanted) {
   constexpr int kRounds = 2;
   const Unit& unit = block.unit;
   const Pair units = units_of(wanted);
@@ -125,14 +111,14 @@ Stored settle(const SuperBlock& block, const Grids& wanted) {
 
 // What rounding to nearest takes.
 Stored plain(const SuperBlock& block) {
-  const Grids grids = {plain_grid(block.of[0]), plain_grid(block.of[1])};
+  const AffineFit grids = plain_grid(block.of);
   const Pair units = units_of(grids);
   return choose(block, grids, block.unit.half(units.d), block.unit.half(units.m), units, 0);
 }
 
 Stored search(const SuperBlock& block) {
   const Stored first = plain(block);
-  const Stored second = settle(block, {search_grid(block.of[0]), search_grid(block.of[1])});
+  const Stored second = settle(block, search_grid(block.of));
   return second.error <= first.error ? second : first;
 }
 
@@ -140,18 +126,18 @@ BlockGrid search(const float* x, const float* importance, int most) {
   const Stored best = search(load(x, importance, most));
   BlockGrid grid{.d = f16_to_f32(best.d), .m = f16_to_f32(best.m)};
   for (std::size_t j = 0; j < 8; ++j) {
-    grid.scale[j] = static_cast<std::int8_t>(best.scale[j / kLanes][j % kLanes]);
-    grid.minimum[j] = static_cast<std::int8_t>(best.minimum[j / kLanes][j % kLanes]);
+    grid.scale[j] = static_cast<std::int8_t>(best.scale[j]);
+    grid.minimum[j] = static_cast<std::int8_t>(best.minimum[j]);
   }
   return grid;
 }
 
 }  // namespace
 
-BlockGrid search_q4_k(const float* x, const float* importance) {
+R1_ON_LANES BlockGrid search_q4_k(const float* x, const float* importance) {
   return search(x, importance, levels_of(DType::q4_k).most);
 }
-BlockGrid search_q5_k(const float* x, const float* importance) {
+R1_ON_LANES BlockGrid search_q5_k(const float* x, const float* importance) {
   return search(x, importance, levels_of(DType::q5_k).most);
 }
 
