@@ -1,6 +1,7 @@
 // r1-quantize: makes models smaller.
 #include <csignal>
 #include <filesystem>
+#include <numeric>
 #include <optional>
 
 #include "lib/base/error.h"
@@ -25,7 +26,14 @@ namespace fs = std::filesystem;
 constexpr const char* kTool = "r1-quantize";
 constexpr std::uint64_t kHessianBytes = std::uint64_t{2} << 30;
 
-bool exists(const fs::path& path) {
+fs::path partial_of(fs::path path) { return path += ".partial"; }
+
+void remove_partial(const fs::path& path) {
+  std::error_code none;
+  fs::remove(partial_of(path), none);
+}
+
+bool is_there(const fs::path& path) {
   std::error_code none;
   return fs::exists(path, none);
 }
@@ -46,7 +54,7 @@ class Quantizer {
     keep_inputs({s_.output, s_.manifest, s_.imatrix_out},
                 {path.string(), s_.imatrix, s_.calibration});
     const ModelFiles files = ModelFiles::open(path);
-    QuantizeReport report{s_, files};
+    QuantizeReport report{s_, files, s_.output};
     if (is_folder(s_.output))
       make_folder(report, ui);
     else
@@ -65,11 +73,15 @@ class Quantizer {
   void make_gguf(QuantizeReport& report, const fs::path& path, const Ui& ui) {
     QuantizePlan plan =
         plan_quantization(report.files, choice(), s_.allow_requantize, data_folder());
+    if (s_.cuts_shards) plan.set_shard_size(static_cast<std::uint64_t>(s_.shard_size));
+    // Types that are fitted decide how many shards there are.
+    if (!s_.cuts_shards || s_.target_bpw == 0) check_outputs(plan, report.files);
     if (!s_.imatrix.empty()) read_imatrix(plan);
     if (const std::string note = fallbacks(plan); !note.empty()) ui.say(kTool, note, 0);
     prepare(plan, path, ui);
     if (!s_.dry_run) make(report, plan, ui);
     report_plan(report, plan);
+    report.output = plan.paths(s_.output)[0].string();
   }
 
   void check() const {
@@ -90,9 +102,6 @@ class Quantizer {
     const bool calibrated = !(s_.imatrix.empty() && s_.calibration.empty());
     if (!fitted && !is_mix(s_.type))
       fail(ErrorKind::usage, "--type {} is for folders, and -o names a .gguf file", s_.type);
-    refuse_if(s_.cuts_shards, "--shard-size cuts folders; a .gguf file is one");
-    std::error_code none;
-    refuse_if(fs::is_directory(s_.output, none), "-o ends in .gguf, and is a folder");
     refuse_if(fitted && s_.calibration.empty(), "--target-bpw wants --calibration");
     refuse_if(s_.method == "rtn" && calibrated && !s_.awq && !fitted,
               "--method rtn rounds to nearest, whatever --imatrix or --calibration say");
@@ -103,22 +112,34 @@ class Quantizer {
     refuse_if(!s_.imatrix_out.empty() && s_.calibration.empty(),
               "--imatrix-out keeps what --calibration finds");
     refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
-    for (const std::string& file : {s_.manifest, s_.imatrix_out})
-      refuse_if(!file.empty() && (file == s_.output || file == partial()),
-                "--manifest and --imatrix-out want files of their own");
     refuse_if(!s_.manifest.empty() && s_.manifest == s_.imatrix_out,
               "--manifest and --imatrix-out want files of their own");
     if (s_.dry_run || s_.force) return;
-    if (exists(s_.output)) fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(s_.output));
-    if (!s_.resume && exists(partial()))
-      fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
-           escaped(partial()));
     for (const std::string& file : {s_.manifest, s_.imatrix_out})
-      if (!file.empty() && exists(file))
+      if (!file.empty() && is_there(file))
         fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(file));
   }
 
-  std::string partial() const { return s_.output + ".partial"; }
+  // Every file of the model is one of its own, and replaces only what may be replaced.
+  void check_outputs(const QuantizePlan& plan, const ModelFiles& files) const {
+    std::vector<std::string> inputs;
+    for (const fs::path& path : files.paths()) inputs.push_back(path.string());
+    std::error_code none;
+    for (const fs::path& path : plan.paths(s_.output)) {
+      const fs::path partial = partial_of(path);
+      keep_inputs({path.string(), partial.string()}, inputs);
+      for (const std::string& file : {s_.manifest, s_.imatrix_out})
+        refuse_if(!file.empty() && (file == path || file == partial),
+                  "--manifest and --imatrix-out want files of their own");
+      refuse_if(fs::is_directory(path, none), "-o ends in .gguf, and is a folder");
+      if (s_.dry_run || s_.force) continue;
+      if (is_there(path))
+        fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(path.string()));
+      if (!s_.resume && is_there(partial))
+        fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
+             escaped(partial.string()));
+    }
+  }
 
   void read_imatrix(const QuantizePlan& plan) {
     imatrix_ = Imatrix::read(s_.imatrix);
@@ -146,21 +167,27 @@ class Quantizer {
     return c;
   }
 
-  // Where to go on: 0 without --resume.
-  std::size_t begin(const QuantizePlan& plan, const Ui& ui) const {
-    std::error_code none;
-    if (!s_.resume || !exists(partial())) {
-      fs::remove(partial(), none);
-      return 0;
+  // How many tensors of each shard are there already: none without --resume.
+  std::vector<std::size_t> begin(const QuantizePlan& plan, const Ui& ui) const {
+    std::vector<std::size_t> done;
+    for (const fs::path& path : plan.paths(s_.output)) {
+      const fs::path partial = partial_of(path);
+      if (!s_.resume) remove_partial(path);
+      const auto there =
+          is_there(partial) ? resume_point(partial, plan, done.size()) : std::size_t{0};
+      if (!there)
+        fail(ErrorKind::usage,
+             "{} was begun with other options or from another model; -f begins anew",
+             escaped(partial.string()));
+      done.push_back(*there);
     }
-    const auto first = resume_point(partial(), plan);
-    if (!first)
-      fail(ErrorKind::usage,
-           "{} was begun with other options or from another model; -f begins anew",
-           escaped(partial()));
-    ui.say(kTool, fmt::format("{} of {} tensors are written already", *first, plan.tensors.size()),
-           1);
-    return *first;
+    if (s_.resume)
+      ui.say(kTool,
+             fmt::format("{} of {} tensors are written already",
+                         std::accumulate(done.begin(), done.end(), std::size_t{0}),
+                         plan.tensors.size()),
+             1);
+    return done;
   }
 
   // What the bytes depend on beside the header: a run may go on with another's file only where all
@@ -173,20 +200,27 @@ class Quantizer {
 
   // What was written stays for --resume when a signal ends the run; nothing stays after an error.
   void make(QuantizeReport& report, QuantizePlan& plan, const Ui& ui) {
-    std::error_code unknown;
-    need_space(s_.output, plan.bytes, exists(partial()) ? fs::file_size(partial(), unknown) : 0);
     plan.set_recipe(recipe(report.files));
-    const std::size_t first = begin(plan, ui);
-    const auto out = open_journal(s_.output);
+    check_outputs(plan, report.files);
+    const std::vector<fs::path> paths = plan.paths(s_.output);
+    std::uint64_t there = 0;
+    for (const fs::path& path : paths) {
+      std::error_code unknown;
+      const std::uint64_t size = fs::file_size(partial_of(path), unknown);
+      if (!unknown) there += size;
+    }
+    need_space(s_.output, plan.bytes, there);
+    const std::vector<std::size_t> done = begin(plan, ui);
     try {
-      write(report, plan, *out, first, ui);
-      out->close();
+      write(report, plan, done, ui);
+      for (const fs::path& path : paths) open_journal(path)->close();  // all have their names now
     } catch (const Error& e) {
-      std::error_code none;
-      if (e.kind() != ErrorKind::interrupted) fs::remove(partial(), none);
+      if (e.kind() != ErrorKind::interrupted)
+        for (const fs::path& path : paths) remove_partial(path);
       throw;
     }
-    report.products.push_back({s_.output, plan.bytes, sha256_hex(MappedFile(s_.output))});
+    for (std::size_t s = 0; s < paths.size(); ++s)
+      report.products.push_back({paths[s], plan.shards[s].bytes, sha256_hex(MappedFile(paths[s]))});
   }
 
   // What rounding goes by: importance, types of their own, scales of channels, error feedback.
@@ -220,25 +254,35 @@ class Quantizer {
     out->close();
   }
 
-  void write(QuantizeReport& report, const QuantizePlan& plan, Output& out, std::size_t first,
+  // All shards, each as it will be but for its name.
+  void write(QuantizeReport& report, const QuantizePlan& plan, const std::vector<std::size_t>& done,
              const Ui& ui) const {
     ThreadPool pool(static_cast<int>(s_.threads));
     ProgressLine line(ui.progress);
     const std::uint64_t all = plan.bytes * (s_.no_verify ? 1 : 2);
-    const std::string hint = fmt::format("; --resume goes on with {}", escaped(partial()));
-    const auto draw = [&](std::uint64_t done) {
+    const std::vector<fs::path> paths = plan.paths(s_.output);
+    const std::string first = partial_of(paths[0]).string();
+    const std::string hint = fmt::format("; --resume goes on with {}", escaped(first));
+    const auto draw = [&](std::uint64_t bytes) {
       stop_when_interrupted(hint);
-      line.draw(static_cast<std::int64_t>(done >> 20), static_cast<std::int64_t>(all >> 20));
+      line.draw(static_cast<std::int64_t>(bytes >> 20), static_cast<std::int64_t>(all >> 20));
     };
     const QuantizeOptions options{.search = s_.method != "rtn",
                                   .imatrix = imatrix_ ? &*imatrix_ : nullptr,
                                   .packed = &packed_,
                                   .progress = draw};
-    const auto written = write_quantized(out, report.files, plan, options, pool, first);
-    out.flush();
+    std::vector<std::vector<Digests>> written;
+    for (std::size_t s = 0; s < paths.size(); ++s) {
+      const auto out = open_journal(paths[s]);
+      written.push_back(write_quantized(*out, report.files, plan, options, pool, s, done[s]));
+    }
     if (s_.no_verify) return;
-    report.errors = verify_quantized(partial(), report.files, plan, written, pool,
-                                     [&](std::uint64_t done) { draw(plan.bytes + done); });
+    for (std::size_t s = 0; s < paths.size(); ++s) {
+      const auto errors = verify_quantized(
+          partial_of(paths[s]), report.files, plan, written[s], pool,
+          [&](std::uint64_t checked) { draw(plan.bytes + checked); }, s);
+      report.errors.insert(report.errors.end(), errors.begin(), errors.end());
+    }
   }
 
   QuantizeSettings s_;

@@ -65,9 +65,9 @@ class GgufFile {
 };
 
 // What a writer puts in: the exact stored type of each number is kept.
-using GgufEntry =
-    std::variant<std::uint32_t, std::int32_t, std::uint64_t, float, bool, std::string,
-                 std::vector<std::string>, std::vector<float>, std::vector<std::int32_t>, GgufRaw>;
+using GgufEntry = std::variant<std::uint16_t, std::uint32_t, std::int32_t, std::uint64_t, float,
+                               bool, std::string, std::vector<std::string>, std::vector<float>,
+                               std::vector<std::int32_t>, GgufRaw>;
 using GgufMetadata = std::vector<std::pair<std::string, GgufEntry>>;
 
 // A file is its header, then the tensors in order, each followed by gguf_padding(its bytes). The

@@ -25,6 +25,7 @@ class Header {
   std::string& text() { return text_; }
 
  private:
+  static std::uint32_t type_of(std::uint16_t) { return 2; }
   static std::uint32_t type_of(std::uint32_t) { return 4; }
   static std::uint32_t type_of(std::int32_t) { return 5; }
   static std::uint32_t type_of(float) { return 6; }

@@ -15,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMostShards = 1000;
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 
 bool is_hex64(std::string_view text) {
@@ -62,9 +61,9 @@ std::vector<std::string> shard_names(const fs::path& folder, const Json& index) 
            escaped(name));
     names.insert(name);
   }
-  if (names.size() > std::size_t{kMostShards})
+  if (names.size() > ModelFiles::kMostShards)
     fail(ErrorKind::limit, "{} names {} files; at most {} are read", shown(folder / kIndex),
-         names.size(), kMostShards);
+         names.size(), ModelFiles::kMostShards);
   if (names.empty()) fail(ErrorKind::model, "{} names no file", shown(folder / kIndex));
   return {names.begin(), names.end()};
 }
@@ -88,9 +87,9 @@ std::vector<std::string> shard_names(const fs::path& folder, const Json& index) 
 std::vector<fs::path> gguf_shards(const fs::path& path, const GgufFile& first) {
   const std::int64_t count = first.integer("split.count").value_or(1);
   if (count <= 1) return {path};
-  if (count > std::int64_t{kMostShards})
+  if (std::cmp_greater(count, ModelFiles::kMostShards))
     fail(ErrorKind::limit, "{}: split.count is {}; at most {} files are read", shown(path), count,
-         kMostShards);
+         ModelFiles::kMostShards);
   const std::string name = path.filename().string();
   const std::size_t at = name.rfind("-00001-of-");
   if (at == std::string::npos)

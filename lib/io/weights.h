@@ -21,6 +21,8 @@ namespace r1 {
 // `release`.
 class ModelFiles {
  public:
+  static constexpr std::size_t kMostShards = 1000;
+
   // A .gguf file, a .safetensors file beside a config.json, or a directory with config.json.
   static ModelFiles open(const std::filesystem::path& path, bool use_mmap = true);
   // The same of what is in memory already, which must outlive it. No file stands beside it.

@@ -50,16 +50,67 @@ void refuse_twice(const PlannedTensor& t, const ModelFiles& files) {
          escaped(t.name()));
 }
 
-void lay_out(QuantizePlan& plan) {
-  std::vector<NamedTensor> targets;
-  for (const PlannedTensor& t : plan.tensors) targets.push_back({t.name(), t.target()});
-  plan.header = gguf_header(plan.metadata, targets);
-  plan.bytes = plan.header.size();
+// Of shard `no`: all in the first, in the others no more than the recipe, which stands last.
+GgufMetadata metadata_of(const QuantizePlan& plan, std::size_t no, std::size_t count) {
+  if (count == 1) return plan.metadata;
+  GgufMetadata metadata = no == 0 ? plan.metadata : GgufMetadata{plan.metadata.back()};
+  metadata.emplace_back("split.no", static_cast<std::uint16_t>(no));
+  metadata.emplace_back("split.count", static_cast<std::uint16_t>(count));
+  metadata.emplace_back("split.tensors.count", static_cast<std::int32_t>(plan.tensors.size()));
+  return metadata;
+}
+
+// `begins` are the first tensors of the files.
+void lay_out(QuantizePlan& plan, const std::vector<std::size_t>& begins) {
+  plan.shards.clear();
   plan.begins.clear();
-  for (const NamedTensor& t : targets) {
-    plan.begins.push_back(plan.bytes);
-    plan.bytes += t.tensor.bytes() + gguf_padding(t.tensor.bytes()).size();
+  plan.bytes = 0;
+  for (std::size_t s = 0; s < begins.size(); ++s) {
+    PlannedShard shard{.header = {},
+                       .first = begins[s],
+                       .end = s + 1 < begins.size() ? begins[s + 1] : plan.tensors.size(),
+                       .before = plan.bytes};
+    std::vector<NamedTensor> targets;
+    for (std::size_t i = shard.first; i < shard.end; ++i)
+      targets.push_back({plan.tensors[i].name(), plan.tensors[i].target()});
+    shard.header = gguf_header(metadata_of(plan, s, begins.size()), targets);
+    shard.bytes = shard.header.size();
+    for (const NamedTensor& t : targets) {
+      plan.begins.push_back(shard.bytes);
+      shard.bytes += t.tensor.bytes() + gguf_padding(t.tensor.bytes()).size();
+    }
+    plan.bytes += shard.bytes;
+    plan.shards.push_back(std::move(shard));
   }
+}
+
+// The first tensors of files of at most plan.shard_bytes, or of one tensor.
+std::vector<std::size_t> cut(const QuantizePlan& plan) {
+  constexpr std::size_t kTwo = 2;  // any number of shards: the sizes of headers are the same
+  std::vector<std::size_t> begins = {0};
+  std::uint64_t bytes = gguf_header(metadata_of(plan, 0, kTwo), {}).size();
+  for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
+    const Tensor t = plan.tensors[i].target();
+    // A header of its own is longer than its part of one.
+    const std::uint64_t more = gguf_header({}, {{plan.tensors[i].name(), t}}).size() + t.bytes() +
+                               gguf_padding(t.bytes()).size();
+    if (i > begins.back() && bytes + more > plan.shard_bytes) {
+      begins.push_back(i);
+      bytes = gguf_header(metadata_of(plan, 1, kTwo), {}).size();
+    }
+    bytes += more;
+  }
+  return begins;
+}
+
+void lay_out(QuantizePlan& plan) {
+  lay_out(plan, {0});
+  if (plan.shard_bytes == 0 || plan.bytes <= plan.shard_bytes) return;
+  const std::vector<std::size_t> begins = cut(plan);
+  if (begins.size() > ModelFiles::kMostShards)
+    fail(ErrorKind::usage, "files of {} bytes would be {}; at most {} are read", plan.shard_bytes,
+         begins.size(), ModelFiles::kMostShards);
+  lay_out(plan, begins);
 }
 
 }  // namespace
@@ -76,6 +127,15 @@ std::vector<NamedTensor> QuantizePlan::sources() const {
   return named;
 }
 
+std::vector<std::filesystem::path> QuantizePlan::paths(const std::filesystem::path& out) const {
+  if (shards.size() == 1) return {out};
+  std::vector<std::filesystem::path> paths;
+  for (std::size_t s = 1; s <= shards.size(); ++s)
+    paths.push_back(out.parent_path() /
+                    fmt::format("{}-{:05}-of-{:05}.gguf", out.stem().string(), s, shards.size()));
+  return paths;
+}
+
 std::uint64_t QuantizePlan::weights() const {
   std::uint64_t n = 0;
   for (const PlannedTensor& t : tensors) n += static_cast<std::uint64_t>(t.from().shape.elements());
@@ -90,6 +150,11 @@ void QuantizePlan::set_recipe(const std::string& digits) {
 void QuantizePlan::set_file_type(std::uint32_t file_type) {
   for (auto& [key, value] : metadata)
     if (key == "general.file_type") value = file_type;
+  lay_out(*this);
+}
+
+void QuantizePlan::set_shard_size(std::uint64_t most) {
+  shard_bytes = most;
   lay_out(*this);
 }
 

@@ -31,16 +31,27 @@ struct PlannedTensor {
   void read_row(std::span<float> values, std::int64_t row) const;
 };
 
+// One file of the new model: all of it, or a shard.
+struct PlannedShard {
+  std::string header;
+  std::size_t first = 0, end = 0;       // tensors
+  std::uint64_t before = 0, bytes = 0;  // of the files before it; of this one
+};
+
 // What is to be written: a GGUF v3 file with all of the old one's metadata but for what says how
 // its tensors are stored; of a Hugging Face folder with what such files hold of it.
 struct QuantizePlan {
   const ModelFiles* files = nullptr;
   GgufMetadata metadata;
   std::vector<PlannedTensor> tensors;
-  std::vector<float> rope_factors;  // what a tensor points to that no file of a folder holds
-  std::string header;
-  std::vector<std::uint64_t> begins;  // of each tensor, in the new file
-  std::uint64_t bytes = 0;            // of the new file
+  std::vector<float> rope_factors;    // what a tensor points to that no file of a folder holds
+  std::uint64_t shard_bytes = 0;      // of a file at most, where there are more; 0: one file
+  std::vector<PlannedShard> shards;   // in order; there is one at least
+  std::vector<std::uint64_t> begins;  // of each tensor, in its file
+  std::uint64_t bytes = 0;            // of all files
+
+  // OUT.gguf; of shards OUT-00001-of-00003.gguf and so on.
+  std::vector<std::filesystem::path> paths(const std::filesystem::path& out) const;
 
   std::vector<NamedTensor> sources() const;  // of the old file, under their new names
   std::uint64_t weights() const;             // numbers in all tensors
@@ -49,6 +60,10 @@ struct QuantizePlan {
   void set_recipe(const std::string& digits);
   // After types were changed: what most matrices are, as general.file_type says it.
   void set_file_type(std::uint32_t file_type);
+  // Cuts what is larger than that into shards of at most so many bytes or one tensor, as
+  // llama-gguf-split does: the first has the metadata, and each says which of them it is. Fails
+  // with `usage` for more than are read.
+  void set_shard_size(std::uint64_t bytes);
 };
 
 // Fails with `usage` where a quantized tensor would be quantized again, unless `requantize`.

@@ -36,9 +36,10 @@ bool finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
 
-// Where the tensor and what fills it up end.
+// Where the tensor and what fills it up end in its file.
 std::uint64_t end_of(const QuantizePlan& plan, std::size_t i) {
-  return i + 1 < plan.begins.size() ? plan.begins[i + 1] : plan.bytes;
+  const std::size_t bytes = plan.tensors[i].target().bytes();
+  return plan.begins[i] + bytes + gguf_padding(bytes).size();
 }
 
 const std::byte* packed_already(const PlannedTensor& t, const QuantizeOptions& options) {
@@ -139,12 +140,14 @@ TensorError verify_tensor(const MappedFile& file, const Tensor& now, const Model
 
 std::vector<Digests> write_quantized(Output& out, const ModelFiles& files, const QuantizePlan& plan,
                                      const QuantizeOptions& options, ThreadPool& pool,
-                                     std::size_t first) {
-  std::vector<Digests> written(plan.tensors.size());
-  if (first == 0) out.write(plan.header);
-  for (std::size_t i = first; i < plan.tensors.size(); ++i) {
+                                     std::size_t shard, std::size_t done) {
+  const PlannedShard& s = plan.shards[shard];
+  std::vector<Digests> written(done);
+  if (done == 0) out.write(s.header);
+  for (std::size_t i = s.first + done; i < s.end; ++i) {
     files.fetch(plan.tensors[i].from());
-    written[i] = write_tensor(out, files, plan.tensors[i], options, pool, plan.begins[i]);
+    written.push_back(
+        write_tensor(out, files, plan.tensors[i], options, pool, s.before + plan.begins[i]));
     files.release(plan.tensors[i].from());
   }
   return written;
@@ -153,38 +156,41 @@ std::vector<Digests> write_quantized(Output& out, const ModelFiles& files, const
 std::vector<TensorError> verify_quantized(const std::filesystem::path& path,
                                           const ModelFiles& files, const QuantizePlan& plan,
                                           const std::vector<Digests>& written, ThreadPool& pool,
-                                          const std::function<void(std::uint64_t)>& progress) {
+                                          const std::function<void(std::uint64_t)>& progress,
+                                          std::size_t shard) {
+  const PlannedShard& s = plan.shards[shard];
   const MappedFile file(path);
   const std::string name = path.string();
   const ByteSpan bytes = file.bytes();
-  if (bytes.size() != plan.bytes || as_text(bytes).substr(0, plan.header.size()) != plan.header)
+  if (bytes.size() != s.bytes || as_text(bytes).substr(0, s.header.size()) != s.header)
     fail_verification(name);
   const GgufFile gguf = GgufFile::parse(bytes, name);
   std::vector<TensorError> errors;
-  for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
-    const Tensor& now = gguf.tensors()[i].tensor;
+  for (std::size_t i = s.first; i < s.end; ++i) {
+    const Tensor& now = gguf.tensors()[i - s.first].tensor;
     files.fetch(plan.tensors[i].from());
-    errors.push_back(verify_tensor(file, now, files, plan.tensors[i], written[i], pool));
+    errors.push_back(verify_tensor(file, now, files, plan.tensors[i], written[i - s.first], pool));
     files.release(plan.tensors[i].from());
-    progress(plan.begins[i] + now.bytes());
+    progress(s.before + plan.begins[i] + now.bytes());
   }
   return errors;
 }
 
-std::optional<std::size_t> resume_point(const std::filesystem::path& path,
-                                        const QuantizePlan& plan) {
-  std::size_t first = 0;
+std::optional<std::size_t> resume_point(const std::filesystem::path& path, const QuantizePlan& plan,
+                                        std::size_t shard) {
+  const PlannedShard& s = plan.shards[shard];
+  std::size_t next = s.first;
   {
     const MappedFile file(path);
     const std::string_view text = as_text(file.bytes());
-    const std::size_t n = std::min(text.size(), plan.header.size());
-    if (text.substr(0, n) != std::string_view(plan.header).substr(0, n)) return std::nullopt;
-    while (first < plan.tensors.size() && end_of(plan, first) <= text.size()) ++first;
+    const std::size_t n = std::min(text.size(), s.header.size());
+    if (text.substr(0, n) != std::string_view(s.header).substr(0, n)) return std::nullopt;
+    while (next < s.end && end_of(plan, next) <= text.size()) ++next;
   }
   std::error_code error;
-  std::filesystem::resize_file(path, first == 0 ? 0 : end_of(plan, first - 1), error);
+  std::filesystem::resize_file(path, next == s.first ? 0 : end_of(plan, next - 1), error);
   if (error) fail(ErrorKind::write, "{}: {}", escaped(path.string()), error.message());
-  return first;
+  return next - s.first;
 }
 
 }  // namespace r1

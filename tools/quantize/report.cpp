@@ -58,13 +58,13 @@ std::string quantize_text(const QuantizeReport& r) {
     for (const QuantizeReport::Row& t : r.rows)
       out += fmt::format("{}\t{}\t{}\t{}\t{}\n", escaped(t.name), to_string(t.shape), t.from, t.to,
                          t.bytes);
-  return out + fmt::format("{}\t{}\t{:.3f}{}\n", escaped(r.settings.output), r.bytes,
-                           r.bits_per_weight(), r.products.empty() ? "" : "\t" + r.sha256());
+  return out + fmt::format("{}\t{}\t{:.3f}{}\n", escaped(r.output), r.bytes, r.bits_per_weight(),
+                           r.products.empty() ? "" : "\t" + r.sha256());
 }
 
 std::string quantize_json(const QuantizeReport& r) {
   JsonWriter w;
-  w.begin_object().key("schema").string("r1.quantize/1").key("id").string(r.settings.output);
+  w.begin_object().key("schema").string("r1.quantize/1").key("id").string(r.output);
   w.key("status").string(r.settings.dry_run ? "planned" : "ok").key("input").begin_object();
   w.key("path").string(escaped(r.files.path().string()));
   w.key("digest").string(r.files.digest()).end_object();

@@ -26,6 +26,7 @@ struct QuantizeReport {
   };
   const QuantizeSettings& settings;
   const ModelFiles& files;
+  std::string output;  // what is named to read it: of shards the first
   std::vector<Row> rows = {};
   std::uint64_t bytes = 0;               // of all that holds tensors
   std::vector<TensorError> errors = {};  // of each row; empty when they are not known

@@ -141,7 +141,9 @@ void add_safety(std::vector<Option>& o, QuantizeSettings& s) {
                .group = g,
                .into = &s.shard_size,
                .metavar = "SIZE",
-               .help = "Cut the weights of a folder into files of at most so many bytes (K, M, G).",
+               .help =
+                   "Cut the weights into files of at most so many bytes (K, M, G); a .gguf file is "
+                   "cut only where this is given.",
                .least = 1,
                .unit = Option::Unit::bytes,
                .in_config = false,

@@ -1,6 +1,7 @@
 #include "lib/quant/quantize_model.h"
 
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -152,7 +153,7 @@ TEST_F(QuantizeModelTest, AResumedFileIsTheSame) {
     const auto first = resume_point(partial, plan);
     ASSERT_TRUE(first.has_value());
     const auto out = open_journal(folder_ / "again.gguf");
-    write_quantized(*out, files, plan, {}, pool, *first);
+    write_quantized(*out, files, plan, {}, pool, 0, *first);
     out->close();
     EXPECT_EQ(read_file(folder_ / "again.gguf"), whole) << size;
   }
@@ -163,6 +164,57 @@ TEST_F(QuantizeModelTest, AResumedFileIsTheSame) {
   EXPECT_EQ(otherwise.bytes, plan.bytes);
   EXPECT_EQ(otherwise.begins, plan.begins);
   EXPECT_FALSE(resume_point(partial, otherwise).has_value());
+}
+
+// Shards of at most so many bytes, which llama.cpp's names and keys hold together, have the same
+// tensors as one file; each is gone on with wherever the run broke off.
+TEST_F(QuantizeModelTest, ShardsHoldWhatOneFileHolds) {
+  const ModelFiles files = model();
+  QuantizePlan plan = plan_quantization(files, to("q8_0"), false);
+  const std::string whole = made(files, plan, 2);
+  plan.set_shard_size(plan.bytes);
+  EXPECT_EQ(plan.paths("out.gguf"), (std::vector<fs::path>{"out.gguf"}));
+  const std::uint64_t most = plan.tensors[0].target().bytes() + 1500;
+  plan.set_shard_size(most);
+  ASSERT_EQ(plan.paths("a/s.gguf"),
+            (std::vector<fs::path>{"a/s-00001-of-00002.gguf", "a/s-00002-of-00002.gguf"}));
+  const std::vector<fs::path> paths = plan.paths(folder_ / "s.gguf");
+  ThreadPool pool(2);
+  for (std::size_t s = 0; s < 2; ++s) {
+    const auto out = open_file(paths[s]);
+    const auto written = write_quantized(*out, files, plan, {}, pool, s);
+    out->close();
+    const std::string shard = read_file(paths[s]);
+    EXPECT_EQ(shard.size(), plan.shards[s].bytes);
+    EXPECT_LE(shard.size(), most);
+    verify_quantized(
+        paths[s], files, plan, written, pool, [](std::uint64_t) {}, s);
+    for (const std::uint64_t size : {shard.size() - 1, plan.begins[plan.shards[s].first] - 1}) {
+      const fs::path partial = folder_ / "again.gguf.partial";
+      std::ofstream(partial, std::ios::binary) << shard.substr(0, size);
+      EXPECT_FALSE(resume_point(partial, plan, 1 - s).has_value());
+      const auto again = open_journal(folder_ / "again.gguf");
+      write_quantized(*again, files, plan, {}, pool, s, *resume_point(partial, plan, s));
+      again->close();
+      EXPECT_EQ(read_file(folder_ / "again.gguf"), shard) << size;
+    }
+    const ModelFiles alone = ModelFiles::of_gguf(as_bytes(shard), "shard");
+    EXPECT_EQ(alone.gguf().integer("split.no"), s);
+    EXPECT_EQ(alone.gguf().integer("split.count"), 2);
+    EXPECT_EQ(alone.gguf().integer("split.tensors.count"), 3);
+    EXPECT_EQ(alone.gguf().find("some.flag") != nullptr, s == 0);
+  }
+  const ModelFiles one = ModelFiles::of_gguf(as_bytes(whole), "whole");
+  const ModelFiles shards = ModelFiles::open(paths[0]);
+  ASSERT_EQ(shards.tensors().size(), 3);
+  for (const NamedTensor& t : one.tensors()) {
+    const Tensor* same = shards.find(t.name);
+    ASSERT_NE(same, nullptr) << t.name;
+    EXPECT_EQ(same->dtype, t.tensor.dtype);
+    EXPECT_EQ(std::memcmp(same->data, t.tensor.data, t.tensor.bytes()), 0) << t.name;
+  }
+  plan.set_shard_size(0);
+  EXPECT_EQ(made(files, plan, 2), whole);
 }
 
 // A Hugging Face folder in one step: the same text, and nearly the same in 8 bits.
