@@ -24,7 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTool = "r1-quantize";
-constexpr std::uint64_t kHessianBytes = std::uint64_t{2} << 30;
 
 fs::path partial_of(fs::path path) { return path += ".partial"; }
 
@@ -93,15 +92,17 @@ class Quantizer {
     refuse_if(s_.type.empty() && !fitted, "--type says what the model becomes, such as q4_k_m");
     refuse_if(fitted && !(s_.type.empty() && !s_.pure),
               "--target-bpw chooses types in place of --type and --pure");
-    if (is_folder(s_.output)) return check_folder(s_);
-    check_gguf();
+    check_quality();
+    is_folder(s_.output) ? check_folder(s_) : check_gguf();
+    if (s_.dry_run || s_.force) return;
+    for (const std::string& file : {s_.manifest, s_.imatrix_out})
+      if (!file.empty() && is_there(file))
+        fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(file));
   }
 
-  void check_gguf() const {
+  void check_quality() const {
     const bool fitted = s_.target_bpw > 0;
     const bool calibrated = !(s_.imatrix.empty() && s_.calibration.empty());
-    if (!fitted && !is_mix(s_.type))
-      fail(ErrorKind::usage, "--type {} is for folders, and -o names a .gguf file", s_.type);
     refuse_if(fitted && s_.calibration.empty(), "--target-bpw wants --calibration");
     refuse_if(s_.method == "rtn" && calibrated && !s_.awq && !fitted,
               "--method rtn rounds to nearest, whatever --imatrix or --calibration say");
@@ -111,13 +112,14 @@ class Quantizer {
               "--calibration makes what --imatrix reads; one of them is enough");
     refuse_if(!s_.imatrix_out.empty() && s_.calibration.empty(),
               "--imatrix-out keeps what --calibration finds");
-    refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
     refuse_if(!s_.manifest.empty() && s_.manifest == s_.imatrix_out,
               "--manifest and --imatrix-out want files of their own");
-    if (s_.dry_run || s_.force) return;
-    for (const std::string& file : {s_.manifest, s_.imatrix_out})
-      if (!file.empty() && is_there(file))
-        fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(file));
+  }
+
+  void check_gguf() const {
+    if (s_.target_bpw == 0 && !is_mix(s_.type))
+      fail(ErrorKind::usage, "--type {} is for folders, and -o names a .gguf file", s_.type);
+    refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
   }
 
   // Every file of the model is one of its own, and replaces only what may be replaced.
@@ -240,18 +242,12 @@ class Quantizer {
       model.emplace(s_, path);
       calibration.emplace(model->calibration(tick));
       imatrix_ = collect_imatrix(*calibration);
-      if (!s_.imatrix_out.empty()) keep_imatrix();
+      keep_imatrix(*imatrix_, s_);
     }
     if (s_.target_bpw > 0) fit_types(plan, *calibration, *imatrix_, s_.target_bpw, search, pool);
     if (s_.dry_run) return;
     if (s_.awq) scale_channels(plan, *imatrix_, search, pool, tick);
     if (s_.method == "gptq") packed_ = pack_by_feedback(plan, *calibration, pool, kHessianBytes);
-  }
-
-  void keep_imatrix() const {
-    const auto out = open_file(s_.imatrix_out);
-    imatrix_->write(*out);
-    out->close();
   }
 
   // All shards, each as it will be but for its name.

@@ -13,7 +13,7 @@ namespace r1::quant {
 // What a block stores beside its levels: a level q, a whole number, of sub-block j decodes to
 // step(j) q - low(j).
 struct BlockGrid {
-  float d = 0, m = 0;  // each a half
+  float d = 0, m = 0;  // as they are stored
   std::int8_t scale[16] = {1}, minimum[8] = {};
 
   float step(std::int64_t j) const { return d * static_cast<float>(scale[j]); }

@@ -1,6 +1,7 @@
 #include "lib/quant/calibrate.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 
 #include "lib/base/error.h"
@@ -17,38 +18,43 @@ std::span<const float> floats(const Tensor& x) {
   return {x.as<float>(), static_cast<std::size_t>(x.shape.elements())};
 }
 
-const PlannedTensor* find(const QuantizePlan& plan, const std::string& name) {
-  const auto found = std::find_if(plan.tensors.begin(), plan.tensors.end(),
-                                  [&](const PlannedTensor& t) { return t.name() == name; });
-  return found == plan.tensors.end() || !found->packed_anew() ? nullptr : &*found;
-}
+// A matrix that is to be packed.
+struct Target {
+  PlannedTensor tensor;
+  quant::BlockType type;
+};
 
-// Tensors of one input.
+// Targets of one input.
 struct Group {
-  std::vector<const PlannedTensor*> tensors;
+  std::vector<const Target*> targets;
   std::int64_t K = 0;
   std::vector<float> hessian;  // [K, K]
 
   std::uint64_t bytes() const { return 4 * static_cast<std::uint64_t>(K * K); }
 };
 
-std::vector<Group> planned_groups(const QuantizePlan& plan, const Calibration& calibration) {
+std::vector<Group> grouped(const std::vector<Target>& targets, const Calibration& calibration) {
+  std::map<std::string_view, const Target*> by_name;
+  for (const Target& t : targets) by_name[t.tensor.name()] = &t;
   std::vector<Group> groups;
   for (const std::vector<std::string>& names : calibration.groups()) {
     Group group;
     for (const std::string& name : names)
-      if (const PlannedTensor* t = find(plan, name)) group.tensors.push_back(t);
-    if (group.tensors.empty()) continue;
-    group.K = group.tensors[0]->from().cols();
+      if (const auto found = by_name.find(name); found != by_name.end())
+        group.targets.push_back(found->second);
+    if (group.targets.empty()) continue;
+    group.K = group.targets[0]->tensor.from().cols();
     groups.push_back(std::move(group));
   }
   return groups;
 }
 
-std::vector<std::byte> pack_tensor(const PlannedTensor& t, const Gptq& gptq) {
+std::vector<std::byte> pack_target(const Target& target, const Gptq& gptq) {
+  const PlannedTensor& t = target.tensor;
   const std::int64_t N = t.from().rows(), K = t.from().cols();
-  const std::size_t to_bytes = t.target().bytes() / static_cast<std::size_t>(N);
-  std::vector<std::byte> packed(t.target().bytes());
+  const std::size_t to_bytes =
+      static_cast<std::size_t>(K / target.type.elements()) * target.type.bytes();
+  std::vector<std::byte> packed(static_cast<std::size_t>(N) * to_bytes);
   std::vector<float> rows;
   for (std::int64_t begin = 0; begin < N; begin += kRowsAtOnce) {
     const std::int64_t n = std::min(kRowsAtOnce, N - begin);
@@ -57,15 +63,16 @@ std::vector<std::byte> pack_tensor(const PlannedTensor& t, const Gptq& gptq) {
       t.read_row(
           std::span(rows).subspan(static_cast<std::size_t>(r * K), static_cast<std::size_t>(K)),
           begin + r);
-    gptq.quantize(packed.data() + to_bytes * static_cast<std::size_t>(begin), rows, t.to);
+    gptq.quantize(packed.data() + to_bytes * static_cast<std::size_t>(begin), rows, target.type);
   }
   return packed;
 }
 
 // Inputs of scaled columns are smaller by as much. All tensors of one input share their scales.
 void scale_hessian(Group& group) {
-  if (group.tensors[0]->channel_scales == nullptr) return;
-  const std::vector<float>& s = *group.tensors[0]->channel_scales;
+  const auto& scales = group.targets[0]->tensor.channel_scales;
+  if (scales == nullptr) return;
+  const std::vector<float>& s = *scales;
   float* h = group.hessian.data();
   for (const float row : s)
     for (const float column : s) *h++ /= row * column;
@@ -83,7 +90,7 @@ void collect_hessians(std::span<Group> batch, const Calibration& calibration, Th
   std::map<std::string_view, Group*> wanted;  // by the one matrix of each that counts
   for (Group& group : batch) {
     group.hessian.assign(static_cast<std::size_t>(group.K * group.K), 0.0f);
-    wanted[group.tensors[0]->name()] = &group;
+    wanted[group.targets[0]->tensor.name()] = &group;
   }
   calibration.run(calibration.windows.size(), [&](const std::string& name, const Tensor& x) {
     if (const auto found = wanted.find(name); found != wanted.end())
@@ -105,6 +112,28 @@ Var read(const Calibration& c, Graph& g, const std::vector<std::int32_t>& window
   rows.newline = g.integers(ends_line);
   rows.longest_run = std::ssize(window);
   return c.network.forward(g, rows);
+}
+
+PackedTensors pack(const std::vector<Target>& targets, const ModelFiles& files,
+                   const Calibration& calibration, ThreadPool& pool, std::uint64_t room) {
+  std::vector<Group> groups = grouped(targets, calibration);
+  PackedTensors packed;
+  for (std::size_t first = 0; first < groups.size();) {
+    const std::span<Group> batch = next_batch(groups, first, room);
+    collect_hessians(batch, calibration, pool);
+    for (Group& group : batch) {
+      scale_hessian(group);
+      const Gptq gptq(std::move(group.hessian), group.K, pool);
+      for (const Target* t : group.targets) {
+        files.fetch(t->tensor.from());
+        packed[t->tensor.name()] = pack_target(*t, gptq);
+        files.release(t->tensor.from());
+      }
+      calibration.window_done();
+    }
+    first += batch.size();
+  }
+  return packed;
 }
 
 }  // namespace
@@ -178,24 +207,22 @@ Imatrix collect_imatrix(const Calibration& calibration) {
 
 PackedTensors pack_by_feedback(const QuantizePlan& plan, const Calibration& calibration,
                                ThreadPool& pool, std::uint64_t room) {
-  std::vector<Group> groups = planned_groups(plan, calibration);
-  PackedTensors packed;
-  for (std::size_t first = 0; first < groups.size();) {
-    const std::span<Group> batch = next_batch(groups, first, room);
-    collect_hessians(batch, calibration, pool);
-    for (Group& group : batch) {
-      scale_hessian(group);
-      const Gptq gptq(std::move(group.hessian), group.K, pool);
-      for (const PlannedTensor* t : group.tensors) {
-        plan.files->fetch(t->from());
-        packed[t->name()] = pack_tensor(*t, gptq);
-        plan.files->release(t->from());
-      }
-      calibration.window_done();
-    }
-    first += batch.size();
-  }
-  return packed;
+  std::vector<Target> targets;
+  for (const PlannedTensor& t : plan.tensors)
+    if (t.packed_anew()) targets.push_back({t, t.to});
+  return pack(targets, *plan.files, calibration, pool, room);
+}
+
+PackedTensors pack_by_feedback(const FolderPlan& plan, const ModelFiles& files,
+                               const Calibration& calibration, ThreadPool& pool,
+                               std::uint64_t room) {
+  assert(plan.type == FolderType::w4a16);
+  std::vector<Target> targets;
+  for (const FolderWeight& w : plan.weights)
+    if (w.quantized)
+      targets.push_back(
+          {{{w.gguf_name, w.source.tensor}}, quant::BlockType::groups(w.stored[1].tensor.dtype)});
+  return pack(targets, files, calibration, pool, room);
 }
 
 }  // namespace r1

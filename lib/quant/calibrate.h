@@ -8,6 +8,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/models/network.h"
+#include "lib/quant/folder_plan.h"
 #include "lib/quant/imatrix.h"
 #include "lib/quant/plan.h"
 
@@ -45,5 +46,9 @@ Imatrix collect_imatrix(const Calibration& calibration);
 using PackedTensors = std::map<std::string, std::vector<std::byte>, std::less<>>;
 PackedTensors pack_by_feedback(const QuantizePlan& plan, const Calibration& calibration,
                                ThreadPool& pool, std::uint64_t room);
+// Of a folder of w4a16 groups (scale_group.h), by name in GGUF.
+PackedTensors pack_by_feedback(const FolderPlan& plan, const ModelFiles& files,
+                               const Calibration& calibration, ThreadPool& pool,
+                               std::uint64_t room);
 
 }  // namespace r1

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "lib/base/error.h"
+#include "lib/models/tensor_names.h"
 #include "lib/quant/folder_strip.h"
 
 namespace r1 {
@@ -43,6 +44,19 @@ std::string module_of(const std::string& weight) {
   return weight.substr(0, weight.size() - std::string_view(".weight").size());
 }
 
+// Of a layer's weight its name in GGUF, or nothing.
+std::string name_in_gguf(const std::string& weight) {
+  constexpr std::string_view kLayers = "model.layers.", kBlocks = "blk.";
+  const std::size_t dot = weight.find('.', kLayers.size());
+  if (!weight.starts_with(kLayers) || dot == std::string::npos) return {};
+  const std::string number = weight.substr(kLayers.size(), dot - kLayers.size());
+  const std::string in_first = std::string(kLayers) + "0" + weight.substr(dot);
+  for (const TensorName& name : tensor_names(1))
+    if (name.hugging_face == in_first)
+      return std::string(kBlocks) + number + name.gguf.substr(kBlocks.size() + 1);
+  return {};
+}
+
 // --- Weights -------------------------------------------------------------------------------------
 
 // What safetensors has no type for goes to f16.
@@ -66,7 +80,7 @@ std::vector<NamedTensor> stored_parts(const NamedTensor& source, FolderType type
 
 FolderWeight planned(const NamedTensor& source, const ModelFiles& files,
                      const FolderChoice& choice) {
-  FolderWeight w{source};
+  FolderWeight w{source, name_in_gguf(source.name)};
   const std::optional<DType> plain = plain_type(choice.type);
   const bool kept = std::any_of(choice.keep.begin(), choice.keep.end(), [&](const std::regex& re) {
     return std::regex_search(source.name, re);

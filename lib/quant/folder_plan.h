@@ -34,7 +34,8 @@ struct FolderChoice {
 
 // A weight on its way from one folder to another.
 struct FolderWeight {
-  NamedTensor source;  // in the old folder, which stays open
+  NamedTensor source;     // in the old folder, which stays open
+  std::string gguf_name;  // by which calibration knows it; empty where it knows none
   bool quantized = false;
   bool fell_back = false;           // meant to be, but groups do not divide its rows
   std::vector<NamedTensor> stored;  // labels: plain; or levels, scales, and of w4a16 the shape

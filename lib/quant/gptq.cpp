@@ -82,13 +82,13 @@ Gptq::Gptq(std::vector<float> hessian, std::int64_t K, ThreadPool& pool, double 
   });
 }
 
-void Gptq::quantize(void* blocks, std::span<const float> w, DType dtype, int sweeps) const {
-  assert(is_quantized(dtype) && K_ % block_elements(dtype) == 0 && std::ssize(w) % K_ == 0);
-  const std::int64_t row_bytes =
-      K_ / block_elements(dtype) * static_cast<std::int64_t>(block_bytes(dtype));
+void Gptq::quantize(void* blocks, std::span<const float> w, const quant::BlockType& type,
+                    int sweeps) const {
+  assert(K_ % type.elements() == 0 && std::ssize(w) % K_ == 0);
+  const std::int64_t row_bytes = K_ / type.elements() * static_cast<std::int64_t>(type.bytes());
   const quant::Metric metric{K_, {matrix_.data(), K_}, importance_.data()};
   pool_.for_ranges(std::ssize(w) / K_, 1, [&](std::int64_t first, std::int64_t last) {
-    RowTile tile(metric, dtype);
+    RowTile tile(metric, type);
     for (std::int64_t row = first; row < last; row += RowTile::kRows) {
       tile.feed_back(w.data() + row * K_, std::min(RowTile::kRows, last - row));
       for (int i = 0; i < sweeps; ++i) tile.descend();

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "lib/base/parallel.h"
-#include "lib/tensor/dtype.h"
+#include "lib/quant/block_type.h"
 
 namespace r1 {
 
@@ -32,9 +32,10 @@ class Gptq {
   // are rounded by themselves. K^3 / 6 products. The pool must outlive this.
   Gptq(std::vector<float> hessian, std::int64_t K, ThreadPool& pool, double damping = 0.1);
 
-  // blocks <- w [N, K], finite, on the grid of a quantized dtype. The same bytes for any number of
-  // threads and for any rows beside a row. K (1/2 + sweeps) products a weight.
-  void quantize(void* blocks, std::span<const float> w, DType dtype, int sweeps = 2) const;
+  // blocks <- w [N, K], finite, on the grid of a type. The same bytes for any number of threads and
+  // for any rows beside a row. K (1/2 + sweeps) products a weight.
+  void quantize(void* blocks, std::span<const float> w, const quant::BlockType& type,
+                int sweeps = 2) const;
 
  private:
   std::int64_t K_;

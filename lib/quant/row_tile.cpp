@@ -39,11 +39,11 @@ float revise_step(BlockGrid& grid, float* g, const std::int8_t* levels, Rows<con
 
 }  // namespace
 
-RowTile::RowTile(const Metric& metric, DType dtype)
+RowTile::RowTile(const Metric& metric, const BlockType& type)
     : metric_(metric),
-      dtype_(dtype),
-      shape_(levels_of(dtype)),
-      elements_(block_elements(dtype)),
+      type_(type),
+      shape_(type.levels()),
+      elements_(type.elements()),
       lost_(size(kRows * metric.K)),
       levels_(size(kRows * metric.K)),
       grids_(size(kRows * metric.K / elements_)),
@@ -59,11 +59,11 @@ void RowTile::choose_scales(std::int64_t at) {
     BlockGrid found[kRun], *grids[kRun];
     for (int i = 0; i < count; ++i) grids[i] = &grid(r + i, at);
     if (at % elements_ == 0) {
-      search_blocks(found, run, dtype_);
+      type_.search(found, run);
       for (int i = 0; i < count; ++i) *grids[i] = found[i];
     } else {
       for (std::int64_t c = 0; c < kGroup; c += shape_.sub_block) {
-        refine(grids, size((at + c) % elements_ / shape_.sub_block), run, dtype_);
+        type_.refine(grids, size((at + c) % elements_ / shape_.sub_block), run);
         run.x += shape_.sub_block;
         run.importance += shape_.sub_block;
       }
@@ -153,9 +153,9 @@ void RowTile::descend() {
 }
 
 void RowTile::write(std::byte* blocks) const {
-  const std::size_t bytes = block_bytes(dtype_), elements = size(elements_);
+  const std::size_t bytes = type_.bytes(), elements = size(elements_);
   for (std::size_t i = 0; i < size(count_ * metric_.K) / elements; ++i)
-    write_block(blocks + i * bytes, grids_[i], &levels_[i * elements], dtype_);
+    type_.write(blocks + i * bytes, grids_[i], &levels_[i * elements]);
 }
 
 }  // namespace r1::quant

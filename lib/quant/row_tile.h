@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "lib/quant/block_search.h"
+#include "lib/quant/block_type.h"
 #include "lib/quant/product.h"
 
 namespace r1::quant {
@@ -22,14 +22,14 @@ class RowTile {
  public:
   static constexpr std::int64_t kRows = 128;
 
-  RowTile(const Metric& metric, DType dtype);
+  RowTile(const Metric& metric, const BlockType& type);
 
   // Takes w [count, K], count <= kRows, and in one pass from the first column to the last searches
   // the scales of the blocks and chooses the levels: what a column loses is made good by those
   // after it.
   void feed_back(const float* w, std::int64_t count);
   // One more pass: each column takes the level that is best beside all others as they are now, and
-  // before that each block of one scale its best step.
+  // before that each block of 32 its best step.
   void descend();
   void write(std::byte* blocks) const;  // [count, K] of the type
 
@@ -42,7 +42,7 @@ class RowTile {
   }
 
   Metric metric_;
-  DType dtype_;
+  BlockType type_;
   Levels shape_;
   std::int64_t elements_;
   std::int64_t count_ = 0;

@@ -18,6 +18,15 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kPieceBytes = std::int64_t{32} << 20;  // of f32
 constexpr std::size_t kMostCopied = std::size_t{1} << 30;     // of a small file
 
+FolderRounding rounding_of(const FolderWeight& w, const WriteFolderOptions& options) {
+  FolderRounding rounding{.search = options.search};
+  if (options.imatrix != nullptr) rounding.importance = options.imatrix->importance(w.gguf_name);
+  if (options.packed == nullptr) return rounding;
+  const auto found = options.packed->find(w.gguf_name);
+  if (found != options.packed->end()) rounding.packed = found->second.data();
+  return rounding;
+}
+
 class ShardWriter {
  public:
   ShardWriter(const fs::path& path, const FolderPlan& plan, const WriteFolderOptions& options,
@@ -42,6 +51,7 @@ class ShardWriter {
   // Levels as they are made, then all scales, then the shape.
   void write_weight(const FolderWeight& w, std::uint64_t& done) {
     const Tensor& from = w.source.tensor;
+    const FolderRounding rounding = rounding_of(w, options_);
     const std::int64_t rows = strip_rows(w, plan_.type);
     const std::int64_t strips = (from.rows() + rows - 1) / rows;
     const std::int64_t each = std::max<std::int64_t>(1, kPieceBytes / (4 * rows * from.cols()));
@@ -53,7 +63,7 @@ class ShardWriter {
       pool_.for_ranges(n, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
           FolderStrip& strip = made[static_cast<std::size_t>(i)];
-          strip = make_strip(w, plan_.type, (s + i) * rows, options_.search);
+          strip = make_strip(w, plan_.type, (s + i) * rows, rounding);
           if (strip.levels.empty()) whole = false;
         }
       });

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/base/parallel.h"
+#include "lib/quant/calibrate.h"
 #include "lib/quant/folder_plan.h"
 #include "lib/quant/tensor_error.h"
 
@@ -20,7 +21,9 @@ struct WrittenPiece {
 using WrittenShards = std::vector<std::vector<WrittenPiece>>;
 
 struct WriteFolderOptions {
-  bool search = true;  // for the best scales, where the type has any to search for
+  bool search = true;                // for the best scales, where the type has any to search for
+  const Imatrix* imatrix = nullptr;  // what errors count for then
+  const PackedTensors* packed = nullptr;  // what is packed already, of w4a16
   std::function<void(std::uint64_t done)> progress = [](std::uint64_t) {};  // may throw
 };
 

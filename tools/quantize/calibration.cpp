@@ -35,6 +35,13 @@ std::string calibration_text(const std::string& path) {
 
 }  // namespace
 
+void keep_imatrix(const Imatrix& imatrix, const QuantizeSettings& s) {
+  if (s.imatrix_out.empty()) return;
+  const auto out = open_file(s.imatrix_out);
+  imatrix.write(*out);
+  out->close();
+}
+
 CalibrationModel::CalibrationModel(const QuantizeSettings& s, const std::filesystem::path& path)
     : backend_(open_backend("cpu", {.threads = static_cast<int>(s.threads)})),
       model_(load_model_with_text(*backend_, s.operands[0], path, {.data_dir = data_folder()})) {

@@ -11,6 +11,11 @@
 
 namespace r1 {
 
+inline constexpr std::uint64_t kHessianBytes = std::uint64_t{2} << 30;  // for error feedback
+
+// Writes it where --imatrix-out says, if that says anything.
+void keep_imatrix(const Imatrix& imatrix, const QuantizeSettings& settings);
+
 // The model, loaded on the processor, and the text of --calibration in its tokens.
 class CalibrationModel {
  public:

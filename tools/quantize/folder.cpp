@@ -1,6 +1,7 @@
 #include "tools/quantize/folder.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "lib/base/error.h"
 #include "lib/base/output_folder.h"
@@ -10,6 +11,7 @@
 #include "tools/common/progress.h"
 #include "tools/common/results.h"
 #include "tools/common/signals.h"
+#include "tools/quantize/calibration.h"
 
 namespace r1 {
 namespace {
@@ -44,17 +46,51 @@ void report_folder(QuantizeReport& report, const FolderPlan& plan) {
   report.bytes = plan.bytes;
 }
 
-void write(QuantizeReport& report, const FolderPlan& plan, const fs::path& partial, const Ui& ui) {
+// What rounding goes by.
+struct Prepared {
+  std::optional<Imatrix> imatrix;
+  PackedTensors packed;
+};
+
+Prepared prepare(const QuantizeSettings& s, const FolderPlan& plan, const ModelFiles& files,
+                 ThreadPool& pool, const Ui& ui) {
+  if (s.calibration.empty()) return {};
+  ProgressLine line(ui.progress);
+  const CalibrationModel model(s, files.path());
+  const Calibration calibration = model.calibration([&, done = std::int64_t{0}]() mutable {
+    stop_when_interrupted();
+    line.draw(++done, 0);
+  });
+  Prepared prepared{collect_imatrix(calibration), {}};
+  keep_imatrix(*prepared.imatrix, s);
+  if (s.method == "gptq")
+    prepared.packed = pack_by_feedback(plan, files, calibration, pool, kHessianBytes);
+  return prepared;
+}
+
+// Fails with `usage` for one of another model.
+Imatrix imatrix_for(const FolderPlan& plan, const std::string& path) {
+  Imatrix imatrix = Imatrix::read(path);
+  std::vector<NamedTensor> tensors;
+  for (const FolderWeight& w : plan.weights) tensors.push_back({w.gguf_name, w.source.tensor});
+  imatrix.check(tensors);
+  return imatrix;
+}
+
+void write(QuantizeReport& report, const FolderPlan& plan, const Prepared& prepared,
+           const fs::path& partial, ThreadPool& pool, const Ui& ui) {
   const QuantizeSettings& s = report.settings;
-  ThreadPool pool(static_cast<int>(s.threads));
   ProgressLine line(ui.progress);
   const std::uint64_t all = plan.bytes * (s.no_verify ? 1 : 2);
   const auto draw = [&](std::uint64_t done) {
     stop_when_interrupted();
     line.draw(static_cast<std::int64_t>(done >> 20), static_cast<std::int64_t>(all >> 20));
   };
-  const WrittenShards written =
-      write_folder(partial, report.files, plan, {s.method != "rtn", draw}, pool);
+  const WriteFolderOptions options{.search = s.method != "rtn",
+                                   .imatrix = prepared.imatrix ? &*prepared.imatrix : nullptr,
+                                   .packed = &prepared.packed,
+                                   .progress = draw};
+  const WrittenShards written = write_folder(partial, report.files, plan, options, pool);
   if (s.no_verify) return;
   report.errors = verify_folder(partial, report.files, plan, written, pool,
                                 [&](std::uint64_t done) { draw(plan.bytes + done); });
@@ -68,15 +104,15 @@ void check_folder(const QuantizeSettings& s) {
   refuse_if(s.target_bpw > 0 || s.awq, "--target-bpw and --awq are for .gguf files");
   if (!folder_type(s.type))
     fail(ErrorKind::usage, "--type {} is for .gguf files, and -o names a folder", s.type);
-  refuse_if(
-      !s.imatrix.empty() || !s.calibration.empty() || !s.imatrix_out.empty() || s.method == "gptq",
-      "--calibration, --imatrix and --method gptq are for .gguf files");
+  refuse_if(folder_type(s.type) != FolderType::w4a16 &&
+                (!s.imatrix.empty() || !s.calibration.empty() || s.method == "gptq"),
+            "--calibration, --imatrix and --method gptq are for .gguf files and --type w4a16");
   refuse_if(!s.tensor_types.empty() || !s.output_type.empty() || !s.embed_type.empty() || s.pure,
             "--tensor-type, --output-type, --embed-type and --pure are for .gguf files");
+  for (const std::string& file : {s.manifest, s.imatrix_out})
+    refuse_if(!file.empty() && (file == s.output || file == s.output + ".partial"),
+              "--manifest and --imatrix-out want files of their own");
   refuse_if(s.resume, "--resume goes on with a .gguf file; a folder is begun anew");
-  std::error_code none;
-  if (!s.manifest.empty() && !s.force && !s.dry_run && fs::exists(s.manifest, none))
-    fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(s.manifest));
 }
 
 void make_folder(QuantizeReport& report, const Ui& ui) {
@@ -91,10 +127,15 @@ void make_folder(QuantizeReport& report, const Ui& ui) {
   const FolderPlan plan = plan_folder(report.files, choice_of(s));
   if (const std::string note = fallbacks(plan); !note.empty()) ui.say("r1-quantize", note, 0);
   report_folder(report, plan);
+  std::optional<Imatrix> imatrix;
+  if (!s.imatrix.empty()) imatrix = imatrix_for(plan, s.imatrix);
   if (s.dry_run) return;
   need_space(s.output, plan.bytes, 0);
   OutputFolder folder(s.output, s.force);
-  write(report, plan, folder.partial(), ui);
+  ThreadPool pool(static_cast<int>(s.threads));
+  Prepared prepared = prepare(s, plan, report.files, pool, ui);
+  if (imatrix) prepared.imatrix = std::move(imatrix);
+  write(report, plan, prepared, folder.partial(), pool, ui);
   folder.close();
   for (const FolderShard& shard : plan.shards) {
     const fs::path path = fs::path(s.output) / shard.file;

@@ -8,6 +8,7 @@
 
 #include "lib/base/random.h"
 #include "lib/quant/factor.h"
+#include "lib/quant/scale_group.h"
 #include "lib/quant/search.h"
 #include "lib/tensor/quant_block.h"
 #include "tests/support/close.h"
@@ -85,9 +86,7 @@ Bytes searched(const Problem& p, DType dtype) {
 }
 
 // tr(E H E^T) for E = W - decoded, with the diagonal of H raised by a share.
-double output_error(const Problem& p, const Bytes& blocks, DType dtype, double raised = 0) {
-  Floats decoded(p.w.size());
-  unpack(decoded, blocks.data(), dtype);
+double output_error(const Problem& p, const Floats& decoded, double raised = 0) {
   double sum = 0;
   for (std::size_t n = 0; n < p.N; ++n)
     for (std::size_t i = 0; i < p.K; ++i) {
@@ -99,6 +98,25 @@ double output_error(const Problem& p, const Bytes& blocks, DType dtype, double r
       sum += e * row;
     }
   return sum;
+}
+
+double output_error(const Problem& p, const Bytes& blocks, DType dtype, double raised = 0) {
+  Floats decoded(p.w.size());
+  unpack(decoded, blocks.data(), dtype);
+  return output_error(p, decoded, raised);
+}
+
+Floats decoded_groups(const Bytes& groups, DType scale) {
+  Floats decoded;
+  for (std::size_t g = 0; g < groups.size(); g += quant::kScaleGroupBytes) {
+    float step = 0;
+    unpack({&step, 1}, groups.data() + g, scale);
+    for (std::size_t i = 0; i < 128; ++i) {
+      const int both = std::to_integer<int>(groups[g + 2 + i / 2]);
+      decoded.push_back(step * static_cast<float>((i % 2 == 0 ? both & 15 : both >> 4) - 8));
+    }
+  }
+  return decoded;
 }
 
 TEST(Hessian, IsTheSumOfOuterProducts) {
@@ -179,6 +197,29 @@ TEST(Gptq, CorrelatedInputsLoseLess) {
         output_error(p, fed_back(p, dtype, 2), dtype) / output_error(p, searched(p, dtype), dtype);
     EXPECT_LT(share, 0.2) << to_string(dtype);
     RecordProperty(std::string(to_string(dtype)), std::to_string(share));
+  }
+}
+
+// Groups of 128 with a scale in 16 bits, as folders have them. Beside scales that are searched by
+// the sizes of the inputs, and these beside scales searched by nothing.
+TEST(Gptq, GroupsOfFoldersLoseLessToo) {
+  const Problem p = correlated(24, 512, 2048);
+  Floats importance(p.K);
+  for (std::size_t k = 0; k < p.K; ++k) importance[k] = p.hessian[k * p.K + k];
+  const std::size_t row = p.K / 128 * quant::kScaleGroupBytes;
+  for (const DType scale : {DType::f16, DType::bf16}) {
+    ThreadPool pool(2);
+    Bytes fed(p.N * row), weighted(p.N * row), even(p.N * row);
+    const Gptq gptq(p.hessian, static_cast<std::int64_t>(p.K), pool);
+    gptq.quantize(fed.data(), p.w, quant::BlockType::groups(scale));
+    for (std::size_t n = 0; n < p.N; ++n) {
+      const auto w = std::span(p.w).subspan(n * p.K, p.K);
+      quant::pack_groups(weighted.data() + n * row, w, importance, scale, true);
+      quant::pack_groups(even.data() + n * row, w, {}, scale, true);
+    }
+    const double searched = output_error(p, decoded_groups(weighted, scale));
+    EXPECT_LT(output_error(p, decoded_groups(fed, scale)), 0.2 * searched) << to_string(scale);
+    EXPECT_LT(searched, 0.95 * output_error(p, decoded_groups(even, scale))) << to_string(scale);
   }
 }
 

@@ -71,12 +71,15 @@ class WriteFolder : public testing::Test {
   }
   // Written and held against the old one; where.
   fs::path written(FolderChoice choice, bool search = true, int threads = 2) {
+    return written(choice, {.search = search}, threads);
+  }
+  fs::path written(FolderChoice choice, const WriteFolderOptions& options, int threads = 2) {
     const fs::path to = dir_ / fmt::format("out{}", made_++);
     fs::create_directory(to);
     const ModelFiles files = ModelFiles::open(dir_ / "in");
     const FolderPlan plan = plan_folder(files, choice);
     ThreadPool pool(threads);
-    const WrittenShards shards = write_folder(to, files, plan, {.search = search}, pool);
+    const WrittenShards shards = write_folder(to, files, plan, options, pool);
     errors_ = verify_folder(to, files, plan, shards, pool, [](std::uint64_t) {});
     return to;
   }
@@ -157,6 +160,55 @@ TEST_F(WriteFolder, RoundingTo4BitsIsWithinHalfAStepAndTheSearchIsBetter) {
   }
   EXPECT_LT(squares[1], 0.97 * squares[0]);
   EXPECT_GT(squares[1], 0);
+}
+
+// The model over a text that means nothing: what its products lose, sum |x (W - Q)^T|^2, falls from
+// even importance to that of the inputs, and far with error feedback.
+TEST_F(WriteFolder, CalibrationKeepsWhatTheProductsSee) {
+  const ModelFiles files = ModelFiles::open(dir_ / "in");
+  const auto backend = open_backend("ref");
+  Params params(*backend, files, {.compute = DType::f32});
+  const auto network = load_network(files, params);
+  Calibration calibration{*backend, *network, params, {}, std::vector<std::uint8_t>(256)};
+  calibration.gguf = false;
+  for (int i = 0; i < 4; ++i) {
+    auto& window = calibration.windows.emplace_back();
+    for (int t = 0; t < 64; ++t) window.push_back(static_cast<std::int32_t>(random_() % 256));
+  }
+  std::map<std::string, std::vector<float>> inputs;  // [T, K]
+  calibration.run(4, [&](const std::string& name, const Tensor& x) {
+    inputs[name].insert(inputs[name].end(), x.as<float>(), x.as<float>() + x.shape.elements());
+  });
+  const FolderChoice choice{.type = FolderType::w4a16};
+  const FolderPlan plan = plan_folder(files, choice);
+  const auto lost = [&](const fs::path& folder) {
+    const ModelFiles now = ModelFiles::open(folder);
+    double sum = 0;
+    for (const FolderWeight& w : plan.weights) {
+      if (!w.quantized) continue;
+      const std::vector<float> before = numbers(files, w.source.name);
+      const std::vector<float> after = numbers(now, w.source.name);
+      const auto K = static_cast<std::size_t>(w.source.tensor.cols());
+      const std::vector<float>& x = inputs.at(w.gguf_name);
+      for (std::size_t t = 0; t < x.size(); t += K)
+        for (std::size_t n = 0; n < before.size(); n += K) {
+          double y = 0;
+          for (std::size_t k = 0; k < K; ++k)
+            y += double{x[t + k]} * (double{before[n + k]} - double{after[n + k]});
+          sum += y * y;
+        }
+    }
+    return sum;
+  };
+  const Imatrix imatrix = collect_imatrix(calibration);
+  const PackedTensors packed = pack_by_feedback(plan, files, calibration, pool_, 1 << 20);
+  EXPECT_EQ(packed.size(), 6u);
+  const double even = lost(written(choice));
+  const double weighted = lost(written(choice, {.imatrix = &imatrix}));
+  const double fed_back = lost(written(choice, {.imatrix = &imatrix, .packed = &packed}));
+  RecordProperty("shares", fmt::format("{} {}", weighted / even, fed_back / even));
+  EXPECT_LT(weighted, 0.95 * even);
+  EXPECT_LT(fed_back, 0.4 * weighted);
 }
 
 TEST_F(WriteFolder, RowsThatGroupsDoNotDivideStayAndAreNamed) {
