@@ -15,7 +15,7 @@ complete -c r1-quantize -l imatrix-out -r -d 'Keep the importance matrix that --
 complete -c r1-quantize -l allow-requantize -d 'Quantize what is quantized already, and lose twice.'
 complete -c r1-quantize -l output -s o -r -d 'Write here, a .gguf file, or under any other name a Hugging Face folder; what exists wants -f.'
 complete -c r1-quantize -l force -s f -d 'Replace files that exist.'
-complete -c r1-quantize -l resume -d 'Go on with a file OUT.partial, which a run that was broken off left.'
+complete -c r1-quantize -l resume -d 'Go on with OUT.partial, which a run that was broken off left.'
 complete -c r1-quantize -l shard-size -x -d 'Cut the weights into files of at most so many bytes (K, M, G); a .gguf file is cut only where this is given.'
 complete -c r1-quantize -l dry-run -d 'Say what each tensor would become, and write nothing.'
 complete -c r1-quantize -l json -d 'Print one document, with the error of each tensor.'

@@ -92,6 +92,7 @@ class Quantizer {
     refuse_if(s_.type.empty() && !fitted, "--type says what the model becomes, such as q4_k_m");
     refuse_if(fitted && !(s_.type.empty() && !s_.pure),
               "--target-bpw chooses types in place of --type and --pure");
+    refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
     check_quality();
     is_folder(s_.output) ? check_folder(s_) : check_gguf();
     if (s_.dry_run || s_.force) return;
@@ -119,7 +120,6 @@ class Quantizer {
   void check_gguf() const {
     if (s_.target_bpw == 0 && !is_mix(s_.type))
       fail(ErrorKind::usage, "--type {} is for folders, and -o names a .gguf file", s_.type);
-    refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
   }
 
   // Every file of the model is one of its own, and replaces only what may be replaced.

@@ -7,12 +7,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/error.h"
+#include "lib/base/output.h"
 
 namespace r1 {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kRecipe = "r1.recipe";  // in the partial folder alone
 
 std::string shown(const fs::path& path) { return escaped(path.string()); }
 
@@ -28,7 +32,8 @@ void refuse_other_than_model(const fs::path& path) {
   bool empty = true, has_config = false;
   for (const fs::directory_entry& entry : fs::directory_iterator(path, none)) {
     empty = false;
-    has_config = has_config || entry.path().filename() == "config.json";
+    const fs::path name = entry.path().filename();
+    has_config = has_config || name == "config.json" || name == kRecipe;
     if (fs::is_directory(entry.symlink_status(none)))
       fail(ErrorKind::usage, "{} holds folders, and is not replaced", shown(path));
   }
@@ -53,14 +58,20 @@ void sync(const fs::path& folder) {
 
 }  // namespace
 
-OutputFolder::OutputFolder(const fs::path& path, bool replace)
+OutputFolder::OutputFolder(const fs::path& path, bool replace, bool resume)
     : path_(path.has_filename() ? path : path.parent_path()), partial_(path_) {
   partial_ += ".partial";
-  for (const fs::path& there : {path_, partial_})
-    if (is_there(there)) {
-      if (!replace) fail(ErrorKind::usage, "{} exists; -f replaces it", shown(there));
-      refuse_other_than_model(there);
-    }
+  if (is_there(path_)) {
+    if (!replace) fail(ErrorKind::usage, "{} exists; -f replaces it", shown(path_));
+    refuse_other_than_model(path_);
+  }
+  if (is_there(partial_)) {
+    if (!replace && !resume)
+      fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
+           shown(partial_));
+    refuse_other_than_model(partial_);
+    if (resume) return;
+  }
   remove_files(partial_);
   std::error_code error;
   if (!fs::create_directory(partial_, error))
@@ -68,9 +79,23 @@ OutputFolder::OutputFolder(const fs::path& path, bool replace)
          error ? error.message() : std::string("is there already"));
 }
 
-OutputFolder::~OutputFolder() { remove_files(partial_); }
+OutputFolder::~OutputFolder() {
+  if (!kept_) remove_files(partial_);
+}
+
+bool OutputFolder::begin(const std::string& recipe) {
+  const fs::path note = partial_ / kRecipe;
+  if (is_there(note)) return read_file(note) == recipe;
+  std::error_code none;
+  if (!fs::is_empty(partial_, none)) return false;
+  const auto out = open_file(note);
+  out->write(recipe);
+  out->close();
+  return true;
+}
 
 void OutputFolder::close() {
+  ::unlink((partial_ / kRecipe).c_str());
   sync(partial_);
   const bool replaces = is_there(path_);
   const unsigned flags = replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE;

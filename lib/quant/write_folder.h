@@ -16,7 +16,7 @@ namespace r1 {
 // What stands in one shard behind its header, piece by piece.
 struct WrittenPiece {
   std::size_t bytes = 0;
-  std::string sha256;
+  std::string sha256;  // empty: by an earlier run
 };
 using WrittenShards = std::vector<std::vector<WrittenPiece>>;
 
@@ -27,7 +27,8 @@ struct WriteFolderOptions {
   std::function<void(std::uint64_t done)> progress = [](std::uint64_t) {};  // may throw
 };
 
-// Writes all files of the plan into `folder`, which is there. Weights are read and stored some rows
+// Writes all files of the plan into `folder`, which is there, but for the weights that a run with
+// the same plan and options, which broke off, left there. Weights are read and stored some rows
 // at a time, on all threads of the pool: the same bytes for any number of them. Fails with `model`
 // for a number that is not finite, naming the weight.
 WrittenShards write_folder(const std::filesystem::path& folder, const ModelFiles& files,

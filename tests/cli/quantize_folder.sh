@@ -19,7 +19,7 @@ r1-quantize ./base/model.safetensors --type fp8 -f -o base/; echo $?
 r1-quantize "$TINY_MODEL" --type fp8 -o x; echo $?
 r1-quantize ./base --type q4_0 -o x; echo $?
 r1-quantize ./base --type fp8 -o x.gguf; echo $?
-r1-quantize ./base --type fp8 --resume -o x; echo $?
+r1-quantize ./base --type fp8 --resume -f -o x; echo $?
 r1-quantize ./base --type fp8 --tensor-type a=f16 -o x; echo $?
 r1-quantize ./base --type fp8 --method gptq --calibration m.json -o x; echo $?
 r1-quantize ./base --type fp8 -o nowhere/x; echo $?

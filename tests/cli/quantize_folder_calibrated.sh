@@ -44,3 +44,11 @@ r1-quantize ./base --type w4a16 --calibration text --imatrix-out x -o x; echo $?
 r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --imatrix-out other.gguf -o y.gguf >/dev/null
 r1-quantize ./base --type w4a16 --imatrix other.gguf -o x; echo $?
 ls
+# Broken off while it reads the text there is nothing to go on with; what there is, the same run alone goes on with.
+mkfifo slow; env --default-signal=INT r1-quantize -q ./base --type w4a16 --calibration slow -o z & pid=$!
+until [ -d z.partial ]; do sleep 0.05; done; kill -INT $pid; cat text >slow; wait $pid; echo $?; ls -d z* 2>/dev/null; mkdir z.partial
+r1-quantize ./base --type w4a16 --calibration text -o z; echo $?
+r1-quantize ./base --type w4a16 --calibration missing --resume -o z; echo $?; ls -d z*
+r1-quantize -q ./base --type w4a16 --calibration text --resume -o z >/dev/null; diff -r z a && echo same; ls -d z*
+cp -r plain z2.partial; echo other >z2.partial/r1.recipe; r1-quantize ./base --type w4a16 --resume -o z2; echo $?; ls z2.partial
+r1-quantize -q ./base --type w4a16 -f -o z2 >/dev/null; diff -r plain z2 && ls -d z2*

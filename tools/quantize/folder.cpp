@@ -26,6 +26,19 @@ FolderChoice choice_of(const QuantizeSettings& s) {
   return choice;
 }
 
+fs::path partial_of(const fs::path& output) {
+  fs::path partial = output.has_filename() ? output : output.parent_path();
+  return partial += ".partial";
+}
+
+std::uint64_t bytes_in(const fs::path& folder) {
+  std::uint64_t sum = 0;
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
+    if (entry.is_regular_file(none)) sum += entry.file_size(none);
+  return sum;
+}
+
 std::string fallbacks(const FolderPlan& plan) {
   const auto fell_back = [](const FolderWeight& w) { return w.fell_back; };
   const auto n = std::count_if(plan.weights.begin(), plan.weights.end(), fell_back);
@@ -82,8 +95,9 @@ void write(QuantizeReport& report, const FolderPlan& plan, const Prepared& prepa
   const QuantizeSettings& s = report.settings;
   ProgressLine line(ui.progress);
   const std::uint64_t all = plan.bytes * (s.no_verify ? 1 : 2);
+  const std::string hint = fmt::format("; --resume goes on with {}", escaped(partial.string()));
   const auto draw = [&](std::uint64_t done) {
-    stop_when_interrupted();
+    stop_when_interrupted(hint);
     line.draw(static_cast<std::int64_t>(done >> 20), static_cast<std::int64_t>(all >> 20));
   };
   const WriteFolderOptions options{.search = s.method != "rtn",
@@ -94,6 +108,41 @@ void write(QuantizeReport& report, const FolderPlan& plan, const Prepared& prepa
   if (s.no_verify) return;
   report.errors = verify_folder(partial, report.files, plan, written, pool,
                                 [&](std::uint64_t done) { draw(plan.bytes + done); });
+}
+
+// What the files' bytes depend on.
+std::string recipe(const QuantizeSettings& s, const FolderPlan& plan, const Prepared& prepared,
+                   const ModelFiles& files) {
+  std::string text =
+      fmt::format("{}\n{}\n{}\n{}\n{}\n", build_info().version, files.digest(), s.type, s.method,
+                  prepared.imatrix ? prepared.imatrix->digest() : std::string());
+  for (const FolderShard& shard : plan.shards) text += shard.file + shard.header;
+  return sha256_hex(as_bytes(text));
+}
+
+// What was written stays for --resume when a signal ends the run; nothing stays after an error.
+void make(QuantizeReport& report, const FolderPlan& plan, std::optional<Imatrix> imatrix,
+          const Ui& ui) {
+  const QuantizeSettings& s = report.settings;
+  std::error_code none;
+  const bool goes_on = s.resume && fs::exists(partial_of(s.output), none);
+  OutputFolder folder(s.output, s.force, s.resume);
+  bool begun = false;
+  try {
+    ThreadPool pool(static_cast<int>(s.threads));
+    Prepared prepared = prepare(s, plan, report.files, pool, ui);
+    if (imatrix) prepared.imatrix = std::move(imatrix);
+    begun = folder.begin(recipe(s, plan, prepared, report.files));
+    if (!begun)
+      fail(ErrorKind::usage,
+           "{} was begun with other options or from another model; -f begins anew",
+           escaped(folder.partial().string()));
+    write(report, plan, prepared, folder.partial(), pool, ui);
+    folder.close();
+  } catch (const Error& e) {
+    if (begun ? e.kind() == ErrorKind::interrupted : goes_on) folder.keep();
+    throw;
+  }
 }
 
 }  // namespace
@@ -112,7 +161,6 @@ void check_folder(const QuantizeSettings& s) {
   for (const std::string& file : {s.manifest, s.imatrix_out})
     refuse_if(!file.empty() && (file == s.output || file == s.output + ".partial"),
               "--manifest and --imatrix-out want files of their own");
-  refuse_if(s.resume, "--resume goes on with a .gguf file; a folder is begun anew");
 }
 
 void make_folder(QuantizeReport& report, const Ui& ui) {
@@ -120,9 +168,7 @@ void make_folder(QuantizeReport& report, const Ui& ui) {
   if (report.files.is_gguf())
     fail(ErrorKind::usage, "{} is a GGUF file; a folder is made of a folder",
          escaped(report.files.path().string()));
-  fs::path partial = s.output;
-  if (!partial.has_filename()) partial = partial.parent_path();
-  partial += ".partial";
+  const fs::path partial = partial_of(s.output);
   keep_inputs({s.output, partial.string()}, {report.files.path().string()});
   const FolderPlan plan = plan_folder(report.files, choice_of(s));
   if (const std::string note = fallbacks(plan); !note.empty()) ui.say("r1-quantize", note, 0);
@@ -130,13 +176,8 @@ void make_folder(QuantizeReport& report, const Ui& ui) {
   std::optional<Imatrix> imatrix;
   if (!s.imatrix.empty()) imatrix = imatrix_for(plan, s.imatrix);
   if (s.dry_run) return;
-  need_space(s.output, plan.bytes, 0);
-  OutputFolder folder(s.output, s.force);
-  ThreadPool pool(static_cast<int>(s.threads));
-  Prepared prepared = prepare(s, plan, report.files, pool, ui);
-  if (imatrix) prepared.imatrix = std::move(imatrix);
-  write(report, plan, prepared, folder.partial(), pool, ui);
-  folder.close();
+  need_space(s.output, plan.bytes, s.resume ? bytes_in(partial) : 0);
+  make(report, plan, std::move(imatrix), ui);
   for (const FolderShard& shard : plan.shards) {
     const fs::path path = fs::path(s.output) / shard.file;
     report.products.push_back({path, shard.bytes, sha256_hex(MappedFile(path))});

@@ -134,7 +134,7 @@ void add_safety(std::vector<Option>& o, QuantizeSettings& s) {
   o.push_back({.name = "resume",
                .group = g,
                .into = &s.resume,
-               .help = "Go on with a file OUT.partial, which a run that was broken off left.",
+               .help = "Go on with OUT.partial, which a run that was broken off left.",
                .brief = true,
                .in_config = false});
   o.push_back({.name = "shard-size",

@@ -58,12 +58,40 @@ TEST(OutputFolder, ReplacesNothingElse) {
   test::write_bytes(dir / "file", "mine");
   EXPECT_FAILS(Kind::usage, "is no folder", OutputFolder(dir / "file", true));
   test::write_bytes(dir / "new.partial/notes", "mine");
-  EXPECT_FAILS(Kind::usage, "exists; -f replaces it", OutputFolder(dir / "new", false));
+  EXPECT_FAILS(Kind::usage, "exists; --resume goes on with it", OutputFolder(dir / "new", false));
+  EXPECT_FAILS(Kind::usage, "holds no model", OutputFolder(dir / "new", false, true));
   EXPECT_FAILS(Kind::usage, "holds no model", OutputFolder(dir / "new", true));
   fs::create_directory_symlink(dir / "deep", dir / "link");
   EXPECT_FAILS(Kind::usage, "is no folder", OutputFolder(dir / "link", true));
   for (const char* kept : {"home/notes", "deep/more/notes", "file", "new.partial/notes"})
     EXPECT_EQ(test::read_bytes(dir / kept), "mine") << kept;
+}
+
+TEST(OutputFolder, IsGoneOnWithByTheSameRecipeAlone) {
+  const test::TempDir dir;
+  {
+    OutputFolder folder(dir / "out", false);
+    EXPECT_TRUE(folder.begin("flour"));
+    test::write_bytes(folder.partial() / "a", "half");
+    folder.keep();
+  }
+  EXPECT_FAILS(Kind::usage, "--resume goes on with it", OutputFolder(dir / "out", false));
+  {
+    OutputFolder folder(dir / "out", false, true);
+    EXPECT_FALSE(folder.begin("rice"));
+    folder.keep();
+  }
+  {
+    OutputFolder folder(dir / "out", false, true);
+    EXPECT_TRUE(folder.begin("flour"));
+    EXPECT_EQ(test::read_bytes(folder.partial() / "a"), "half");
+    folder.close();
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir / "out"), {}), 1);  // no recipe
+  EXPECT_FALSE(fs::exists(dir / "out.partial"));
+  test::write_bytes(dir / "new.partial/config.json", "{}");
+  OutputFolder folder(dir / "new", false, true);
+  EXPECT_FALSE(folder.begin("flour"));  // who knows what it was
 }
 
 TEST(OutputFolder, WantsAFolderToStandIn) {

@@ -315,6 +315,39 @@ TEST_F(WriteFolder, NumbersThatAreNotFiniteAreNamed) {
                  written({.type = *folder_type(type)}));
 }
 
+// Wherever the run broke off, the same folder comes of going on.
+TEST_F(WriteFolder, AResumedFolderIsTheSame) {
+  const ModelFiles files = ModelFiles::open(dir_ / "in");
+  const FolderPlan plan = plan_folder(files, {.type = FolderType::w4a16, .shard_bytes = 300'000});
+  ASSERT_GT(plan.shards.size(), 2u);
+  const fs::path whole = dir_ / "whole";
+  fs::create_directory(whole);
+  int steps = 0;
+  const auto count = [&](std::uint64_t) { ++steps; };
+  write_folder(whole, files, plan, {.progress = count}, pool_);
+  ASSERT_GT(steps, 12);
+  for (int broken = 1; broken <= steps; ++broken) {
+    const fs::path to = dir_ / fmt::format("resumed{}", broken);
+    fs::create_directory(to);
+    int step = 0;
+    const auto breaks = [&](std::uint64_t) {
+      if (++step == broken) fail(ErrorKind::interrupted, "here");
+    };
+    EXPECT_FAILS(Kind::interrupted, "here",
+                 write_folder(to, files, plan, {.progress = breaks}, pool_));
+    int more = 0;
+    std::uint64_t last = plan.bytes;
+    const auto rest = [&](std::uint64_t done) { ++more, last = done; };
+    const WrittenShards written = write_folder(to, files, plan, {.progress = rest}, pool_);
+    EXPECT_EQ(last, plan.bytes) << broken;
+    EXPECT_LE(more, steps - broken + 2);  // a weight is three pieces: two may come anew
+    verify_folder(to, files, plan, written, pool_, [](std::uint64_t) {});
+    for (const fs::directory_entry& entry : fs::directory_iterator(whole))
+      EXPECT_EQ(test::read_bytes(to / entry.path().filename()), test::read_bytes(entry.path()))
+          << broken << entry.path();
+  }
+}
+
 TEST_F(WriteFolder, AFolderThatChangedIsNotVerified) {
   const ModelFiles files = ModelFiles::open(dir_ / "in");
   const FolderPlan plan = plan_folder(files, {.type = FolderType::fp8});
