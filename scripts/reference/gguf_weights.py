@@ -1,4 +1,4 @@
-"""Reads a GGUF file that export_gguf.py wrote back into PyTorch tensors (F32, F16, Q8_0), in f32."""
+"""Reads a GGUF file of our models back into PyTorch tensors (F32, F16, Q8_0, Q4_0), in f32."""
 import struct
 
 import numpy as np
@@ -40,6 +40,11 @@ def values(raw, kind, count):
         return np.frombuffer(raw, np.float32, count)
     if kind == 1:
         return np.frombuffer(raw, np.float16, count).astype(np.float32)
+    if kind == 2:  # element k of 32 in the low half of byte k, element k + 16 in the high one
+        blocks = np.frombuffer(raw, np.dtype([("step", "<f2"), ("q", "u1", 16)]), count // 32)
+        q = np.concatenate([blocks["q"] & 15, blocks["q"] >> 4], 1).astype(np.float32) - 8
+        return (blocks["step"].astype(np.float32)[:, None] * q).reshape(-1)
+    assert kind == 8, f"tensors of type {kind} are not read"
     blocks = np.frombuffer(raw, np.dtype([("step", "<f2"), ("q", "i1", 32)]), count // 32)
     return (blocks["step"].astype(np.float32)[:, None] * blocks["q"]).reshape(-1)
 
