@@ -1,5 +1,6 @@
-// y = x panel: 16 rows of a weight at a time against up to 8 rows of x, so that each 64 bytes of
-// weights are read once for 8 rows. A row's sum runs along K in one order, whatever the other rows.
+// y = x panel: 16 rows of a weight at a time against up to 8 rows of x (4 where registers are
+// few), so that each 64 bytes of weights are read once for them. A row's sum runs along K in one
+// order, whatever the other rows.
 #include "kernels/cpu/isa/products.h"
 
 #include "kernels/cpu/isa/quads.h"
@@ -77,10 +78,10 @@ constexpr bool has_shared(PanelType type) { return cpu::shared_size(type) > 0; }
 constexpr bool has_nibbles(PanelType type) {
   return type == PanelType::q4_0 || type == PanelType::q4_k || cpu::has_codebook(type);
 }
-
 constexpr bool has_signed_scales(PanelType type) {
   return type == PanelType::q6_k || type == PanelType::iq4_xs;
 }
+
 // Rows of x and parts of a panel that go through a product together: their sums stay in registers,
 // 32 of 64 bytes or 16. Blocks have two sums a row, and need some besides.
 constexpr int kMostRows = kRegister == 64 ? 8 : 4;
@@ -118,9 +119,14 @@ constexpr int largest_byte(PanelType type) {
 template <int R, int P>
 using Tile = Each<Each<Ints, P>, R>;
 
+// With few registers the compiler is held to the order in which sums are written here: left alone,
+// it makes all products of a block first, and has to put them in memory.
+template <typename V>
+R1_INLINE void keep_order(V& sum) {
+  if constexpr (kRegister == 32) unknown(sum);
+}
+
 // Adds the sums of quads first … last - 1 for R rows of x, whose quads begin at q and lie K apart.
-// The compiler is held to the order of the quads, or it makes all products first and has no
-// registers left.
 template <PanelType type, int R, int P>
 R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const std::int8_t* q, std::int64_t K,
                          int first, int last) {
@@ -139,7 +145,7 @@ R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const std::int8_t* q, st
       for (int p = 0; p < P; ++p) {
         Ints& to = j % kChains == 0 ? sum[r][p] : other[r][p];
         to = cpu::is_signed(type) ? dot_signed(to, v[p], four) : dot_small(to, v[p], four);
-        unknown(to);
+        keep_order(to);
       }
     }
   }
@@ -165,7 +171,7 @@ R1_INLINE void add_narrow_quads(Tile<R, P>& sum, Bytes values, const std::int8_t
 #pragma GCC unroll 2
         for (int p = 0; p < P; ++p) {
           narrow[r][p] = dot_narrow(narrow[r][p], v[p], four);
-          unknown(narrow[r][p]);
+          keep_order(narrow[r][p]);
         }
       }
     }

@@ -8,17 +8,13 @@
 // differ between machines.
 //   dot_small   sum[r] += w[4r] x[0] + … + w[4r + 3] x[3]: bytes of w from 0 to 63, signed ones of
 //               x
-//   dot_signed  the same for signed bytes of w; the sum has to begin with kSignedStart times the
-//   sum
-//               of x
+//   dot_signed  the same for signed bytes of w; the sum has to begin with kSignedStart sums of x
+//   dot_narrow  the same as dot_small to sums of 16 bits, two to a lane, which add_narrow adds up:
+//               cheaper where dot_small takes several instructions. The largest byte of w times the
+//               calls that go into one sum is at most kNarrowSum, which is 0 where it does not pay
 //   dot_pairs   sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of signed 16-bit whole numbers
-//   dot_bf16    sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of bf16, x as PairElement; in
-//   kBf16Steps
-//               with what bf16_of_step makes of w, and the next element of x
-//   dot_narrow  as dot_small, to sums of 16 bits, two to a lane, which add_narrow adds up: cheaper
-//               where dot_small takes several instructions. kNarrowSum: the largest byte of w,
-//               times the number of dot_narrow that go into one sum, may not be larger; 0: there is
-//               none.
+//   dot_bf16    sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of bf16, x as PairElement; kBf16Steps
+//               calls, each with bf16_of_step(w) and x one further
 namespace r1::R1_ISA {
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BF16__)

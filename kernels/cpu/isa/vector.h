@@ -49,7 +49,9 @@ R1_INLINE To bits(From v) {
 // off.
 template <typename V>
 R1_INLINE void unknown(V& v) {
-#if defined(__x86_64__)
+#if defined(__AVX512F__)
+  asm volatile("" : "+v"(v));  // any of 32 registers
+#elif defined(__x86_64__)
   asm volatile("" : "+x"(v));
 #else
   asm volatile("" : "+w"(v));
