@@ -37,6 +37,16 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, none);
 }
 
+// Before the work, not after it.
+void need_parent(const fs::path& path) {
+  std::error_code none;
+  const fs::path parent =
+      path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
+  if (!parent.empty() && !fs::is_directory(parent, none))
+    fail(ErrorKind::write, "{}: there is no folder {}", escaped(path.string()),
+         escaped(parent.string()));
+}
+
 class Quantizer {
  public:
   int main(int argc, char** argv) {
@@ -63,6 +73,8 @@ class Quantizer {
       manifest->write(manifest_json(report));
       manifest->close();
     }
+    std::signal(SIGPIPE,
+                SIG_DFL);  // the product is in its place: nobody need read what is said of it
     const auto out = open_stdout();
     out->write(s_.json ? quantize_json(report) : quantize_text(report));
     out->close();
@@ -95,7 +107,9 @@ class Quantizer {
     refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
     check_quality();
     is_folder(s_.output) ? check_folder(s_) : check_gguf();
-    if (s_.dry_run || s_.force) return;
+    if (s_.dry_run) return;
+    for (const std::string& file : {s_.output, s_.manifest, s_.imatrix_out}) need_parent(file);
+    if (s_.force) return;
     for (const std::string& file : {s_.manifest, s_.imatrix_out})
       if (!file.empty() && is_there(file))
         fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(file));
