@@ -110,7 +110,8 @@ class Quantizer {
     if (s_.dry_run) return;
     for (const std::string& file : {s_.output, s_.manifest, s_.imatrix_out}) need_parent(file);
     if (s_.force) return;
-    for (const std::string& file : {s_.manifest, s_.imatrix_out})
+    // The run that --resume goes on with has written its importance matrix.
+    for (const std::string& file : {s_.manifest, s_.resume ? std::string() : s_.imatrix_out})
       if (!file.empty() && is_there(file))
         fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(file));
   }

@@ -1,6 +1,7 @@
 # What the model sees of a text decides which errors count; the matrix that is kept gives the same file.
 yes 'def f(x): return x' | head -40 >text
 r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --imatrix-out im.gguf -o a.gguf >/dev/null; echo $?
+r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --imatrix-out im.gguf --resume -o again.gguf >/dev/null; echo $?; cmp again.gguf a.gguf && rm again.gguf
 r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf -o b.gguf >/dev/null; cmp a.gguf b.gguf && echo same
 # Error feedback gives another one, the same for any number of threads.
 for t in 1 2; do r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --method gptq -t $t -o c$t.gguf >/dev/null; done
