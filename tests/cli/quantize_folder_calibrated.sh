@@ -46,7 +46,7 @@ r1-quantize ./base --type w4a16 --imatrix other.gguf -o x; echo $?
 ls
 # Broken off while it reads the text there is nothing to go on with; what there is, the same run alone goes on with.
 mkfifo slow; env --default-signal=INT r1-quantize -q ./base --type w4a16 --calibration slow -o z & pid=$!
-until [ -d z.partial ]; do sleep 0.05; done; kill -INT $pid; cat text >slow; wait $pid; echo $?; ls -d z* 2>/dev/null; mkdir z.partial
+exec 3>slow; until [ -d z.partial ]; do sleep 0.05; done; kill -INT $pid; cat text >&3; exec 3>&-; wait $pid; echo $?; ls -d z* 2>/dev/null; mkdir z.partial
 r1-quantize ./base --type w4a16 --calibration text -o z; echo $?
 r1-quantize ./base --type w4a16 --calibration missing --resume -o z; echo $?; ls -d z*
 r1-quantize -q ./base --type w4a16 --calibration text --resume -o z >/dev/null; diff -r z a && echo same; ls -d z*
