@@ -73,8 +73,7 @@ class Quantizer {
       manifest->write(manifest_json(report));
       manifest->close();
     }
-    std::signal(SIGPIPE,
-                SIG_DFL);  // the product is in its place: nobody need read what is said of it
+    std::signal(SIGPIPE, SIG_DFL);  // nobody need read what is said of the product
     const auto out = open_stdout();
     out->write(s_.json ? quantize_json(report) : quantize_text(report));
     out->close();
@@ -85,11 +84,12 @@ class Quantizer {
     QuantizePlan plan =
         plan_quantization(report.files, choice(), s_.allow_requantize, data_folder());
     if (s_.cuts_shards) plan.set_shard_size(static_cast<std::uint64_t>(s_.shard_size));
-    // Types that are fitted decide how many shards there are.
-    if (!s_.cuts_shards || s_.target_bpw == 0) check_outputs(plan, report.files);
+    const bool fitting_cuts = s_.cuts_shards && s_.target_bpw > 0;  // it decides how many shards
+    if (!fitting_cuts) check_outputs(plan, report.files);
     if (!s_.imatrix.empty()) read_imatrix(plan);
     if (const std::string note = fallbacks(plan); !note.empty()) ui.say(kTool, note, 0);
     prepare(plan, path, ui);
+    if (fitting_cuts) check_outputs(plan, report.files);
     if (!s_.dry_run) make(report, plan, ui);
     report_plan(report, plan);
     report.output = plan.paths(s_.output)[0].string();
@@ -218,7 +218,6 @@ class Quantizer {
   // What was written stays for --resume when a signal ends the run; nothing stays after an error.
   void make(QuantizeReport& report, QuantizePlan& plan, const Ui& ui) {
     plan.set_recipe(recipe(report.files));
-    check_outputs(plan, report.files);
     const std::vector<fs::path> paths = plan.paths(s_.output);
     std::uint64_t there = 0;
     for (const fs::path& path : paths) {

@@ -6,14 +6,14 @@
 namespace r1::quant {
 namespace {
 
-struct Run {
-  Symmetric<32> block;
+struct Blocks {
+  Symmetric<32> of;
   std::array<Unit, kLanes> unit;
 };
 
 // Lanes beyond the run repeat its first block.
-Run load(const BlockRun& run, const Levels& levels) {
-  Run blocks{{.levels = levels}, {}};
+Blocks load(const BlockRun& run, const Levels& levels) {
+  Blocks blocks{{.levels = levels}, {}};
   float x[kLanes][32], importance[kLanes][32];
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     const std::ptrdiff_t block =
@@ -21,8 +21,8 @@ Run load(const BlockRun& run, const Levels& levels) {
     blocks.unit[lane] = scaled(x[lane], run.x + block * run.x_stride, 32);
     relative(importance[lane], run.importance + block * run.importance_stride, 32);
   }
-  blocks.block.x = to_lanes<32>(x[0], 32);
-  blocks.block.importance = to_lanes<32>(importance[0], 32);
+  blocks.of.x = to_lanes<32>(x[0], 32);
+  blocks.of.importance = to_lanes<32>(importance[0], 32);
   return blocks;
 }
 
@@ -32,7 +32,7 @@ struct Halves {
 };
 
 // Tries the halves around a step, up to `reach` away, as they are stored.
-void try_halves(Halves& best, const Run& blocks, Lanes step, int reach) {
+void try_halves(Halves& best, const Blocks& blocks, Lanes step, int reach) {
   for (int i = -reach; i <= reach; ++i) {
     std::array<std::uint16_t, kLanes> half;
     Lanes stored{};
@@ -40,27 +40,23 @@ void try_halves(Halves& best, const Run& blocks, Lanes step, int reach) {
       half[lane] = blocks.unit[lane].half(step[lane], i);
       stored[lane] = blocks.unit[lane].of_half(half[lane]);
     }
-    const Fit fit = with_step(blocks.block, stored);
+    const Fit fit = with_step(blocks.of, stored);
     for (std::size_t lane = 0; lane < kLanes; ++lane)
       if (fit.error[lane] < best.fit.error[lane]) best.of[lane] = half[lane];
     best.fit = better(best.fit, fit);
   }
 }
 
-}  // namespace
-
-namespace {
-
 template <DType dtype>
 void search(BlockGrid* grids, const BlockRun& run) {
   constexpr Levels kLevels = levels_of(dtype);
-  const Run blocks = load(run, kLevels);
+  const Blocks blocks = load(run, kLevels);
   Halves best{{}, {Lanes{}, all(kUntried)}};
-  try_halves(best, blocks, plain_step(blocks.block), 0);
-  const Lanes step = search_step(blocks.block).step;
+  try_halves(best, blocks, plain_step(blocks.of), 0);
+  const Lanes step = search_step(blocks.of).step;
   try_halves(best, blocks, step, 1);
   if (kLevels.codebook) try_halves(best, blocks, -step, 1);
-  try_halves(best, blocks, least_squares(blocks.block, best.fit.step).step, 1);
+  try_halves(best, blocks, least_squares(blocks.of, best.fit.step).step, 1);
   for (std::size_t lane = 0; lane < static_cast<std::size_t>(run.count); ++lane)
     grids[lane] = {.d = f16_to_f32(best.of[lane])};
 }
