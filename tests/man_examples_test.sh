@@ -1,7 +1,7 @@
 #!/bin/bash
 # Usage: man_examples_test.sh BIN_DIR PAGE.in      Runs every example of a man page's EXAMPLES, in an empty
 # folder with the shipped model; it must print something, complain of nothing, and end with status 0.
-# r1-bench takes few samples here, and may say that the machine is busy. A line that begins with ":" is typed in vim; another without the tool's name is an error of this test.
+# r1-bench takes few samples of short texts here, and may say that the machine is busy. A line that begins with ":" is typed in vim; another without the tool's name is an error of this test.
 set -eu
 bin=$(cd "$1" && pwd) page=$2
 tool=$(basename "$page" .1.in)
@@ -16,7 +16,7 @@ for file in old new; do
   printf '{"schema":"r1.bench/1","id":"tg128","samples_ns":[9,8,8,7,8]}\n' >$file.jsonl
 done
 mkdir -p .config/r1
-printf '[r1-bench]\nmin-time = "0s"\nrepeat = 2\nwarmup = 0\n' >.config/r1/config.toml
+printf '[r1-bench]\nmin-time = "0s"\nrepeat = 2\nwarmup = 0\nprompt-tokens = "64"\nmax-tokens = "16"\n' >.config/r1/config.toml
 mkdir src; printf 'def is_even(n):\n    return' >src/even.py
 while IFS= read -r command; do
   out=out
