@@ -141,25 +141,38 @@ class AtomicFile : public Buffered {
   std::string temporary_;
 };
 
-class Journal : public Buffered {
+// One `write` a call; broken off, what was written stays.
+class Growing : public Buffered {
  public:
-  explicit Journal(const fs::path& path)
-      : Buffered(path.string()), path_(path), partial_(path.string() + ".partial") {
-    descriptor_ = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+  // `how`: O_APPEND or O_TRUNC.
+  Growing(const fs::path& file, const std::string& name, int how) : Buffered(name) {
+    descriptor_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | how,
                          S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH);
-    if (descriptor_ < 0) fail_write(partial_.string());
+    if (descriptor_ < 0) fail_write(file.string());
   }
-  ~Journal() override {
+  ~Growing() override {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
-  Journal(const Journal&) = delete;
-  Journal& operator=(const Journal&) = delete;
+  Growing(const Growing&) = delete;
+  Growing& operator=(const Growing&) = delete;
 
   void write(std::string_view text) override { write_whole(descriptor_, text, name_); }
   void flush() override {}
   void close() override {
     if (::fsync(descriptor_) != 0) fail_write(name_);
     if (::close(std::exchange(descriptor_, -1)) != 0) fail_write(name_);
+  }
+};
+
+class Journal : public Growing {
+ public:
+  explicit Journal(const fs::path& path)
+      : Growing(path.string() + ".partial", path.string(), O_APPEND),
+        path_(path),
+        partial_(path.string() + ".partial") {}
+
+  void close() override {
+    Growing::close();
     if (::rename(partial_.c_str(), path_.c_str()) != 0) fail_write(name_);
     sync_folder(folder_of(path_));
   }
@@ -185,6 +198,10 @@ std::unique_ptr<Output> open_device(const fs::path& path) { return std::make_uni
 
 std::unique_ptr<Output> open_journal(const fs::path& path) {
   return std::make_unique<Journal>(path);
+}
+
+std::unique_ptr<Output> open_growing(const fs::path& path) {
+  return std::make_unique<Growing>(path, path.string(), O_TRUNC);
 }
 
 }  // namespace r1

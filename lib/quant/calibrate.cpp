@@ -205,6 +205,12 @@ Imatrix collect_imatrix(const Calibration& calibration) {
   return imatrix;
 }
 
+ByteSpan packed_of(const PackedTensors* packed, std::string_view name) {
+  if (packed == nullptr) return {};
+  const auto found = packed->find(name);
+  return found == packed->end() ? ByteSpan() : ByteSpan(found->second);
+}
+
 PackedTensors pack_by_feedback(const QuantizePlan& plan, const Calibration& calibration,
                                ThreadPool& pool, std::uint64_t room) {
   std::vector<Target> targets;

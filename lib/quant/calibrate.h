@@ -4,8 +4,10 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "lib/base/bytes.h"
 #include "lib/base/parallel.h"
 #include "lib/models/network.h"
 #include "lib/quant/folder_plan.h"
@@ -44,6 +46,7 @@ Imatrix collect_imatrix(const Calibration& calibration);
 // Blocks of matrices by error feedback (gptq.h), by name. As many passes over the text as it takes
 // for Hessians of at most `room` bytes, or one group's.
 using PackedTensors = std::map<std::string, std::vector<std::byte>, std::less<>>;
+ByteSpan packed_of(const PackedTensors* packed, std::string_view name);  // empty: there is none
 PackedTensors pack_by_feedback(const QuantizePlan& plan, const Calibration& calibration,
                                ThreadPool& pool, std::uint64_t room);
 // Of a folder of w4a16 groups (scale_group.h), by name in GGUF.

@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "lib/base/error.h"
-#include "lib/base/sha256.h"
 #include "lib/quant/search.h"
 #include "lib/tensor/quant_block.h"
 
@@ -36,16 +35,24 @@ bool finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
 
-// Where the tensor and what fills it up end in its file.
-std::uint64_t end_of(const QuantizePlan& plan, std::size_t i) {
-  const std::size_t bytes = plan.tensors[i].target().bytes();
-  return plan.begins[i] + bytes + gguf_padding(bytes).size();
+ByteSpan bytes_of(const Tensor& t) { return {t.as<std::byte>(), t.bytes()}; }
+
+// What the tensor and what fills it up take in its file.
+std::size_t stored_bytes(const PlannedTensor& t) {
+  const std::size_t bytes = t.target().bytes();
+  return bytes + gguf_padding(bytes).size();
 }
 
-const std::byte* packed_already(const PlannedTensor& t, const QuantizeOptions& options) {
-  if (options.packed == nullptr) return nullptr;
-  const auto found = options.packed->find(t.name());
-  return found == options.packed->end() ? nullptr : found->second.data();
+// Where they end.
+std::uint64_t end_of(const QuantizePlan& plan, std::size_t i) {
+  return plan.begins[i] + stored_bytes(plan.tensors[i]);
+}
+
+// What decides the new tensor's bytes beside its numbers and the options: the scales of its
+// columns, and how it was packed already.
+void add_others(PooledSum& sum, const PlannedTensor& t, const QuantizeOptions& options) {
+  if (t.channel_scales != nullptr) sum.add(std::as_bytes(std::span(*t.channel_scales)));
+  sum.add(packed_of(options.packed, t.name()));
 }
 
 // [K], or empty: what errors in the columns of the new tensor count.
@@ -65,13 +72,13 @@ bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& opt
   const std::int64_t K = t.from().cols();
   const std::size_t size = row_bytes(t.to, K);
   const std::vector<float> importance = importance_of(t, options.imatrix);
-  const std::byte* ready = packed_already(t, options);
+  const ByteSpan ready = packed_of(options.packed, t.name());
   std::vector<float> values(static_cast<std::size_t>(K));
   for (std::int64_t r = begin; r < end; ++r, to += size) {
     t.read_row(values, r);
     if (!finite(values)) return false;
-    if (ready != nullptr)
-      std::memcpy(to, ready + size * static_cast<std::size_t>(r), size);
+    if (!ready.empty())
+      std::memcpy(to, ready.data() + size * static_cast<std::size_t>(r), size);
     else if (t.copied())
       std::memcpy(to, row_of(t.source, r), size);
     else if (options.search)
@@ -82,13 +89,14 @@ bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& opt
   return true;
 }
 
-Digests write_tensor(Output& out, const ModelFiles& files, const PlannedTensor& t,
-                     const QuantizeOptions& options, ThreadPool& pool, std::uint64_t before) {
-  Digests digests;
+TensorSums write_tensor(Output& out, const ModelFiles& files, const PlannedTensor& t,
+                        const QuantizeOptions& options, ThreadPool& pool, std::uint64_t before) {
+  PooledSum read(pool), written(pool);
   const std::size_t size = row_bytes(t.to, t.from().cols());
   const std::int64_t rows = t.from().rows(), piece = rows_of_piece(t.from());
   std::vector<std::byte> packed;
   for (std::int64_t r = 0; r < rows; r += piece) {
+    options.progress(before + size * static_cast<std::size_t>(r));  // a tensor that is whole is noted
     const std::int64_t n = std::min(piece, rows - r);
     packed.resize(size * static_cast<std::size_t>(n));
     std::atomic<bool> whole = true;
@@ -97,13 +105,36 @@ Digests write_tensor(Output& out, const ModelFiles& files, const PlannedTensor& 
       if (!pack_rows(to, t, options, r + begin, r + end)) whole = false;
     });
     if (!whole) fail(ErrorKind::model, "{} holds a number that is not finite", escaped(t.name()));
-    digests.push_back(sha256_hex(packed));
+    const Tensor from = rows_of(t.from(), r, n);
+    read.add(bytes_of(from));
+    written.add(packed);
     out.write(as_text(packed));
-    files.release(rows_of(t.from(), r, n));
-    options.progress(before + size * static_cast<std::size_t>(r + n));
+    files.release(from);
   }
-  out.write(gguf_padding(t.target().bytes()));
-  return digests;
+  const std::string_view padding = gguf_padding(t.target().bytes());
+  out.write(padding);
+  written.add(as_bytes(padding));
+  add_others(read, t, options);
+  return {read.hex(), written.hex()};
+}
+
+// As write_tensor's, of what is there now; nothing written where the file ends before.
+TensorSums sums_of(const MappedFile& file, const ModelFiles& files, const QuantizePlan& plan,
+                   const QuantizeOptions& options, ThreadPool& pool, std::size_t i) {
+  const PlannedTensor& t = plan.tensors[i];
+  if (file.bytes().size() < end_of(plan, i)) return {};
+  PooledSum read(pool), written(pool);
+  const std::int64_t rows = t.from().rows(), piece = rows_of_piece(t.from());
+  files.fetch(t.from());
+  for (std::int64_t r = 0; r < rows; r += piece) {
+    const Tensor from = rows_of(t.from(), r, std::min(piece, rows - r));
+    read.add(bytes_of(from));
+    files.release(from);
+  }
+  files.release(t.from());
+  add_others(read, t, options);
+  written.add(file, file.bytes().subspan(plan.begins[i], stored_bytes(t)));
+  return {read.hex(), written.hex()};
 }
 
 [[noreturn]] void fail_verification(std::string_view name) {
@@ -112,14 +143,13 @@ Digests write_tensor(Output& out, const ModelFiles& files, const PlannedTensor& 
 
 // Holds a tensor of the new file against what was written and what it was made of, piece by piece.
 TensorError verify_tensor(const MappedFile& file, const Tensor& now, const ModelFiles& files,
-                          const PlannedTensor& t, const Digests& written, ThreadPool& pool) {
+                          const PlannedTensor& t, const std::string& written, ThreadPool& pool) {
   TensorError error;
-  std::size_t digest = 0;
+  PooledSum sum(pool);
   const std::int64_t piece = rows_of_piece(now);
   for (std::int64_t r = 0; r < now.rows(); r += piece) {
     const Tensor rows = rows_of(now, r, std::min(piece, now.rows() - r));
-    const ByteSpan bytes(rows.as<std::byte>(), rows.bytes());
-    if (!written.empty() && sha256_hex(bytes) != written[digest++]) fail_verification(t.name());
+    sum.add(bytes_of(rows));
     const TensorError of_piece =
         error_of_rows(rows.rows(), rows.cols(), pool,
                       [&](std::span<float> values, std::span<float> before, std::int64_t row) {
@@ -129,33 +159,34 @@ TensorError verify_tensor(const MappedFile& file, const Tensor& now, const Model
     error.mse += of_piece.mse * static_cast<double>(rows.rows());
     error.max_abs = std::max(error.max_abs, of_piece.max_abs);
     files.release(rows_of(t.from(), r, rows.rows()));
-    file.release(bytes);
+    file.release(bytes_of(rows));
   }
+  sum.add({now.as<std::byte>() + now.bytes(), gguf_padding(now.bytes()).size()});
+  if (sum.hex() != written || !std::isfinite(error.mse)) fail_verification(t.name());
   error.mse /= static_cast<double>(now.rows());
-  if (!std::isfinite(error.mse)) fail_verification(t.name());
   return error;
 }
 
 }  // namespace
 
-std::vector<Digests> write_quantized(Output& out, const ModelFiles& files, const QuantizePlan& plan,
-                                     const QuantizeOptions& options, ThreadPool& pool,
-                                     std::size_t shard, std::size_t done) {
+void write_quantized(Output& out, const ModelFiles& files, const QuantizePlan& plan,
+                     const QuantizeOptions& options, ThreadPool& pool, SumJournal& journal,
+                     std::size_t shard) {
   const PlannedShard& s = plan.shards[shard];
-  std::vector<Digests> written(done);
+  const std::size_t done = journal.sums().size();
   if (done == 0) out.write(s.header);
   for (std::size_t i = s.first + done; i < s.end; ++i) {
-    files.fetch(plan.tensors[i].from());
-    written.push_back(
-        write_tensor(out, files, plan.tensors[i], options, pool, s.before + plan.begins[i]));
-    files.release(plan.tensors[i].from());
+    const PlannedTensor& t = plan.tensors[i];
+    files.fetch(t.from());
+    journal.add(write_tensor(out, files, t, options, pool, s.before + plan.begins[i]));
+    files.release(t.from());
   }
-  return written;
+  options.progress(s.before + s.bytes);
 }
 
 std::vector<TensorError> verify_quantized(const std::filesystem::path& path,
                                           const ModelFiles& files, const QuantizePlan& plan,
-                                          const std::vector<Digests>& written, ThreadPool& pool,
+                                          const std::vector<TensorSums>& sums, ThreadPool& pool,
                                           const std::function<void(std::uint64_t)>& progress,
                                           std::size_t shard) {
   const PlannedShard& s = plan.shards[shard];
@@ -168,29 +199,42 @@ std::vector<TensorError> verify_quantized(const std::filesystem::path& path,
   std::vector<TensorError> errors;
   for (std::size_t i = s.first; i < s.end; ++i) {
     const Tensor& now = gguf.tensors()[i - s.first].tensor;
+    const std::string& written = sums[i - s.first].written;
     files.fetch(plan.tensors[i].from());
-    errors.push_back(verify_tensor(file, now, files, plan.tensors[i], written[i - s.first], pool));
+    errors.push_back(verify_tensor(file, now, files, plan.tensors[i], written, pool));
     files.release(plan.tensors[i].from());
     progress(s.before + plan.begins[i] + now.bytes());
   }
   return errors;
 }
 
-std::optional<std::size_t> resume_point(const std::filesystem::path& path, const QuantizePlan& plan,
-                                        std::size_t shard) {
+std::filesystem::path sums_path(const std::filesystem::path& partial) {
+  return partial.string() + ".sums";
+}
+
+std::optional<ResumePoint> resume_quantized(const std::filesystem::path& partial,
+                                            const ModelFiles& files, const QuantizePlan& plan,
+                                            const QuantizeOptions& options, ThreadPool& pool,
+                                            std::size_t shard) {
   const PlannedShard& s = plan.shards[shard];
-  std::size_t next = s.first;
+  ResumePoint point;
   {
-    const MappedFile file(path);
+    const MappedFile file(partial);
     const std::string_view text = as_text(file.bytes());
     const std::size_t n = std::min(text.size(), s.header.size());
     if (text.substr(0, n) != std::string_view(s.header).substr(0, n)) return std::nullopt;
-    while (next < s.end && end_of(plan, next) <= text.size()) ++next;
+    std::vector<std::string> names;
+    for (std::size_t i = s.first; i < s.end; ++i) names.push_back(plan.tensors[i].name());
+    point = resume_point(sums_path(partial), names, [&](std::size_t i) {
+      options.progress(s.before + plan.begins[s.first + i]);
+      return sums_of(file, files, plan, options, pool, s.first + i);
+    });
   }
   std::error_code error;
-  std::filesystem::resize_file(path, next == s.first ? 0 : end_of(plan, next - 1), error);
-  if (error) fail(ErrorKind::write, "{}: {}", escaped(path.string()), error.message());
-  return next - s.first;
+  const std::size_t kept = point.kept.size();
+  std::filesystem::resize_file(partial, kept == 0 ? 0 : end_of(plan, s.first + kept - 1), error);
+  if (error) fail(ErrorKind::write, "{}: {}", escaped(partial.string()), error.message());
+  return point;
 }
 
 }  // namespace r1

@@ -6,7 +6,6 @@
 
 #include "lib/base/error.h"
 #include "lib/base/output.h"
-#include "lib/base/sha256.h"
 #include "lib/quant/folder_strip.h"
 #include "lib/tensor/quant_block.h"
 
@@ -21,10 +20,52 @@ constexpr std::size_t kMostCopied = std::size_t{1} << 30;     // of a small file
 FolderRounding rounding_of(const FolderWeight& w, const WriteFolderOptions& options) {
   FolderRounding rounding{.search = options.search};
   if (options.imatrix != nullptr) rounding.importance = options.imatrix->importance(w.gguf_name);
-  if (options.packed == nullptr) return rounding;
-  const auto found = options.packed->find(w.gguf_name);
-  if (found != options.packed->end()) rounding.packed = found->second.data();
+  const ByteSpan packed = packed_of(options.packed, w.gguf_name);
+  if (!packed.empty()) rounding.packed = packed.data();
   return rounding;
+}
+
+fs::path partial_of(const fs::path& shard) { return shard.string() + ".partial"; }
+
+// Where weight i begins in the file of its shard; that of shard.end: where the file ends.
+std::uint64_t begin_of(const FolderPlan& plan, const FolderShard& shard, std::size_t i) {
+  std::uint64_t begin = shard.header.size();
+  for (std::size_t w = shard.first; w < i; ++w) begin += plan.weights[w].bytes();
+  return begin;
+}
+
+bool has_header(const MappedFile& file, const FolderShard& shard) {
+  return as_text(file.bytes()).starts_with(shard.header);
+}
+
+ByteSpan bytes_of(const Tensor& t) { return {t.as<std::byte>(), t.bytes()}; }
+
+// What a weight is made of: its numbers, and how they were packed already.
+std::string read_sum(const FolderWeight& w, const WriteFolderOptions& options, ThreadPool& pool) {
+  PooledSum read(pool);
+  read.add(bytes_of(w.source.tensor));
+  read.add(packed_of(options.packed, w.gguf_name));
+  return read.hex();
+}
+
+// Of weight i as it is there now; nothing written where the file is not whole.
+TensorSums sums_of(const fs::path& folder, const ModelFiles& files, const FolderPlan& plan,
+                   const WriteFolderOptions& options, ThreadPool& pool, std::size_t i) {
+  const FolderWeight& w = plan.weights[i];
+  const FolderShard& shard = *std::find_if(plan.shards.begin(), plan.shards.end(),
+                                           [i](const FolderShard& s) { return i < s.end; });
+  const fs::path partial = partial_of(folder / shard.file);
+  std::error_code none;
+  if (!fs::exists(partial, none)) return {};
+  const MappedFile file(partial);
+  const std::uint64_t begin = begin_of(plan, shard, i);
+  if (file.bytes().size() < begin + w.bytes() || !has_header(file, shard)) return {};
+  files.fetch(w.source.tensor);
+  const std::string read = read_sum(w, options, pool);
+  files.release(w.source.tensor);
+  PooledSum written(pool);
+  written.add(file, file.bytes().subspan(begin, w.bytes()));
+  return {read, written.hex()};
 }
 
 class ShardWriter {
@@ -33,49 +74,43 @@ class ShardWriter {
               ThreadPool& pool)
       : path_(path), plan_(plan), options_(options), pool_(pool) {}
 
-  std::vector<WrittenPiece> write(const FolderShard& shard, const ModelFiles& files,
-                                  std::uint64_t& done) {
-    const std::size_t first = begin(shard);
+  // Behind the weights whose sums are in the journal.
+  void write(const FolderShard& shard, const ModelFiles& files, SumJournal& journal,
+             std::uint64_t& done) {
+    const std::size_t first = std::clamp(journal.sums().size(), shard.first, shard.end);
+    const std::uint64_t there = first == shard.first ? 0 : begin_of(plan_, shard, first);
     out_ = open_journal(path_);
-    if (first == shard.first) out_->write(shard.header);
-    done += shard.header.size() + pieces_[0].bytes;
+    std::error_code error;
+    fs::resize_file(partial_of(path_), there, error);
+    if (error) fail(ErrorKind::write, "{}: {}", escaped(path_.string()), error.message());
+    if (there == 0) out_->write(shard.header);
+    done += begin_of(plan_, shard, first);
     for (std::size_t i = first; i < shard.end; ++i) {
       const FolderWeight& w = plan_.weights[i];
       files.fetch(w.source.tensor);
-      write_weight(w, done);
+      journal.add(write_weight(w, done));
       files.release(w.source.tensor);
     }
     out_->close();
-    return std::move(pieces_);
   }
 
  private:
-  // The weight to go on with, behind those that are there, where the file is cut. A file under its
-  // own name becomes partial again: it is looked through as any.
-  std::size_t begin(const FolderShard& shard) {
-    const fs::path partial = path_.string() + ".partial";
-    std::error_code none, error;
-    fs::rename(path_, partial, none);
-    const std::uint64_t there = fs::exists(partial, none) ? fs::file_size(partial, error) : 0;
-    std::uint64_t end = shard.header.size();
-    std::size_t next = shard.first;
-    for (; next < shard.end && end + plan_.weights[next].bytes() <= there; ++next)
-      end += plan_.weights[next].bytes();
-    if (there > 0) fs::resize_file(partial, next == shard.first ? 0 : end, error);
-    if (error) fail(ErrorKind::write, "{}: {}", escaped(partial.string()), error.message());
-    pieces_.push_back({end - shard.header.size(), {}});
-    return next;
-  }
-
   // Levels as they are made, then all scales, then the shape.
-  void write_weight(const FolderWeight& w, std::uint64_t& done) {
+  TensorSums write_weight(const FolderWeight& w, std::uint64_t& done) {
     const Tensor& from = w.source.tensor;
+    PooledSum read(pool_), written(pool_);
+    const auto put = [&](ByteSpan bytes) {
+      out_->write(as_text(bytes));
+      written.add(bytes);
+      done += bytes.size();
+    };
     const FolderRounding rounding = rounding_of(w, options_);
     const std::int64_t rows = strip_rows(w, plan_.type);
     const std::int64_t strips = (from.rows() + rows - 1) / rows;
     const std::int64_t each = std::max<std::int64_t>(1, kPieceBytes / (4 * rows * from.cols()));
     std::vector<std::byte> scales;
     for (std::int64_t s = 0; s < strips; s += each) {
+      options_.progress(done);  // a weight that is whole is noted
       const std::int64_t n = std::min(each, strips - s);
       std::vector<FolderStrip> made(static_cast<std::size_t>(n));
       std::atomic<bool> whole = true;
@@ -93,19 +128,12 @@ class ShardWriter {
         levels.insert(levels.end(), strip.levels.begin(), strip.levels.end());
         scales.insert(scales.end(), strip.scales.begin(), strip.scales.end());
       }
-      put(levels, done);
+      put(levels);
     }
-    if (!scales.empty()) put(scales, done);
-    if (w.stored.size() < 3) return;
+    if (!scales.empty()) put(scales);
     const std::int64_t shape[2] = {from.rows(), from.cols()};
-    put(std::as_bytes(std::span(shape)), done);
-  }
-
-  void put(ByteSpan bytes, std::uint64_t& done) {
-    out_->write(as_text(bytes));
-    pieces_.push_back({bytes.size(), sha256_hex(bytes)});
-    done += bytes.size();
-    options_.progress(done);
+    if (w.stored.size() == 3) put(std::as_bytes(std::span(shape)));
+    return {read_sum(w, options_, pool_), written.hex()};
   }
 
   fs::path path_;
@@ -113,7 +141,6 @@ class ShardWriter {
   const FolderPlan& plan_;
   const WriteFolderOptions& options_;
   ThreadPool& pool_;
-  std::vector<WrittenPiece> pieces_;
 };
 
 void write_text(const fs::path& path, const std::string& text) {
@@ -127,18 +154,14 @@ void write_text(const fs::path& path, const std::string& text) {
        escaped(path.string()));
 }
 
-void check_shard(const fs::path& path, const FolderShard& shard,
-                 const std::vector<WrittenPiece>& pieces) {
+void check_shard(const fs::path& path, const FolderPlan& plan, const FolderShard& shard,
+                 const std::vector<TensorSums>& sums, ThreadPool& pool) {
   const MappedFile file(path);
-  ByteSpan rest = file.bytes();
-  if (rest.size() != shard.bytes || as_text(rest.first(shard.header.size())) != shard.header)
-    fail_verification(path);
-  rest = rest.subspan(shard.header.size());
-  for (const WrittenPiece& piece : pieces) {
-    const bool known = !piece.sha256.empty();
-    if (known && sha256_hex(rest.first(piece.bytes)) != piece.sha256) fail_verification(path);
-    file.release(rest.first(piece.bytes));
-    rest = rest.subspan(piece.bytes);
+  if (file.bytes().size() != shard.bytes || !has_header(file, shard)) fail_verification(path);
+  for (std::size_t i = shard.first; i < shard.end; ++i) {
+    PooledSum written(pool);
+    written.add(file, file.bytes().subspan(begin_of(plan, shard, i), plan.weights[i].bytes()));
+    if (written.hex() != sums[i].written) fail_verification(path);
   }
 }
 
@@ -157,26 +180,41 @@ TensorError error_of(const Tensor& now, const Tensor& before, ThreadPool& pool) 
 
 }  // namespace
 
-WrittenShards write_folder(const fs::path& folder, const ModelFiles& files, const FolderPlan& plan,
-                           const WriteFolderOptions& options, ThreadPool& pool) {
+fs::path folder_sums_path(const fs::path& folder) { return folder / "r1.sums"; }
+
+ResumePoint resume_folder(const fs::path& folder, const ModelFiles& files, const FolderPlan& plan,
+                          const WriteFolderOptions& options, ThreadPool& pool) {
+  std::error_code none;
+  for (const FolderShard& shard : plan.shards)  // one that was whole is looked through as any
+    fs::rename(folder / shard.file, partial_of(folder / shard.file), none);
+  std::vector<std::string> names;
+  for (const FolderWeight& w : plan.weights) names.push_back(w.source.name);
+  std::uint64_t done = 0;
+  return resume_point(folder_sums_path(folder), names, [&](std::size_t i) {
+    options.progress(done);
+    done += plan.weights[i].bytes();
+    return sums_of(folder, files, plan, options, pool, i);
+  });
+}
+
+void write_folder(const fs::path& folder, const ModelFiles& files, const FolderPlan& plan,
+                  const WriteFolderOptions& options, ThreadPool& pool, SumJournal& journal) {
   write_text(folder / "config.json", plan.config);  // first: it says whose folder this is
-  WrittenShards written;
   std::uint64_t done = 0;
   for (const FolderShard& shard : plan.shards)
-    written.push_back(
-        ShardWriter(folder / shard.file, plan, options, pool).write(shard, files, done));
+    ShardWriter(folder / shard.file, plan, options, pool).write(shard, files, journal, done);
   for (const fs::path& path : plan.copied)
     write_text(folder / path.filename(), read_file(path, kMostCopied));
-  if (!plan.index.empty()) write_text(folder / "model.safetensors.index.json", plan.index);
-  return written;
+  options.progress(done);
+  if (!plan.index.empty()) write_text(folder / kFolderIndex, plan.index);
 }
 
 std::vector<TensorError> verify_folder(const fs::path& folder, const ModelFiles& files,
-                                       const FolderPlan& plan, const WrittenShards& written,
+                                       const FolderPlan& plan, const std::vector<TensorSums>& sums,
                                        ThreadPool& pool,
                                        const std::function<void(std::uint64_t)>& progress) {
-  for (std::size_t s = 0; s < plan.shards.size(); ++s)
-    check_shard(folder / plan.shards[s].file, plan.shards[s], written[s]);
+  for (const FolderShard& shard : plan.shards)
+    check_shard(folder / shard.file, plan, shard, sums, pool);
   for (const fs::path& path : plan.copied)
     if (read_file(folder / path.filename(), kMostCopied) != read_file(path, kMostCopied))
       fail_verification(folder / path.filename());

@@ -7,6 +7,8 @@
 #include "lib/base/json.h"
 #include "tools/common/inputs.h"
 #include "tools/common/models.h"
+#include "tools/common/results.h"
+#include "tools/quantize/check.h"
 
 namespace r1 {
 namespace {
@@ -35,9 +37,24 @@ std::string calibration_text(const std::string& path) {
 
 }  // namespace
 
+std::string resume_hint(const std::filesystem::path& partial) {
+  return fmt::format("; --resume goes on with {}", escaped(partial.string()));
+}
+
+std::string before_writing(const QuantizeSettings& s, const std::filesystem::path& output,
+                           bool calibrated) {
+  const std::filesystem::path partial = partial_of(output);
+  if (s.resume && is_there(partial)) return resume_hint(partial);
+  const bool enough = calibrated && s.method != "gptq" && s.target_bpw == 0;
+  const std::string kept = enough && !s.imatrix_out.empty()
+                               ? fmt::format("; --imatrix {} is enough now", escaped(s.imatrix_out))
+                               : "";
+  return " before anything was written" + kept;
+}
+
 void keep_imatrix(const Imatrix& imatrix, const QuantizeSettings& s) {
   if (s.imatrix_out.empty()) return;
-  const auto out = open_file(s.imatrix_out);
+  const auto out = open_results(s.imatrix_out, false, false);
   imatrix.write(*out);
   out->close();
 }
@@ -50,6 +67,7 @@ CalibrationModel::CalibrationModel(const QuantizeSettings& s, const std::filesys
   if (std::cmp_less(s.calibration_tokens, ids.size()))
     ids.resize(static_cast<std::size_t>(s.calibration_tokens));
   if (ids.size() < 2) fail(ErrorKind::usage, "{} has no two tokens", escaped(s.calibration));
+  description_ = fmt::format("{} tokens of {} read", ids.size(), escaped(s.calibration));
   const bool bos = tokenizer.add_bos();
   const auto most =
       static_cast<std::size_t>(std::min(kWindow, model_.network->shape().context)) - (bos ? 1 : 0);

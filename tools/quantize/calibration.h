@@ -13,6 +13,12 @@ namespace r1 {
 
 inline constexpr std::uint64_t kHessianBytes = std::uint64_t{2} << 30;  // for error feedback
 
+// "; --resume goes on with OUT.partial": what a signal leaves while tensors are written.
+std::string resume_hint(const std::filesystem::path& partial);
+// What it leaves before. `calibrated`: the text was read.
+std::string before_writing(const QuantizeSettings& settings, const std::filesystem::path& output,
+                           bool calibrated);
+
 // Writes it where --imatrix-out says, if that says anything.
 void keep_imatrix(const Imatrix& imatrix, const QuantizeSettings& settings);
 
@@ -23,11 +29,13 @@ class CalibrationModel {
   CalibrationModel(const QuantizeSettings& settings, const std::filesystem::path& model);
   // The model outlives it. `window_done` may throw.
   Calibration calibration(std::function<void()> window_done) const;
+  const std::string& describe() const { return description_; }  // "600 tokens of FILE read"
 
  private:
   std::unique_ptr<Backend> backend_;
   LoadedModel model_;
   std::vector<std::vector<std::int32_t>> windows_;
+  std::string description_;
 };
 
 }  // namespace r1

@@ -12,6 +12,7 @@
 #include "tools/common/results.h"
 #include "tools/common/signals.h"
 #include "tools/quantize/calibration.h"
+#include "tools/quantize/check.h"
 
 namespace r1 {
 namespace {
@@ -26,27 +27,12 @@ FolderChoice choice_of(const QuantizeSettings& s) {
   return choice;
 }
 
-fs::path partial_of(const fs::path& output) {
-  fs::path partial = output.has_filename() ? output : output.parent_path();
-  return partial += ".partial";
-}
-
 std::uint64_t bytes_in(const fs::path& folder) {
   std::uint64_t sum = 0;
   std::error_code none;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
     if (entry.is_regular_file(none)) sum += entry.file_size(none);
   return sum;
-}
-
-std::string fallbacks(const FolderPlan& plan) {
-  const auto fell_back = [](const FolderWeight& w) { return w.fell_back; };
-  const auto n = std::count_if(plan.weights.begin(), plan.weights.end(), fell_back);
-  if (n == 0) return {};
-  const auto first = std::find_if(plan.weights.begin(), plan.weights.end(), fell_back);
-  return fmt::format("{} of {} tensors do not divide into groups of 128: {} stays {}", n,
-                     plan.weights.size(), escaped(first->source.name),
-                     to_string(first->stored[0].tensor.dtype));
 }
 
 void report_folder(QuantizeReport& report, const FolderPlan& plan) {
@@ -66,18 +52,22 @@ struct Prepared {
 };
 
 Prepared prepare(const QuantizeSettings& s, const FolderPlan& plan, const ModelFiles& files,
-                 ThreadPool& pool, const Ui& ui) {
+                 ThreadPool& pool, Messages& messages) {
   if (s.calibration.empty()) return {};
-  ProgressLine line(ui.progress);
+  ProgressLine line(messages.progress());
+  Prepared prepared;
   const CalibrationModel model(s, files.path());
   const Calibration calibration = model.calibration([&, done = std::int64_t{0}]() mutable {
-    stop_when_interrupted();
+    stop_when_interrupted(before_writing(s, s.output, prepared.imatrix.has_value()));
     line.draw(++done, 0);
   });
-  Prepared prepared{collect_imatrix(calibration), {}};
+  prepared.imatrix = collect_imatrix(calibration);
   keep_imatrix(*prepared.imatrix, s);
-  if (s.method == "gptq")
+  messages.phase_done(model.describe());
+  if (s.method == "gptq") {
     prepared.packed = pack_by_feedback(plan, files, calibration, pool, kHessianBytes);
+    messages.phase_done("packed with error feedback");
+  }
   return prepared;
 }
 
@@ -91,11 +81,11 @@ Imatrix imatrix_for(const FolderPlan& plan, const std::string& path) {
 }
 
 void write(QuantizeReport& report, const FolderPlan& plan, const Prepared& prepared,
-           const fs::path& partial, ThreadPool& pool, const Ui& ui) {
+           const fs::path& partial, ThreadPool& pool, Messages& messages) {
   const QuantizeSettings& s = report.settings;
-  ProgressLine line(ui.progress);
+  ProgressLine line(messages.progress());
   const std::uint64_t all = plan.bytes * (s.no_verify ? 1 : 2);
-  const std::string hint = fmt::format("; --resume goes on with {}", escaped(partial.string()));
+  const std::string hint = resume_hint(partial);
   const auto draw = [&](std::uint64_t done) {
     stop_when_interrupted(hint);
     line.draw(static_cast<std::int64_t>(done >> 20), static_cast<std::int64_t>(all >> 20));
@@ -104,10 +94,20 @@ void write(QuantizeReport& report, const FolderPlan& plan, const Prepared& prepa
                                    .imatrix = prepared.imatrix ? &*prepared.imatrix : nullptr,
                                    .packed = &prepared.packed,
                                    .progress = draw};
-  const WrittenShards written = write_folder(partial, report.files, plan, options, pool);
-  if (s.no_verify) return;
-  report.errors = verify_folder(partial, report.files, plan, written, pool,
-                                [&](std::uint64_t done) { draw(plan.bytes + done); });
+  ResumePoint there;
+  if (s.resume) {
+    there = resume_folder(partial, report.files, plan, options, pool);
+    say_what_is_kept(messages, {there}, plan.weights.size());
+  }
+  SumJournal journal(folder_sums_path(partial), there.kept);
+  write_folder(partial, report.files, plan, options, pool, journal);
+  messages.phase_done("written");
+  if (!s.no_verify) {
+    report.errors = verify_folder(partial, report.files, plan, journal.sums(), pool,
+                                  [&](std::uint64_t done) { draw(plan.bytes + done); });
+    messages.phase_done("read again and compared");
+  }
+  fs::remove(folder_sums_path(partial));
 }
 
 // What the files' bytes depend on.
@@ -122,7 +122,7 @@ std::string recipe(const QuantizeSettings& s, const FolderPlan& plan, const Prep
 
 // What was written stays for --resume when a signal ends the run; nothing stays after an error.
 void make(QuantizeReport& report, const FolderPlan& plan, std::optional<Imatrix> imatrix,
-          const Ui& ui) {
+          Messages& messages) {
   const QuantizeSettings& s = report.settings;
   std::error_code none;
   const bool goes_on = s.resume && fs::exists(partial_of(s.output), none);
@@ -130,14 +130,14 @@ void make(QuantizeReport& report, const FolderPlan& plan, std::optional<Imatrix>
   bool begun = false;
   try {
     ThreadPool pool(static_cast<int>(s.threads));
-    Prepared prepared = prepare(s, plan, report.files, pool, ui);
+    Prepared prepared = prepare(s, plan, report.files, pool, messages);
     if (imatrix) prepared.imatrix = std::move(imatrix);
     begun = folder.begin(recipe(s, plan, prepared, report.files));
     if (!begun)
       fail(ErrorKind::usage,
            "{} was begun with other options or from another model; -f begins anew",
            escaped(folder.partial().string()));
-    write(report, plan, prepared, folder.partial(), pool, ui);
+    write(report, plan, prepared, folder.partial(), pool, messages);
     folder.close();
   } catch (const Error& e) {
     if (begun ? e.kind() == ErrorKind::interrupted : goes_on) folder.keep();
@@ -147,23 +147,7 @@ void make(QuantizeReport& report, const FolderPlan& plan, std::optional<Imatrix>
 
 }  // namespace
 
-bool is_folder(const std::string& output) { return !output.ends_with(".gguf"); }
-
-void check_folder(const QuantizeSettings& s) {
-  refuse_if(s.target_bpw > 0 || s.awq, "--target-bpw and --awq are for .gguf files");
-  if (!folder_type(s.type))
-    fail(ErrorKind::usage, "--type {} is for .gguf files, and -o names a folder", s.type);
-  refuse_if(folder_type(s.type) != FolderType::w4a16 &&
-                (!s.imatrix.empty() || !s.calibration.empty() || s.method == "gptq"),
-            "--calibration, --imatrix and --method gptq are for .gguf files and --type w4a16");
-  refuse_if(!s.tensor_types.empty() || !s.output_type.empty() || !s.embed_type.empty() || s.pure,
-            "--tensor-type, --output-type, --embed-type and --pure are for .gguf files");
-  for (const std::string& file : {s.manifest, s.imatrix_out})
-    refuse_if(!file.empty() && (file == s.output || file == s.output + ".partial"),
-              "--manifest and --imatrix-out want files of their own");
-}
-
-void make_folder(QuantizeReport& report, const Ui& ui) {
+void make_folder(QuantizeReport& report, Messages& messages) {
   const QuantizeSettings& s = report.settings;
   if (report.files.is_gguf())
     fail(ErrorKind::usage, "{} is a GGUF file; a folder is made of a folder",
@@ -171,17 +155,22 @@ void make_folder(QuantizeReport& report, const Ui& ui) {
   const fs::path partial = partial_of(s.output);
   keep_inputs({s.output, partial.string()}, {report.files.path().string()});
   const FolderPlan plan = plan_folder(report.files, choice_of(s));
-  if (const std::string note = fallbacks(plan); !note.empty()) ui.say("r1-quantize", note, 0);
+  warn_of_types(messages, s, plan);
   report_folder(report, plan);
   std::optional<Imatrix> imatrix;
   if (!s.imatrix.empty()) imatrix = imatrix_for(plan, s.imatrix);
   if (s.dry_run) return;
+  say_of_each(messages, report);
   need_space(s.output, plan.bytes, s.resume ? bytes_in(partial) : 0);
-  make(report, plan, std::move(imatrix), ui);
+  make(report, plan, std::move(imatrix), messages);
   for (const FolderShard& shard : plan.shards) {
     const fs::path path = fs::path(s.output) / shard.file;
     report.products.push_back({path, shard.bytes, sha256_hex(MappedFile(path))});
   }
+  report.side_files.push_back(fs::path(s.output) / "config.json");
+  for (const fs::path& path : plan.copied)
+    report.side_files.push_back(fs::path(s.output) / path.filename());
+  if (!plan.index.empty()) report.side_files.push_back(fs::path(s.output) / kFolderIndex);
 }
 
 }  // namespace r1

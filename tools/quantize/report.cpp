@@ -6,6 +6,8 @@
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/sha256.h"
+#include "lib/quant/types.h"
+#include "tools/quantize/check.h"
 
 namespace r1 {
 namespace {
@@ -27,6 +29,58 @@ void add_file(JsonWriter& w, const std::filesystem::path& path) {
   w.begin_object().key("path").string(escaped(path.string()));
   w.key("bytes").integer(whole(file.bytes().size()));
   w.key("sha256").string(sha256_hex(file)).end_object();
+}
+
+void add_word(JsonWriter& w, const char* key, const std::string& value) {
+  w.key(key);
+  value.empty() ? w.null() : w.string(value);
+}
+
+void add_list(JsonWriter& w, const char* key, const std::vector<std::string>& values) {
+  w.key(key).begin_array();
+  for (const std::string& value : values) w.string(value);
+  w.end_array();
+}
+
+// What decides the output beside the inputs.
+void add_options(JsonWriter& w, const QuantizeSettings& s) {
+  s.target_bpw > 0 ? w.key("target_bpw").number(s.target_bpw) : w.key("type").string(s.type);
+  add_list(w, "tensor_type", s.tensor_types);
+  add_list(w, "keep", s.keep);
+  add_word(w, "output_type", s.output_type);
+  add_word(w, "embed_type", s.embed_type);
+  w.key("pure").boolean(s.pure).key("awq").boolean(s.awq).key("method").string(s.method);
+  w.key("calibration_tokens");
+  s.calibration.empty() ? w.null() : w.integer(s.calibration_tokens);
+  w.key("shard_size");
+  s.cuts_shards || is_folder(s.output) ? w.integer(s.shard_size) : w.null();
+}
+
+void warn_of_fallbacks(const Messages& messages, const std::vector<std::string>& fell_back,
+                       std::size_t tensors, std::string_view parts) {
+  constexpr std::size_t kNamed = 3;
+  if (fell_back.empty()) return;
+  const std::size_t named = std::min(kNamed, fell_back.size());
+  const auto end = fell_back.begin() + static_cast<std::ptrdiff_t>(named);
+  std::string text = fmt::format("{} of {} tensors do not divide into {}: {}", fell_back.size(),
+                                 tensors, parts, fmt::join(fell_back.begin(), end, ", "));
+  if (named < fell_back.size()) text += fmt::format(" and {} more", fell_back.size() - named);
+  messages.warn(text);
+}
+
+// A pattern that fits nothing is most likely a slip.
+void warn_of_patterns(const Messages& messages, const QuantizeSettings& s,
+                      const std::vector<std::string>& names) {
+  const auto look = [&](const std::string& option, const std::string& given,
+                        const std::string& pattern) {
+    const std::regex re = parse_pattern(pattern, option);
+    if (std::none_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return std::regex_search(name, re); }))
+      messages.warn(fmt::format("{} '{}' fits no tensor", option, escaped(given)));
+  };
+  for (const std::string& rule : s.tensor_types)
+    look("--tensor-type", rule, split_rule(rule).first);
+  for (const std::string& keep : s.keep) look("--keep", keep, keep);
 }
 
 }  // namespace
@@ -84,8 +138,8 @@ std::string manifest_json(const QuantizeReport& r) {
   JsonWriter w;
   w.begin_object().key("schema").string("r1.manifest/1").key("tool").string("r1-quantize");
   w.key("version").string(build_info().version).key("commit").string(build_info().commit);
-  s.target_bpw > 0 ? w.key("target_bpw").number(s.target_bpw) : w.key("type").string(s.type);
-  w.key("awq").boolean(s.awq).key("method").string(s.method).key("inputs").begin_array();
+  add_options(w, s);
+  w.key("inputs").begin_array();
   for (const std::filesystem::path& path : r.files.paths()) add_file(w, path);
   for (const std::string& file : {s.imatrix, s.calibration})
     if (!file.empty()) add_file(w, file);
@@ -94,17 +148,53 @@ std::string manifest_json(const QuantizeReport& r) {
     w.begin_object().key("path").string(escaped(p.path.string()));
     w.key("bytes").integer(whole(p.bytes)).key("sha256").string(p.sha256).end_object();
   }
+  for (const std::filesystem::path& path : r.side_files) add_file(w, path);
   w.end_array();
   return w.end_object().text() + "\n";
 }
 
-std::string fallbacks(const QuantizePlan& plan) {
-  const auto fell_back = [](const PlannedTensor& t) { return t.fell_back; };
-  const auto n = std::count_if(plan.tensors.begin(), plan.tensors.end(), fell_back);
-  if (n == 0) return {};
-  const PlannedTensor& t = *std::find_if(plan.tensors.begin(), plan.tensors.end(), fell_back);
-  return fmt::format("{} of {} tensors do not divide into blocks of their type: {} becomes {}", n,
-                     plan.tensors.size(), escaped(t.name()), to_string(t.to));
+void warn_of_types(const Messages& messages, const QuantizeSettings& s, const QuantizePlan& plan) {
+  std::vector<std::string> names, fell_back;
+  for (const PlannedTensor& t : plan.tensors) {
+    names.push_back(t.name());
+    if (t.fell_back && t.to != t.from().dtype)
+      fell_back.push_back(fmt::format("{} becomes {}", escaped(t.name()), to_string(t.to)));
+  }
+  warn_of_fallbacks(messages, fell_back, names.size(), "blocks of their type");
+  warn_of_patterns(messages, s, names);
+  const bool tied = std::find(names.begin(), names.end(), "output.weight") == names.end();
+  if (tied && !s.output_type.empty() && !s.embed_type.empty() && s.output_type != s.embed_type)
+    messages.warn("the embedding is the head too: --output-type counts, --embed-type does not");
+}
+
+void warn_of_types(const Messages& messages, const QuantizeSettings& s, const FolderPlan& plan) {
+  std::vector<std::string> names, fell_back;
+  for (const FolderWeight& w : plan.weights) {
+    names.push_back(w.source.name);
+    if (w.fell_back)
+      fell_back.push_back(
+          fmt::format("{} stays {}", escaped(w.source.name), to_string(w.stored[0].tensor.dtype)));
+  }
+  warn_of_fallbacks(messages, fell_back, names.size(), "groups of 128");
+  warn_of_patterns(messages, s, names);
+}
+
+void say_what_is_kept(Messages& messages, const std::vector<ResumePoint>& points,
+                      std::size_t tensors) {
+  std::size_t kept = 0;
+  std::string why;
+  for (const ResumePoint& point : points) {
+    kept += point.kept.size();
+    if (why.empty() && !point.why_not.empty()) why = "; " + point.why_not;
+  }
+  messages.say(fmt::format("{} of {} tensors are written already{}", kept, tensors, why));
+  messages.phase_done("what is there compared");
+}
+
+void say_of_each(const Messages& messages, const QuantizeReport& r) {
+  for (const QuantizeReport::Row& t : r.rows)
+    messages.say_of_each(fmt::format("{}: {} of {} becomes {}, {} bytes", escaped(t.name),
+                                     to_string(t.shape), t.from, t.to, t.bytes));
 }
 
 }  // namespace r1

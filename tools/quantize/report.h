@@ -6,7 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/quant/folder_plan.h"
 #include "lib/quant/quantize_model.h"
+#include "tools/quantize/messages.h"
 #include "tools/quantize/settings.h"
 
 namespace r1 {
@@ -30,7 +32,8 @@ struct QuantizeReport {
   std::vector<Row> rows = {};
   std::uint64_t bytes = 0;               // of all that holds tensors
   std::vector<TensorError> errors = {};  // of each row; empty when they are not known
-  std::vector<Product> products = {};    // the files; none before there are any
+  std::vector<Product> products = {};    // files of tensors; none before there are any
+  std::vector<std::filesystem::path> side_files = {};  // what else a folder holds
 
   double bits_per_weight() const;
   // Of the file; of a folder, of what sha256sum prints of its files.
@@ -44,7 +47,16 @@ std::string quantize_text(
 std::string quantize_json(const QuantizeReport& report);
 std::string manifest_json(const QuantizeReport& report);  // reads all inputs
 
-// "2 tensors became q8_0 or f16: their rows …"; empty when all are what was asked for.
-std::string fallbacks(const QuantizePlan& plan);
+// One line for each choice of types that does not come out as it was meant.
+void warn_of_types(const Messages& messages, const QuantizeSettings& settings,
+                   const QuantizePlan& plan);
+void warn_of_types(const Messages& messages, const QuantizeSettings& settings,
+                   const FolderPlan& plan);
+
+// -v: how much of what an earlier run left is kept, of one file or several, and why no more.
+void say_what_is_kept(Messages& messages, const std::vector<ResumePoint>& points,
+                      std::size_t tensors);
+// -vv: what each tensor becomes.
+void say_of_each(const Messages& messages, const QuantizeReport& report);
 
 }  // namespace r1

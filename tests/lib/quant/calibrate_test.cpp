@@ -108,7 +108,8 @@ TEST_F(CalibrateTest, FeedbackIsWhatIsWritten) {
   const QuantizePlan planned = plan();
   const PackedTensors packed = pack_by_feedback(planned, calibration(), pool, 1 << 30);
   const auto out = open_file(dir_ / "out.gguf");
-  write_quantized(*out, files_, planned, {.packed = &packed}, pool);
+  SumJournal journal;
+  write_quantized(*out, files_, planned, {.packed = &packed}, pool, journal);
   out->close();
   const ModelFiles now = ModelFiles::open(dir_ / "out.gguf");
   for (const auto& [name, blocks] : packed) {
@@ -130,7 +131,8 @@ TEST_F(CalibrateTest, SensitivityIsTheDivergenceOfAFileWithOneMatrixRounded) {
     one.rules.push_back({parse_pattern("^" + name + "$", ""), DType::q4_0});
     const QuantizePlan planned = plan_quantization(files_, one, false);
     const auto out = open_file(dir_ / "one.gguf");
-    write_quantized(*out, files_, planned, {.search = false}, pool);
+    SumJournal journal;
+    write_quantized(*out, files_, planned, {.search = false}, pool, journal);
     out->close();
     const ModelFiles files = ModelFiles::open(dir_ / "one.gguf");
     Params params(*backend_, files, {.compute = DType::f32});
@@ -159,11 +161,11 @@ TEST_F(CalibrateTest, TypesAreChosenForASizeAndMoreOfItLosesLess) {
     EXPECT_LE(8 * static_cast<double>(planned.bytes),
               bits * static_cast<double>(planned.weights()));
     const auto out = open_file(dir_ / "fitted.gguf");
-    write_quantized(*out, files_, planned, {}, pool);
+    SumJournal journal;
+    write_quantized(*out, files_, planned, {}, pool, journal);
     out->close();
-    const auto errors =
-        verify_quantized(dir_ / "fitted.gguf", files_, planned, {planned.tensors.size(), Digests()},
-                         pool, [](std::uint64_t) {});
+    const auto errors = verify_quantized(dir_ / "fitted.gguf", files_, planned, journal.sums(),
+                                         pool, [](std::uint64_t) {});
     double sum = 0;
     for (const TensorError& error : errors) sum += error.mse;
     EXPECT_LT(sum, last) << bits;
@@ -236,7 +238,8 @@ TEST_F(CalibrateTest, ScaledChannelsLoseLessOfWhatCounts) {
   scale_channels(after, imatrix, true, pool, [] {});
   const auto loss = [&](const QuantizePlan& planned) {
     const auto out = open_file(dir_ / "out.gguf");
-    write_quantized(*out, files_, planned, {.imatrix = &imatrix}, pool);
+    SumJournal journal;
+    write_quantized(*out, files_, planned, {.imatrix = &imatrix}, pool, journal);
     out->close();
     const ModelFiles now = ModelFiles::open(dir_ / "out.gguf");
     double sum = 0;

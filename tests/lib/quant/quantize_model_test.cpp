@@ -47,14 +47,15 @@ class QuantizeModelTest : public testing::Test {
                    const QuantizeOptions& options = {}) {
     ThreadPool pool(threads);
     const auto out = open_file(folder_ / "out.gguf");
-    written_ = write_quantized(*out, files, plan, options, pool);
+    journal_ = SumJournal();
+    write_quantized(*out, files, plan, options, pool, journal_);
     out->close();
     return read_file(folder_ / "out.gguf");
   }
 
   test::TempDir folder_;
   std::vector<float> values_, norm_;
-  std::vector<Digests> written_;
+  SumJournal journal_;
 };
 
 TypeChoice to(std::string_view name) { return {.mix = &mix_named(name)}; }
@@ -86,8 +87,8 @@ TEST_F(QuantizeModelTest, ErrorsAreThoseOfTheFile) {
   const QuantizePlan plan = plan_quantization(files, to("q8_0"), false);
   made(files, plan, 2);
   ThreadPool pool(2);
-  const auto errors =
-      verify_quantized(folder_ / "out.gguf", files, plan, written_, pool, [](std::uint64_t) {});
+  const auto errors = verify_quantized(folder_ / "out.gguf", files, plan, journal_.sums(), pool,
+                                       [](std::uint64_t) {});
   const ModelFiles now = ModelFiles::open(folder_ / "out.gguf");
   std::vector<float> decoded(values_.size());
   unpack(decoded, now.find("output.weight")->data, DType::q8_0);
@@ -114,9 +115,9 @@ TEST_F(QuantizeModelTest, AByteThatChangedIsFound) {
     file.put(static_cast<char>(byte ^ 1));
     file.close();
     ThreadPool pool(1);
-    EXPECT_FAILS(
-        ErrorKind::write, "read again",
-        verify_quantized(folder_ / "out.gguf", files, plan, written_, pool, [](std::uint64_t) {}));
+    EXPECT_FAILS(ErrorKind::write, "read again",
+                 verify_quantized(folder_ / "out.gguf", files, plan, journal_.sums(), pool,
+                                  [](std::uint64_t) {}));
     made(files, plan, 2);
   }
 }
@@ -139,36 +140,135 @@ TEST_F(QuantizeModelTest, WhatIsQuantizedIsNotQuantizedAgainUnasked) {
   EXPECT_EQ(plan_quantization(small, to("q8_0"), false).tensors[0].to, DType::q8_0);
 }
 
+// What a run left at again.gguf.partial, and how another goes on with it.
+class ResumedFileTest : public QuantizeModelTest {
+ protected:
+  ResumedFileTest() : pool_(2) {}
+
+  // The bytes, and the journal of the run that wrote them, cut to so many characters.
+  void leave(const std::string& bytes, std::size_t characters = std::string::npos) {
+    test::write_bytes(partial_, bytes);
+    { const SumJournal noted(sums_path(partial_), journal_.sums()); }
+    test::write_bytes(sums_path(partial_),
+                      test::read_bytes(sums_path(partial_)).substr(0, characters));
+  }
+  // The file that comes of it; `kept_` and `why_` say what was made of what was there.
+  std::string resumed(const ModelFiles& files, const QuantizePlan& plan,
+                      const QuantizeOptions& options = {}) {
+    const auto point = resume_quantized(partial_, files, plan, options, pool_);
+    EXPECT_TRUE(point.has_value());
+    kept_ = point->kept.size();
+    why_ = point->why_not;
+    SumJournal journal(sums_path(partial_), point->kept);
+    const auto out = open_journal(folder_ / "again.gguf");
+    write_quantized(*out, files, plan, options, pool_, journal);
+    out->close();
+    verify_quantized(folder_ / "again.gguf", files, plan, journal.sums(), pool_,
+                     [](std::uint64_t) {});
+    return read_file(folder_ / "again.gguf");
+  }
+
+  ThreadPool pool_;
+  const fs::path partial_ = folder_ / "again.gguf.partial";
+  std::size_t kept_ = 0;
+  std::string why_;
+};
+
 // Wherever the run broke off, the same file comes of going on.
-TEST_F(QuantizeModelTest, AResumedFileIsTheSame) {
+TEST_F(ResumedFileTest, AResumedFileIsTheSame) {
   const ModelFiles files = model();
   const QuantizePlan plan = plan_quantization(files, to("q4_0"), false);
   const std::string whole = made(files, plan, 2);
-  const fs::path partial = folder_ / "again.gguf.partial";
-  ThreadPool pool(2);
-  for (const std::uint64_t size :
-       {std::uint64_t{0}, std::uint64_t{10}, plan.begins[0], plan.begins[1] - 1, plan.begins[1],
-        plan.begins[2] + 5, plan.bytes}) {
-    std::ofstream(partial, std::ios::binary) << whole.substr(0, size);
-    const auto first = resume_point(partial, plan);
-    ASSERT_TRUE(first.has_value());
-    const auto out = open_journal(folder_ / "again.gguf");
-    write_quantized(*out, files, plan, {}, pool, 0, *first);
-    out->close();
-    EXPECT_EQ(read_file(folder_ / "again.gguf"), whole) << size;
+  const std::pair<std::uint64_t, std::size_t> left[] = {
+      {0, 0},
+      {10, 0},
+      {plan.begins[0], 0},
+      {plan.begins[1] - 1, 0},
+      {plan.begins[1], 1},
+      {plan.begins[2] + 5, 2},
+      {plan.bytes, 3},
+  };
+  for (const auto& [size, kept] : left) {
+    leave(whole.substr(0, size));
+    EXPECT_EQ(resumed(files, plan), whole) << size;
+    EXPECT_EQ(kept_, kept);
+    EXPECT_EQ(why_, kept == 0   ? "blk.0.attn_q.weight is not whole"
+                    : kept == 1 ? "output_norm.weight is not whole"
+                    : kept == 2 ? "output.weight is not whole"
+                                : "");
   }
-  std::ofstream(partial, std::ios::binary) << whole;
-  EXPECT_FALSE(resume_point(partial, plan_quantization(files, to("q8_0"), false)).has_value());
+  leave(whole);
+  EXPECT_FALSE(
+      resume_quantized(partial_, files, plan_quantization(files, to("q8_0"), false), {}, pool_));
   QuantizePlan otherwise = plan;
   otherwise.set_recipe("0123456789abcdef");
   EXPECT_EQ(otherwise.bytes, plan.bytes);
   EXPECT_EQ(otherwise.begins, plan.begins);
-  EXPECT_FALSE(resume_point(partial, otherwise).has_value());
+  EXPECT_FALSE(resume_quantized(partial_, files, otherwise, {}, pool_));
+}
+
+TEST_F(ResumedFileTest, WhatIsDamagedIsWrittenAnew) {
+  const ModelFiles files = model();
+  const QuantizePlan plan = plan_quantization(files, to("q4_0"), false);
+  const std::string whole = made(files, plan, 2);
+  std::string damaged = whole;
+  damaged[plan.begins[1] + 100] = static_cast<char>(damaged[plan.begins[1] + 100] ^ 1);
+  leave(damaged);
+  EXPECT_EQ(resumed(files, plan), whole);
+  EXPECT_EQ(kept_, 1u);
+  EXPECT_EQ(why_, "output_norm.weight is damaged");
+}
+
+TEST_F(ResumedFileTest, WhatWasNotNotedIsWrittenAnew) {
+  const ModelFiles files = model();
+  const QuantizePlan plan = plan_quantization(files, to("q4_0"), false);
+  const std::string whole = made(files, plan, 2);
+  for (const std::size_t characters : {0u, 100u, 131u, 132u, 200u}) {
+    leave(whole, characters);  // a line is "0 ", two sums of 64 and what parts and ends them
+    EXPECT_EQ(resumed(files, plan), whole) << characters;
+    EXPECT_EQ(kept_, characters / 131);
+    EXPECT_EQ(why_, "");
+  }
+}
+
+// Weights that changed, the scales of their columns, and blocks that were packed otherwise: no two
+// models mix.
+TEST_F(ResumedFileTest, WhatIsMadeOfOtherWeightsIsWrittenAnew) {
+  std::string before;
+  {
+    const ModelFiles files = model();
+    before = made(files, plan_quantization(files, to("q4_0"), false), 2);
+  }
+  values_[40 * 256 + 7] += 1e-6f;
+  const ModelFiles files = model();
+  QuantizePlan plan = plan_quantization(files, to("q4_0"), false);
+  leave(before);
+  EXPECT_EQ(resumed(files, plan), made(files, plan, 2));
+  EXPECT_EQ(kept_, 0u);
+  EXPECT_EQ(why_, "blk.0.attn_q.weight was made of other weights");
+
+  const std::vector<float> scales(256, 2.0f);
+  const std::string unscaled = made(files, plan, 2);
+  leave(unscaled);
+  plan.tensors[2].channel_scales = std::make_shared<const std::vector<float>>(scales);
+  EXPECT_EQ(resumed(files, plan), made(files, plan, 2));
+  EXPECT_EQ(why_, "output.weight was made of other weights");
+
+  const std::size_t bytes = plan.tensors[0].target().bytes();
+  PackedTensors packed{{"blk.0.attn_q.weight", std::vector<std::byte>(bytes, std::byte{1})}};
+  const std::string ones = made(files, plan, 2, {.packed = &packed});
+  leave(ones);
+  EXPECT_EQ(resumed(files, plan, {.packed = &packed}), ones);
+  EXPECT_EQ(kept_, 3u);
+  leave(ones);
+  packed.begin()->second.back() = std::byte{2};
+  EXPECT_EQ(resumed(files, plan, {.packed = &packed}), made(files, plan, 2, {.packed = &packed}));
+  EXPECT_EQ(why_, "blk.0.attn_q.weight was made of other weights");
 }
 
 // Shards of at most so many bytes, which llama.cpp's names and keys hold together, have the same
 // tensors as one file; each is gone on with wherever the run broke off.
-TEST_F(QuantizeModelTest, ShardsHoldWhatOneFileHolds) {
+TEST_F(ResumedFileTest, ShardsHoldWhatOneFileHolds) {
   const ModelFiles files = model();
   QuantizePlan plan = plan_quantization(files, to("q8_0"), false);
   const std::string whole = made(files, plan, 2);
@@ -179,22 +279,23 @@ TEST_F(QuantizeModelTest, ShardsHoldWhatOneFileHolds) {
   ASSERT_EQ(plan.paths("a/s.gguf"),
             (std::vector<fs::path>{"a/s-00001-of-00002.gguf", "a/s-00002-of-00002.gguf"}));
   const std::vector<fs::path> paths = plan.paths(folder_ / "s.gguf");
-  ThreadPool pool(2);
   for (std::size_t s = 0; s < 2; ++s) {
     const auto out = open_file(paths[s]);
-    const auto written = write_quantized(*out, files, plan, {}, pool, s);
+    journal_ = SumJournal();
+    write_quantized(*out, files, plan, {}, pool_, journal_, s);
     out->close();
     const std::string shard = read_file(paths[s]);
     EXPECT_EQ(shard.size(), plan.shards[s].bytes);
     EXPECT_LE(shard.size(), most);
     verify_quantized(
-        paths[s], files, plan, written, pool, [](std::uint64_t) {}, s);
+        paths[s], files, plan, journal_.sums(), pool_, [](std::uint64_t) {}, s);
     for (const std::uint64_t size : {shard.size() - 1, plan.begins[plan.shards[s].first] - 1}) {
-      const fs::path partial = folder_ / "again.gguf.partial";
-      std::ofstream(partial, std::ios::binary) << shard.substr(0, size);
-      EXPECT_FALSE(resume_point(partial, plan, 1 - s).has_value());
+      leave(shard.substr(0, size));
+      EXPECT_FALSE(resume_quantized(partial_, files, plan, {}, pool_, 1 - s));
+      SumJournal journal(sums_path(partial_),
+                         resume_quantized(partial_, files, plan, {}, pool_, s)->kept);
       const auto again = open_journal(folder_ / "again.gguf");
-      write_quantized(*again, files, plan, {}, pool, s, *resume_point(partial, plan, s));
+      write_quantized(*again, files, plan, {}, pool_, journal, s);
       again->close();
       EXPECT_EQ(read_file(folder_ / "again.gguf"), shard) << size;
     }

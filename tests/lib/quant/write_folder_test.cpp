@@ -79,8 +79,9 @@ class WriteFolder : public testing::Test {
     const ModelFiles files = ModelFiles::open(dir_ / "in");
     const FolderPlan plan = plan_folder(files, choice);
     ThreadPool pool(threads);
-    const WrittenShards shards = write_folder(to, files, plan, options, pool);
-    errors_ = verify_folder(to, files, plan, shards, pool, [](std::uint64_t) {});
+    SumJournal journal;
+    write_folder(to, files, plan, options, pool, journal);
+    errors_ = verify_folder(to, files, plan, journal.sums(), pool, [](std::uint64_t) {});
     return to;
   }
   static std::vector<float> numbers(const ModelFiles& files, const std::string& name) {
@@ -281,10 +282,11 @@ TEST_F(WriteFolder, AQuantizedFolderBecomesAGgufFileOfTheSameBlocks) {
                plan_quantization(files, {.mix = &mix_named("q8_0")}, false, share));
   const QuantizePlan plan = plan_quantization(files, choice, false, share);
   const auto out = open_file(dir_ / "out.gguf");
-  const std::vector<Digests> digests = write_quantized(*out, files, plan, {}, pool_);
+  SumJournal journal;
+  write_quantized(*out, files, plan, {}, pool_, journal);
   out->close();
   const std::vector<TensorError> errors =
-      verify_quantized(dir_ / "out.gguf", files, plan, digests, pool_, [](std::uint64_t) {});
+      verify_quantized(dir_ / "out.gguf", files, plan, journal.sums(), pool_, [](std::uint64_t) {});
   const ModelFiles gguf = ModelFiles::open(dir_ / "out.gguf");
   std::size_t same = 0;
   for (std::size_t i = 0; i < errors.size(); ++i)
@@ -315,37 +317,107 @@ TEST_F(WriteFolder, NumbersThatAreNotFiniteAreNamed) {
                  written({.type = *folder_type(type)}));
 }
 
-// Wherever the run broke off, the same folder comes of going on.
-TEST_F(WriteFolder, AResumedFolderIsTheSame) {
-  const ModelFiles files = ModelFiles::open(dir_ / "in");
-  const FolderPlan plan = plan_folder(files, {.type = FolderType::w4a16, .shard_bytes = 300'000});
-  ASSERT_GT(plan.shards.size(), 2u);
-  const fs::path whole = dir_ / "whole";
-  fs::create_directory(whole);
-  int steps = 0;
-  const auto count = [&](std::uint64_t) { ++steps; };
-  write_folder(whole, files, plan, {.progress = count}, pool_);
-  ASSERT_GT(steps, 12);
-  for (int broken = 1; broken <= steps; ++broken) {
-    const fs::path to = dir_ / fmt::format("resumed{}", broken);
+class ResumedFolder : public WriteFolder {
+ protected:
+  const FolderChoice choice_{.type = FolderType::w4a16, .shard_bytes = 300'000};
+
+  // A whole one.
+  fs::path whole(const ModelFiles& files) {
+    const fs::path to = dir_ / fmt::format("whole{}", made_++);
+    fs::create_directory(to);
+    SumJournal journal;
+    write_folder(to, files, plan_folder(files, choice_), {}, pool_, journal);
+    return to;
+  }
+  // Broken off at the `at`th step; what is left has its journal.
+  fs::path broken(const ModelFiles& files, int at) {
+    const fs::path to = dir_ / fmt::format("broken{}", made_++);
     fs::create_directory(to);
     int step = 0;
     const auto breaks = [&](std::uint64_t) {
-      if (++step == broken) fail(ErrorKind::interrupted, "here");
+      if (++step == at) fail(ErrorKind::interrupted, "here");
     };
-    EXPECT_FAILS(Kind::interrupted, "here",
-                 write_folder(to, files, plan, {.progress = breaks}, pool_));
-    int more = 0;
-    std::uint64_t last = plan.bytes;
-    const auto rest = [&](std::uint64_t done) { ++more, last = done; };
-    const WrittenShards written = write_folder(to, files, plan, {.progress = rest}, pool_);
-    EXPECT_EQ(last, plan.bytes) << broken;
-    EXPECT_LE(more, steps - broken + 2);  // a weight is three pieces: two may come anew
-    verify_folder(to, files, plan, written, pool_, [](std::uint64_t) {});
-    for (const fs::directory_entry& entry : fs::directory_iterator(whole))
-      EXPECT_EQ(test::read_bytes(to / entry.path().filename()), test::read_bytes(entry.path()))
-          << broken << entry.path();
+    SumJournal journal(folder_sums_path(to), {});
+    EXPECT_FAILS(
+        Kind::interrupted, "here",
+        write_folder(to, files, plan_folder(files, choice_), {.progress = breaks}, pool_, journal));
+    return to;
   }
+  // Goes on in `to`, which is then as `want`; returns how many steps that took.
+  int resume(const fs::path& to, const ModelFiles& files, const fs::path& want) {
+    const FolderPlan plan = plan_folder(files, choice_);
+    const ResumePoint point = resume_folder(to, files, plan, {}, pool_);
+    kept_ = point.kept.size();
+    why_ = point.why_not;
+    SumJournal journal(folder_sums_path(to), point.kept);
+    int steps = 0;
+    std::uint64_t last = plan.bytes;
+    const auto count = [&](std::uint64_t done) { ++steps, last = done; };
+    write_folder(to, files, plan, {.progress = count}, pool_, journal);
+    EXPECT_EQ(last, plan.bytes);
+    verify_folder(to, files, plan, journal.sums(), pool_, [](std::uint64_t) {});
+    for (const fs::directory_entry& entry : fs::directory_iterator(want))
+      EXPECT_EQ(test::read_bytes(to / entry.path().filename()), test::read_bytes(entry.path()))
+          << entry.path();
+    return steps;
+  }
+
+  std::size_t kept_ = 0;
+  std::string why_;
+};
+
+// Wherever the run broke off, the same folder comes of going on.
+TEST_F(ResumedFolder, AResumedFolderIsTheSame) {
+  const ModelFiles files = ModelFiles::open(dir_ / "in");
+  const FolderPlan plan = plan_folder(files, choice_);
+  ASSERT_GT(plan.shards.size(), 2u);
+  const fs::path want = whole(files), empty = dir_ / "empty";
+  fs::create_directory(empty);
+  const int steps = resume(empty, files, want);
+  ASSERT_EQ(steps, 13);  // before each weight, and at the end
+  for (int at = 1; at <= steps; ++at) {
+    SCOPED_TRACE(at);
+    EXPECT_EQ(resume(broken(files, at), files, want), steps - at + 1);
+  }
+}
+
+TEST_F(ResumedFolder, WhatIsDamagedIsWrittenAnew) {
+  const ModelFiles files = ModelFiles::open(dir_ / "in");
+  const FolderPlan plan = plan_folder(files, choice_);
+  const fs::path want = whole(files), to = broken(files, 10);
+  const fs::path first = to / plan.shards[0].file;  // whole, under its own name
+  std::string bytes = test::read_bytes(first);
+  bytes[bytes.size() - 1000] = static_cast<char>(bytes[bytes.size() - 1000] ^ 1);
+  test::write_bytes(first, bytes);
+  resume(to, files, want);
+  EXPECT_EQ(why_, plan.weights[plan.shards[0].end - 1].source.name + " is damaged");
+  EXPECT_EQ(kept_, plan.shards[0].end - 1);
+
+  const fs::path other = broken(files, 10);
+  bytes[8] = ' ';  // of the header
+  test::write_bytes(other / plan.shards[0].file, bytes);
+  resume(other, files, want);
+  EXPECT_EQ(why_, plan.weights[0].source.name + " is not whole");
+}
+
+TEST_F(ResumedFolder, WhatWasNotNotedOrIsMadeOfOtherWeightsIsWrittenAnew) {
+  fs::path to;
+  {
+    const ModelFiles files = ModelFiles::open(dir_ / "in");
+    const fs::path noted = broken(files, 10);
+    const std::string lines = test::read_bytes(folder_sums_path(noted));
+    test::write_bytes(folder_sums_path(noted), lines.substr(0, 200));
+    resume(noted, files, whole(files));
+    EXPECT_EQ(kept_, 1u);
+    EXPECT_EQ(why_, "");
+    to = broken(files, 10);
+  }
+  tensors_.at("model.embed_tokens.weight").as<float>()[50'000] += 1e-6f;
+  save();
+  const ModelFiles files = ModelFiles::open(dir_ / "in");
+  resume(to, files, whole(files));
+  EXPECT_EQ(kept_, 1u);  // the head stands before it
+  EXPECT_EQ(why_, "model.embed_tokens.weight was made of other weights");
 }
 
 TEST_F(WriteFolder, AFolderThatChangedIsNotVerified) {
@@ -353,12 +425,13 @@ TEST_F(WriteFolder, AFolderThatChangedIsNotVerified) {
   const FolderPlan plan = plan_folder(files, {.type = FolderType::fp8});
   const fs::path to = dir_ / "out";
   fs::create_directory(to);
-  const WrittenShards shards = write_folder(to, files, plan, {}, pool_);
+  SumJournal journal;
+  write_folder(to, files, plan, {}, pool_, journal);
   std::string bytes = test::read_bytes(to / "model.safetensors");
   bytes[bytes.size() - 1000] = static_cast<char>(bytes[bytes.size() - 1000] ^ 1);
   test::write_bytes(to / "model.safetensors", bytes);
   EXPECT_FAILS(Kind::write, "is not what was written",
-               verify_folder(to, files, plan, shards, pool_, [](std::uint64_t) {}));
+               verify_folder(to, files, plan, journal.sums(), pool_, [](std::uint64_t) {}));
 }
 
 }  // namespace

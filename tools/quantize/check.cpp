@@ -1,0 +1,131 @@
+#include "tools/quantize/check.h"
+
+#include <cctype>
+#include <regex>
+
+#include "lib/base/error.h"
+#include "lib/base/output.h"
+#include "lib/quant/folder_plan.h"
+#include "lib/quant/types.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path without_slash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
+}
+
+void check_types(const QuantizeSettings& s) {
+  const bool fitted = s.target_bpw > 0;
+  refuse_if(s.type.empty() && !fitted, "--type says what the model becomes, such as q4_k_m");
+  refuse_if(fitted && !(s.type.empty() && !s.pure),
+            "--target-bpw chooses types in place of --type and --pure");
+  refuse_if(fitted && s.calibration.empty(), "--target-bpw wants --calibration");
+}
+
+void check_quality(const QuantizeSettings& s) {
+  const bool calibrated = !(s.imatrix.empty() && s.calibration.empty());
+  refuse_if(s.method == "rtn" && calibrated && !s.awq && s.target_bpw == 0,
+            "--method rtn rounds to nearest, whatever --imatrix or --calibration say");
+  refuse_if(s.awq && !calibrated, "--awq wants --calibration or --imatrix");
+  refuse_if(s.method == "gptq" && s.calibration.empty(), "--method gptq wants --calibration");
+  refuse_if(!s.imatrix.empty() && !s.calibration.empty(),
+            "--calibration makes what --imatrix reads; one of them is enough");
+  refuse_if(!s.imatrix_out.empty() && s.calibration.empty(),
+            "--imatrix-out keeps what --calibration finds");
+}
+
+void check_gguf(const QuantizeSettings& s) {
+  if (s.target_bpw == 0 && !is_mix(s.type))
+    fail(ErrorKind::usage, "--type {} is for folders, and -o names a .gguf file", s.type);
+  static const std::regex shard("-[0-9]{5}-of-[0-9]{5}$");
+  refuse_if(s.cuts_shards && std::regex_search(fs::path(s.output).stem().string(), shard),
+            "-o names the whole model: --shard-size adds -00001-of-00002 and so on");
+}
+
+void check_folder(const QuantizeSettings& s) {
+  refuse_if(s.target_bpw > 0 || s.awq, "--target-bpw and --awq are for .gguf files");
+  if (!folder_type(s.type))
+    fail(ErrorKind::usage, "--type {} is for .gguf files, and -o names a folder", s.type);
+  refuse_if(folder_type(s.type) != FolderType::w4a16 &&
+                (!s.imatrix.empty() || !s.calibration.empty() || s.method == "gptq"),
+            "--calibration, --imatrix and --method gptq are for .gguf files and --type w4a16");
+  refuse_if(!s.tensor_types.empty() || !s.output_type.empty() || !s.embed_type.empty() || s.pure,
+            "--tensor-type, --output-type, --embed-type and --pure are for .gguf files");
+}
+
+// Of a .gguf file more is known when its shards are (check_outputs).
+void check_side_files(const QuantizeSettings& s) {
+  const fs::path output = without_slash(s.output);
+  for (const std::string& file : {s.manifest, s.imatrix_out}) {
+    refuse_if(file == "-" || file == "/dev/stdout",
+              "--manifest and --imatrix-out name files: standard output has its own line");
+    refuse_if(!file.empty() && (file == output || file == partial_of(output)),
+              "--manifest and --imatrix-out want files of their own");
+  }
+  refuse_if(!s.manifest.empty() && s.manifest == s.imatrix_out,
+            "--manifest and --imatrix-out want files of their own");
+}
+
+// There is a folder to write in, and a file can be made there.
+void need_room_for(const fs::path& path) {
+  std::error_code none;
+  const fs::path parent = path.parent_path();
+  if (!parent.empty() && !fs::is_directory(parent, none))
+    fail(ErrorKind::write, "{}: there is no folder {}", escaped(path.string()),
+         escaped(parent.string()));
+  if (!is_device(path)) open_file(path);  // let go of again
+}
+
+void check_places(const QuantizeSettings& s) {
+  need_room_for(without_slash(s.output));
+  for (const std::string& file : {s.manifest, s.imatrix_out}) {
+    if (file.empty()) continue;
+    need_room_for(file);
+    std::error_code none;
+    if (fs::is_directory(file, none)) fail(ErrorKind::usage, "{} is a folder", escaped(file));
+    // The run that --resume goes on with has written its importance matrix.
+    const bool may_be = s.force || is_device(file) || (s.resume && file == s.imatrix_out);
+    if (!may_be && is_there(file))
+      fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(file));
+  }
+}
+
+}  // namespace
+
+bool is_folder(const std::string& output) {
+  std::string name = output;
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return !name.ends_with(".gguf");
+}
+
+fs::path partial_of(const fs::path& output) { return without_slash(output) += ".partial"; }
+
+bool is_there(const fs::path& path) {
+  std::error_code none;
+  return fs::exists(fs::symlink_status(path, none));
+}
+
+std::pair<std::string, std::string> split_rule(const std::string& tensor_type) {
+  const std::size_t at = tensor_type.rfind('=');
+  if (at == std::string::npos)
+    fail(ErrorKind::usage, "--tensor-type '{}' is not RE=TYPE", escaped(tensor_type));
+  return {tensor_type.substr(0, at), tensor_type.substr(at + 1)};
+}
+
+void check(const QuantizeSettings& s) {
+  refuse_if(s.operands.size() != 1, "one model is quantized at a time; name it");
+  refuse_if(s.output.empty(), "-o names what is written");
+  refuse_if(s.output == "-" || s.output == "/dev/stdout" || is_device(s.output),
+            "-o wants a file or a folder: it is read again when it is written");
+  check_types(s);
+  refuse_if(s.resume && s.force, "--resume goes on with what -f would replace");
+  check_quality(s);
+  is_folder(s.output) ? check_folder(s) : check_gguf(s);
+  check_side_files(s);
+  if (!s.dry_run) check_places(s);
+}
+
+}  // namespace r1

@@ -1,0 +1,226 @@
+#include "tools/quantize/gguf_file.h"
+
+#include <filesystem>
+#include <optional>
+
+#include "lib/base/error.h"
+#include "lib/base/sha256.h"
+#include "lib/quant/budget.h"
+#include "lib/quant/channel_scales.h"
+#include "lib/quant/quantize_model.h"
+#include "tools/common/models.h"
+#include "tools/common/progress.h"
+#include "tools/common/results.h"
+#include "tools/common/signals.h"
+#include "tools/quantize/calibration.h"
+#include "tools/quantize/check.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a run left, and what it noted of that.
+void remove_partial(const fs::path& path) {
+  std::error_code none;
+  for (const fs::path& file : {partial_of(path), sums_path(partial_of(path))})
+    fs::remove(file, none);
+}
+
+TypeChoice choice_of(const QuantizeSettings& s) {
+  TypeChoice c{.mix = &mix_named(s.type.empty() ? "q4_0" : s.type),  // replaced by fit_types
+               .pure = s.pure || s.target_bpw > 0,
+               .calibrated = !s.calibration.empty() || !s.imatrix.empty(),
+               .rules = {},
+               .keep = {},
+               .head = {},
+               .embedding = {}};
+  if (!s.output_type.empty()) c.head = parse_type(s.output_type, "--output-type");
+  if (!s.embed_type.empty()) c.embedding = parse_type(s.embed_type, "--embed-type");
+  for (const std::string& rule : s.tensor_types) {
+    const auto [pattern, type] = split_rule(rule);
+    c.rules.push_back({parse_pattern(pattern, "--tensor-type"), parse_type(type, "--tensor-type")});
+  }
+  for (const std::string& keep : s.keep) c.keep.push_back(parse_pattern(keep, "--keep"));
+  return c;
+}
+
+class GgufMaker {
+ public:
+  GgufMaker(QuantizeReport& report, Messages& messages)
+      : report_(report), s_(report.settings), messages_(messages) {}
+
+  void make() {
+    plan_ = plan_quantization(report_.files, choice_of(s_), s_.allow_requantize, data_folder());
+    if (s_.cuts_shards) plan_.set_shard_size(static_cast<std::uint64_t>(s_.shard_size));
+    const bool fitting_cuts = s_.cuts_shards && s_.target_bpw > 0;  // it decides how many shards
+    if (!fitting_cuts) check_outputs();
+    if (!s_.imatrix.empty()) {
+      imatrix_ = Imatrix::read(s_.imatrix);
+      imatrix_->check(plan_.sources());
+    }
+    warn_of_types(messages_, s_, plan_);
+    prepare();
+    if (fitting_cuts) check_outputs();
+    report_plan(report_, plan_);
+    report_.output = plan_.paths(s_.output)[0].string();
+    if (s_.dry_run) return;
+    say_of_each(messages_, report_);
+    write();
+  }
+
+ private:
+  // Every file of the model is one of its own, and replaces only what may be replaced.
+  void check_outputs() const {
+    std::vector<std::string> inputs;
+    for (const fs::path& path : report_.files.paths()) inputs.push_back(path.string());
+    std::error_code none;
+    for (const fs::path& path : plan_.paths(s_.output)) {
+      const fs::path partial = partial_of(path), sums = sums_path(partial);
+      keep_inputs({path.string(), partial.string(), sums.string()}, inputs);
+      for (const std::string& file : {s_.manifest, s_.imatrix_out})
+        refuse_if(!file.empty() && (file == path || file == partial || file == sums),
+                  "--manifest and --imatrix-out want files of their own");
+      refuse_if(fs::is_directory(path, none), "-o ends in .gguf, and is a folder");
+      if (s_.dry_run || s_.force) continue;
+      if (is_there(path))
+        fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(path.string()));
+      if (!s_.resume && is_there(partial))
+        fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
+             escaped(partial.string()));
+    }
+  }
+
+  // What rounding goes by: importance, types of their own, scales of channels, error feedback.
+  void prepare() {
+    if (s_.dry_run && s_.target_bpw == 0) return;
+    const bool search = s_.method != "rtn";
+    ProgressLine line(messages_.progress());
+    std::int64_t done = 0;
+    const auto tick = [&] {
+      stop_when_interrupted(before_writing(s_, plan_.paths(s_.output)[0], imatrix_.has_value()));
+      line.draw(++done, 0);
+    };
+    ThreadPool pool(static_cast<int>(s_.threads));
+    std::optional<CalibrationModel> model;
+    std::optional<Calibration> calibration;
+    if (!s_.calibration.empty()) {
+      model.emplace(s_, report_.files.path());
+      calibration.emplace(model->calibration(tick));
+      imatrix_ = collect_imatrix(*calibration);
+      keep_imatrix(*imatrix_, s_);
+      messages_.phase_done(model->describe());
+    }
+    if (s_.target_bpw > 0) {
+      fit_types(plan_, *calibration, *imatrix_, s_.target_bpw, search, pool);
+      messages_.phase_done("types chosen for --target-bpw");
+    }
+    if (s_.dry_run) return;
+    if (s_.awq) {
+      scale_channels(plan_, *imatrix_, search, pool, tick);
+      messages_.phase_done("channels scaled");
+    }
+    if (s_.method == "gptq") {
+      packed_ = pack_by_feedback(plan_, *calibration, pool, kHessianBytes);
+      messages_.phase_done("packed with error feedback");
+    }
+  }
+
+  // What the bytes depend on beside the header: a run may go on with another's file only where all
+  // of it is the same.
+  std::string recipe() const {
+    const std::string text = fmt::format("{}\n{}\n{}\n{}", report_.files.digest(), s_.method,
+                                         s_.awq, imatrix_ ? imatrix_->digest() : std::string());
+    return sha256_hex(as_bytes(text)).substr(0, 16);
+  }
+
+  // What was written stays for --resume when a signal ends the run; nothing stays after an error.
+  void write() {
+    plan_.set_recipe(recipe());
+    paths_ = plan_.paths(s_.output);
+    std::uint64_t there = 0;
+    for (const fs::path& path : paths_) {
+      std::error_code unknown;
+      const std::uint64_t size = fs::file_size(partial_of(path), unknown);
+      if (!unknown) there += size;
+    }
+    need_space(s_.output, plan_.bytes, there);
+    ThreadPool pool(static_cast<int>(s_.threads));
+    ProgressLine line(messages_.progress());
+    const std::uint64_t all = plan_.bytes * (s_.no_verify ? 1 : 2);
+    const std::string hint = resume_hint(partial_of(paths_[0]));
+    const auto draw = [&](std::uint64_t bytes) {
+      stop_when_interrupted(hint);
+      line.draw(static_cast<std::int64_t>(bytes >> 20), static_cast<std::int64_t>(all >> 20));
+    };
+    const QuantizeOptions options{.search = s_.method != "rtn",
+                                  .imatrix = imatrix_ ? &*imatrix_ : nullptr,
+                                  .packed = &packed_,
+                                  .progress = draw};
+    const std::vector<ResumePoint> there_already = begin(options, pool);
+    try {
+      write_shards(there_already, options, pool);
+      for (const fs::path& path : paths_) open_journal(path)->close();  // all have their names now
+      for (const fs::path& path : paths_) remove_partial(path);         // the sums
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::interrupted)
+        for (const fs::path& path : paths_) remove_partial(path);
+      throw;
+    }
+    for (std::size_t s = 0; s < paths_.size(); ++s)
+      report_.products.push_back(
+          {paths_[s], plan_.shards[s].bytes, sha256_hex(MappedFile(paths_[s]))});
+  }
+
+  // What of each shard is there already: nothing without --resume.
+  std::vector<ResumePoint> begin(const QuantizeOptions& options, ThreadPool& pool) {
+    std::vector<ResumePoint> points(paths_.size());
+    for (std::size_t s = 0; s < paths_.size(); ++s) {
+      const fs::path partial = partial_of(paths_[s]);
+      if (!s_.resume) remove_partial(paths_[s]);
+      if (!is_there(partial)) continue;
+      auto point = resume_quantized(partial, report_.files, plan_, options, pool, s);
+      if (!point)
+        fail(ErrorKind::usage,
+             "{} was begun with other options or from another model; -f begins anew",
+             escaped(partial.string()));
+      points[s] = std::move(*point);
+    }
+    if (s_.resume) say_what_is_kept(messages_, points, plan_.tensors.size());
+    return points;
+  }
+
+  // All shards, each as it will be but for its name.
+  void write_shards(const std::vector<ResumePoint>& there, const QuantizeOptions& options,
+                    ThreadPool& pool) {
+    std::vector<SumJournal> journals;
+    for (std::size_t s = 0; s < paths_.size(); ++s) {
+      journals.emplace_back(sums_path(partial_of(paths_[s])), there[s].kept);
+      const auto out = open_journal(paths_[s]);
+      write_quantized(*out, report_.files, plan_, options, pool, journals[s], s);
+    }
+    messages_.phase_done("written");
+    if (s_.no_verify) return;
+    for (std::size_t s = 0; s < paths_.size(); ++s) {
+      const auto errors = verify_quantized(
+          partial_of(paths_[s]), report_.files, plan_, journals[s].sums(), pool,
+          [&](std::uint64_t checked) { options.progress(plan_.bytes + checked); }, s);
+      report_.errors.insert(report_.errors.end(), errors.begin(), errors.end());
+    }
+    messages_.phase_done("read again and compared");
+  }
+
+  QuantizeReport& report_;
+  const QuantizeSettings& s_;
+  Messages& messages_;
+  QuantizePlan plan_;
+  std::vector<fs::path> paths_;
+  std::optional<Imatrix> imatrix_;
+  PackedTensors packed_;
+};
+
+}  // namespace
+
+void make_gguf(QuantizeReport& report, Messages& messages) { GgufMaker(report, messages).make(); }
+
+}  // namespace r1
