@@ -41,6 +41,14 @@ FolderStrip split_groups(std::span<const std::byte> groups) {
   return strip;
 }
 
+// Scales of E4M3 are f32, and those of w4a16 stand for up to 7.5 steps.
+float reach_of(const FolderWeight& w, FolderType type) {
+  if (!w.quantized) return reach(w.stored[0].tensor.dtype);
+  return type == FolderType::w4a16 && w.stored[1].tensor.dtype == DType::f16
+             ? 7.5f * reach(DType::f16)
+             : reach(DType::f32);
+}
+
 }  // namespace
 
 std::int64_t strip_rows(const FolderWeight& weight, FolderType type) {
@@ -57,7 +65,8 @@ FolderStrip make_strip(const FolderWeight& w, FolderType type, std::int64_t firs
   const std::size_t row_bytes = from.bytes() / static_cast<std::size_t>(from.rows());
   std::vector<float> rows(static_cast<std::size_t>(n) * K);
   unpack(rows, from.as<std::byte>() + static_cast<std::size_t>(first) * row_bytes, from.dtype);
-  if (!std::all_of(rows.begin(), rows.end(), [](float v) { return std::isfinite(v); })) return {};
+  if (const Storable can = storable(rows, reach_of(w, type)); can != Storable::yes)
+    return {.storable = can};
   if (w.quantized && type == FolderType::w4a16) {
     std::vector<std::byte> groups(K / std::size_t{kFolderBlock} * quant::kScaleGroupBytes);
     if (rounding.packed != nullptr)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lib/quant/folder_plan.h"
+#include "lib/quant/storable.h"
 
 namespace r1 {
 
@@ -26,8 +27,9 @@ DType w4a16_scale_type(DType source);  // bf16 of bf16, else f16
 // So many rows of a weight as they are stored, and what scales them.
 struct FolderStrip {
   std::vector<std::byte> levels, scales;
+  Storable storable = Storable::yes;  // else there are none
 };
-// Rows from `first` on, which is a multiple of strip_rows. Empty levels: a number is not finite.
+// Rows from `first` on, which is a multiple of strip_rows.
 FolderStrip make_strip(const FolderWeight& weight, FolderType type, std::int64_t first,
                        const FolderRounding& rounding);
 

@@ -28,7 +28,11 @@ std::span<const float> floats_of(const NamedTensor& t, const std::string& file) 
 }  // namespace
 
 Imatrix Imatrix::read(const std::filesystem::path& path) {
-  return parse(MappedFile(path).bytes(), path.string());
+  try {
+    return parse(MappedFile(path).bytes(), path.string());
+  } catch (const Error& e) {
+    fail(ErrorKind::usage, "{}", e.what());  // as any other file that an option names
+  }
 }
 
 Imatrix Imatrix::parse(ByteSpan bytes, const std::string& file) {

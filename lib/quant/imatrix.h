@@ -23,7 +23,8 @@ class Imatrix {
     float count = 0;          // rows they were summed over
   };
 
-  // Fails with `usage` for what is no such file and for numbers that are none.
+  // Fails with `usage` for what is no such file and for numbers that are none; `parse` as GgufFile
+  // for what is no GGUF file.
   static Imatrix parse(ByteSpan bytes, const std::string& name);
   static Imatrix read(const std::filesystem::path& path);
   void write(Output& out) const;

@@ -42,6 +42,10 @@ QuantizePlan from_gguf(const ModelFiles& files) {
 // What a folder kept in fewer bits may become plain.
 void refuse_twice(const PlannedTensor& t, const ModelFiles& files) {
   if (t.to == t.from().dtype) return;
+  if (is_quantized(t.from().dtype) && !is_quantized(t.to))
+    fail(ErrorKind::usage,
+         "{} is {} already; --allow-requantize makes {} of it, larger and no better",
+         escaped(t.name()), to_string(t.from().dtype), to_string(t.to));
   if (is_quantized(t.from().dtype))
     fail(ErrorKind::usage, "{} is {} already; --allow-requantize loses more", escaped(t.name()),
          to_string(t.from().dtype));

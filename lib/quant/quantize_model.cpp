@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "lib/quant/search.h"
+#include "lib/quant/storable.h"
 #include "lib/tensor/quant_block.h"
 
 namespace r1 {
@@ -29,10 +30,6 @@ const std::byte* row_at(const Tensor& t, std::int64_t row) {
 // Rows [begin, begin + n) as a matrix of their own.
 Tensor rows_of(const Tensor& t, std::int64_t begin, std::int64_t n) {
   return {const_cast<std::byte*>(row_at(t, begin)), {n, t.cols()}, t.dtype};
-}
-
-bool finite(std::span<const float> values) {
-  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
 
 ByteSpan bytes_of(const Tensor& t) { return {t.as<std::byte>(), t.bytes()}; }
@@ -66,17 +63,18 @@ std::vector<float> importance_of(const PlannedTensor& t, const Imatrix* imatrix)
   return importance;
 }
 
-// Rows [begin, end) of the new tensor, into `to`. False: one of them is not finite.
-bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& options,
-               std::int64_t begin, std::int64_t end) {
+// Rows [begin, end) of the new tensor, into `to`, up to one that cannot be stored.
+Storable pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& options,
+                   std::int64_t begin, std::int64_t end) {
   const std::int64_t K = t.from().cols();
   const std::size_t size = row_bytes(t.to, K);
   const std::vector<float> importance = importance_of(t, options.imatrix);
   const ByteSpan ready = packed_of(options.packed, t.name());
+  const float most = reach(t.copied() ? DType::f32 : t.to);
   std::vector<float> values(static_cast<std::size_t>(K));
   for (std::int64_t r = begin; r < end; ++r, to += size) {
     t.read_row(values, r);
-    if (!finite(values)) return false;
+    if (const Storable can = storable(values, most); can != Storable::yes) return can;
     if (!ready.empty())
       std::memcpy(to, ready.data() + size * static_cast<std::size_t>(r), size);
     else if (t.copied())
@@ -86,7 +84,7 @@ bool pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions& opt
     else
       pack(to, values, t.to);
   }
-  return true;
+  return Storable::yes;
 }
 
 TensorSums write_tensor(Output& out, const ModelFiles& files, const PlannedTensor& t,
@@ -96,15 +94,16 @@ TensorSums write_tensor(Output& out, const ModelFiles& files, const PlannedTenso
   const std::int64_t rows = t.from().rows(), piece = rows_of_piece(t.from());
   std::vector<std::byte> packed;
   for (std::int64_t r = 0; r < rows; r += piece) {
-    options.progress(before + size * static_cast<std::size_t>(r));  // a tensor that is whole is noted
+    options.progress(before + size * static_cast<std::size_t>(r));
     const std::int64_t n = std::min(piece, rows - r);
     packed.resize(size * static_cast<std::size_t>(n));
-    std::atomic<bool> whole = true;
+    std::atomic<Storable> all = Storable::yes;
     pool.for_ranges(n, 1, [&](std::int64_t begin, std::int64_t end) {
       std::byte* to = packed.data() + size * static_cast<std::size_t>(begin);
-      if (!pack_rows(to, t, options, r + begin, r + end)) whole = false;
+      const Storable these = pack_rows(to, t, options, r + begin, r + end);
+      if (these != Storable::yes) all = these;
     });
-    if (!whole) fail(ErrorKind::model, "{} holds a number that is not finite", escaped(t.name()));
+    need_storable(all, t.name(), to_string(t.to));
     const Tensor from = rows_of(t.from(), r, n);
     read.add(bytes_of(from));
     written.add(packed);

@@ -27,7 +27,8 @@ struct QuantizeOptions {
 // Writes the header and the tensors of a shard, but for those whose sums are in the journal, and
 // for the header too when there are any. Rows are read from the old file and packed some at a time,
 // on all threads of the pool: the same bytes for any number of them. Fails with `model` for a
-// number that is not finite, naming the tensor.
+// number that is not finite or too large for the type, naming the tensor. Progress is told before a
+// piece is made: a tensor that is whole is in the journal.
 void write_quantized(Output& out, const ModelFiles& files, const QuantizePlan& plan,
                      const QuantizeOptions& options, ThreadPool& pool, SumJournal& journal,
                      std::size_t shard = 0);

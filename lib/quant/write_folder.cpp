@@ -110,19 +110,19 @@ class ShardWriter {
     const std::int64_t each = std::max<std::int64_t>(1, kPieceBytes / (4 * rows * from.cols()));
     std::vector<std::byte> scales;
     for (std::int64_t s = 0; s < strips; s += each) {
-      options_.progress(done);  // a weight that is whole is noted
+      options_.progress(done);
       const std::int64_t n = std::min(each, strips - s);
       std::vector<FolderStrip> made(static_cast<std::size_t>(n));
-      std::atomic<bool> whole = true;
+      std::atomic<Storable> all = Storable::yes;
       pool_.for_ranges(n, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
           FolderStrip& strip = made[static_cast<std::size_t>(i)];
           strip = make_strip(w, plan_.type, (s + i) * rows, rounding);
-          if (strip.levels.empty()) whole = false;
+          if (strip.storable != Storable::yes) all = strip.storable;
         }
       });
-      if (!whole)
-        fail(ErrorKind::model, "{} holds a number that is not finite", escaped(w.source.name));
+      need_storable(all, w.source.name,
+                    w.quantized ? "w4a16" : to_string(w.stored[0].tensor.dtype));
       std::vector<std::byte> levels;
       for (const FolderStrip& strip : made) {
         levels.insert(levels.end(), strip.levels.begin(), strip.levels.end());

@@ -25,8 +25,8 @@ struct WriteFolderOptions {
 
 // Writes all files of the plan into `folder`, which is there, but for the weights whose sums are in
 // the journal. Weights are read and stored some rows at a time, on all threads of the pool: the
-// same bytes for any number of them. Fails with `model` for a number that is not finite, naming the
-// weight.
+// same bytes for any number of them. Fails with `model` for a number that is not finite or too
+// large for the type, naming the weight.
 void write_folder(const std::filesystem::path& folder, const ModelFiles& files,
                   const FolderPlan& plan, const WriteFolderOptions& options, ThreadPool& pool,
                   SumJournal& journal);

@@ -184,7 +184,7 @@ class Reader {
 std::string nearest_option(const Program& program, std::string_view name) {
   for (const Option& o : program.options)
     if (!o.hidden && name.size() == 1 && o.letter == name[0])
-      return fmt::format("; did you mean --{}", o.name);
+      return fmt::format("; did you mean --{}?", o.name);
   const Option* best = nullptr;
   std::size_t least = std::min<std::size_t>(3, name.size());  // three steps away is another word
   for (const Option& o : program.options) {
@@ -193,7 +193,7 @@ std::string nearest_option(const Program& program, std::string_view name) {
     const std::size_t steps = begins ? 0 : edit_distance(name, o.name);
     if (steps < least) least = steps, best = &o;
   }
-  return best == nullptr ? std::string() : fmt::format("; did you mean --{}", best->name);
+  return best == nullptr ? std::string() : fmt::format("; did you mean --{}?", best->name);
 }
 
 void refuse_if(bool wrong, const char* why) {

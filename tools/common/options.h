@@ -32,9 +32,12 @@ struct Option {
     directory,
     model
   } completes = Completes::nothing;
-  bool brief = false;               // stands in -h as well
-  bool hidden = false;              // for tests: in no help, page or completion
-  bool in_config = true;            // may a config file set it?
+  bool brief = false;     // stands in -h as well
+  bool hidden = false;    // for tests: in no help, page or completion
+  bool in_config = true;  // may a config file set it?
+  // Options that contradict this one: with one of them on the command line, what the configuration
+  // or the environment says of this one is not meant.
+  std::vector<std::string> gives_way_to = {};
   std::string config_refuses = {};  // the one value that no config file may give it
   std::string environment = {};     // "R1_THREADS"
   bool* given = nullptr;            // set when the value does not come from us
@@ -78,7 +81,7 @@ std::int64_t parse_integer(std::string_view text, std::string_view shown);
 double parse_number(std::string_view text, std::string_view shown);
 std::optional<double> number_in(std::string_view text);  // a decimal fraction, or nothing
 
-// "; did you mean --suffix" where an option has a name like this one; else empty.
+// "; did you mean --suffix?" where an option has a name like this one; else empty.
 std::string nearest_option(const Program& program, std::string_view name);
 
 // For settings that contradict each other: fails with `usage`, and says why.

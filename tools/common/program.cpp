@@ -36,7 +36,7 @@ std::string shown(const Option& o) { return "--" + o.name; }
 // Sets options from one place after the other; the later place counts.
 class Settings {
  public:
-  explicit Settings(Program& program) : program_(program) {
+  Settings(Program& program, const std::vector<Given>& given) : program_(program), given_(given) {
     for (const Option& o : program.options) sources_[&o] = "built in";
   }
 
@@ -54,7 +54,7 @@ class Settings {
 
   void from_environment() {
     for (const Option& o : program_.options) {
-      if (o.environment.empty()) continue;
+      if (o.environment.empty() || gives_way(o)) continue;
       const std::string value = environment(o.environment);
       if (value.empty()) continue;
       set_value(o, value, o.environment, true);
@@ -62,9 +62,9 @@ class Settings {
     }
   }
 
-  void from_command_line(const std::vector<Given>& given) {
+  void from_command_line() {
     std::map<const Option*, int> times;
-    for (const auto& [option, value] : given) {
+    for (const auto& [option, value] : given_) {
       const bool first = times[option]++ == 0;
       auto* const* count = std::get_if<std::int64_t*>(&option->into);
       if (count != nullptr && is_switch(*option))
@@ -102,6 +102,7 @@ class Settings {
       const std::string where = fmt::format("{}:{}: {}", escaped(path), e.line, e.key);
       if (e.table != "common" && e.table != program_.name) continue;
       const Option& o = option_named(e.key, where);
+      if (gives_way(o)) continue;
       const bool list = std::holds_alternative<std::vector<std::string>*>(o.into);
       if (e.is_list != list)
         fail(ErrorKind::usage, "{} wants {}", where, list ? "a list" : "one value");
@@ -115,6 +116,13 @@ class Settings {
     }
   }
 
+  bool gives_way(const Option& o) const {
+    return std::any_of(given_.begin(), given_.end(), [&](const Given& g) {
+      return std::find(o.gives_way_to.begin(), o.gives_way_to.end(), g.option->name) !=
+             o.gives_way_to.end();
+    });
+  }
+
   const Option& option_named(const std::string& key, const std::string& where) const {
     for (const Option& o : program_.options)
       if (o.name == key && !o.hidden) {
@@ -125,6 +133,7 @@ class Settings {
   }
 
   Program& program_;
+  const std::vector<Given>& given_;  // on the command line
   std::map<const Option*, std::string> sources_;
 };
 
@@ -204,13 +213,13 @@ Ui ui_of(const StandardOptions& s) {
 int run_body(Program& program, StandardOptions& standard, const char* manual,
              const std::vector<std::string>& arguments, std::optional<Ui>& ui,
              const std::function<int(const Ui&)>& body) {
-  Settings settings(program);
   const std::vector<Given> given = parse_command_line(program, arguments);
-  settings.from_command_line(given);  // once for --config; and again, because it counts most
+  Settings settings(program, given);
+  settings.from_command_line();  // once for --config; and again, because it counts most
   if (!given_alone(given)) {
     settings.from_config(standard.config);
     settings.from_environment();
-    settings.from_command_line(given);
+    settings.from_command_line();
   }
   if (const std::string text = asked_for(program, standard, settings, manual); !text.empty()) {
     const auto out = open_stdout();

@@ -26,7 +26,8 @@ void add_types(std::vector<Option>& o, QuantizeSettings& s) {
                .metavar = "TYPE",
                .help = "What matrices become; _m and _s give some of them more bits.",
                .choices = type_names(),
-               .brief = true});
+               .brief = true,
+               .gives_way_to = {"target-bpw"}});
   o.push_back({.name = "tensor-type",
                .group = g,
                .into = &s.tensor_types,
@@ -58,11 +59,13 @@ void add_types(std::vector<Option>& o, QuantizeSettings& s) {
                        "a weight and the model changes least; it is measured on --calibration.",
                .least = 1,
                .most = 32,
+               .gives_way_to = {"type", "pure"},
                .built_in = "none"});
   o.push_back({.name = "pure",
                .group = g,
                .into = &s.pure,
-               .help = "One type for all matrices, the head too."});
+               .help = "One type for all matrices, the head too.",
+               .gives_way_to = {"target-bpw"}});
 }
 
 void add_quality(std::vector<Option>& o, QuantizeSettings& s) {
@@ -88,7 +91,8 @@ void add_quality(std::vector<Option>& o, QuantizeSettings& s) {
                    "Run the model over this text (.jsonl: the \"text\" of each line), and count "
                    "errors by what its products see.",
                .completes = Completes::file,
-               .brief = true});
+               .brief = true,
+               .gives_way_to = {"imatrix"}});
   o.push_back({.name = "calibration-tokens",
                .group = g,
                .into = &s.calibration_tokens,
@@ -103,7 +107,8 @@ void add_quality(std::vector<Option>& o, QuantizeSettings& s) {
        .metavar = "FILE",
        .help = "Count errors by this importance matrix, a GGUF file as llama-imatrix writes.",
        .completes = Completes::file,
-       .brief = true});
+       .brief = true,
+       .gives_way_to = {"calibration"}});
   o.push_back({.name = "imatrix-out",
                .group = g,
                .into = &s.imatrix_out,

@@ -129,6 +129,17 @@ TEST_F(QuantizeModelTest, AnInfinityIsNamed) {
   EXPECT_FAILS(ErrorKind::model, "blk.0.attn_q.weight", made(files, plan, 2));
 }
 
+TEST_F(QuantizeModelTest, ANumberTooLargeIsNamedButStaysWhereItFits) {
+  values_[1000] = 1e30f;
+  const ModelFiles files = model();
+  for (const char* type : {"q4_0", "q8_0", "f16"})
+    for (const bool search : {false, true})
+      EXPECT_FAILS(ErrorKind::model,
+                   std::string("blk.0.attn_q.weight holds a number too large for ") + type,
+                   made(files, plan_quantization(files, to(type), false), 2, {.search = search}));
+  made(files, plan_quantization(files, to("bf16"), false), 2);
+}
+
 TEST_F(QuantizeModelTest, WhatIsQuantizedIsNotQuantizedAgainUnasked) {
   {
     const ModelFiles files = model();
@@ -136,6 +147,8 @@ TEST_F(QuantizeModelTest, WhatIsQuantizedIsNotQuantizedAgainUnasked) {
   }
   const ModelFiles small = ModelFiles::open(folder_ / "out.gguf");
   EXPECT_FAILS(ErrorKind::usage, "q8_0 already", plan_quantization(small, to("q4_0"), false));
+  EXPECT_FAILS(ErrorKind::usage, "makes f16 of it, larger and no better",
+               plan_quantization(small, to("f16"), false));
   EXPECT_EQ(plan_quantization(small, to("q4_0"), true).tensors[0].to, DType::q4_0);
   EXPECT_EQ(plan_quantization(small, to("q8_0"), false).tensors[0].to, DType::q8_0);
 }

@@ -317,6 +317,15 @@ TEST_F(WriteFolder, NumbersThatAreNotFiniteAreNamed) {
                  written({.type = *folder_type(type)}));
 }
 
+TEST_F(WriteFolder, NumbersTooLargeAreNamed) {
+  tensors_.at(kUp).as<float>()[77] = 1e30f;
+  save();
+  for (const char* type : {"f16", "w4a16"})
+    EXPECT_FAILS(Kind::model, fmt::format("{} holds a number too large for {}", kUp, type),
+                 written({.type = *folder_type(type)}));
+  for (const char* type : {"bf16", "fp8", "fp8_block"}) written({.type = *folder_type(type)});
+}
+
 class ResumedFolder : public WriteFolder {
  protected:
   const FolderChoice choice_{.type = FolderType::w4a16, .shard_bytes = 300'000};

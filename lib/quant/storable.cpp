@@ -1,0 +1,50 @@
+#include "lib/quant/storable.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+
+float reach(DType dtype) {
+  constexpr float kHalf = 65504.0f;  // the largest f16
+  switch (dtype) {
+    case DType::f16:
+      return kHalf;
+    case DType::bf16:
+      return 0x1.fep127f;
+    case DType::q8_0:
+    case DType::iq4_nl:
+      return 127 * kHalf;
+    case DType::q4_0:
+      return 8 * kHalf;
+    case DType::q4_k:
+    case DType::q5_k:
+      return 63 * kHalf;  // of the minima; scales reach farther
+    case DType::q6_k:
+      return 127 * 31 * kHalf;
+    case DType::iq4_xs:
+      return 31 * 127 * kHalf;
+    default:
+      return std::numeric_limits<float>::max();
+  }
+}
+
+Storable storable(std::span<const float> values, float reach) {
+  if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); }))
+    return Storable::not_finite;
+  return std::all_of(values.begin(), values.end(), [=](float v) { return std::abs(v) <= reach; })
+             ? Storable::yes
+             : Storable::too_large;
+}
+
+void need_storable(Storable found, std::string_view tensor, std::string_view type) {
+  if (found == Storable::not_finite)
+    fail(ErrorKind::model, "{} holds a number that is not finite", escaped(tensor));
+  if (found == Storable::too_large)
+    fail(ErrorKind::model, "{} holds a number too large for {}", escaped(tensor), type);
+}
+
+}  // namespace r1
