@@ -3,6 +3,11 @@ yes 'def f(x): return x' | head -40 >text
 r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --imatrix-out im.gguf -o a.gguf >/dev/null; echo $?
 r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --imatrix-out im.gguf --resume -o again.gguf >/dev/null; echo $?; cmp again.gguf a.gguf && rm again.gguf
 r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf -o b.gguf >/dev/null; cmp a.gguf b.gguf && echo same
+# A run that was broken off is gone on with by the matrix alone; before it writes there is nothing to go on with but what was there.
+cp a.gguf z.gguf.partial; r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf --resume -o z.gguf >/dev/null; cmp z.gguf a.gguf && echo same
+mkfifo slow; broken() { env --default-signal=INT r1-quantize -q $TINY_MODEL --type q4_0 --calibration slow "$@" & pid=$!
+  exec 3>slow; kill -INT $pid; cat text >&3; exec 3>&-; wait $pid; echo $?; }
+broken -o y.gguf; mv z.gguf z.gguf.partial; broken --resume -o z.gguf; ls | grep '^[yz][.]'; rm slow z*
 # Error feedback gives another one, the same for any number of threads.
 for t in 1 2; do r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --method gptq -t $t -o c$t.gguf >/dev/null; done
 cmp c1.gguf c2.gguf && ! cmp -s a.gguf c1.gguf && r1-complete -m ./c1.gguf -p x -n 2 >/dev/null && echo runs

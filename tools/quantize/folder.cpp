@@ -107,7 +107,8 @@ void write(QuantizeReport& report, const FolderPlan& plan, const Prepared& prepa
                                   [&](std::uint64_t done) { draw(plan.bytes + done); });
     messages.phase_done("read again and compared");
   }
-  fs::remove(folder_sums_path(partial));
+  std::error_code none;
+  fs::remove(folder_sums_path(partial), none);
 }
 
 // What the files' bytes depend on.

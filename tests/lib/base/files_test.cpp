@@ -145,5 +145,15 @@ TEST(Output, AJournalKeepsWhatWasWrittenWhenItBreaksOff) {
   EXPECT_FALSE(std::filesystem::exists(dir / "r.jsonl.partial"));
 }
 
+TEST(Output, AGrowingFileIsBegunAnewAndStays) {
+  const TempDir dir;
+  test::write_bytes(dir / "sums", "of an earlier run\n");
+  const auto out = open_growing(dir / "sums");
+  out->write("1\n");
+  EXPECT_EQ(test::read_bytes(dir / "sums"), "1\n");
+  out->write("2\n");
+  EXPECT_EQ(test::read_bytes(dir / "sums"), "1\n2\n");
+}
+
 }  // namespace
 }  // namespace r1
