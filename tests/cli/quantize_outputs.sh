@@ -23,6 +23,7 @@ printf '[r1-quantize]\ntype = "q4_0"\npure = true\nimatrix = "none.gguf"\n' >c
 r1-quantize -q m.gguf --config c --target-bpw 9 --calibration text -o i.gguf >/dev/null; echo $?
 r1-quantize --config c --target-bpw 9 --print-config | jq -c '[.type, .pure, .imatrix.value]'
 make --config c --calibration text -o j.gguf; make --config c -o k.gguf
+printf '[r1-quantize]\ntype = "q4_0"\ntarget-bpw = 9\n' >c; r1-quantize m.gguf --config c -o k.gguf; echo $?
 # What a run says of itself.
 r1-quantize -v m.gguf --type q8_0 --method gptq --awq --calibration text --log-file log -o l.gguf 2>&1 >/dev/null | sed 's/ [0-9.]* s$/ SECONDS/'
 grep -c ' becomes ' log

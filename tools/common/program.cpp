@@ -6,6 +6,7 @@
 #include <map>
 #include <new>
 #include <optional>
+#include <regex>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -37,7 +38,7 @@ std::string shown(const Option& o) { return "--" + o.name; }
 class Settings {
  public:
   Settings(Program& program, const std::vector<Given>& given) : program_(program), given_(given) {
-    for (const Option& o : program.options) sources_[&o] = "built in";
+    for (const Option& o : program.options) sources_[&o] = kBuiltIn;
   }
 
   void from_config(const std::string& choice) {
@@ -71,8 +72,20 @@ class Settings {
         **count = times[option];
       else
         set_value(*option, is_switch(*option) ? "true" : value, shown(*option), first);
-      sources_[option] = "command line";
+      sources_[option] = kCommandLine;
     }
+  }
+
+  // "; --type is from c.toml:2" for each option in `message` that neither we nor the command line
+  // set.
+  std::string origins(const std::string& message) const {
+    std::string text;
+    for (const auto& [option, source] : sources_) {
+      const std::regex name("--" + option->name + "(?![a-z-])");
+      if (source != kBuiltIn && source != kCommandLine && std::regex_search(message, name))
+        text += fmt::format("; {} is from {}", shown(*option), escaped(source));
+    }
+    return text;
   }
 
   std::string json() const {
@@ -131,6 +144,8 @@ class Settings {
       }
     fail(ErrorKind::usage, "{} is no option{}", where, nearest_option(program_, key));
   }
+
+  static constexpr const char *kBuiltIn = "built in", *kCommandLine = "command line";
 
   Program& program_;
   const std::vector<Given>& given_;  // on the command line
@@ -228,7 +243,12 @@ int run_body(Program& program, StandardOptions& standard, const char* manual,
     return 0;
   }
   ui = ui_of(standard);
-  return body(*ui);
+  try {
+    return body(*ui);
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::usage) throw Error(e.kind(), e.what() + settings.origins(e.what()));
+    throw;
+  }
 }
 
 }  // namespace

@@ -56,6 +56,14 @@ void check_folder(const QuantizeSettings& s) {
             "--tensor-type, --output-type, --embed-type and --pure are for .gguf files");
 }
 
+// The model is large, and is read first.
+void check_texts(const QuantizeSettings& s) {
+  std::error_code none;
+  for (const std::string& file : {s.calibration, s.imatrix})
+    if (!file.empty() && !fs::exists(file, none))
+      fail(ErrorKind::usage, "{}: No such file or directory", escaped(file));
+}
+
 // Of a .gguf file more is known when its shards are (check_outputs).
 void check_side_files(const QuantizeSettings& s) {
   const fs::path output = without_slash(s.output);
@@ -124,6 +132,7 @@ void check(const QuantizeSettings& s) {
   refuse_if(s.resume && s.force, "--resume goes on with what -f would replace");
   check_quality(s);
   is_folder(s.output) ? check_folder(s) : check_gguf(s);
+  check_texts(s);
   check_side_files(s);
   if (!s.dry_run) check_places(s);
 }
