@@ -1,18 +1,18 @@
-# A run that a signal breaks off is gone on with where what stands there is what it would write. Models of 16 matrices, a .gguf file and a directory.
+# A run that a signal breaks off is gone on with where what stands there is what it would write. Models of some matrices, a .gguf file and a directory.
 python3 - <<'PY'
 import array, json, os, random, struct
 random.seed(1)
-numbers = array.array('f', (random.gauss(0, 0.1) for _ in range(512 * 512 + 16))).tobytes()
-data = b''.join(numbers[4 * i:4 * (512 * 512 + i)] for i in range(16))
+numbers = array.array('f', (random.gauss(0, 0.1) for _ in range(384 * 512 + 14))).tobytes()
+data = b''.join(numbers[4 * i:4 * (384 * 512 + i)] for i in range(14))
 s = lambda text: struct.pack('<Q', len(text)) + text.encode()
-gguf = b'GGUF' + struct.pack('<IQQ', 3, 16, 1) + s('general.architecture') + struct.pack('<I', 8) + s('llama')
-for i in range(16):
-    gguf += s(f'blk.{i}.ffn_down.weight') + struct.pack('<IQQIQ', 2, 512, 512, 0, i << 20)
+gguf = b'GGUF' + struct.pack('<IQQ', 3, 14, 1) + s('general.architecture') + struct.pack('<I', 8) + s('llama')
+for i in range(14):
+    gguf += s(f'blk.{i}.ffn_down.weight') + struct.pack('<IQQIQ', 2, 512, 384, 0, i * 786432)
 open('m.gguf', 'wb').write(gguf + b'\0' * (-len(gguf) % 32) + data)
 os.mkdir('base')
 header = json.dumps({f'model.layers.{i}.mlp.down_proj.weight':
-                     {'dtype': 'F32', 'shape': [512, 512], 'data_offsets': [i << 20, i + 1 << 20]} for i in range(16)}).encode()
-open('base/model.safetensors', 'wb').write(struct.pack('<Q', len(header)) + header + data)
+                     {'dtype': 'F32', 'shape': [384, 512], 'data_offsets': [i * 786432, (i + 1) * 786432]} for i in range(42)}).encode()
+open('base/model.safetensors', 'wb').write(struct.pack('<Q', len(header)) + header + 3 * data)
 json.dump({'architectures': ['LlamaForCausalLM']}, open('base/config.json', 'w'))
 PY
 gguf() { r1-quantize -v --type iq4_xs "$@" >/dev/null 2>said; }
@@ -20,26 +20,27 @@ folder() { r1-quantize -v --type w4a16 "$@" >/dev/null 2>said; }
 # ... SUMS: the signal comes when four tensors are noted there.
 broken() { sums=${!#}; env --default-signal=INT "${@:1:$#-1}" -q >/dev/null 2>>interrupted & pid=$!
   until [ "$({ wc -l <$sums; } 2>/dev/null)" -ge 4 ] 2>/dev/null; do sleep 0.01; done; kill -INT $pid; wait $pid; echo $?; }
-kept() { sed -n 's/^r1-quantize: [1-9][0-9]* of 16/SOME of 16/; s/^r1-quantize: //; /tensors are written/p' said; }
+kept() { sed -n 's/^r1-quantize: [1-9][0-9]* of/SOME of/; s/^r1-quantize: //; /tensors are written/p' said; }
 gguf m.gguf -o whole.gguf; folder ./base -o whole
-break_gguf() { broken r1-quantize m.gguf --type iq4_xs -o x.gguf x.gguf.partial.sums; }
-break_gguf; sort -u interrupted; ls x.*; gguf m.gguf --resume -o x.gguf; kept; cmp x.gguf whole.gguf && ls x.*; rm x.gguf
+broken r1-quantize m.gguf --type iq4_xs -o x.gguf x.gguf.partial.sums; sort -u interrupted; ls x.*; mkdir left; mv x.* left
+again() { rm -f x.gguf; cp left/* .; }
+again; gguf m.gguf --resume -o x.gguf; kept; cmp x.gguf whole.gguf && ls x.*
 # A damaged place; a journal that was cut.
-break_gguf; head -c 64 /dev/zero | dd of=x.gguf.partial bs=1 seek=300000 conv=notrunc 2>/dev/null
-gguf m.gguf --resume -o x.gguf; kept; cmp x.gguf whole.gguf && rm x.gguf
-break_gguf; head -c 300 x.gguf.partial.sums >cut; mv cut x.gguf.partial.sums
-gguf m.gguf --resume -o x.gguf; kept; cmp x.gguf whole.gguf && rm x.gguf
+again; head -c 64 /dev/zero | dd of=x.gguf.partial bs=1 seek=200000 conv=notrunc 2>/dev/null
+gguf m.gguf --resume -o x.gguf; kept; cmp x.gguf whole.gguf && echo same
+again; head -c 300 left/x.gguf.partial.sums >x.gguf.partial.sums
+gguf m.gguf --resume -o x.gguf; kept; cmp x.gguf whole.gguf && echo same
 # Another model whose samples are the same: no mixture of the two.
-break_gguf; cp m.gguf other.gguf; printf x | dd of=other.gguf bs=1 seek=3500000 conv=notrunc 2>/dev/null
-gguf other.gguf -o whole2.gguf; gguf other.gguf --resume -o x.gguf; kept; cmp x.gguf whole2.gguf && rm x.gguf
-# -f begins anew; what was noted before is no more.
-break_gguf; gguf m.gguf -f -o x.gguf; cmp x.gguf whole.gguf && ls x.* && rm x.gguf
+again; cp m.gguf other.gguf; printf x | dd of=other.gguf bs=1 seek=2500000 conv=notrunc 2>/dev/null
+gguf other.gguf -o whole2.gguf; gguf other.gguf --resume -o x.gguf; kept; cmp x.gguf whole2.gguf && echo same
+# -f begins anew, and what was noted before is no more.
+again; r1-quantize -q m.gguf --type f16 -f -o x.gguf | cut -f1; ls x.*
 # In shards, each with a journal of its own.
-broken r1-quantize m.gguf --type iq4_xs --shard-size 900K -o s.gguf s-00002-of-00003.gguf.partial.sums; ls s-*
-gguf m.gguf --resume --shard-size 900K -o s.gguf; kept; gguf m.gguf --shard-size 900K -o t.gguf
+broken r1-quantize m.gguf --type iq4_xs --shard-size 600K -o s.gguf s-00002-of-00003.gguf.partial.sums; ls s-* | head -2
+gguf m.gguf --resume --shard-size 600K -o s.gguf; kept; gguf m.gguf --shard-size 600K -o t.gguf
 for i in 1 2 3; do cmp s-0000$i-of-00003.gguf t-0000$i-of-00003.gguf && echo same; done; ls s-*
 # A directory.
 break_folder() { broken r1-quantize ./base --type w4a16 -o d d.partial/r1.sums; }
-break_folder; ls d.partial; folder ./base --resume -o d; kept; diff -r d whole && ls -d d*; rm -r d
-break_folder; head -c 64 /dev/zero | dd of=d.partial/model.safetensors.partial bs=1 seek=300000 conv=notrunc 2>/dev/null
+break_folder; ls d.partial | sed 's/[.]partial$//'; folder ./base --resume -o d; kept; diff -r d whole && ls -d d*; rm -r d
+break_folder; head -c 64 /dev/zero | dd of=$(ls d.partial/model*) bs=1 seek=200000 conv=notrunc 2>/dev/null
 folder ./base --resume -o d; kept; diff -r d whole && rm -r d
