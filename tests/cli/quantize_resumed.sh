@@ -2,16 +2,16 @@
 python3 - <<'PY'
 import array, json, os, random, struct
 random.seed(1)
-numbers = array.array('f', (random.gauss(0, 0.1) for _ in range(384 * 512 + 14))).tobytes()
-data = b''.join(numbers[4 * i:4 * (384 * 512 + i)] for i in range(14))
+numbers = array.array('f', (random.gauss(0, 0.1) for _ in range(256 * 512 + 14))).tobytes()
+data = b''.join(numbers[4 * i:4 * (256 * 512 + i)] for i in range(14))
 s = lambda text: struct.pack('<Q', len(text)) + text.encode()
 gguf = b'GGUF' + struct.pack('<IQQ', 3, 14, 1) + s('general.architecture') + struct.pack('<I', 8) + s('llama')
 for i in range(14):
-    gguf += s(f'blk.{i}.ffn_down.weight') + struct.pack('<IQQIQ', 2, 512, 384, 0, i * 786432)
+    gguf += s(f'blk.{i}.ffn_down.weight') + struct.pack('<IQQIQ', 2, 512, 256, 0, i << 19)
 open('m.gguf', 'wb').write(gguf + b'\0' * (-len(gguf) % 32) + data)
 os.mkdir('base')
 header = json.dumps({f'model.layers.{i}.mlp.down_proj.weight':
-                     {'dtype': 'F32', 'shape': [384, 512], 'data_offsets': [i * 786432, (i + 1) * 786432]} for i in range(42)}).encode()
+                     {'dtype': 'F32', 'shape': [256, 512], 'data_offsets': [i << 19, i + 1 << 19]} for i in range(42)}).encode()
 open('base/model.safetensors', 'wb').write(struct.pack('<Q', len(header)) + header + 3 * data)
 json.dump({'architectures': ['LlamaForCausalLM']}, open('base/config.json', 'w'))
 PY
@@ -31,13 +31,13 @@ gguf m.gguf --resume -o x.gguf; kept; cmp x.gguf whole.gguf && echo same
 again; head -c 300 left/x.gguf.partial.sums >x.gguf.partial.sums
 gguf m.gguf --resume -o x.gguf; kept; cmp x.gguf whole.gguf && echo same
 # Another model whose samples are the same: no mixture of the two.
-again; cp m.gguf other.gguf; printf x | dd of=other.gguf bs=1 seek=2500000 conv=notrunc 2>/dev/null
+again; cp m.gguf other.gguf; printf x | dd of=other.gguf bs=1 seek=1900000 conv=notrunc 2>/dev/null
 gguf other.gguf -o whole2.gguf; gguf other.gguf --resume -o x.gguf; kept; cmp x.gguf whole2.gguf && echo same
 # -f begins anew, and what was noted before is no more.
 again; r1-quantize -q m.gguf --type f16 -f -o x.gguf | cut -f1; ls x.*
 # In shards, each with a journal of its own.
-broken r1-quantize m.gguf --type iq4_xs --shard-size 600K -o s.gguf s-00002-of-00003.gguf.partial.sums; ls s-* | head -2
-gguf m.gguf --resume --shard-size 600K -o s.gguf; kept; gguf m.gguf --shard-size 600K -o t.gguf
+broken r1-quantize m.gguf --type iq4_xs --shard-size 400K -o s.gguf s-00002-of-00003.gguf.partial.sums; ls s-* | head -2
+gguf m.gguf --resume --shard-size 400K -o s.gguf; kept; gguf m.gguf --shard-size 400K -o t.gguf
 for i in 1 2 3; do cmp s-0000$i-of-00003.gguf t-0000$i-of-00003.gguf && echo same; done; ls s-*
 # A directory.
 break_folder() { broken r1-quantize ./base --type w4a16 -o d d.partial/r1.sums; }
