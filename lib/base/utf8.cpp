@@ -1,5 +1,7 @@
 #include "lib/base/utf8.h"
 
+#include <fmt/format.h>
+
 namespace r1 {
 namespace {
 
@@ -90,6 +92,20 @@ bool drives_terminal(char32_t c) {
   if (c < 0x20) return c != '\n' && c != '\t';
   return (c >= 0x7F && c <= 0x9F) || c == 0x061C || c == 0x200E || c == 0x200F ||
          (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+std::string harmless(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const Utf8Step step = next_utf8(text);
+    const auto c = static_cast<std::uint32_t>(step.code_point);
+    if (!drives_terminal(step.code_point))
+      append_utf8(out, step.code_point);
+    else
+      out += c < 0x80 ? fmt::format("\\x{:02x}", c) : fmt::format("\\u{:04x}", c);
+    text.remove_prefix(step.bytes);
+  }
+  return out;
 }
 
 std::string Utf8Stream::push(std::string_view bytes) {

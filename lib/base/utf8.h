@@ -18,6 +18,9 @@ void append_utf8(std::string& out, char32_t code_point);
 bool is_utf8(std::string_view text);
 // C0 but \n and \t, DEL, C1 and the bidirectional controls: what a terminal would obey.
 bool drives_terminal(char32_t code_point);
+// Text from models and files for a terminal: what would drive it becomes \x1b or \u202e, and a byte
+// that belongs to no character U+FFFD.
+std::string harmless(std::string_view text);
 
 // Holds back the bytes of an unfinished character: whole characters only come out. A byte that can
 // never become part of one comes out as U+FFFD.

@@ -5,8 +5,8 @@
 #include <numbers>
 
 #include "lib/base/error.h"
+#include "lib/base/lines.h"
 #include "lib/base/random.h"
-#include "tools/common/inputs.h"
 #include "tools/common/options.h"
 
 namespace r1 {

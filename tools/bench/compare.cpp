@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/base/lines.h"
 #include "tools/bench/machine.h"
-#include "tools/common/inputs.h"
 
 namespace r1 {
 namespace {

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "lib/base/error.h"
-#include "tools/common/inputs.h"
+#include "lib/base/lines.h"
 
 namespace r1 {
 namespace {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,16 +28,6 @@ class LineReader {
   std::uint64_t read_ = 0;   // bytes
   bool at_end_ = false;
 };
-
-// body(line, number) for each line of a text that is there, without its newline; numbers from 1.
-template <typename Body>
-void for_each_line(std::string_view text, const Body& body) {
-  for (int number = 1; !text.empty(); ++number) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    body(text.substr(0, end), number);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-}
 
 // All bytes of standard input. Fails with `interrupted` when a signal comes first, and with `limit`
 // over 1 GiB.

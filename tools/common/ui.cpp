@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "lib/base/error.h"
-#include "lib/base/utf8.h"
 
 namespace r1 {
 
@@ -80,20 +79,6 @@ void Ui::say(std::string_view tool, std::string_view line, int least) const {
   text += color ? fmt::format("\x1b[1m{}:\x1b[0m {}\n", tool, line)
                 : fmt::format("{}: {}\n", tool, line);
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text.data(), text.size());
-}
-
-std::string harmless(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const Utf8Step step = next_utf8(text);
-    const auto c = static_cast<std::uint32_t>(step.code_point);
-    if (!drives_terminal(step.code_point))
-      append_utf8(out, step.code_point);
-    else
-      out += c < 0x80 ? fmt::format("\\x{:02x}", c) : fmt::format("\\u{:04x}", c);
-    text.remove_prefix(step.bytes);
-  }
-  return out;
 }
 
 std::string environment(const std::string& name) {

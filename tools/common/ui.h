@@ -25,10 +25,6 @@ struct Ui {
   void say(std::string_view tool, std::string_view line, int least) const;
 };
 
-// Makes text from models and files harmless for a terminal: what would drive it
-// prints as \x1b or \u202e. Whole characters only: `text` is valid UTF-8.
-std::string harmless(std::string_view text);
-
 // The value of an environment variable; empty when it is not set.
 std::string environment(const std::string& name);
 

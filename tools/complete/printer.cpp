@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "lib/base/utf8.h"
 #include "tools/common/results.h"
 
 namespace r1 {

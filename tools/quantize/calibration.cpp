@@ -5,7 +5,7 @@
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
-#include "tools/common/inputs.h"
+#include "lib/base/lines.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
 #include "tools/quantize/check.h"

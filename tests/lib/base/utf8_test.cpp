@@ -59,5 +59,12 @@ TEST(Utf8, HowAStreamIsCutDoesNotMatter) {
   }
 }
 
+TEST(Harmless, IsATextThatNoTerminalObeys) {
+  EXPECT_EQ(harmless("a\tb\nc\x1b[0m"), "a\tb\nc\\x1b[0m");
+  EXPECT_EQ(harmless("\u202ex\u0085"), "\\u202ex\\u0085");
+  EXPECT_EQ(harmless("é\xE9"), "é\uFFFD");
+  EXPECT_EQ(harmless(std::string_view("\0", 1)), "\\x00");
+}
+
 }  // namespace
 }  // namespace r1
