@@ -17,7 +17,7 @@ std::string stripped(std::string_view text) {
   return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
 }
 
-// Collects the parts of a prompt.
+// Collects the parts of a prompt. Texts that meet are one: a token may reach across.
 struct Prompt {
   std::vector<PromptPart> parts;
   Prompt& marker(std::string_view text) {
@@ -25,7 +25,9 @@ struct Prompt {
     return *this;
   }
   Prompt& text(std::string_view text) {
-    if (!text.empty()) parts.push_back({std::string(text), false});
+    if (text.empty()) return *this;
+    if (parts.empty() || parts.back().marker) parts.push_back({});
+    parts.back().text += text;
     return *this;
   }
 };
@@ -47,6 +49,17 @@ std::string_view after_thoughts(std::string_view answer) {
 std::string_view without_leading_newlines(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of('\n'), text.size()));
   return text;
+}
+
+// An answer that begins with its reasoning, empty where there is none: what a model that reasons is
+// to write. `opened`: <think> and a newline end the prompt.
+std::string with_thoughts(std::string_view answer, bool opened) {
+  ThoughtAndAnswer split = split_reasoning(answer);
+  if (!split.complete) split = {"", std::string(without_leading_newlines(answer))};
+  std::string thoughts(without_leading_newlines(split.reasoning));
+  thoughts.resize(thoughts.find_last_not_of('\n') + 1);  // npos + 1 is 0
+  if (!opened || !thoughts.empty()) thoughts += "\n";
+  return (opened ? "" : "<think>\n") + thoughts + "</think>\n\n" + split.answer;
 }
 
 // What stands in `source` between two texts; nothing when they are not there, or when a quote
@@ -113,6 +126,11 @@ Prompt llama3(const std::vector<ChatMessage>& messages, std::string_view system_
   return p.text("\n\n");
 }
 
+std::string llama2_answer(std::string_view content) { return " " + stripped(content) + " "; }
+std::string mistral_answer(std::string_view content, bool inst_is_marker) {
+  return inst_is_marker ? " " + stripped(content) : std::string(content);
+}
+
 // Llama 2: BOS before each question, and the system text inside the first one.
 Prompt inst_llama2(const std::vector<ChatMessage>& messages) {
   Prompt p;
@@ -123,7 +141,7 @@ Prompt inst_llama2(const std::vector<ChatMessage>& messages) {
       p.marker("<s>").text("[INST] " + stripped(system + m.content) + " [/INST]");
       system.clear();
     }
-    if (m.role == "assistant") p.text(" " + stripped(m.content) + " ").marker("</s>");
+    if (m.role == "assistant") p.text(llama2_answer(m.content)).marker("</s>");
   }
   return p;
 }
@@ -142,8 +160,7 @@ Prompt inst_mistral(const std::vector<ChatMessage>& messages, bool inst_is_marke
       p.marker("[INST]").text(" " + content).marker("[/INST]");
     else if (m.role == "user")
       p.text("[INST] " + content + " [/INST]");
-    if (m.role == "assistant")
-      p.text(inst_is_marker ? " " + stripped(m.content) : m.content).marker("</s>");
+    if (m.role == "assistant") p.text(mistral_answer(m.content, inst_is_marker)).marker("</s>");
   }
   return p;
 }
@@ -235,6 +252,31 @@ std::vector<PromptPart> ChatTemplate::render(const std::vector<ChatMessage>& mes
       return deepseek_coder(messages, default_system_).parts;
   }
   return {};
+}
+
+std::vector<PromptPart> ChatTemplate::render_with_answer(const std::vector<ChatMessage>& messages,
+                                                         std::string_view answer) const {
+  Prompt p{render(messages)};
+  switch (form_) {
+    case Form::deepseek_r1:
+      p.text(with_thoughts(answer, opens_think_)).marker("<｜end▁of▁sentence｜>");
+      break;
+    case Form::chatml:
+      p.text(cuts_thoughts_ ? with_thoughts(answer, false) : std::string(answer));
+      p.marker("<|im_end|>");
+      break;
+    case Form::llama3:
+      p.text(stripped(answer)).marker("<|eot_id|>");
+      break;
+    case Form::inst:
+      p.text(has_sys_marks_ ? llama2_answer(answer) : mistral_answer(answer, inst_is_marker_));
+      p.marker("</s>");
+      break;
+    case Form::deepseek_coder:
+      p.text(answer).text("\n").marker("<|EOT|>");
+      break;
+  }
+  return p.parts;
 }
 
 std::string read_chat_template(const ModelFiles& files) {

@@ -22,6 +22,10 @@ class ChatTemplate {
 
   // The prompt up to where the answer begins. BOS is part of it where the form writes one.
   std::vector<PromptPart> render(const std::vector<ChatMessage>& messages) const;
+  // The same, and behind it the answer with the marker that ends it, as a model that learns it is
+  // to write it. Where answers begin with reasoning, one that has none gets an empty one.
+  std::vector<PromptPart> render_with_answer(const std::vector<ChatMessage>& messages,
+                                             std::string_view answer) const;
   // Does an answer begin with reasoning, whether or not the prompt itself opens <think>?
   bool thinks() const { return form_ == Form::deepseek_r1 || cuts_thoughts_; }
   std::string_view form() const;

@@ -15,11 +15,21 @@ const Messages kTalk = {
     {"user", "One?"}, {"assistant", "<think>\nHm.\n</think>\n\n1."}, {"user", " Two? "}};
 
 // A prompt as one text; markers stand in ⟦ ⟧, so that text which only looks like one is seen.
-std::string shown(std::string_view source, const Messages& messages) {
+std::string shown(const std::vector<PromptPart>& parts) {
   std::string out;
-  for (const PromptPart& part : ChatTemplate::recognise(source).render(messages))
-    out += part.marker ? "⟦" + part.text + "⟧" : part.text;
+  for (const PromptPart& part : parts) out += part.marker ? "⟦" + part.text + "⟧" : part.text;
   return out;
+}
+std::string shown(std::string_view source, const Messages& messages) {
+  return shown(ChatTemplate::recognise(source).render(messages));
+}
+// What is written behind the prompt of "a" when this is answered.
+std::string answered(std::string_view source, std::string_view answer) {
+  const Messages question = {{"user", "a"}};
+  const std::string prompt = shown(source, question);
+  const std::string all =
+      shown(ChatTemplate::recognise(source).render_with_answer(question, answer));
+  return all.starts_with(prompt) ? all.substr(prompt.size()) : "not a prompt's: " + all;
 }
 
 Messages with_system(Messages messages) {
@@ -113,6 +123,46 @@ TEST(ChatTemplate, OfDeepSeekCoderSaysItsOwnSystemTextUnlessThereIsOne) {
             "⟦<|EOT|>⟧\n### Instruction:\nc\n### Response:\n");
   EXPECT_EQ(shown(source, with_system({{"user", "a"}})),
             "⟦<｜begin▁of▁sentence｜>⟧Be brief.### Instruction:\na\n### Response:\n");
+}
+
+TEST(ChatTemplate, EndsAnAnswerWithTheMarkerOfItsForm) {
+  EXPECT_EQ(answered("<|im_start|>", " b\n"), " b\n⟦<|im_end|>⟧");
+  EXPECT_EQ(answered("<|start_header_id|>", " b\n"), "b⟦<|eot_id|>⟧");
+  EXPECT_EQ(answered("[INST] <<SYS>> [/INST]", " b\n"), " b ⟦</s>⟧");
+  EXPECT_EQ(answered("'[INST] ' + content + ' [/INST]'", "b"), "b⟦</s>⟧");
+  EXPECT_EQ(answered("'[INST] ' + content + '[/INST]'", "b "), " b⟦</s>⟧");
+  EXPECT_EQ(answered("### Instruction: <|EOT|>", "b"), "b\n⟦<|EOT|>⟧");
+}
+
+TEST(ChatTemplate, WritesAnAnswerAsItStandsInAConversation) {
+  for (const std::string source :
+       {"<|im_start|>", "<|start_header_id|>", "[INST] <<SYS>> [/INST]", "'[INST] ' ' [/INST]'",
+        "'[INST] ' '[/INST]'", "### Instruction: <|EOT|>"}) {
+    Messages talk = {{"user", "a"}};
+    const std::string all = shown(ChatTemplate::recognise(source).render_with_answer(talk, " b\n"));
+    talk.insert(talk.end(), {{"assistant", " b\n"}, {"user", "c"}});
+    EXPECT_TRUE(shown(source, talk).starts_with(all)) << source << "\n" << shown(source, talk);
+  }
+}
+
+TEST(ChatTemplate, OfModelsThatReasonBeginsAnAnswerWithItsThoughts) {
+  const std::string thought = "<think>\nHm.\n</think>\n\nb", plain = "\nb";
+  const std::string opens = "<｜User｜> <｜Assistant｜><think>",
+                    leaves = "<｜User｜> <｜Assistant｜>";
+  const std::string end = "⟦<｜end▁of▁sentence｜>⟧";
+  EXPECT_EQ(answered(opens, thought), "Hm.\n</think>\n\nb" + end);
+  EXPECT_EQ(answered(opens, plain), "</think>\n\nb" + end);
+  EXPECT_EQ(answered(leaves, thought), thought + end);
+  EXPECT_EQ(answered(leaves, plain), "<think>\n\n</think>\n\nb" + end);
+  EXPECT_EQ(answered("<|im_start|> </think>", thought), thought + "⟦<|im_end|>⟧");
+  EXPECT_EQ(answered("<|im_start|> </think>", plain), "<think>\n\n</think>\n\nb⟦<|im_end|>⟧");
+}
+
+TEST(ChatTemplate, JoinsTextsThatMeet) {
+  const auto parts =
+      ChatTemplate::recognise("### Instruction: <|EOT|>").render_with_answer({{"user", "a"}}, "b");
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[1].text, "### Instruction:\na\n### Response:\nb\n");
 }
 
 TEST(ChatTemplate, OfNoKnownFormIsRefusedWithWhatItSays) {
