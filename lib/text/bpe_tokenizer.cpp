@@ -1,5 +1,6 @@
 #include "lib/text/bpe_tokenizer.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "lib/base/error.h"
@@ -83,6 +84,12 @@ class BpeTokenizer : public Tokenizer {
   }
   bool is_marker(TokenId id) const override {
     return id >= 0 && id < size() && markers_[static_cast<std::size_t>(id)];
+  }
+  std::string_view marker_text(TokenId id) const override {
+    if (!is_marker(id)) return {};
+    const auto named = std::find_if(names_.begin(), names_.end(),
+                                    [id](const auto& name) { return name.second == id; });
+    return named == names_.end() ? std::string_view() : std::string_view(named->first);
   }
 
  private:

@@ -10,27 +10,32 @@ namespace {
 
 using Order = FimForm::Order;
 
-// The markers of a family and their order. Sources: the model cards of each.
+// The markers of a family and their order. Sources: the model cards of each, and for the orders
+// that they were trained on the papers of StarCoder (arXiv 2305.06161) and Code Llama (arXiv
+// 2308.12950).
 struct Family {
   std::string_view name, prefix, suffix, middle;  // middle empty: the prefix ends the prompt
+  std::string_view end;                           // of a middle; empty, or not there: EOS
   Order order;
+  bool has_both_orders;
   std::string_view wants, wants_not;  // a token that must, or must not, be there too
 };
 constexpr Family kFamilies[] = {
     // The Qwen distills of R1 have Qwen's markers, and nothing shows that they still work.
-    {"qwen2.5-coder", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", Order::prefix_first,
-     "<|fim_pad|>", "<｜User｜>"},
+    {"qwen2.5-coder", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>",
+     Order::prefix_first, false, "<|fim_pad|>", "<｜User｜>"},
     // r1 is trained on prefix_first too; where the prefix comes last it reads on as in plain text,
     // and a small model does that far better (models/r1-plus-mini.md).
-    {"r1", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", Order::prefix_last, "",
+    {"r1", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "", Order::prefix_last, true, "",
      "<|fim_pad|>"},
-    {"deepseek-coder", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>", Order::prefix_first,
-     "", ""},
-    {"mellum", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", Order::suffix_first, "<filename>",
-     "<gh_stars>"},
-    {"starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", Order::prefix_first, "", ""},
-    {"codellama", "▁<PRE>", "▁<SUF>", "▁<MID>", Order::prefix_first, "", ""},
-    {"codestral", "[PREFIX]", "[SUFFIX]", "", Order::suffix_first, "", ""},
+    {"deepseek-coder", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>",
+     "<｜end▁of▁sentence｜>", Order::prefix_first, false, "", ""},
+    {"mellum", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<|endoftext|>", Order::suffix_first,
+     false, "<filename>", "<gh_stars>"},
+    {"starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<|endoftext|>",
+     Order::prefix_first, true, "", ""},
+    {"codellama", "▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>", Order::prefix_first, true, "", ""},
+    {"codestral", "[PREFIX]", "[SUFFIX]", "", "", Order::suffix_first, false, "", ""},
 };
 
 // Every token that ends an answer in some family.
@@ -81,7 +86,7 @@ bool matches(const Family& f, const Tokenizer& t) {
          (f.wants.empty() || has(f.wants)) && (f.wants_not.empty() || !has(f.wants_not));
 }
 
-void append(std::vector<TokenId>& ids, const std::vector<TokenId>& more) {
+void append(std::vector<TokenId>& ids, std::span<const TokenId> more) {
   ids.insert(ids.end(), more.begin(), more.end());
 }
 
@@ -93,9 +98,12 @@ std::optional<FimForm> FimForm::find(const Tokenizer& tokenizer) {
     FimForm form;
     form.family_ = f.name;
     form.order_ = f.order;
+    form.has_both_orders_ = f.has_both_orders;
     form.prefix_ = *tokenizer.find(f.prefix);
     form.suffix_ = *tokenizer.find(f.suffix);
     if (!f.middle.empty()) form.middle_ = tokenizer.find(f.middle);
+    if (!f.end.empty()) form.end_ = tokenizer.find(f.end);
+    if (!form.end_) form.end_ = tokenizer.eos();
     for (const std::string_view separator : {"<|file_sep|>", "<file_sep>"})
       if (f.name != "r1" && !form.file_sep_) form.file_sep_ = tokenizer.find(separator);
     form.stops_ = stop_tokens(tokenizer, {});
@@ -119,17 +127,24 @@ std::vector<TokenId> FimForm::encode(const Tokenizer& tokenizer, std::string_vie
       before += "# " + text + "\n";
     }
   }
-  const auto append_prefix = [&] { append(ids, tokenizer.encode(before + std::string(prefix))); };
+  append(ids, arrange(order_, tokenizer.encode(before + std::string(prefix)),
+                      tokenizer.encode_continued(suffix)));
+  return ids;
+}
+
+std::vector<TokenId> FimForm::arrange(Order order, std::span<const TokenId> prefix,
+                                      std::span<const TokenId> suffix) const {
+  std::vector<TokenId> ids;
   const auto append_suffix = [&] {
     ids.push_back(suffix_);
-    append(ids, tokenizer.encode_continued(suffix));
+    append(ids, suffix);
   };
-  if (order_ == Order::suffix_first) append_suffix();
+  if (order == Order::suffix_first) append_suffix();
   ids.push_back(prefix_);
-  if (order_ != Order::prefix_last) append_prefix();
-  if (order_ != Order::suffix_first) append_suffix();
+  if (order != Order::prefix_last) append(ids, prefix);
+  if (order != Order::suffix_first) append_suffix();
   if (middle_) ids.push_back(*middle_);
-  if (order_ == Order::prefix_last) append_prefix();
+  if (order == Order::prefix_last) append(ids, prefix);
   return ids;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +21,19 @@ class FimForm {
  public:
   static std::optional<FimForm> find(const Tokenizer& tokenizer);
 
+  // How the markers and the two texts stand: prefix P suffix S middle; suffix S prefix P middle;
+  // prefix suffix S middle P.
+  enum class Order : std::uint8_t { prefix_first, suffix_first, prefix_last };
+
   std::vector<TokenId> encode(const Tokenizer& tokenizer, std::string_view prefix,
                               std::string_view suffix, const std::vector<ExtraFile>& extra) const;
+  // The markers around the tokens of the two texts, up to where the middle begins; without BOS.
+  std::vector<TokenId> arrange(Order order, std::span<const TokenId> prefix,
+                               std::span<const TokenId> suffix) const;
+  Order order() const { return order_; }  // of a prompt
+  // Has the family learnt prefix_first and prefix_last, half and half?
+  bool has_both_orders() const { return has_both_orders_; }
+  std::optional<TokenId> end() const { return end_; }  // what ends a middle
   const std::vector<TokenId>& stops() const { return stops_; }
   std::string_view family() const { return family_; }
   TokenId prefix() const { return prefix_; }
@@ -30,16 +42,13 @@ class FimForm {
     return middle_;
   }  // none: the prompt ends with the prefix
 
-  // How the markers and the two texts stand: prefix P suffix S middle; suffix S prefix P middle;
-  // prefix suffix S middle P.
-  enum class Order : std::uint8_t { prefix_first, suffix_first, prefix_last };
-
  private:
   std::string_view family_;
   std::vector<TokenId> stops_;
   Order order_ = Order::prefix_first;
+  bool has_both_orders_ = false;
   TokenId prefix_ = 0, suffix_ = 0;
-  std::optional<TokenId> middle_;
+  std::optional<TokenId> middle_, end_;
   std::optional<TokenId> file_sep_;  // none: other files stand before the prefix as text
 };
 

@@ -1,5 +1,6 @@
 #include "lib/text/sentencepiece_tokenizer.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <exception>
@@ -73,6 +74,12 @@ class SentencepieceTokenizer : public Tokenizer {
   }
   bool is_marker(TokenId id) const override {
     return id >= 0 && id < size() && markers_[static_cast<std::size_t>(id)];
+  }
+  std::string_view marker_text(TokenId id) const override {
+    if (!is_marker(id)) return {};
+    const auto named = std::find_if(ids_.begin(), ids_.end(),
+                                    [id](const auto& name) { return name.second == id; });
+    return named == ids_.end() ? std::string_view() : std::string_view(named->first);
   }
 
  private:

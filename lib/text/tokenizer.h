@@ -30,6 +30,8 @@ class Tokenizer {
   // The id whose text is exactly this ("<|fim_prefix|>"), marker or not.
   virtual std::optional<TokenId> find(std::string_view token) const = 0;
   virtual bool is_marker(TokenId id) const = 0;
+  // The text by which `find` finds a marker; nothing for other ids. Slow: for people.
+  virtual std::string_view marker_text(TokenId id) const = 0;
 
   std::optional<TokenId> bos() const { return bos_; }
   std::optional<TokenId> eos() const { return eos_; }

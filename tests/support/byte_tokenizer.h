@@ -41,13 +41,16 @@ class ByteTokenizer : public Tokenizer {
     return 256 + static_cast<TokenId>(at - markers_.begin());
   }
   bool is_marker(TokenId id) const override { return id >= 256; }
+  std::string_view marker_text(TokenId id) const override {
+    return is_marker(id) ? std::string_view(markers_[static_cast<std::size_t>(id - 256)])
+                         : std::string_view();
+  }
 
   // Ids as a text in which markers stand in ⟦ ⟧.
   std::string shown(const std::vector<TokenId>& ids) const {
     std::string out;
     for (const TokenId id : ids)
-      out += is_marker(id) ? "⟦" + markers_[static_cast<std::size_t>(id - 256)] + "⟧"
-                           : std::string(bytes(id));
+      out += is_marker(id) ? "⟦" + std::string(marker_text(id)) + "⟧" : std::string(bytes(id));
     return out;
   }
 

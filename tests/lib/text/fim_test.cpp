@@ -70,6 +70,35 @@ TEST(Fim, OfCodestralEndsWithThePrefix) {
   EXPECT_EQ(prompt(t), "codestral: ⟦<s>⟧⟦[SUFFIX]⟧S⟦[PREFIX]⟧ P");
 }
 
+TEST(Fim, EndsAMiddleWithItsFamilysTokenOrElseWithEos) {
+  const auto end = [](ByteTokenizer t, std::string_view eos) {
+    t.set_eos(eos);
+    return t.shown({FimForm::find(t)->end().value()});
+  };
+  EXPECT_EQ(end(ByteTokenizer(kR1), "</s>"), "⟦</s>⟧");
+  EXPECT_EQ(end(ByteTokenizer(kQwen), "<|im_end|>"), "⟦<|endoftext|>⟧");
+  const std::vector<std::string> llama = {"</s>", "▁<PRE>", "▁<SUF>", "▁<MID>"};
+  EXPECT_EQ(end(ByteTokenizer(llama), "</s>"), "⟦</s>⟧");
+  std::vector<std::string> with_end = llama;
+  with_end.emplace_back("▁<EOT>");
+  EXPECT_EQ(end(ByteTokenizer(with_end), "</s>"), "⟦▁<EOT>⟧");
+  EXPECT_FALSE(FimForm::find(ByteTokenizer(kR1))->end());
+}
+
+TEST(Fim, ArrangesBothTextsInEveryOrder) {
+  const ByteTokenizer t(kR1);
+  const auto form = FimForm::find(t);
+  const auto arranged = [&](FimForm::Order order) {
+    return t.shown(form->arrange(order, t.encode("P"), t.encode("S")));
+  };
+  EXPECT_EQ(arranged(FimForm::Order::prefix_first),
+            "⟦<|fim_prefix|>⟧P⟦<|fim_suffix|>⟧S⟦<|fim_middle|>⟧");
+  EXPECT_EQ(arranged(FimForm::Order::suffix_first),
+            "⟦<|fim_suffix|>⟧S⟦<|fim_prefix|>⟧P⟦<|fim_middle|>⟧");
+  EXPECT_EQ(arranged(FimForm::Order::prefix_last),
+            "⟦<|fim_prefix|>⟧⟦<|fim_suffix|>⟧S⟦<|fim_middle|>⟧P");
+}
+
 TEST(Fim, PutsOtherFilesBeforeTheCaretsFile) {
   EXPECT_EQ(prompt(ByteTokenizer(kQwen), {{"a.py", "x = 1\n"}, {"b.py", "y"}}),
             "qwen2.5-coder: ⟦<|file_sep|>⟧a.py\nx = 1\n⟦<|file_sep|>⟧b.py\ny"

@@ -119,6 +119,7 @@ TEST(LoadTokenizer, ReadsATokenizerJsonThatWasConvertedFromSentencepiece) {
   for (std::size_t i = 0; i < v.texts.size(); ++i)
     EXPECT_EQ(tokenizer->encode(v.texts[i]), v.ids[i]) << v.texts[i];
   EXPECT_TRUE(tokenizer->is_marker(*tokenizer->find("</s>")));
+  EXPECT_EQ(tokenizer->marker_text(*tokenizer->find("</s>")), "</s>");
 }
 
 std::unique_ptr<Tokenizer> load_gguf(const test::TempDir& dir, const test::GgufEntries& more) {
@@ -143,6 +144,8 @@ TEST(LoadTokenizer, ReadsTheTypesOfGgufTokens) {
   EXPECT_TRUE(tokenizer->is_marker(3));
   EXPECT_TRUE(tokenizer->is_marker(5));
   EXPECT_FALSE(tokenizer->is_marker(4));
+  EXPECT_EQ(tokenizer->marker_text(3), "<s>");
+  EXPECT_EQ(tokenizer->marker_text(4), "");
   EXPECT_EQ(tokenizer->bytes(4), "<x>");
   EXPECT_EQ(tokenizer->bytes(6), "");
   EXPECT_EQ(tokenizer->bytes(7), "");
