@@ -39,6 +39,7 @@ r1_test(nn_tests tests/lib/nn)
 r1_test(model_tests tests/models)
 r1_test(decode_tests tests/lib/decode tests/lib/tasks)
 r1_test(quant_tests tests/lib/quant)
+r1_test(train_tests tests/lib/train)
 r1_test(tools_tests tests/tools)
 target_link_libraries(tools_tests PRIVATE r1_tools)
 

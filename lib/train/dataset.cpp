@@ -1,0 +1,267 @@
+#include "lib/train/dataset.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstdint>
+#include <span>
+
+#include "lib/base/bytes.h"
+#include "lib/base/error.h"
+#include "lib/base/json.h"
+#include "lib/base/lines.h"
+#include "lib/train/encode_sample.h"
+
+namespace r1 {
+namespace {
+
+enum class Shape { image, preference, messages, fill_in, completion, text };
+struct ShapeKeys {
+  Shape shape;
+  std::array<std::string_view, 3> keys;  // empty: fewer
+};
+constexpr ShapeKeys kShapes[] = {{Shape::image, {"image"}},
+                                 {Shape::preference, {"prompt", "chosen", "rejected"}},
+                                 {Shape::messages, {"messages"}},
+                                 {Shape::fill_in, {"prefix", "suffix", "middle"}},
+                                 {Shape::completion, {"prompt", "completion"}},
+                                 {Shape::text, {"text"}}};
+
+const ShapeKeys& shape_of(const Json& line) {
+  for (const ShapeKeys& shape : kShapes)
+    if (std::all_of(shape.keys.begin(), shape.keys.end(), [&line](std::string_view key) {
+          return key.empty() || line.find(key) != nullptr;
+        }))
+      return shape;
+  fail(ErrorKind::usage,
+       R"(has neither "messages" nor "text", "prompt" and "completion", or "prefix", "suffix" and )"
+       R"("middle")");
+}
+
+// `where` ends in a colon and a space, or is empty.
+const std::string& text_of(const Json& object, std::string_view key, std::string_view where = "") {
+  const Json* value = object.find(key);
+  if (value == nullptr) fail(ErrorKind::usage, "{}there is no \"{}\"", where, key);
+  if (!value->is_string()) fail(ErrorKind::usage, "{}\"{}\" is not a string", where, key);
+  return value->string(key);
+}
+
+std::vector<ChatMessage> messages_of(const Json& line) {
+  const Json& list = *line.find("messages");
+  if (!list.is_array()) fail(ErrorKind::usage, "\"messages\" is not a list");
+  std::vector<ChatMessage> messages;
+  for (const Json& message : list.array("messages")) {
+    const std::string where = fmt::format("message {}: ", messages.size() + 1);
+    ChatMessage m{text_of(message, "role", where), text_of(message, "content", where)};
+    if (m.role != "system" && m.role != "user" && m.role != "assistant")
+      fail(ErrorKind::usage, "{}the role {} is none of system, user, assistant", where,
+           escaped(m.role));
+    messages.push_back(std::move(m));
+  }
+  if (messages.empty()) fail(ErrorKind::usage, "\"messages\" is empty");
+  return messages;
+}
+
+// What is wrong with data is wrong usage, and never comes up after the first step. What the model's
+// own files lack is not.
+template <typename Body>
+void naming(const std::string& where, const Body& body) {
+  try {
+    body();
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::usage && e.kind() != ErrorKind::decode &&
+        e.kind() != ErrorKind::limit)
+      throw;
+    fail(ErrorKind::usage, "{}: {}", where, e.what());
+  }
+}
+
+class Reader {
+ public:
+  Reader(Dataset& dataset, const TextForms& forms, const DatasetOptions& options)
+      : dataset_(dataset),
+        forms_(forms),
+        options_(options),
+        adds_space_(forms.tokenizer.encode("a") != forms.tokenizer.encode_continued("a")) {
+    assert(options.max_length >= 2);
+  }
+
+  void read_lines(std::string_view text, const std::string& name) {
+    const ShapeKeys* first = nullptr;
+    for_each_line(text, [&](std::string_view characters, int number) {
+      if (characters.find_first_not_of(" \t\r") == std::string_view::npos) return;
+      naming(fmt::format("{}:{}", name, number), [&] {
+        const Json line = parse_json(characters, "the line");
+        if (!line.is_object()) fail(ErrorKind::usage, "the line is not an object");
+        const ShapeKeys& shape = shape_of(line);
+        if (first != nullptr && first != &shape)
+          fail(ErrorKind::usage, "has \"{}\", and the lines before it have \"{}\"", shape.keys[0],
+               first->keys[0]);
+        first = &shape;
+        add_line(line, shape.shape);
+      });
+    });
+  }
+
+  void read_text(std::string_view text, const std::string& name) {
+    if (!text.empty()) naming(name, [&] { add_text(text); });
+  }
+
+ private:
+  void add_line(const Json& line, Shape shape) {
+    switch (shape) {
+      case Shape::image:
+        fail(ErrorKind::usage, "images are not trained on yet");
+      case Shape::preference:
+        fail(ErrorKind::usage, "preference pairs are not trained on yet");
+      case Shape::messages:
+        return add_messages(messages_of(line));
+      case Shape::fill_in:
+        return add_fill_in(
+            {text_of(line, "prefix"), text_of(line, "middle"), text_of(line, "suffix")});
+      case Shape::completion:
+        ++dataset_.lines;
+        return add(unmasked(encode_completion(forms_.tokenizer, text_of(line, "prompt"),
+                                              text_of(line, "completion"))));
+      case Shape::text:
+        return add_text(text_of(line, "text"));
+    }
+  }
+
+  void add_messages(const std::vector<ChatMessage>& messages) {
+    if (forms_.chat_template == nullptr)
+      fail(ErrorKind::usage, "the model has no chat template; --chat-template FILE names one");
+    ++dataset_.lines;
+    auto samples = encode_conversation(forms_.tokenizer, *forms_.chat_template, messages);
+    if (samples.empty()) ++dataset_.nothing_trained;
+    for (TrainingSample& sample : samples) add(unmasked(std::move(sample)));
+  }
+
+  const FimForm& fim() const {
+    if (forms_.fim == nullptr)
+      fail(ErrorKind::usage, "the model has no tokens for a gap to fill in");
+    return *forms_.fim;
+  }
+
+  void add_fill_in(const GappedText& text) {
+    const FimForm& form = fim();
+    ++dataset_.lines;
+    add(encode_fill_in(forms_.tokenizer, form, form.order(), text,
+                       options_.too_long == TooLong::cut ? most() : SIZE_MAX));
+  }
+
+  // Each piece of a long text begins as any text does; EOS stands where the whole one ends. EOS
+  // alone makes no piece: it would teach that a text may be empty.
+  void add_text(std::string_view text) {
+    if (options_.fim_rate > 0)
+      fim();  // is missed at the first text, not at the first that is drawn
+    ++dataset_.lines;
+    const std::vector<TokenId> begin = begin_of_text(forms_.tokenizer);
+    std::vector<TokenId> ids = forms_.tokenizer.encode(text);
+    ids.push_back(end_of_text(forms_.tokenizer));
+    const std::size_t room = most() - begin.size();
+    if (ids.size() == 1) ++dataset_.nothing_trained;
+    if (ids.size() > room && options_.too_long_text == TooLong::drop) {
+      ++dataset_.too_long;
+      return;
+    }
+    for (std::size_t at = 0; at + 1 < ids.size(); at += room) {
+      const auto piece = std::span(ids).subspan(at, std::min(room, ids.size() - at));
+      if (!add_gapped(piece, at == 0)) {
+        TrainingSample sample{begin, {}};
+        sample.ids.insert(sample.ids.end(), piece.begin(), piece.end());
+        add(all_trained(std::move(sample)));
+      }
+      if (options_.too_long_text == TooLong::cut) return;
+    }
+  }
+
+  // Is this piece of a text one that gets a gap? One that alone is too long stays as it is.
+  bool add_gapped(std::span<const TokenId> piece, bool begins_text) {
+    const std::uint64_t number = dataset_.samples.size();
+    if (!is_fill_in(options_.fim_rate, options_.seed, number)) return false;
+    std::string text;
+    for (const TokenId id : piece) text += forms_.tokenizer.bytes(id);
+    if (begins_text && adds_space_ && text.starts_with(' ')) text.erase(0, 1);
+    TrainingSample sample =
+        encode_fill_in(forms_.tokenizer, fim(), fill_in_order(fim(), options_.seed, number),
+                       cut_gap(text, options_.seed, number), most());
+    if (sample.ids.size() > most()) return false;
+    add(all_trained(std::move(sample)));
+    return true;
+  }
+
+  static TrainingSample all_trained(TrainingSample sample) {
+    sample.trained.assign(sample.ids.size(), 1);
+    return sample;
+  }
+  TrainingSample unmasked(TrainingSample sample) const {
+    return options_.mask_prompt ? std::move(sample) : all_trained(std::move(sample));
+  }
+
+  void add(TrainingSample sample) {
+    if (sample.ids.size() > most()) {
+      if (options_.too_long != TooLong::cut) {
+        ++dataset_.too_long;
+        return;
+      }
+      sample.ids.resize(most());
+      sample.trained.resize(most());
+    }
+    sample.trained[0] = 0;  // nothing stands before it
+    const auto trained = std::count(sample.trained.begin(), sample.trained.end(), 1);
+    if (trained == 0) {
+      ++dataset_.nothing_trained;
+      return;
+    }
+    dataset_.tokens += std::ssize(sample.ids);
+    dataset_.trained += trained;
+    sample.ids.shrink_to_fit();
+    sample.trained.shrink_to_fit();
+    dataset_.samples.push_back(std::move(sample));
+  }
+
+  std::size_t most() const { return static_cast<std::size_t>(options_.max_length); }
+
+  Dataset& dataset_;
+  const TextForms& forms_;
+  const DatasetOptions& options_;
+  bool adds_space_;  // does the tokenizer put a space before a text?
+};
+
+MappedFile opened(const std::filesystem::path& path) {
+  try {
+    return MappedFile(path);
+  } catch (const Error& e) {
+    fail(ErrorKind::usage, "{}", e.what());
+  }
+}
+
+}  // namespace
+
+void read_lines(Dataset& dataset, std::string_view lines, const std::string& name,
+                const TextForms& forms, const DatasetOptions& options) {
+  Reader(dataset, forms, options).read_lines(lines, name);
+}
+
+Dataset read_dataset(const std::vector<std::filesystem::path>& files, const TextForms& forms,
+                     const DatasetOptions& options) {
+  Dataset dataset;
+  Reader reader(dataset, forms, options);
+  for (const std::filesystem::path& path : files) {
+    const std::string name = escaped(path.string());
+    const std::int64_t before = dataset.lines;
+    const MappedFile file = opened(path);
+    if (path.extension() == ".jsonl" || path.extension() == ".json")
+      reader.read_lines(as_text(file.bytes()), name);
+    else
+      reader.read_text(as_text(file.bytes()), name);
+    if (dataset.lines == before) fail(ErrorKind::usage, "{} holds no sample", name);
+  }
+  if (dataset.samples.empty())
+    fail(ErrorKind::usage, "no sample is left: {} longer than {} tokens, {} with nothing to learn",
+         dataset.too_long, options.max_length, dataset.nothing_trained);
+  return dataset;
+}
+
+}  // namespace r1

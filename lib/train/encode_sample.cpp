@@ -1,0 +1,107 @@
+#include "lib/train/encode_sample.h"
+
+#include <algorithm>
+#include <span>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+void append(std::vector<TokenId>& ids, std::span<const TokenId> more) {
+  ids.insert(ids.end(), more.begin(), more.end());
+}
+
+TrainingSample trained_from(std::size_t answer, std::vector<TokenId> ids) {
+  std::vector<std::uint8_t> trained(ids.size(), 1);
+  std::fill_n(trained.begin(), std::min(answer, ids.size()), std::uint8_t{0});
+  return {std::move(ids), std::move(trained)};
+}
+
+// Where the answer begins in `both`, the tokens of a prompt with its answer. Where these are other
+// ones than the prompt's own, they are the prompt's for as long as they hold bytes of it.
+std::size_t answer_begin(const Tokenizer& tokenizer, std::span<const TokenId> prompt,
+                         std::span<const TokenId> both) {
+  const auto [own, shared] = std::mismatch(prompt.begin(), prompt.end(), both.begin(), both.end());
+  std::size_t bytes = 0;
+  for (auto id = own; id != prompt.end(); ++id) bytes += tokenizer.bytes(*id).size();
+  auto at = static_cast<std::size_t>(shared - both.begin());
+  for (; bytes > 0 && at < both.size(); ++at)
+    bytes -= std::min(bytes, tokenizer.bytes(both[at]).size());
+  return at;
+}
+
+bool begins_with(std::span<const TokenId> ids, std::span<const TokenId> beginning) {
+  return ids.size() >= beginning.size() &&
+         std::equal(beginning.begin(), beginning.end(), ids.begin());
+}
+
+TokenId existing(std::optional<TokenId> end) {
+  if (!end) fail(ErrorKind::model, "the vocabulary has no token that ends a text");
+  return *end;
+}
+
+}  // namespace
+
+TokenId end_of_text(const Tokenizer& tokenizer) { return existing(tokenizer.eos()); }
+
+std::vector<TokenId> begin_of_text(const Tokenizer& tokenizer) {
+  if (!tokenizer.add_bos() || !tokenizer.bos()) return {};
+  return {*tokenizer.bos()};
+}
+
+TrainingSample encode_completion(const Tokenizer& tokenizer, const std::string& prompt,
+                                 const std::string& completion) {
+  const bool bos = tokenizer.add_bos();
+  std::vector<TokenId> ids = encode_parts(tokenizer, {{prompt + completion}}, bos);
+  const std::size_t answer = answer_begin(tokenizer, encode_parts(tokenizer, {{prompt}}, bos), ids);
+  ids.push_back(end_of_text(tokenizer));
+  return trained_from(answer, std::move(ids));
+}
+
+std::vector<TrainingSample> encode_conversation(const Tokenizer& tokenizer,
+                                                const ChatTemplate& chat_template,
+                                                const std::vector<ChatMessage>& messages) {
+  std::vector<TrainingSample> answers;  // each behind all that was said before
+  std::vector<ChatMessage> before;
+  for (const ChatMessage& message : messages) {
+    if (message.role == "assistant") {
+      const auto prompt = encode_parts(tokenizer, chat_template.render(before), false);
+      auto both =
+          encode_parts(tokenizer, chat_template.render_with_answer(before, message.content), false);
+      const std::size_t answer = answer_begin(tokenizer, prompt, both);
+      answers.push_back(trained_from(answer, std::move(both)));
+    }
+    before.push_back(message);
+  }
+  if (answers.empty()) return {};
+  TrainingSample whole = answers.back();
+  for (const TrainingSample& answer : answers) {
+    if (!begins_with(whole.ids, answer.ids)) return answers;
+    for (std::size_t i = 0; i < answer.trained.size(); ++i) whole.trained[i] |= answer.trained[i];
+  }
+  return {std::move(whole)};
+}
+
+TrainingSample encode_fill_in(const Tokenizer& tokenizer, const FimForm& form, FimForm::Order order,
+                              const GappedText& text, std::size_t room) {
+  std::span<const TokenId> no_tokens;
+  const std::vector<TokenId> prefix = tokenizer.encode(text.prefix);
+  const std::vector<TokenId> suffix = tokenizer.encode_continued(text.suffix);
+  std::vector<TokenId> middle = tokenizer.encode_continued(text.middle);
+  middle.push_back(existing(form.end()));
+
+  std::vector<TokenId> ids = begin_of_text(tokenizer);
+  const std::size_t around = prefix.size() + suffix.size();
+  const std::size_t fixed =
+      ids.size() + form.arrange(order, no_tokens, no_tokens).size() + middle.size();
+  const std::size_t kept = std::min(around, room - std::min(fixed, room));
+  const std::size_t kept_prefix = around == 0 ? 0 : kept * prefix.size() / around;
+  append(ids, form.arrange(order, std::span(prefix).last(kept_prefix),
+                           std::span(suffix).first(kept - kept_prefix)));
+  const std::size_t begin = ids.size();
+  append(ids, middle);
+  return trained_from(begin, std::move(ids));
+}
+
+}  // namespace r1

@@ -1,0 +1,485 @@
+// Files as tokens with a loss mask. Samples are shown as `render_sample` shows them: what is not
+// trained stands in ⟦ ⟧.
+#include "lib/train/dataset.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "lib/base/json.h"
+#include "lib/base/utf8.h"
+#include "tests/support/byte_tokenizer.h"
+#include "tests/support/fails.h"
+#include "tests/support/temp_dir.h"
+
+namespace r1 {
+namespace {
+
+using test::ByteTokenizer;
+using Shown = std::vector<std::string>;
+using Lines = std::vector<std::string>;
+
+// Bytes, but two newlines are one token, as in the vocabularies of chat models.
+class NewlinePairs : public ByteTokenizer {
+ public:
+  using ByteTokenizer::ByteTokenizer;
+  std::vector<TokenId> encode_continued(std::string_view text) const override {
+    std::vector<TokenId> ids;
+    for (const TokenId id : ByteTokenizer::encode_continued(text)) {
+      const bool pair = id == '\n' && !ids.empty() && ids.back() == '\n';
+      if (pair) ids.pop_back();
+      ids.push_back(pair ? kPair : id);
+    }
+    return ids;
+  }
+  std::string_view bytes(TokenId id) const override {
+    return id == kPair ? "\n\n" : ByteTokenizer::bytes(id);
+  }
+
+ private:
+  static constexpr TokenId kPair = 0;  // no text of a test has the byte 0
+};
+
+const std::vector<std::string> kMarkers = {"<s>",
+                                           "</s>",
+                                           "<|fim_prefix|>",
+                                           "<|fim_suffix|>",
+                                           "<|fim_middle|>",
+                                           "<|im_start|>",
+                                           "<|im_end|>",
+                                           "<｜begin▁of▁sentence｜>",
+                                           "<｜User｜>",
+                                           "<｜Assistant｜>",
+                                           "<｜end▁of▁sentence｜>"};
+
+template <typename T = ByteTokenizer>
+T r1_tokenizer(bool leading_space = false) {
+  T t(kMarkers, leading_space);
+  t.set_bos("<s>", true);
+  t.set_eos("</s>");
+  return t;
+}
+
+// What a family without BOS and with one order has.
+ByteTokenizer qwen_tokenizer() {
+  ByteTokenizer t({"<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_prefix|>",
+                   "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>"});
+  t.set_eos("<|endoftext|>");
+  return t;
+}
+
+const ChatTemplate kChatml = ChatTemplate::recognise("<|im_start|>");
+
+struct Scene {
+  ByteTokenizer own = r1_tokenizer();
+  const Tokenizer* tokenizer = &own;
+  DatasetOptions options;
+  const ChatTemplate* chat = &kChatml;
+  bool fills_in = true;
+  test::TempDir dir;
+
+  Dataset read(const Lines& lines, const std::string& name = "data.jsonl") const {
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    return read_bytes(text, name);
+  }
+  Dataset read_bytes(std::string_view text, const std::string& name = "data.jsonl") const {
+    test::write_bytes(dir / name, text);
+    return read_files({dir / name});
+  }
+  Dataset read_files(const std::vector<std::filesystem::path>& files) const {
+    const auto fim = FimForm::find(*tokenizer);
+    return read_dataset(files, {*tokenizer, fim && fills_in ? &*fim : nullptr, chat}, options);
+  }
+  Shown shown(const Lines& lines) const { return shown(read(lines)); }
+  Shown shown(const Dataset& data) const {
+    Shown out;
+    for (const TrainingSample& sample : data.samples)
+      out.push_back(render_sample(sample, *tokenizer));
+    return out;
+  }
+  // What reading these lines fails with, without the folder.
+  std::string why(const Lines& lines) const {
+    std::string text = test::failure([&] { read(lines); });
+    const std::string folder = dir.path().string() + "/";
+    if (const std::size_t at = text.find(folder); at != std::string::npos)
+      text.erase(at, folder.size());
+    return text;
+  }
+};
+
+std::string text_line(std::string_view text) {
+  return JsonWriter().begin_object().key("text").string(text).end_object().text();
+}
+
+const std::string kTwoAnswers =
+    R"({"messages":[{"role":"system","content":"s"},{"role":"user","content":"q"},)"
+    R"({"role":"assistant","content":"a"},{"role":"user","content":"r"},)"
+    R"({"role":"assistant","content":"b"},{"role":"user","content":"thanks"}]})";
+
+TEST(Dataset, LearnsAllOfATextFromBosToEos) {
+  Scene scene;
+  const Dataset data = scene.read({R"({"text":"ab"})"});
+  ASSERT_EQ(data.samples.size(), 1u);
+  EXPECT_EQ(data.samples[0].ids, (std::vector<TokenId>{256, 'a', 'b', 257}));
+  EXPECT_EQ(data.samples[0].trained, (std::vector<std::uint8_t>{0, 1, 1, 1}));
+  EXPECT_EQ(data.lines, 1);
+  EXPECT_EQ(data.tokens, 4);
+  EXPECT_EQ(data.trained, 3);
+}
+
+TEST(Dataset, BeginsATextWithBosOnlyWhereTheVocabularySaysSo) {
+  Scene scene;
+  scene.own.set_bos("<s>", false);
+  EXPECT_EQ(scene.shown({R"({"text":"ab"})"}), (Shown{"⟦a⟧b</s>"}));  // nothing stands before "a"
+}
+
+TEST(Dataset, TakesMarkersInATextForText) {
+  Scene scene;
+  const Dataset data = scene.read({R"({"text":"<s></s>"})"});
+  EXPECT_EQ(data.tokens, 2 + 7);
+  EXPECT_EQ(std::count(data.samples[0].ids.begin(), data.samples[0].ids.end(), 256), 1);
+  EXPECT_EQ(std::count(data.samples[0].ids.begin(), data.samples[0].ids.end(), 257), 1);
+}
+
+TEST(Dataset, LearnsACompletionAndEosAndThePromptOnlyWhenAsked) {
+  Scene scene;
+  const Lines lines = {R"({"prompt":"1+1=","completion":"2"})", R"({"prompt":"","completion":"2"})",
+                       R"({"prompt":"1","completion":""})"};
+  EXPECT_EQ(scene.shown(lines), (Shown{"⟦<s>1+1=⟧2</s>", "⟦<s>⟧2</s>", "⟦<s>1⟧</s>"}));
+  scene.options.mask_prompt = false;
+  EXPECT_EQ(scene.shown(lines), (Shown{"⟦<s>⟧1+1=2</s>", "⟦<s>⟧2</s>", "⟦<s>⟧1</s>"}));
+}
+
+TEST(Dataset, GivesATokenAcrossTheBorderToThePrompt) {
+  Scene scene;
+  const NewlinePairs pairs = r1_tokenizer<NewlinePairs>();
+  scene.tokenizer = &pairs;
+  EXPECT_EQ(scene.shown({R"({"prompt":"q\n","completion":"\na"})",
+                         R"({"prompt":"q\n","completion":"\n\na"})",
+                         R"({"prompt":"q\n","completion":"a"})"}),
+            (Shown{"⟦<s>q\n\n⟧a</s>", "⟦<s>q\n\n⟧\na</s>", "⟦<s>q\n⟧a</s>"}));
+  EXPECT_EQ(scene.shown({R"({"messages":[{"role":"user","content":"q"},)"
+                         R"({"role":"assistant","content":"\na"}]})"}),
+            (Shown{"⟦<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n\n⟧a<|im_end|>"}));
+}
+
+TEST(Dataset, GivesATokenAcrossTheBorderOfAShippedVocabularyToThePrompt) {
+  Scene scene;
+  const std::filesystem::path root = R1_SOURCE_DIR;
+  const auto tokenizer =
+      load_tokenizer(ModelFiles::open(root / "models/r1-plus-mini.gguf"), root / "share");
+  scene.tokenizer = tokenizer.get();
+  ASSERT_EQ(tokenizer->encode("print").size(), 1u);
+  EXPECT_EQ(scene.shown({R"({"prompt":"x = 1\npri","completion":"nt x"})"}),
+            (Shown{"⟦<s>x = 1\nprint⟧ x</s>"}));
+}
+
+TEST(Dataset, LearnsEveryAnswerOfAConversationAndWhatEndsIt) {
+  Scene scene;
+  EXPECT_EQ(scene.shown({kTwoAnswers}),
+            (Shown{"⟦<|im_start|>system\ns<|im_end|>\n<|im_start|>user\nq<|im_end|>\n"
+                   "<|im_start|>assistant\n⟧a<|im_end|>⟦\n<|im_start|>user\nr<|im_end|>\n"
+                   "<|im_start|>assistant\n⟧b<|im_end|>"}));
+  scene.options.mask_prompt = false;
+  const Dataset data = scene.read({kTwoAnswers});
+  EXPECT_EQ(data.trained, data.tokens - 1);
+}
+
+TEST(Dataset, MakesASampleOfEachAnswerWhereEarlierOnesLoseTheirThoughts) {
+  Scene scene;
+  const auto chat = ChatTemplate::recognise("'<｜User｜>' '<｜Assistant｜><think>\\n'");
+  scene.chat = &chat;
+  const std::string line =
+      R"({"messages":[{"role":"user","content":"q"},)"
+      R"({"role":"assistant","content":"<think>\nt\n</think>\n\na"},{"role":"user","content":"r"},)"
+      R"({"role":"assistant","content":"b"}]})";
+  const std::string bos = "<｜begin▁of▁sentence｜>", eos = "<｜end▁of▁sentence｜>",
+                    user = "<｜User｜>", answer = "<｜Assistant｜>";
+  EXPECT_EQ(scene.shown({line}),
+            (Shown{"⟦" + bos + user + "q" + answer + "<think>\n⟧t\n</think>\n\na" + eos,
+                   "⟦" + bos + user + "q" + answer + "\n\na" + eos + user + "r" + answer +
+                       "<think>\n⟧</think>\n\nb" + eos}));
+}
+
+TEST(Dataset, LearnsAMiddleAndWhatEndsIt) {
+  Scene scene;
+  const Lines lines = {R"({"prefix":"P","suffix":"S","middle":"M"})"};
+  EXPECT_EQ(scene.shown(lines), (Shown{"⟦<s><|fim_prefix|><|fim_suffix|>S<|fim_middle|>P⟧M</s>"}));
+  scene.own = qwen_tokenizer();
+  EXPECT_EQ(scene.shown(lines),
+            (Shown{"⟦<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>⟧M<|endoftext|>"}));
+}
+
+TEST(Dataset, PutsASpaceOnlyBeforeWhatBeginsAText) {
+  Scene scene;
+  scene.own = r1_tokenizer(true);
+  EXPECT_EQ(scene.shown({R"({"text":"ab"})"}), (Shown{"⟦<s>⟧ ab</s>"}));
+  EXPECT_EQ(scene.shown({R"({"prefix":"P","suffix":"S","middle":"M"})"}),
+            (Shown{"⟦<s><|fim_prefix|><|fim_suffix|>S<|fim_middle|> P⟧M</s>"}));
+}
+
+TEST(Dataset, LeavesOutWhatIsTooLongAndWhatHasNothingToLearn) {
+  Scene scene;
+  scene.options.max_length = 6;
+  scene.options.too_long_text = TooLong::drop;
+  const Dataset pairs =
+      scene.read({R"({"prompt":"123","completion":"4"})", R"({"prompt":"123","completion":"45"})"});
+  EXPECT_EQ(scene.shown(pairs), (Shown{"⟦<s>123⟧4</s>"}));
+  EXPECT_EQ(pairs.lines, 2);
+  EXPECT_EQ(pairs.too_long, 1);
+  const Dataset texts = scene.read({text_line("1234"), text_line("12345"), text_line("")});
+  EXPECT_EQ(scene.shown(texts), (Shown{"⟦<s>⟧1234</s>"}));
+  EXPECT_EQ(texts.too_long, 1);
+  EXPECT_EQ(texts.nothing_trained, 1);
+  scene.options.max_length = 2048;
+  const Dataset chats =
+      scene.read({R"({"messages":[{"role":"user","content":"q"}]})", kTwoAnswers});
+  EXPECT_EQ(chats.samples.size(), 1u);
+  EXPECT_EQ(chats.nothing_trained, 1);
+}
+
+TEST(Dataset, CutsWhatIsTooLongWhenAsked) {
+  Scene scene;
+  scene.options.max_length = 5;
+  scene.options.too_long = scene.options.too_long_text = TooLong::cut;
+  const Dataset pairs = scene.read(
+      {R"({"prompt":"12","completion":"345"})", R"({"prompt":"123456","completion":"7"})"});
+  EXPECT_EQ(scene.shown(pairs), (Shown{"⟦<s>12⟧34"}));
+  EXPECT_EQ(pairs.too_long, 0);
+  EXPECT_EQ(pairs.nothing_trained, 1);
+  EXPECT_EQ(scene.shown({text_line("123456789")}), (Shown{"⟦<s>⟧1234"}));
+}
+
+TEST(Dataset, CutsTheFarEndsAroundAGap) {
+  Scene scene;
+  scene.options.too_long = TooLong::cut;
+  const Lines lines = {R"({"prefix":"12345678","suffix":"abcd","middle":"MN"})"};
+  scene.options.max_length = 13;
+  EXPECT_EQ(scene.shown(lines),
+            (Shown{"⟦<s><|fim_prefix|><|fim_suffix|>ab<|fim_middle|>5678⟧MN</s>"}));
+  scene.options.max_length = 7;
+  EXPECT_EQ(scene.shown(lines), (Shown{"⟦<s><|fim_prefix|><|fim_suffix|><|fim_middle|>⟧MN</s>"}));
+  scene.options.max_length = 6;
+  EXPECT_EQ(scene.shown(lines), (Shown{"⟦<s><|fim_prefix|><|fim_suffix|><|fim_middle|>⟧MN"}));
+}
+
+TEST(Dataset, SplitsALongTextEachPieceFromBosOnAndTheLastToEos) {
+  Scene scene;
+  scene.options.max_length = 5;
+  EXPECT_EQ(scene.shown({text_line("123456789")}), (Shown{"⟦<s>⟧1234", "⟦<s>⟧5678", "⟦<s>⟧9</s>"}));
+  EXPECT_EQ(scene.shown({text_line("12345678")}), (Shown{"⟦<s>⟧1234", "⟦<s>⟧5678"}));
+}
+
+// A sample with its gap closed; the order goes to `order`.
+std::string closed(const TrainingSample& sample, const ByteTokenizer& t, std::string& order) {
+  std::string text = t.shown(sample.ids);
+  const auto take = [&text](std::string_view until) {
+    const std::size_t at = text.find(until);
+    std::string part = text.substr(0, at);
+    text.erase(0, at == std::string::npos ? at : at + until.size());
+    return part;
+  };
+  take("⟦<|fim_prefix|>⟧");
+  const std::string prefix = take("⟦<|fim_suffix|>⟧"), suffix = take("⟦<|fim_middle|>⟧");
+  order = prefix.empty() ? "prefix last or empty" : "prefix first";
+  return prefix + take("⟦</s>⟧") + suffix;
+}
+
+TEST(Dataset, OfBothOrdersClosesToTheTextAgain) {
+  Scene scene;
+  scene.options.fim_rate = 1;
+  const std::string text = "def f(é):\n  return é\n\n# …\n";
+  const Dataset data = scene.read(Lines(200, text_line(text)));
+  std::map<std::string, int> orders;
+  std::set<std::vector<TokenId>> different;
+  for (const TrainingSample& sample : data.samples) {
+    std::string order;
+    EXPECT_EQ(closed(sample, scene.own, order), text);
+    EXPECT_EQ(std::count(sample.trained.begin(), sample.trained.end(), 1),
+              std::ssize(sample.ids) - 1);
+    ++orders[order];
+    different.insert(sample.ids);
+    // Each part is whole characters.
+    std::string part;
+    for (const TokenId id : sample.ids) {
+      if (!scene.own.is_marker(id)) {
+        part += scene.own.bytes(id);
+        continue;
+      }
+      EXPECT_TRUE(is_utf8(part)) << part;
+      part.clear();
+    }
+  }
+  EXPECT_GT(orders["prefix first"], 60);
+  EXPECT_GT(orders["prefix last or empty"], 60);
+  EXPECT_GT(different.size(), 80u);  // where the prefix is last, its end is not seen
+}
+
+TEST(Dataset, OfAVocabularyThatAddsASpaceAddsItOnce) {
+  Scene scene;
+  scene.own = r1_tokenizer(true);
+  scene.options.fim_rate = 1;
+  for (const std::string text : {"abc", " bc"})
+    for (const TrainingSample& sample : scene.read(Lines(20, text_line(text))).samples) {
+      std::string order;
+      EXPECT_EQ(closed(sample, scene.own, order), " " + text);
+    }
+}
+
+TEST(Dataset, OfAFamilyWithOneOrderHasThatOrder) {
+  Scene scene;
+  scene.own = qwen_tokenizer();
+  scene.options.fim_rate = 1;
+  for (const std::string& sample : scene.shown(Lines(50, text_line("one\ntwo\n")))) {
+    const std::size_t suffix = sample.find("<|fim_suffix|>"),
+                      middle = sample.find("<|fim_middle|>");
+    EXPECT_TRUE(sample.starts_with("⟦<|fim_prefix|>⟧")) << sample;
+    EXPECT_LT(suffix, middle) << sample;
+    EXPECT_TRUE(sample.ends_with("<|endoftext|>")) << sample;
+  }
+}
+
+TEST(Dataset, MakesTheAskedShareOfTextsAndTheSameForTheSameSeed) {
+  Scene scene;
+  scene.options.fim_rate = 0.5;
+  const Lines lines(1000, text_line("one two\nthree"));
+  const auto ids = [&] {
+    std::vector<std::vector<TokenId>> out;
+    for (const TrainingSample& sample : scene.read(lines).samples) out.push_back(sample.ids);
+    return out;
+  };
+  const auto first = ids();
+  const TokenId prefix = *scene.own.find("<|fim_prefix|>");
+  const auto gapped = std::count_if(first.begin(), first.end(), [prefix](const auto& sample) {
+    return std::find(sample.begin(), sample.end(), prefix) != sample.end();
+  });
+  EXPECT_LE(std::abs(static_cast<double>(gapped) - 500), 4 * std::sqrt(1000 * 0.25));
+  EXPECT_EQ(ids(), first);
+  scene.options.seed = 1;
+  EXPECT_NE(ids(), first);
+}
+
+TEST(Dataset, KeepsTheMiddleOfALongTextWhole) {
+  Scene scene;
+  scene.options.fim_rate = 1;
+  scene.options.max_length = 40;
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += static_cast<char>('a' + i % 26);
+  const Dataset data = scene.read({text_line(text)});
+  const TokenId middle = *scene.own.find("<|fim_middle|>"), eos = *scene.own.find("</s>");
+  int gaps = 0;
+  for (std::size_t i = 0; i < data.samples.size(); ++i) {
+    const std::vector<TokenId>& ids = data.samples[i].ids;
+    EXPECT_LE(ids.size(), 40u);
+    if (std::find(ids.begin(), ids.end(), middle) == ids.end()) continue;
+    ++gaps;
+    EXPECT_EQ(ids.back(), eos);
+    std::string order;
+    const std::string piece = closed(data.samples[i], scene.own, order);
+    EXPECT_NE(text.find(piece), std::string::npos) << piece;
+  }
+  EXPECT_GE(gaps, 15);
+}
+
+TEST(Dataset, NamesTheLineAndWhatIsWrongWithIt) {
+  Scene scene;
+  const std::string good = R"({"messages":[{"role":"user","content":"q"},)"
+                           R"({"role":"assistant","content":"a"}]})";
+  const auto second = [&](const std::string& bad) { return scene.why({good, bad}); };
+  const auto message = [&](const std::string& bad) {
+    return scene.why({R"({"messages":[{"role":"user","content":"q"},)" + bad + "]}"});
+  };
+  EXPECT_EQ(second(R"({"messages":"x"})"), "E_USAGE: data.jsonl:2: \"messages\" is not a list");
+  EXPECT_EQ(second(R"({"messages":[]})"), "E_USAGE: data.jsonl:2: \"messages\" is empty");
+  EXPECT_EQ(second("[1]"), "E_USAGE: data.jsonl:2: the line is not an object");
+  EXPECT_EQ(second("{}"),
+            "E_USAGE: data.jsonl:2: has neither \"messages\" nor \"text\", \"prompt\" and "
+            "\"completion\", or \"prefix\", \"suffix\" and \"middle\"");
+  EXPECT_EQ(second(R"({"prompt":"x"})"), second("{}"));
+  EXPECT_EQ(second(R"({"text":"x"})"),
+            "E_USAGE: data.jsonl:2: has \"text\", and the lines before it have \"messages\"");
+  EXPECT_EQ(message("1"), "E_USAGE: data.jsonl:1: message 2: there is no \"role\"");
+  EXPECT_EQ(message(R"({"role":"user"})"),
+            "E_USAGE: data.jsonl:1: message 2: there is no \"content\"");
+  EXPECT_EQ(message(R"({"role":"user","content":null})"),
+            "E_USAGE: data.jsonl:1: message 2: \"content\" is not a string");
+  EXPECT_EQ(
+      message(R"({"role":"tool\n","content":""})"),
+      "E_USAGE: data.jsonl:1: message 2: the role tool\\n is none of system, user, assistant");
+  EXPECT_EQ(scene.why({R"({"text":1})"}), "E_USAGE: data.jsonl:1: \"text\" is not a string");
+  EXPECT_EQ(scene.why({R"({"prompt":"","completion":[]})"}),
+            "E_USAGE: data.jsonl:1: \"completion\" is not a string");
+  EXPECT_EQ(scene.why({R"({"prefix":"","middle":{},"suffix":""})"}),
+            "E_USAGE: data.jsonl:1: \"middle\" is not a string");
+  EXPECT_EQ(scene.why({R"({"prompt":"","chosen":"","rejected":""})"}),
+            "E_USAGE: data.jsonl:1: preference pairs are not trained on yet");
+  EXPECT_EQ(scene.why({R"({"image":"a.png","text":""})"}),
+            "E_USAGE: data.jsonl:1: images are not trained on yet");
+}
+
+TEST(Dataset, NamesALineThatIsNotJson) {
+  Scene scene;
+  const std::string good = text_line("x");
+  for (const std::string bad : {"{", "{\"text\":\"\xFF\"}", "{\"text\":\"\x01\"}", "\xEF\xBB\xBF{}",
+                                R"({"text":"a","text":"b"})", R"({"text":"\ud800"})"})
+    EXPECT_TRUE(scene.why({good, "", bad}).starts_with("E_USAGE: data.jsonl:3: the line ")) << bad;
+  EXPECT_FAILS(ErrorKind::usage, "data.jsonl:1: the line is not valid JSON",
+               scene.read_bytes(std::string_view("{\"text\":\"\0\"}", 12)));
+}
+
+TEST(Dataset, NamesWhatTheModelLacks) {
+  Scene scene;
+  scene.chat = nullptr;
+  scene.fills_in = false;
+  EXPECT_EQ(
+      scene.why({kTwoAnswers}),
+      "E_USAGE: data.jsonl:1: the model has no chat template; --chat-template FILE names one");
+  EXPECT_EQ(scene.why({R"({"prefix":"","suffix":"","middle":""})"}),
+            "E_USAGE: data.jsonl:1: the model has no tokens for a gap to fill in");
+  scene.options.fim_rate = 1e-9;
+  EXPECT_EQ(scene.why({text_line("x")}),
+            "E_USAGE: data.jsonl:1: the model has no tokens for a gap to fill in");
+  scene.own = ByteTokenizer({});
+  scene.chat = &kChatml;
+  scene.options.fim_rate = 0;
+  EXPECT_EQ(scene.why({kTwoAnswers}), "E_MODEL: the vocabulary has no token <|im_start|>");
+  EXPECT_EQ(scene.why({text_line("x")}), "E_MODEL: the vocabulary has no token that ends a text");
+}
+
+TEST(Dataset, OfFilesWithoutASampleFails) {
+  Scene scene;
+  EXPECT_FAILS(ErrorKind::usage, "data.jsonl holds no sample", scene.read_bytes(""));
+  EXPECT_FAILS(ErrorKind::usage, "data.jsonl holds no sample", scene.read_bytes("\n \r\n"));
+  EXPECT_FAILS(ErrorKind::usage, "a.txt holds no sample", scene.read_bytes("", "a.txt"));
+  EXPECT_FAILS(ErrorKind::usage, "No such file", scene.read_files({scene.dir / "none.jsonl"}));
+  EXPECT_FAILS(ErrorKind::usage, "is not a file", scene.read_files({scene.dir.path()}));
+  scene.options.max_length = 4;
+  EXPECT_EQ(scene.why({R"({"prompt":"123","completion":"4"})"}),
+            "E_USAGE: no sample is left: 1 longer than 4 tokens, 0 with nothing to learn");
+}
+
+TEST(Dataset, ReadsFilesInOrderEachOfAShapeOfItsOwn) {
+  Scene scene;
+  test::write_bytes(scene.dir / "a.json", "{\"text\":\"a\", \"source\":1}\r\n\r\n{\"text\":\"b\"}");
+  test::write_bytes(scene.dir / "b.txt", std::string_view("c\0\xFF\n", 4));
+  test::write_bytes(scene.dir / "c.jsonl", R"({"prompt":"d","completion":"e","text":"f"})");
+  const Dataset data =
+      scene.read_files({scene.dir / "a.json", scene.dir / "b.txt", scene.dir / "c.jsonl"});
+  EXPECT_EQ(scene.shown(data),
+            (Shown{"⟦<s>⟧a</s>", "⟦<s>⟧b</s>", "⟦<s>⟧c\\x00\uFFFD\n</s>", "⟦<s>d⟧e</s>"}));
+  EXPECT_EQ(data.lines, 4);
+}
+
+TEST(Dataset, TakesNulAndControlCharactersInStrings) {
+  Scene scene;
+  const Dataset data = scene.read({R"({"text":"\u0000\u001b[2J"})"});
+  EXPECT_EQ(data.samples[0].ids, (std::vector<TokenId>{256, 0, 27, '[', '2', 'J', 257}));
+  EXPECT_EQ(scene.shown(data), (Shown{"⟦<s>⟧\\x00\\x1b[2J</s>"}));
+}
+
+}  // namespace
+}  // namespace r1
