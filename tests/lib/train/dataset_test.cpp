@@ -189,6 +189,45 @@ TEST(Dataset, LearnsEveryAnswerOfAConversationAndWhatEndsIt) {
   EXPECT_EQ(data.trained, data.tokens - 1);
 }
 
+TEST(Dataset, MasksTheQuestionsOfEveryForm) {
+  Scene scene;
+  scene.own =
+      ByteTokenizer({"<s>", "</s>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
+                     "<|eot_id|>", "<｜begin▁of▁sentence｜>", "<|EOT|>", "[INST]", "[/INST]"});
+  scene.own.set_bos("<s>", true);  // each form writes its own
+  const std::string line =
+      R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"},)"
+      R"({"role":"user","content":"r"},{"role":"assistant","content":"b"}]})";
+  const auto shown = [&](std::string_view source) {
+    const auto chat = ChatTemplate::recognise(source);
+    scene.chat = &chat;
+    return scene.shown({line});
+  };
+  const std::string answer = "<|start_header_id|>assistant<|end_header_id|>\n\n",
+                    user = "<|start_header_id|>user<|end_header_id|>\n\n";
+  EXPECT_EQ(shown("<|start_header_id|>"),
+            (Shown{"⟦<|begin_of_text|>" + user + "q<|eot_id|>" + answer + "⟧a<|eot_id|>⟦" + user +
+                   "r<|eot_id|>" + answer + "⟧b<|eot_id|>"}));
+  EXPECT_EQ(shown("[INST] <<SYS>> [/INST]"),
+            (Shown{"⟦<s>[INST] q [/INST]⟧ a </s>⟦<s>[INST] r [/INST]⟧ b </s>"}));
+  EXPECT_EQ(shown("'[INST] ' ' [/INST]'"),
+            (Shown{"⟦<s>[INST] q [/INST]⟧a</s>⟦[INST] r [/INST]⟧b</s>"}));
+  EXPECT_EQ(shown("'[INST] ' '[/INST]'"),
+            (Shown{"⟦<s>[INST] q[/INST]⟧ a</s>⟦[INST] r[/INST]⟧ b</s>"}));
+  EXPECT_EQ(shown("### Instruction: <|EOT|>"),
+            (Shown{"⟦<｜begin▁of▁sentence｜>### Instruction:\nq\n### Response:\n⟧a\n<|EOT|>⟦\n"
+                   "### Instruction:\nr\n### Response:\n⟧b\n<|EOT|>"}));
+}
+
+TEST(Dataset, MakesASampleOfEachAnswerWhereTheSystemTextMovesOn) {
+  Scene scene;
+  const auto mistral = ChatTemplate::recognise("'[INST] ' ' [/INST]'");
+  scene.chat = &mistral;
+  EXPECT_EQ(scene.shown({kTwoAnswers}), (Shown{"⟦<s>[INST] s\n\nq [/INST]⟧a</s>",
+                                               "⟦<s>[INST] q [/INST]a</s>[INST] s\n\nr [/INST]⟧"
+                                               "b</s>"}));
+}
+
 TEST(Dataset, MakesASampleOfEachAnswerWhereEarlierOnesLoseTheirThoughts) {
   Scene scene;
   const auto chat = ChatTemplate::recognise("'<｜User｜>' '<｜Assistant｜><think>\\n'");
@@ -334,13 +373,14 @@ TEST(Dataset, OfAFamilyWithOneOrderHasThatOrder) {
   Scene scene;
   scene.own = qwen_tokenizer();
   scene.options.fim_rate = 1;
-  for (const std::string& sample : scene.shown(Lines(50, text_line("one\ntwo\n")))) {
-    const std::size_t suffix = sample.find("<|fim_suffix|>"),
-                      middle = sample.find("<|fim_middle|>");
+  int begins_with_the_gap = 0;
+  for (const std::string& sample : scene.shown(Lines(200, text_line("one\ntwo\n")))) {
     EXPECT_TRUE(sample.starts_with("⟦<|fim_prefix|>⟧")) << sample;
-    EXPECT_LT(suffix, middle) << sample;
+    EXPECT_LT(sample.find("<|fim_suffix|>"), sample.find("<|fim_middle|>")) << sample;
     EXPECT_TRUE(sample.ends_with("<|endoftext|>")) << sample;
+    begins_with_the_gap += sample.starts_with("⟦<|fim_prefix|>⟧<|fim_suffix|>");
   }
+  EXPECT_LT(begins_with_the_gap, 60);  // one in six; of the other order all would
 }
 
 TEST(Dataset, MakesTheAskedShareOfTextsAndTheSameForTheSameSeed) {
@@ -371,6 +411,7 @@ TEST(Dataset, KeepsTheMiddleOfALongTextWhole) {
   for (int i = 0; i < 1000; ++i) text += static_cast<char>('a' + i % 26);
   const Dataset data = scene.read({text_line(text)});
   const TokenId middle = *scene.own.find("<|fim_middle|>"), eos = *scene.own.find("</s>");
+  EXPECT_EQ(data.samples.size(), 26u);  // of 39 tokens behind BOS; none is dropped
   int gaps = 0;
   for (std::size_t i = 0; i < data.samples.size(); ++i) {
     const std::vector<TokenId>& ids = data.samples[i].ids;
