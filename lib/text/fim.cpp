@@ -10,9 +10,8 @@ namespace {
 
 using Order = FimForm::Order;
 
-// The markers of a family and their order. Sources: the model cards of each, and for the orders
-// that they were trained on the papers of StarCoder (arXiv 2305.06161) and Code Llama (arXiv
-// 2308.12950).
+// The markers of a family and their order. Sources: the model cards of each; for both orders of
+// Code Llama its paper, arXiv 2308.12950.
 struct Family {
   std::string_view name, prefix, suffix, middle;  // middle empty: the prefix ends the prompt
   std::string_view end;                           // of a middle; empty, or not there: EOS
@@ -33,7 +32,7 @@ constexpr Family kFamilies[] = {
     {"mellum", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<|endoftext|>", Order::suffix_first,
      false, "<filename>", "<gh_stars>"},
     {"starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<|endoftext|>",
-     Order::prefix_first, true, "", ""},
+     Order::prefix_first, false, "", ""},
     {"codellama", "▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>", Order::prefix_first, true, "", ""},
     {"codestral", "[PREFIX]", "[SUFFIX]", "", "", Order::suffix_first, false, "", ""},
 };

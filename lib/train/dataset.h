@@ -18,7 +18,7 @@ struct TrainingSample {
   std::vector<TokenId> ids;
   std::vector<std::uint8_t> trained;
 };
-using Sample = TrainingSample;
+using Sample = TrainingSample;  // not where lib/decode/sampler.h, which has another, is seen
 
 // What becomes of a sample that is longer than `max_length` tokens: it is left out, loses its end,
 // or (plain text alone) goes on in samples of its own.
@@ -29,8 +29,8 @@ struct DatasetOptions {
   TooLong too_long = TooLong::drop;        // a text around a gap loses its far ends when cut
   TooLong too_long_text = TooLong::split;  // of plain text
   bool mask_prompt = true;                 // prompts and questions are not learnt
-  double fim_rate = 0;                     // share of plain texts that become fill-in-the-middle
-  std::uint64_t seed = 0;                  // of where those are cut
+  double fim_rate = 0;     // share of plain texts (pieces of split ones) that get a gap
+  std::uint64_t seed = 0;  // of where those are cut
 };
 
 // What text is made of, of one model.

@@ -18,8 +18,9 @@ TrainingSample trained_from(std::size_t answer, std::vector<TokenId> ids) {
   return {std::move(ids), std::move(trained)};
 }
 
-// Where the answer begins in `both`, the tokens of a prompt with its answer. Where these are other
-// ones than the prompt's own, they are the prompt's for as long as they hold bytes of it.
+// Where the answer begins in `both`, the tokens of a prompt and its answer as one text: behind the
+// prompt's own tokens, and behind those that hold the rest of its bytes where the seam changed
+// them.
 std::size_t answer_begin(const Tokenizer& tokenizer, std::span<const TokenId> prompt,
                          std::span<const TokenId> both) {
   const auto [own, shared] = std::mismatch(prompt.begin(), prompt.end(), both.begin(), both.end());
@@ -85,7 +86,6 @@ std::vector<TrainingSample> encode_conversation(const Tokenizer& tokenizer,
 
 TrainingSample encode_fill_in(const Tokenizer& tokenizer, const FimForm& form, FimForm::Order order,
                               const GappedText& text, std::size_t room) {
-  std::span<const TokenId> no_tokens;
   const std::vector<TokenId> prefix = tokenizer.encode(text.prefix);
   const std::vector<TokenId> suffix = tokenizer.encode_continued(text.suffix);
   std::vector<TokenId> middle = tokenizer.encode_continued(text.middle);
@@ -93,8 +93,7 @@ TrainingSample encode_fill_in(const Tokenizer& tokenizer, const FimForm& form, F
 
   std::vector<TokenId> ids = begin_of_text(tokenizer);
   const std::size_t around = prefix.size() + suffix.size();
-  const std::size_t fixed =
-      ids.size() + form.arrange(order, no_tokens, no_tokens).size() + middle.size();
+  const std::size_t fixed = ids.size() + form.arrange(order, {}, {}).size() + middle.size();
   const std::size_t kept = std::min(around, room - std::min(fixed, room));
   const std::size_t kept_prefix = around == 0 ? 0 : kept * prefix.size() / around;
   append(ids, form.arrange(order, std::span(prefix).last(kept_prefix),
