@@ -1,7 +1,9 @@
 #include "lib/train/encode_sample.h"
 
 #include <algorithm>
+#include <map>
 #include <span>
+#include <tuple>
 
 #include "lib/base/error.h"
 
@@ -31,6 +33,31 @@ std::size_t answer_begin(const Tokenizer& tokenizer, std::span<const TokenId> pr
     bytes -= std::min(bytes, tokenizer.bytes(both[at]).size());
   return at;
 }
+
+// encode_parts without BOS, but no text is encoded twice: a conversation is rendered anew for each
+// of its answers.
+class PartEncoder {
+ public:
+  explicit PartEncoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  std::vector<TokenId> encode(const std::vector<PromptPart>& parts) {
+    std::vector<TokenId> ids;
+    bool continued = false;
+    for (const PromptPart& part : parts) {
+      const auto [known, is_new] = known_.try_emplace({part.text, part.marker, continued});
+      if (is_new)
+        known->second = continued && !part.marker ? tokenizer_.encode_continued(part.text)
+                                                  : encode_parts(tokenizer_, {part}, false);
+      append(ids, known->second);
+      continued = continued || !part.marker;
+    }
+    return ids;
+  }
+
+ private:
+  const Tokenizer& tokenizer_;
+  std::map<std::tuple<std::string, bool, bool>, std::vector<TokenId>> known_;
+};
 
 bool begins_with(std::span<const TokenId> ids, std::span<const TokenId> beginning) {
   return ids.size() >= beginning.size() &&
@@ -65,11 +92,11 @@ std::vector<TrainingSample> encode_conversation(const Tokenizer& tokenizer,
                                                 const std::vector<ChatMessage>& messages) {
   std::vector<TrainingSample> answers;  // each behind all that was said before
   std::vector<ChatMessage> before;
+  PartEncoder encoder(tokenizer);
   for (const ChatMessage& message : messages) {
     if (message.role == "assistant") {
-      const auto prompt = encode_parts(tokenizer, chat_template.render(before), false);
-      auto both =
-          encode_parts(tokenizer, chat_template.render_with_answer(before, message.content), false);
+      const auto prompt = encoder.encode(chat_template.render(before));
+      auto both = encoder.encode(chat_template.render_with_answer(before, message.content));
       const std::size_t answer = answer_begin(tokenizer, prompt, both);
       answers.push_back(trained_from(answer, std::move(both)));
     }

@@ -259,6 +259,12 @@ TEST(Dataset, PutsASpaceOnlyBeforeWhatBeginsAText) {
   EXPECT_EQ(scene.shown({R"({"text":"ab"})"}), (Shown{"⟦<s>⟧ ab</s>"}));
   EXPECT_EQ(scene.shown({R"({"prefix":"P","suffix":"S","middle":"M"})"}),
             (Shown{"⟦<s><|fim_prefix|><|fim_suffix|>S<|fim_middle|> P⟧M</s>"}));
+  const auto llama2 = ChatTemplate::recognise("[INST] <<SYS>> [/INST]");
+  scene.chat = &llama2;
+  EXPECT_EQ(scene.shown({R"({"messages":[{"role":"user","content":"q"},)"
+                         R"({"role":"assistant","content":"a"},{"role":"user","content":"q"},)"
+                         R"({"role":"assistant","content":"a"}]})"}),
+            (Shown{"⟦<s> [INST] q [/INST]⟧ a </s>⟦<s>[INST] q [/INST]⟧ a </s>"}));
 }
 
 TEST(Dataset, LeavesOutWhatIsTooLongAndWhatHasNothingToLearn) {
