@@ -98,6 +98,9 @@ class CpuBackend : public Backend {
   // Row n of a weight, widened; `room` holds it when it is not f32 already.
   const float* weight_row(const Tensor& w, std::int64_t n, std::vector<float>& room) const;
 
+  void add_product(float* out, const float* a, const float* b, std::int64_t R, std::int64_t I,
+                   std::int64_t C);
+
   struct PagedAttention;
   // attention_paged, and the log of each softmax's sum in lse [T, H] unless that is empty.
   void attend_pages(const Tensor& y, const Tensor& lse, const Tensor& q, const PagedKv& kv,

@@ -127,29 +127,58 @@ const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,
   return room.data();
 }
 
+// out [R, C] += a [R, I] b [I, C], by products with panels that are strips of b's columns.
+void CpuBackend::add_product(float* out, const float* a, const float* b, std::int64_t R,
+                             std::int64_t I, std::int64_t C) {
+  const std::int64_t panels = (C + kPanelRows - 1) / kPanelRows;
+  const std::int64_t chunk = fitting(128 << 10, row_size(PanelType::f32, I));
+  for_rows(panels, kPanelRows * R * I, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> panel(static_cast<std::size_t>(I * kPanelRows));
+    std::vector<float> tile(static_cast<std::size_t>(chunk * kPanelRows));
+    for (std::int64_t p = begin; p < end; ++p) {
+      const std::int64_t c = p * kPanelRows, n = std::min<std::int64_t>(kPanelRows, C - c);
+      for (std::int64_t i = 0; i < I; ++i)
+        std::copy_n(b + i * C + c, n, panel.data() + i * kPanelRows);
+      for (std::int64_t r = 0; r < R; r += chunk) {
+        const std::int64_t rows = std::min(chunk, R - r);
+        kernels_.product(PanelType::f32, tile.data(), kPanelRows, panel.data(), {.f32 = a + r * I},
+                         {0, rows}, I, n);
+        for (std::int64_t t = 0; t < rows; ++t)
+          kernels_.axpy(out + (r + t) * C + c, 1.0f, tile.data() + t * kPanelRows, n);
+      }
+    }
+  });
+}
+
+// Both products go over their inner side, outputs or rows, some at a time, in order.
 void CpuBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                  const Tensor& x, const Tensor& w) {
+  constexpr std::int64_t kInner = 1024;
   const std::int64_t T = dy.rows(), N = w.rows(), K = w.cols();
-  if (!dx.empty())
-    for_rows(T, N * K, [&](std::int64_t begin, std::int64_t end) {
-      constexpr std::int64_t kTile = 16;  // rows of dx that stay near while w streams by
+  std::vector<float> left, right;
+  for (std::int64_t begin = 0; !dx.empty() && begin < N; begin += kInner) {
+    const std::int64_t n = std::min(kInner, N - begin);
+    left.resize(static_cast<std::size_t>(T * n));
+    right.resize(static_cast<std::size_t>(n * K));
+    for (std::int64_t t = 0; t < T; ++t) std::copy_n(row(dy, t) + begin, n, left.data() + t * n);
+    for_rows(n, K, [&](std::int64_t first, std::int64_t last) {
       std::vector<float> room;
-      for (std::int64_t t0 = begin; t0 < end; t0 += kTile)
-        for (std::int64_t n = 0; n < N; ++n) {
-          const float* wn = weight_row(w, n, room);
-          for (std::int64_t t = t0; t < std::min(end, t0 + kTile); ++t)
-            kernels_.axpy(row(dx, t), row(dy, t)[n], wn, K);
-        }
+      for (std::int64_t i = first; i < last; ++i)
+        std::copy_n(weight_row(w, begin + i, room), K, right.data() + i * K);
     });
-  if (!dw.empty()) {
-    assert(w.dtype == DType::f32 && !w.packed);
-    for_rows(N, T * K, [&](std::int64_t begin, std::int64_t end) {
-      constexpr std::int64_t kTile = 16;
-      for (std::int64_t n0 = begin; n0 < end; n0 += kTile)
-        for (std::int64_t t = 0; t < T; ++t)
-          for (std::int64_t n = n0; n < std::min(end, n0 + kTile); ++n)
-            kernels_.axpy(row(dw, n), row(dy, t)[n], row(x, t), K);
+    add_product(dx.as<float>(), left.data(), right.data(), T, n, K);
+  }
+  if (dw.empty()) return;
+  assert(w.dtype == DType::f32 && !w.packed);
+  for (std::int64_t begin = 0; begin < T; begin += kInner) {
+    const std::int64_t n = std::min(kInner, T - begin);
+    left.resize(static_cast<std::size_t>(N * n));
+    for_rows(N, n, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t t = 0; t < n; ++t)
+        for (std::int64_t i = first; i < last; ++i)
+          left[static_cast<std::size_t>(i * n + t)] = row(dy, begin + t)[i];
     });
+    add_product(dw.as<float>(), left.data(), row(x, begin), N, n, K);
   }
 }
 
