@@ -16,7 +16,7 @@ for file in old new; do
   printf '{"schema":"r1.bench/1","id":"tg128","samples_ns":[9,8,8,7,8]}\n' >$file.jsonl
 done
 mkdir -p .config/r1
-printf '[r1-bench]\nmin-time = "0s"\nrepeat = 2\nwarmup = 0\nprompt-tokens = "64"\nmax-tokens = "16"\n' >.config/r1/config.toml
+printf '[r1-bench]\nmin-time = "0s"\nrepeat = 2\nwarmup = 0\nprompt-tokens = "16"\nmax-tokens = "4"\n' >.config/r1/config.toml
 mkdir src; printf 'def is_even(n):\n    return' >src/even.py
 while IFS= read -r command; do
   out=out

@@ -34,7 +34,7 @@ TEST(ShippedModel, TheGreedyIdsAreThoseOfItsDefinition) {
       const std::vector<std::int32_t> want = integers(one.at("greedy", kGolden));
       EXPECT_EQ(runner.greedy(integers(one.at("prompt", kGolden)), want.size()), want)
           << one.at("text", kGolden).string(kGolden);
-      if (candidate.name == "ref") break;  // each takes it half a minute
+      if (candidate.name == "ref" || candidate.name == "cpu baseline") break;  // they are slow
     }
   }
 }
