@@ -84,6 +84,9 @@ _r1_complete() {
       mapfile -t COMPREPLY < <(compgen -W "$(r1-complete --list-models 2>/dev/null)" -- "$cur"; compgen -f -- "$cur")
       [ "$(type -t __ltrim_colon_completions)" = function ] && __ltrim_colon_completions "$cur"
       return ;;
+    --adapter)
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+      return ;;
     --model-path)
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return ;;
@@ -125,7 +128,7 @@ _r1_complete() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--prompt -p --prefix-file --suffix --cursor --extra --chat --system --jsonl --openai-batch --files-from --null -0 --max-tokens -n --stop --stop-at --temperature --top-p --top-k --min-p --repeat-penalty --seed -s --answers -N --no-heal --fit --time-limit --timeout --output -o --force -f --output-dir -O --sidecar -w --sidecar-ext --if-exists --resume --only-failed --json --echo --filter --extract --no-stream --logprobs --dry-run --unordered --summary --timing --sanitize --fail-fast --max-errors --model -m --model-path --list-models --device --dtype --kv-type --threads -t --batch-size --max-inflight --max-memory --gpu-memory --deterministic --no-mmap --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--prompt -p --prefix-file --suffix --cursor --extra --chat --system --jsonl --openai-batch --files-from --null -0 --max-tokens -n --stop --stop-at --temperature --top-p --top-k --min-p --repeat-penalty --seed -s --answers -N --no-heal --fit --time-limit --timeout --output -o --force -f --output-dir -O --sidecar -w --sidecar-ext --if-exists --resume --only-failed --json --echo --filter --extract --no-stream --logprobs --dry-run --unordered --summary --timing --sanitize --fail-fast --max-errors --model -m --adapter --model-path --list-models --device --dtype --kv-type --threads -t --batch-size --max-inflight --max-memory --gpu-memory --deterministic --no-mmap --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

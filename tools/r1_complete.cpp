@@ -138,6 +138,7 @@ class Complete {
                               .kv_type = s_.kv_type,
                               .use_mmap = !s_.no_mmap,
                               .data_dir = data_folder(),
+                              .adapter = s_.adapter,
                               .max_memory = static_cast<std::uint64_t>(s_.max_memory),
                               .gpu_memory = s_.gpu_memory,
                               .batch_size = s_.batch_size});

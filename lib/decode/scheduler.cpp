@@ -90,7 +90,7 @@ Scheduler::Scheduler(Backend& backend, const Network& network, SchedulerOptions 
     : network_(network),
       options_(std::move(options)),
       cache_(backend, kv_shape(network, options_.kv_dtype), page_count(network, options_)),
-      runner_(backend, network, cache_),
+      runner_(backend, network, cache_, options_.adapters),
       prefixes_(cache_),
       most_rows_(options_.chunk_tokens > 0 ? options_.chunk_tokens
                                            : default_chunk_tokens(backend.device())) {

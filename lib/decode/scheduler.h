@@ -53,6 +53,7 @@ struct SchedulerOptions {
   std::int64_t allowed_ids = 0;       // ids past the tokenizer are never drawn; 0: all
   std::vector<std::uint8_t> newline;  // by id: do its bytes hold a newline?
   DType kv_dtype = DType::bf16;
+  const LowRanks* adapters = nullptr;  // beside the network's weights; outlive the scheduler
 };
 
 // Continuous batching over the paged cache: sequences join and leave at every step, prompts are

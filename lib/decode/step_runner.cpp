@@ -39,13 +39,20 @@ std::int64_t longest_run(const StepRows& rows) {
 
 std::int64_t default_chunk_tokens(Device device) { return device == Device::cuda ? 2048 : 512; }
 
-StepRunner::StepRunner(Backend& backend, const Network& network, const KvCache& cache)
-    : backend_(backend), network_(network), cache_(cache), prompts_(backend), decoding_(backend) {}
+StepRunner::StepRunner(Backend& backend, const Network& network, const KvCache& cache,
+                       const LowRanks* adapters)
+    : backend_(backend),
+      network_(network),
+      cache_(cache),
+      adapters_(adapters),
+      prompts_(backend),
+      decoding_(backend) {}
 
 void StepRunner::queue(const StepRows& step, const LeadersWanted& leaders) {
   Arena& arena = step.decoding() ? decoding_ : prompts_;
   arena.reset();
   Graph g(backend_, arena);
+  g.adapt_weights(adapters_);
   const std::int64_t width = table_width(step), sequences = std::ssize(step.pages);
   Rows rows;
   rows.ids = g.integers(step.ids);

@@ -129,7 +129,9 @@ class Decoder : public Network {
 
   const NetworkShape& shape() const override { return shape_; }
 
-  Var forward(Graph& g, const Rows& rows) const override {
+  const Var& head() const override { return head_; }
+
+  Var hidden(Graph& g, const Rows& rows) const override {
     const Tensor table = g.rope_table(rows.position, frequencies_, config_.rope.magnitude);
     Var x = g.embedding(embedding_, rows.ids);  // [T, D]
     for (std::int64_t i = 0; i < config_.layers; ++i) {
@@ -141,7 +143,7 @@ class Decoder : public Network {
       x = g.linear(g.swiglu(gate, up, {l.ffn_down}), l.ffn_down, {.residual = x});   // [T, D]
     }
     if (!rows.wanted.empty()) x = g.gather_rows(x, rows.wanted);         // [R, D]
-    return g.linear(g.rms_norm(x, norm_, config_.eps, {head_}), head_);  // [R, V]
+    return g.rms_norm(x, norm_, config_.eps, {head_});            // [R, D]
   }
 
  private:

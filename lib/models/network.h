@@ -36,7 +36,11 @@ struct NetworkShape {
 class Network {
  public:
   virtual ~Network() = default;
-  virtual Var forward(Graph& g, const Rows& rows) const = 0;  // -> logits [R, V]
+  // What the head reads: rows normed for the last time, [R, D].
+  virtual Var hidden(Graph& g, const Rows& rows) const = 0;
+  virtual const Var& head() const = 0;  // [V, D]
+  // Logits [R, V].
+  Var forward(Graph& g, const Rows& rows) const { return g.linear(hidden(g, rows), head()); }
   virtual const NetworkShape& shape() const = 0;
 };
 

@@ -41,7 +41,7 @@ Tensor Graph::floats(std::span<const float> values) {
 }
 
 DType Graph::operand_type(Readers readers, std::int64_t T) const {
-  if (training() || watch_ || replace_) return DType::f32;
+  if (training() || watch_ || replace_ || adapters_ != nullptr) return DType::f32;
   std::optional<DType> common;
   for (const Var& w : readers) {
     if (w.value.empty()) continue;
@@ -67,8 +67,22 @@ Var Graph::make(const Shape& shape) {
   return v;
 }
 
+const LowRank* Graph::adapter_of(const Var& w) const {
+  if (adapters_ == nullptr) return nullptr;
+  const auto found = adapters_->find(w.value.data);
+  return found == adapters_->end() ? nullptr : &found->second;
+}
+
 // The way back is that of the ops apart; gelu's wants what it was given.
 Var Graph::linear(const Var& x, const Var& w, const Then& then) {
+  const LowRank* low = adapter_of(w);
+  if (low == nullptr && !training()) return product(x, w, then);
+  Var y = product(x, w, {.bias = then.bias, .residual = then.residual});
+  if (low != nullptr) y = add(y, product(product(x, low->a, {}), low->b, {}), low->scale);
+  return then.activation == Activation::none ? y : gelu(y);
+}
+
+Var Graph::product(const Var& x, const Var& w, const Then& then) {
   const Var &b = then.bias, &r = then.residual;
   want(x.value.shape.rank() == 2 && w.value.shape.rank() == 2 && x.value.cols() == w.value.cols(),
        "linear", x.value.shape, w.value.shape);
@@ -76,7 +90,6 @@ Var Graph::linear(const Var& x, const Var& w, const Then& then) {
   const bool activated = then.activation != Activation::none;
   want(is_or_empty(b.value, {s[1]}) && is_or_empty(r.value, s) && !(activated && !r.value.empty()),
        "linear's epilogue", s, b.value.shape, r.value.shape);
-  if (training() && activated) return gelu(linear(x, w, {.bias = b}));
   if (watch_) watch_(x.value, w.value);
   const Var y = output(s);
   backend_.linear(y.value, x.value, weight(w), {b.value, r.value, then.activation});
@@ -131,13 +144,18 @@ Var Graph::gelu(const Var& x) {
 }
 
 // Never in place: the ops before this one need the old x on the way back.
-Var Graph::add(const Var& x, const Var& y) {
+Var Graph::add(const Var& x, const Var& y, float scale) {
   want(is(y.value, x.value.shape), "add", x.value.shape, y.value.shape);
   const Var z = output(x.value.shape);
-  backend_.add(z.value, x.value, y.value);
+  if (scale == 1.0f) {
+    backend_.add(z.value, x.value, y.value);
+  } else {
+    backend_.copy(z.value, x.value);
+    backend_.add_scaled(z.value, y.value, scale);
+  }
   note([=, this] {
     if (!x.grad.empty()) backend_.add_scaled(x.grad, z.grad, 1.0f);
-    if (!y.grad.empty()) backend_.add_scaled(y.grad, z.grad, 1.0f);
+    if (!y.grad.empty()) backend_.add_scaled(y.grad, z.grad, scale);
   });
   return z;
 }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <span>
 #include <utility>
 #include <vector>
@@ -26,6 +27,15 @@ struct Then {
 // The weights of the products that read a value, and nothing else reads it; empty ones do not
 // count. It may then be stored as they take it, which changes no bit of theirs.
 using Readers = std::initializer_list<Var>;
+
+// A matrix of low rank beside a weight [N, K], as if the weight were w + scale b a:
+// arXiv:2106.09685.
+struct LowRank {
+  Var a;  // [r, K]
+  Var b;  // [N, r]
+  float scale = 1.0f;
+};
+using LowRanks = std::map<const void*, LowRank>;  // by the weight's memory
 
 // Checks shapes, takes memory from the arena, and runs each op as it is called: there is no graph
 // to build or to plan. With `Mode::training` it also notes how to run each op backwards; the
@@ -53,6 +63,8 @@ class Graph {
   // now on: what a model would be with another one. In inference only.
   using Replace = std::function<Tensor(const Tensor& w)>;
   void replace_weights(Replace replace) { replace_ = std::move(replace); }
+  // `linear` adds them to the products of their weights from now on. They outlive the graph.
+  void adapt_weights(const LowRanks* adapters) { adapters_ = adapters; }
   Tensor take(const Shape& shape, DType dtype = DType::f32) { return arena_.take(shape, dtype); }
   Tensor integers(std::span<const std::int32_t> values);  // i32 [n] on the device
   Tensor floats(std::span<const float> values);           // f32 [n] on the device
@@ -65,7 +77,7 @@ class Graph {
                Readers readers = {});                                // [.., D], [D]       -> as x
   Var swiglu(const Var& gate, const Var& up, Readers readers = {});  // both [T, K]        -> [T, K]
   Var gelu(const Var& x);                                            // any shape
-  Var add(const Var& x, const Var& y);                               // both [T, D]        -> [T, D]
+  Var add(const Var& x, const Var& y, float scale = 1.0f);           // x + scale y, both [T, D]
   Var gather_rows(const Var& x, const Tensor& rows);                 // [T, D], i32 [R]    -> [R, D]
   Var reshape(const Var& x, const Shape& shape);                     // the same elements; no work
   Tensor rope_table(const Tensor& positions, const Tensor& frequencies, float magnitude);
@@ -90,6 +102,9 @@ class Graph {
   void backward();
 
  private:
+  // x w^T and what the epilogue adds, of the weight alone.
+  Var product(const Var& x, const Var& w, const Then& then);
+  const LowRank* adapter_of(const Var& w) const;
   // As `make`, but the value is not zeroed.
   Var output(const Shape& shape, DType dtype = DType::f32);
   // The type in which all readers take T rows; f32 where they differ, or others look too.
@@ -107,6 +122,7 @@ class Graph {
   std::vector<std::function<void()>> tape_;
   Watch watch_;
   Replace replace_;
+  const LowRanks* adapters_ = nullptr;
 };
 
 }  // namespace r1

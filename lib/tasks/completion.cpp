@@ -79,7 +79,8 @@ struct Completer::State {
                    .cache_pages = m.cache_pages,
                    .allowed_ids = m.tokenizer->size(),
                    .newline = m.newline,
-                   .kv_dtype = m.kv_dtype}) {}
+                   .kv_dtype = m.kv_dtype,
+                   .adapters = m.adapter ? &m.adapter->matrices() : nullptr}) {}
 
   void begin();
   void start(CompletionRequest request);

@@ -107,6 +107,8 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
   m.tokenizer = load_tokenizer(*m.files, options.data_dir);
   m.params = std::make_unique<Params>(backend, *m.files, LoadOptions{.compute = m.compute});
   m.network = load_network(*m.files, *m.params);
+  if (!options.adapter.empty())
+    m.adapter = Adapter::read(backend, *m.params, *m.files, options.adapter);
   const std::int64_t vocab = m.network->shape().vocab;
   if (m.tokenizer->size() > vocab)
     fail(ErrorKind::model, "{}: the tokenizer has {} tokens, and the embedding {} rows",

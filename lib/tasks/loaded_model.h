@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/decode/sampler.h"
+#include "lib/models/adapter.h"
 #include "lib/models/network.h"
 #include "lib/text/chat_template.h"
 #include "lib/text/fim.h"
@@ -20,6 +21,7 @@ struct LoadedModel {
   std::unique_ptr<ModelFiles> files;
   std::unique_ptr<Params> params;
   std::unique_ptr<Network> network;
+  std::optional<Adapter> adapter;  // beside its weights
   std::unique_ptr<Tokenizer> tokenizer;
   std::optional<FimForm> fim;
   std::string chat_template;  // its source; empty: none
@@ -39,6 +41,7 @@ struct ModelLoadOptions {
   std::string kv_type = "auto";  // auto: the same; f32, f16, bf16, q8_0: what the cache holds
   bool use_mmap = true;
   std::filesystem::path data_dir;  // of pretokenizers.json
+  std::filesystem::path adapter;   // folder of one, as peft has it; empty: none
   std::uint64_t max_memory = 0;    // as memory_limit
   std::int64_t gpu_memory = -90;   // likewise
   std::int64_t batch_size = 16;    // for that plan

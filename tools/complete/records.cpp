@@ -177,7 +177,7 @@ RecordContext record_context(const CompleteSettings& s, const LoadedModel& model
   c.determinism = determinism_of(s, device);
   c.openai = s.openai_batch;
   c.timing = s.timing;
-  c.recipe = recipe_of(s, c.digest, device);
+  c.recipe = recipe_of(s, c.digest + (model.adapter ? model.adapter->digest() : ""), device);
   return c;
 }
 

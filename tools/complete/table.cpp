@@ -344,6 +344,12 @@ void add_model(std::vector<Option>& o, CompleteSettings& s) {
        .completes = Completes::model,
        .brief = true,
        .environment = "R1_MODEL"});
+  o.push_back({.name = "adapter",
+               .group = g,
+               .into = &s.adapter,
+               .metavar = "DIR",
+               .help = "What r1-finetune or peft taught this model (LoRA), beside its weights.",
+               .completes = Completes::directory});
   o.push_back(model_path_option(s.model_path, g));
   o.push_back(list_models_option(s.list_models, g));
 }
