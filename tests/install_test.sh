@@ -11,7 +11,7 @@ cmake -S "$work/examples" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/usr" >/dev
 cmake --build "$work/build" >/dev/null
 "$work/build/complete" "$model" >"$work/out"
 [ -s "$work/out" ]
-for page in man1/r1-complete.1 man1/r1-bench.1 man1/r1-quantize.1 man5/r1-model.5 man7/r1.7; do
+for page in man1/r1-complete.1 man1/r1-bench.1 man1/r1-quantize.1 man1/r1-finetune.1 man5/r1-model.5 man7/r1.7; do
   [ -f "$work/usr/share/man/$page" ]
 done
 cd "$work" && printf 'x = ' | "$work/usr/bin/r1-complete" -m "$model" -n 4 >/dev/null

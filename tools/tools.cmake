@@ -6,7 +6,7 @@ if(NOT R1_COMMIT)
 endif()
 
 add_library(r1_tools STATIC)
-r1_sources(r1_tools tools/common tools/complete tools/bench tools/quantize)
+r1_sources(r1_tools tools/common tools/complete tools/bench tools/quantize tools/finetune)
 target_link_libraries(r1_tools PUBLIC r1_tasks)
 r1_precompile(r1_tools)
 # What is fast enough without much optimization compiles in less time. The last option wins.
@@ -30,7 +30,7 @@ function(r1_tool name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endfunction()
 
-set(R1_TOOLS r1-complete r1-bench r1-quantize)
+set(R1_TOOLS r1-complete r1-bench r1-quantize r1-finetune)
 foreach(tool IN LISTS R1_TOOLS)
   r1_tool(${tool})
 endforeach()

@@ -40,7 +40,7 @@ void CudaBackend::adamw(const Tensor& w, const Tensor& m, const Tensor& v, const
   const float new1 = static_cast<float>(1.0 - double{options.beta1});
   const float new2 = static_cast<float>(1.0 - double{options.beta2});
   cuda::each("adamw", stream_, w.shape.elements(), [=] __device__(std::int64_t i) {
-    const float gi = gradients[i], wi = weights[i];
+    const float gi = options.gradient_scale * gradients[i], wi = weights[i];
     const float mi = options.beta1 * means[i] + new1 * gi;
     const float vi = options.beta2 * squares[i] + new2 * gi * gi;
     const float change = mi * seen1 / (sqrtf(vi * seen2) + options.epsilon);

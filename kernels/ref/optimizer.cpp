@@ -11,7 +11,7 @@ void RefBackend::adamw(const Tensor& w, const Tensor& m, const Tensor& v, const 
   const double seen1 = 1.0 - std::pow(beta1, static_cast<double>(options.step));
   const double seen2 = 1.0 - std::pow(beta2, static_cast<double>(options.step));
   for (std::int64_t i = 0; i < w.shape.elements(); ++i) {
-    const double gi = g.as<float>()[i], wi = w.as<float>()[i];
+    const double gi = double{options.gradient_scale} * g.as<float>()[i], wi = w.as<float>()[i];
     const double mi = beta1 * m.as<float>()[i] + (1.0 - beta1) * gi;
     const double vi = beta2 * v.as<float>()[i] + (1.0 - beta2) * gi * gi;
     const double change = mi / seen1 / (std::sqrt(vi / seen2) + options.epsilon);

@@ -64,7 +64,8 @@ struct Epilogue {
 
 struct AdamwOptions {
   float learning_rate = 1e-3f, beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, weight_decay = 0.0f;
-  std::int64_t step = 1;  // from 1: corrects the bias of the moments
+  float gradient_scale = 1.0f;  // g is multiplied by it first: clipping
+  std::int64_t step = 1;        // from 1: corrects the bias of the moments
 };
 
 // Every operation the models need, once per device. Outputs come first. All pointers live on

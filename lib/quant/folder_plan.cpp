@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "lib/base/error.h"
+#include "lib/io/small_files.h"
 #include "lib/models/tensor_names.h"
 #include "lib/quant/folder_strip.h"
 
@@ -202,29 +203,6 @@ std::string config_of(const ModelFiles& files, const FolderPlan& plan) {
   }
   if (!plain) write_quantization(json.key("quantization_config"), plan);
   return json.end_object().text() + "\n";
-}
-
-// Tokenizer, template, licence …: what is no weight, and says nothing of how those are stored.
-std::vector<fs::path> small_files(const fs::path& folder) {
-  constexpr std::string_view kWeights[] = {".safetensors", ".bin", ".pt",      ".pth", ".ckpt",
-                                           ".gguf",        ".h5",  ".msgpack", ".onnx"};
-  constexpr std::string_view kDescriptions[] = {"config.json", "model.safetensors.index.json",
-                                                "pytorch_model.bin.index.json",
-                                                "quantize_config.json", "quant_config.json"};
-  const auto has = [](const auto& list, const std::string& text) {
-    return std::find(std::begin(list), std::end(list), text) != std::end(list);
-  };
-  std::vector<fs::path> files;
-  std::error_code none;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none)) {
-    const fs::path& path = entry.path();
-    const std::string name = path.filename().string();
-    if (!name.starts_with(".") && fs::is_regular_file(path, none) &&
-        !has(kWeights, path.extension().string()) && !has(kDescriptions, name))
-      files.push_back(path);
-  }
-  std::sort(files.begin(), files.end());
-  return files;
 }
 
 }  // namespace

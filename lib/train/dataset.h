@@ -18,7 +18,6 @@ struct TrainingSample {
   std::vector<TokenId> ids;
   std::vector<std::uint8_t> trained;
 };
-using Sample = TrainingSample;  // not where lib/decode/sampler.h, which has another, is seen
 
 // What becomes of a sample that is longer than `max_length` tokens: it is left out, loses its end,
 // or (plain text alone) goes on in samples of its own.

@@ -1,0 +1,132 @@
+# bash completion for r1-finetune; written by r1-finetune --generate bash
+_r1_finetune() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+  case $prev in
+    --data)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --val)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --max-seq-length)
+      COMPREPLY=()
+      return ;;
+    --long)
+      COMPREPLY=($(compgen -W 'drop cut' -- "$cur"))
+      return ;;
+    --fim-rate)
+      COMPREPLY=()
+      return ;;
+    --fine-tune-type)
+      COMPREPLY=($(compgen -W 'lora full' -- "$cur"))
+      return ;;
+    --rank)
+      COMPREPLY=()
+      return ;;
+    --alpha)
+      COMPREPLY=()
+      return ;;
+    --target-modules)
+      COMPREPLY=()
+      return ;;
+    --optimizer)
+      COMPREPLY=($(compgen -W 'adamw muon' -- "$cur"))
+      return ;;
+    --learning-rate)
+      COMPREPLY=()
+      return ;;
+    --muon-learning-rate)
+      COMPREPLY=()
+      return ;;
+    --weight-decay)
+      COMPREPLY=()
+      return ;;
+    --clip)
+      COMPREPLY=()
+      return ;;
+    --iters)
+      COMPREPLY=()
+      return ;;
+    --epochs)
+      COMPREPLY=()
+      return ;;
+    --time-budget)
+      COMPREPLY=()
+      return ;;
+    --batch-size)
+      COMPREPLY=()
+      return ;;
+    --schedule)
+      COMPREPLY=($(compgen -W 'cosine linear constant wsd' -- "$cur"))
+      return ;;
+    --lr-warmup)
+      COMPREPLY=()
+      return ;;
+    --min-lr)
+      COMPREPLY=()
+      return ;;
+    --decay-share)
+      COMPREPLY=()
+      return ;;
+    --steps-per-report)
+      COMPREPLY=()
+      return ;;
+    --steps-per-eval)
+      COMPREPLY=()
+      return ;;
+    --early-stop)
+      COMPREPLY=()
+      return ;;
+    --log-csv)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --save-every)
+      COMPREPLY=()
+      return ;;
+    --keep-last)
+      COMPREPLY=()
+      return ;;
+    --output|-o)
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+      return ;;
+    --export)
+      COMPREPLY=($(compgen -W 'adapter merged gguf' -- "$cur"))
+      return ;;
+    --export-type)
+      COMPREPLY=()
+      return ;;
+    --model|-m)
+      mapfile -t COMPREPLY < <(compgen -W "$(r1-finetune --list-models 2>/dev/null)" -- "$cur"; compgen -f -- "$cur")
+      [ "$(type -t __ltrim_colon_completions)" = function ] && __ltrim_colon_completions "$cur"
+      return ;;
+    --model-path)
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+      return ;;
+    --device)
+      COMPREPLY=($(compgen -W 'auto cpu cuda ref' -- "$cur"))
+      return ;;
+    --threads|-t)
+      COMPREPLY=()
+      return ;;
+    --seed|-s)
+      COMPREPLY=()
+      return ;;
+    --color)
+      COMPREPLY=($(compgen -W 'auto always never' -- "$cur"))
+      return ;;
+    --log-file)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --config)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --generate)
+      COMPREPLY=($(compgen -W 'man bash zsh fish' -- "$cur"))
+      return ;;
+  esac
+  case $cur in
+    -*) COMPREPLY=($(compgen -W '--data --val --max-seq-length --long --fim-rate --no-packing --no-mask-prompt --fine-tune-type --rank --alpha --rslora --target-modules --optimizer --learning-rate --muon-learning-rate --weight-decay --clip --iters --epochs --time-budget --batch-size --schedule --lr-warmup --min-lr --decay-share --steps-per-report --steps-per-eval --early-stop --timing --log-csv --save-every --keep-last --resume --force -f --dry-run --output -o --export --export-type --no-verify --model -m --model-path --device --threads -t --seed -s --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+  esac
+}
+complete -o filenames -F _r1_finetune r1-finetune

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+namespace r1 {
+
+// Tokenizer, template, licence … of a model's folder, by name: what is no weight, and says nothing
+// of how those are stored.
+std::vector<std::filesystem::path> small_files(const std::filesystem::path& folder);
+
+}  // namespace r1

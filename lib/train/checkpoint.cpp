@@ -1,0 +1,130 @@
+#include "lib/train/checkpoint.h"
+
+#include <algorithm>
+#include <functional>
+
+#include <fmt/format.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/error.h"
+#include "lib/base/json.h"
+#include "lib/base/output.h"
+#include "lib/base/sha256.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "step-";
+constexpr const char* kState = "state.safetensors";
+constexpr const char* kManifest = "manifest.json";
+
+// Folders of checkpoints, the newest first: names have eight digits.
+std::vector<fs::path> folders_in(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
+    if (entry.path().filename().string().starts_with(kPrefix)) found.push_back(entry.path());
+  std::sort(found.begin(), found.end(), std::greater());
+  return found;
+}
+
+// The two files alone: whatever else lies there is somebody's.
+void remove_checkpoint(const fs::path& folder) {
+  std::error_code none;
+  for (const char* name : {kManifest, kState}) fs::remove(folder / name, none);
+  fs::remove(folder, none);
+}
+
+struct Manifest {
+  std::string recipe, sha256;
+  Checkpoints::Progress progress;
+};
+
+std::optional<Manifest> read_manifest(const fs::path& folder) {
+  try {
+    const std::string name = (folder / kManifest).string();
+    const Json json = parse_json(read_file(name), name);
+    Manifest m{json.at("recipe", name).string(name), json.at("sha256", name).string(name), {}};
+    m.progress.step = json.at("step", name).integer(name);
+    for (const auto& [key, value] : json.at("numbers", name).object(name))
+      m.progress.numbers[key] = value.number(name);
+    return m;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// False where the file is not what was written.
+bool read_state(Backend& backend, const fs::path& path, const std::string& sha256,
+                const std::vector<NamedTensor>& state) {
+  try {
+    const MappedFile file(path);
+    if (sha256_hex(file) != sha256) return false;
+    const SafetensorsFile found = parse_safetensors(file.bytes(), path.string());
+    for (const NamedTensor& want : state) {
+      const auto is = [&](const NamedTensor& t) { return t.name == want.name; };
+      const auto at = std::find_if(found.tensors.begin(), found.tensors.end(), is);
+      if (at == found.tensors.end() || at->tensor.shape != want.tensor.shape) return false;
+      backend.copy_from_host(want.tensor, at->tensor.data);
+    }
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+void Checkpoints::save(Backend& backend, const Progress& progress,
+                       const std::vector<NamedTensor>& state) const {
+  const fs::path to = folder / fmt::format("{}{:08}", kPrefix, progress.step);
+  std::error_code error;
+  remove_checkpoint(to);
+  fs::create_directories(to, error);
+  if (error) fail(ErrorKind::write, "{}: {}", escaped(to.string()), error.message());
+  std::vector<NamedTensor> labels = state;
+  std::vector<std::vector<float>> values;
+  for (NamedTensor& t : labels) {
+    values.emplace_back(static_cast<std::size_t>(t.tensor.shape.elements()));
+    backend.copy_to_host(values.back().data(), t.tensor);
+    t.tensor = {values.back().data(), t.tensor.shape, DType::f32};
+  }
+  const auto out = open_file(to / kState);
+  write_safetensors(*out, labels, {});
+  out->close();
+  JsonWriter w;
+  w.begin_object().key("schema").string("r1.checkpoint/1").key("step").integer(progress.step);
+  w.key("recipe").string(recipe).key("sha256").string(sha256_hex(MappedFile(to / kState)));
+  w.key("numbers").begin_object();
+  for (const auto& [key, number] : progress.numbers) w.key(key).number(number);
+  w.end_object();
+  const auto manifest = open_file(to / kManifest);
+  manifest->write(w.end_object().text() + "\n");
+  manifest->close();
+  std::int64_t whole = 0;
+  for (const fs::path& old : folders_in(folder))
+    if (!read_manifest(old) || ++whole > keep) remove_checkpoint(old);
+}
+
+std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,
+                                                       const std::vector<NamedTensor>& state,
+                                                       std::vector<std::string>& damaged) const {
+  for (const fs::path& from : folders_in(folder)) {
+    const std::optional<Manifest> manifest = read_manifest(from);
+    if (manifest && manifest->recipe != recipe)
+      fail(ErrorKind::usage, "{} was begun with other options, another model or other data",
+           escaped(from.string()));
+    if (manifest && read_state(backend, from / kState, manifest->sha256, state))
+      return manifest->progress;
+    damaged.push_back(from.string());
+  }
+  return std::nullopt;
+}
+
+void Checkpoints::remove_all() const {
+  for (const fs::path& old : folders_in(folder)) remove_checkpoint(old);
+}
+
+}  // namespace r1

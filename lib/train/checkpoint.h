@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/backend/backend.h"
+#include "lib/io/safetensors.h"
+
+namespace r1 {
+
+// Where a run stood after some steps: a folder "step-00001200" with state.safetensors and, written
+// last, manifest.json, which says the SHA-256 of the other. Without a manifest that fits it does
+// not exist. Tensors are on the backend's device, in f32.
+struct Checkpoints {
+  std::filesystem::path folder;  // of all of them
+  std::string recipe;            // what the run depends on: another is not gone on with
+  std::int64_t keep = 3;         // so many newest stay
+
+  struct Progress {
+    std::int64_t step = 0;
+    std::map<std::string, double> numbers;  // whatever else is gone on with
+  };
+  // Fails with `write`. What was there under this name is replaced.
+  void save(Backend& backend, const Progress& progress,
+            const std::vector<NamedTensor>& state) const;
+  // Reads the newest whole one into the tensors; nothing when there is none. `damaged` gets the
+  // names of those that were passed over. Fails with `usage` for one of another recipe.
+  std::optional<Progress> load(Backend& backend, const std::vector<NamedTensor>& state,
+                               std::vector<std::string>& damaged) const;
+  void remove_all() const;
+};
+
+}  // namespace r1

@@ -1,0 +1,139 @@
+#include "lib/train/export.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/base/error.h"
+#include "lib/base/output.h"
+#include "lib/io/small_files.h"
+#include "lib/tensor/quant_block.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostCopied = std::size_t{1} << 30;  // of a small file
+
+std::vector<float> on_host(Backend& backend, const Tensor& t) {
+  std::vector<float> values(static_cast<std::size_t>(t.shape.elements()));
+  backend.copy_to_host(values.data(), t);
+  return values;
+}
+
+// values [N, K] += scale b a
+void merge(std::vector<float>& values, const LowRank& pair, Backend& backend) {
+  const std::vector<float> a = on_host(backend, pair.a.value), b = on_host(backend, pair.b.value);
+  const auto rank = static_cast<std::size_t>(pair.a.value.shape[0]);
+  const auto K = static_cast<std::size_t>(pair.a.value.shape[1]);
+  const std::size_t N = values.size() / K;
+  std::vector<double> row(K);
+  for (std::size_t n = 0; n < N; ++n) {
+    std::fill(row.begin(), row.end(), 0.0);
+    for (std::size_t r = 0; r < rank; ++r)
+      for (std::size_t k = 0; k < K; ++k) row[k] += double{b[n * rank + r]} * a[r * K + k];
+    for (std::size_t k = 0; k < K; ++k)
+      values[n * K + k] = static_cast<float>(values[n * K + k] + pair.scale * row[k]);
+  }
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  const auto out = open_file(path);
+  out->write(text);
+  out->close();
+}
+
+// Writes header and tensors, each made when its turn comes.
+template <typename Header>
+void write_tensors(const TrainedModel& model, const fs::path& path,
+                   const std::vector<NamedTensor>& labels, const Header& header, bool padded) {
+  const auto out = open_file(path);
+  out->write(header(labels));
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const Tensor* source = model.base.find(labels[i].name);
+    const std::vector<float> values = model.values({labels[i].name, *source});
+    std::vector<std::byte> stored(labels[i].tensor.bytes());
+    pack(stored.data(), values, labels[i].tensor.dtype);
+    out->write(as_text(stored));
+    if (padded) out->write(gguf_padding(stored.size()));
+  }
+  out->close();
+}
+
+}  // namespace
+
+std::vector<float> TrainedModel::values(const NamedTensor& tensor) const {
+  const auto named = [&](const auto& pair) { return pair.first == tensor.name; };
+  const auto found = std::find_if(params.taken().begin(), params.taken().end(), named);
+  if (adapter == nullptr && found != params.taken().end())
+    return on_host(backend, found->second.value);
+  base.fetch(tensor.tensor);
+  std::vector<float> values(static_cast<std::size_t>(tensor.tensor.shape.elements()));
+  unpack(values, tensor.tensor.data, tensor.tensor.dtype);
+  base.release(tensor.tensor);
+  if (adapter == nullptr || found == params.taken().end()) return values;
+  const auto pair = adapter->matrices().find(found->second.value.data);
+  if (pair != adapter->matrices().end()) merge(values, pair->second, backend);
+  return values;
+}
+
+bool has_plain_weights(const ModelFiles& base) {
+  return std::none_of(base.tensors().begin(), base.tensors().end(), [&](const NamedTensor& t) {
+    return is_quantized(t.tensor.dtype) || base.was_quantized(t.tensor);
+  });
+}
+
+void write_trained_folder(const TrainedModel& model, const fs::path& folder) {
+  std::vector<NamedTensor> labels;
+  for (const NamedTensor& t : model.base.tensors()) {
+    const bool plain = !is_quantized(t.tensor.dtype) && !model.base.was_quantized(t.tensor);
+    labels.push_back({t.name, {nullptr, t.tensor.shape, plain ? t.tensor.dtype : DType::f32}});
+  }
+  const auto header = [](const std::vector<NamedTensor>& all) {
+    return safetensors_header(all, {{"format", "pt"}});
+  };
+  write_tensors(model, folder / "model.safetensors", labels, header, false);
+  for (const fs::path& path : small_files(model.base.path()))
+    write_text(folder / path.filename(), read_file(path, kMostCopied));
+  JsonWriter config;
+  config.begin_object();
+  for (const auto& [key, value] : model.base.config().object("config.json"))
+    if (key != "quantization_config") config.key(key).value(value);
+  write_text(folder / "config.json", config.end_object().text() + "\n");
+}
+
+void write_trained_gguf(const TrainedModel& model, const fs::path& path) {
+  GgufMetadata metadata;
+  for (const auto& [key, value] : model.base.gguf().raw_metadata())
+    if (key != "general.file_type" && !key.starts_with("split.")) metadata.emplace_back(key, value);
+  metadata.emplace_back("general.file_type", std::uint32_t{0});
+  std::vector<NamedTensor> labels;
+  for (const NamedTensor& t : model.base.tensors())
+    labels.push_back({t.name, {nullptr, t.tensor.shape, DType::f32}});
+  const auto header = [&](const std::vector<NamedTensor>& all) {
+    return gguf_header(metadata, all);
+  };
+  write_tensors(model, path, labels, header, true);
+}
+
+double mean_divergence(std::span<const float> is, std::span<const float> other, std::int64_t V) {
+  const auto width = static_cast<std::size_t>(V);
+  const std::size_t rows = is.size() / width;
+  const auto log_sum = [](std::span<const float> row) {
+    const double most = *std::max_element(row.begin(), row.end());
+    double sum = 0;
+    for (const float z : row) sum += std::exp(z - most);
+    return most + std::log(sum);
+  };
+  double total = 0;
+  for (std::size_t r = 0; r < rows; ++r) {
+    const std::span<const float> p = is.subspan(r * width, width);
+    const std::span<const float> q = other.subspan(r * width, width);
+    const double zp = log_sum(p), zq = log_sum(q);
+    for (std::size_t v = 0; v < width; ++v)
+      total += std::exp(p[v] - zp) * ((p[v] - zp) - (q[v] - zq));
+  }
+  return total / static_cast<double>(std::max<std::size_t>(1, rows));
+}
+
+}  // namespace r1

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/io/weights.h"
+#include "lib/models/adapter.h"
+
+namespace r1 {
+
+// A model as it was taught: the tensors of its base, of which those that were learnt have other
+// values, or stand beside an adapter that is merged into them. All outlive it.
+struct TrainedModel {
+  Backend& backend;
+  const ModelFiles& base;
+  const Params& params;              // of the base, on the backend
+  const Adapter* adapter = nullptr;  // none: all weights were learnt
+
+  // A tensor's numbers, merged in f32.
+  std::vector<float> values(const NamedTensor& tensor) const;
+};
+
+// The whole model into a folder that is there, each tensor in its base's type, f32 where that was
+// quantized: config.json, model.safetensors, and the base's tokenizer and other small files byte
+// for byte. The base is a Hugging Face folder.
+void write_trained_folder(const TrainedModel& model, const std::filesystem::path& folder);
+
+// The whole model as one GGUF file, all tensors in f32. The base is a GGUF file.
+void write_trained_gguf(const TrainedModel& model, const std::filesystem::path& path);
+
+// Is the base in as many bits as a merge wants? Not in blocks of whole numbers.
+bool has_plain_weights(const ModelFiles& base);
+
+// Mean Kullback-Leibler divergence, in nats, of `other` from `is` over rows of logits [R, V].
+double mean_divergence(std::span<const float> is, std::span<const float> other, std::int64_t V);
+
+}  // namespace r1

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/io/safetensors.h"
+#include "lib/train/weights.h"
+
+namespace r1 {
+
+enum class OptimizerKind { adamw, muon };
+
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::adamw;
+  double rate = 1e-5;       // at its peak, of AdamW
+  double muon_rate = 0.02;  // likewise
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
+  double weight_decay = 0.01;  // of matrices; vectors have none
+  double momentum = 0.95;      // of Muon
+};
+
+// Moves weights against their gradients. AdamW: arXiv:1711.05101. Muon: hidden matrices go along
+// the nearest orthogonal matrix to their momentum, found by five Newton-Schulz steps; embeddings,
+// norms, biases and gates by AdamW (arXiv:2502.16982, and K. Jordan's description of 2024).
+class Optimizer {
+ public:
+  // `gradients` holds one tensor for each weight, of its shape.
+  Optimizer(Backend& backend, const NamedVars& weights, const std::vector<Tensor>& gradients,
+            const OptimizerOptions& options);
+  ~Optimizer();
+
+  // Step `step`, from 1. Rates are `share` of their peaks; gradients are multiplied by `scale`.
+  void step(std::int64_t step, double share, double scale);
+  // What a run goes on with: moments by the names of their weights, on the device.
+  std::vector<NamedTensor> state() const;
+
+ private:
+  struct Moments {
+    Tensor weight, gradient, first, second;  // `second` is empty for Muon
+    std::string name;
+    double weight_decay = 0;
+  };
+  void adamw(const Moments& m, std::int64_t step, double share, double scale);
+  void muon(const Moments& m, double share, double scale);
+
+  Backend& backend_;
+  OptimizerOptions options_;
+  DeviceTensors memory_;
+  std::vector<Moments> moments_;
+  Arena scratch_;
+};
+
+// Is this the name of a matrix inside a layer, of Hugging Face's names or GGUF's, that Muon turns?
+bool is_hidden_matrix(const std::string& name, const Shape& shape);
+
+}  // namespace r1

@@ -1,0 +1,89 @@
+#include "lib/train/packing.h"
+
+#include <algorithm>
+
+#include "lib/train/permutation.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::int64_t kWindow = 1024;  // samples
+
+}  // namespace
+
+std::int64_t Pack::trained() const {
+  return std::count_if(target.begin(), target.end(), [](std::int32_t id) { return id >= 0; });
+}
+
+void Pack::append(const Pack& more) {
+  const auto shift = static_cast<std::int32_t>(rows());
+  ids.insert(ids.end(), more.ids.begin(), more.ids.end());
+  position.insert(position.end(), more.position.begin(), more.position.end());
+  target.insert(target.end(), more.target.begin(), more.target.end());
+  for (const std::int32_t row : more.start) start.push_back(row + shift);
+}
+
+Packer::Packer(const std::vector<TrainingSample>& samples, std::int64_t length, bool together,
+               std::uint64_t seed)
+    : samples_(samples), length_(length), together_(together), seed_(seed), firsts_{0} {}
+
+Packer::Epoch Packer::make(std::int64_t epoch, std::int64_t first) const {
+  Epoch made{first, {}};
+  const auto count = static_cast<std::int64_t>(samples_.size());
+  std::vector<std::int64_t> room;  // left in each pack of this window
+  for (std::int64_t place = 0; place < count; ++place) {
+    if (place % kWindow == 0) room.clear();
+    const std::int64_t sample = permuted(place, count, seed_, static_cast<std::uint64_t>(epoch));
+    const auto rows =
+        static_cast<std::int64_t>(samples_[static_cast<std::size_t>(sample)].ids.size()) - 1;
+    auto fit = room.end();
+    if (together_)
+      fit = std::find_if(room.begin(), room.end(), [&](std::int64_t r) { return r >= rows; });
+    if (fit == room.end()) {
+      room.push_back(length_ - rows);
+      made.packs.push_back({sample});
+    } else {
+      *fit -= rows;
+      const auto back = room.end() - fit;
+      (made.packs.end() - back)->push_back(sample);
+    }
+  }
+  return made;
+}
+
+std::int64_t Packer::first_of_epoch(std::int64_t epoch) const {
+  while (std::ssize(firsts_) <= epoch) {
+    number_ = std::ssize(firsts_) - 1;
+    epoch_ = make(number_, firsts_.back());
+    firsts_.push_back(firsts_.back() + std::ssize(epoch_.packs));
+  }
+  return firsts_[static_cast<std::size_t>(epoch)];
+}
+
+const Packer::Epoch& Packer::epoch_of(std::int64_t n) const {
+  std::int64_t epoch = 0;
+  while (first_of_epoch(epoch + 1) <= n) ++epoch;
+  if (epoch != number_) {
+    epoch_ = make(epoch, first_of_epoch(epoch));
+    number_ = epoch;
+  }
+  return epoch_;
+}
+
+Pack Packer::pack(std::int64_t n) const {
+  const Epoch& epoch = epoch_of(n);
+  Pack pack;
+  for (const std::int64_t s : epoch.packs[static_cast<std::size_t>(n - epoch.first)]) {
+    const TrainingSample& sample = samples_[static_cast<std::size_t>(s)];
+    const auto first = static_cast<std::int32_t>(pack.rows());
+    for (std::size_t t = 0; t + 1 < sample.ids.size(); ++t) {
+      pack.ids.push_back(sample.ids[t]);
+      pack.position.push_back(static_cast<std::int32_t>(t));
+      pack.start.push_back(first);
+      pack.target.push_back(sample.trained[t + 1] != 0 ? sample.ids[t + 1] : -1);
+    }
+  }
+  return pack;
+}
+
+}  // namespace r1

@@ -1,0 +1,142 @@
+#include "lib/train/trainer.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "lib/base/error.h"
+#include "lib/train/head_loss.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::int64_t kMostSkipped = 3;  // in a row
+
+// A copy of the gradients' shapes, zeroed.
+std::vector<Tensor> room_for(const NamedVars& weights, DeviceTensors& memory) {
+  std::vector<Tensor> sums;
+  for (const auto& [name, weight] : weights) sums.push_back(memory.zeros(weight.value.shape));
+  return sums;
+}
+
+// Rows whose next token is learnt, and those tokens.
+struct Wanted {
+  std::vector<std::int32_t> rows, targets;
+};
+
+Wanted wanted_of(const Pack& pack) {
+  Wanted w;
+  for (std::size_t t = 0; t < pack.target.size(); ++t) {
+    if (pack.target[t] < 0) continue;
+    w.rows.push_back(static_cast<std::int32_t>(t));
+    w.targets.push_back(pack.target[t]);
+  }
+  return w;
+}
+
+}  // namespace
+
+Rows rows_of(Graph& g, const Network& network, const std::vector<std::uint8_t>& newline,
+             const Pack& pack) {
+  Rows rows;
+  rows.ids = g.integers(pack.ids);
+  rows.position = g.integers(pack.position);
+  rows.start = g.integers(pack.start);
+  if (!network.shape().needs_newline) return rows;
+  std::vector<std::int32_t> lines;
+  for (const std::int32_t id : pack.ids) lines.push_back(newline[static_cast<std::size_t>(id)]);
+  rows.newline = g.integers(lines);
+  return rows;
+}
+
+Trainer::Trainer(Backend& backend, const Learner& learner, const Packer& data,
+                 const TrainOptions& options)
+    : backend_(backend),
+      learner_(learner),
+      data_(data),
+      options_(options),
+      memory_(backend),
+      sums_(room_for(learner_.weights, memory_)),
+      optimizer_(backend, learner_.weights, sums_, options.optimizer),
+      arena_(backend) {}
+
+double Trainer::run(const Pack& pack, float share) {
+  const Wanted wanted = wanted_of(pack);
+  if (wanted.rows.empty()) return 0;
+  arena_.reset();
+  Graph g(backend_, arena_, share > 0 ? Graph::Mode::training : Graph::Mode::inference);
+  if (learner_.adapters != nullptr) g.adapt_weights(learner_.adapters);
+  Rows rows = rows_of(g, learner_.network, *learner_.newline, pack);
+  if (wanted.rows.size() < pack.ids.size()) rows.wanted = g.integers(wanted.rows);
+  const Var hidden = learner_.network.hidden(g, rows);
+  const double loss = head_loss(g, hidden, learner_.network.head(), wanted.targets, share);
+  if (share > 0) g.backward();
+  return loss;
+}
+
+// Squares are summed by weight in f32, over the weights in double.
+double Trainer::norm() {
+  arena_.reset();
+  const Tensor squares = arena_.take({std::ssize(sums_)}, DType::f32);
+  backend_.zero(squares);
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    Tensor one = squares;
+    one.data = squares.as<float>() + i;
+    one.shape = {1};
+    backend_.sum_squares(one, sums_[i]);
+  }
+  std::vector<float> host(sums_.size());
+  backend_.copy_to_host(host.data(), squares);
+  return std::sqrt(std::accumulate(host.begin(), host.end(), 0.0));
+}
+
+TrainStep Trainer::step() {
+  TrainStep result{.step = done_ + 1};
+  std::vector<Pack> packs;
+  for (std::int64_t i = 0; i < options_.batch; ++i)
+    packs.push_back(data_.pack(done_ * options_.batch + i));
+  for (const Pack& pack : packs) result.tokens += pack.trained();
+  for (const Tensor& sum : sums_) backend_.zero(sum);
+  const double share = result.tokens == 0 ? 0 : 1 / static_cast<double>(result.tokens);
+  double loss = 0;
+  for (const Pack& pack : packs) {
+    for (const auto& [name, weight] : learner_.weights) backend_.zero(weight.grad);
+    loss += run(pack, static_cast<float>(share));
+    for (std::size_t i = 0; i < sums_.size(); ++i)
+      backend_.add_scaled(sums_[i], learner_.weights[i].second.grad, 1.0f);
+  }
+  result.loss = loss * share;
+
+  result.norm = norm();
+  const double share_of_rate = rate_share(options_.schedule, result.step);
+  result.rate = options_.optimizer.rate * share_of_rate;
+  result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.norm);
+  skipped_ = result.skipped ? skipped_ + 1 : 0;
+  if (skipped_ == kMostSkipped)
+    fail(ErrorKind::model, "the loss is not finite, three steps in a row; the last was step {}",
+         result.step);
+  const bool clipped = options_.clip > 0 && result.norm > options_.clip;
+  if (!result.skipped && result.tokens > 0)
+    optimizer_.step(result.step, share_of_rate, clipped ? options_.clip / result.norm : 1);
+  ++done_;
+  return result;
+}
+
+double Trainer::evaluate(const Packer& data, std::int64_t packs) {
+  double loss = 0;
+  std::int64_t tokens = 0;
+  for (std::int64_t n = 0; n < packs; ++n) {
+    const Pack pack = data.pack(n);
+    loss += run(pack, 0);
+    tokens += pack.trained();
+  }
+  return loss / static_cast<double>(tokens);
+}
+
+std::vector<NamedTensor> Trainer::state() const {
+  std::vector<NamedTensor> state;
+  for (const auto& [name, weight] : learner_.weights) state.push_back({name, weight.value});
+  for (NamedTensor& t : optimizer_.state()) state.push_back(std::move(t));
+  return state;
+}
+
+}  // namespace r1

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "lib/models/network.h"
+#include "lib/train/optimizer.h"
+#include "lib/train/packing.h"
+#include "lib/train/schedule.h"
+#include "lib/train/weights.h"
+
+namespace r1 {
+
+struct TrainOptions {
+  std::int64_t batch = 16;  // packs of a step
+  double clip = 1;          // the gradient's norm at most; 0: any
+  ScheduleOptions schedule;
+  OptimizerOptions optimizer;
+};
+
+// What is learnt of a network.
+struct Learner {
+  const Network& network;
+  NamedVars weights;                   // all others are left as they are
+  const LowRanks* adapters = nullptr;  // matrices among them that stand beside others
+  const std::vector<std::uint8_t>* newline = nullptr;  // by token id: does it hold one?
+};
+
+// A pack as a network reads it, all of its rows wanted. `newline` is by token id.
+Rows rows_of(Graph& g, const Network& network, const std::vector<std::uint8_t>& newline,
+             const Pack& pack);
+
+struct TrainStep {
+  std::int64_t step = 0;    // from 1
+  double loss = 0;          // nats a trained token
+  double rate = 0;          // learning rate, of AdamW
+  double norm = 0;          // of the gradient before it was clipped
+  std::int64_t tokens = 0;  // trained, in this step
+  bool skipped = false;     // loss or norm was not finite: nothing was learnt
+};
+
+// Teaches a network a data set, step by step. The loss is the sum over all trained tokens of the
+// step's packs divided by their number, whatever goes through the network at once. Each pack's
+// gradient is found apart, and they are added in their order: the same bits for any number of
+// threads on `cpu` and `ref`.
+class Trainer {
+ public:
+  // What it is given outlives it. Fails with `usage` for a batch in which nothing is trained.
+  Trainer(Backend& backend, const Learner& learner, const Packer& data,
+          const TrainOptions& options);
+
+  TrainStep step();  // fails with `model` after three skipped steps in a row
+  std::int64_t done() const { return done_; }  // steps
+  // Nats a trained token over the first `packs` packs of some data.
+  double evaluate(const Packer& data, std::int64_t packs);
+
+  // What a run goes on with: weights by name, and moments. Written into by a checkpoint that is
+  // read; then `go_on` says how many steps it had done.
+  std::vector<NamedTensor> state() const;
+  void go_on(std::int64_t done) { done_ = done; }
+  // Another number of steps in all, which the schedule goes by from now on.
+  void plan_steps(std::int64_t steps) { options_.schedule.steps = steps; }
+  std::size_t peak_bytes() const { return arena_.peak_bytes(); }  // of activations
+
+ private:
+  // The sum of the losses of a pack's trained tokens; with `share` above 0 it adds gradients.
+  double run(const Pack& pack, float share);
+  double norm();  // of the sums
+
+  Backend& backend_;
+  Learner learner_;
+  const Packer& data_;
+  TrainOptions options_;
+  DeviceTensors memory_;
+  std::vector<Tensor> sums_;  // of the gradients of a step's packs
+  Optimizer optimizer_;
+  Arena arena_;
+  std::int64_t done_ = 0, skipped_ = 0;
+};
+
+}  // namespace r1

@@ -1,0 +1,11 @@
+# What cannot be learnt is said before the first step.
+try() { r1-finetune "$@" >out; echo "$? $(wc -c <out)"; }
+printf 'abc\n' >a.txt; printf '{"text":"a"}\n{"txt":1}\n' >bad.jsonl
+try; try --data a.txt; try --data none.txt -o out_; try --data bad.jsonl -o out_; try --data a.txt -o out_ word
+try --data a.txt --optimizer muon -o out_; try --data a.txt --fine-tune-type full --target-modules 'q*' -o out_
+try --data a.txt --early-stop 2 -o out_; try --data a.txt --learning-rate fast -o out_; try --data a.txt --iters 0 -o out_
+try --data a.txt --target-modules z_proj -o out_; try --data a.txt --fine-tune-type full --export adapter -o out_
+try --data a.txt --export merged -o out_; try --data <(cat a.txt) -o out_; try -m ./none.gguf --data a.txt -o out_
+mkdir full; touch full/x; try --data a.txt -o full; ls full
+try --data a.txt --export gguf --export-type q9 -o out_
+ls -d out_ 2>/dev/null; exit 0

@@ -1,0 +1,72 @@
+#include "lib/train/checkpoint.h"
+
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/backends.h"
+#include "tests/support/fails.h"
+#include "tests/support/temp_dir.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CheckpointTest : public testing::Test {
+ protected:
+  void save(std::int64_t step) {
+    for (float& v : values_) v = static_cast<float>(step);
+    at_.save(*backend_, {step, {{"third", static_cast<double>(step) / 3.0}}}, state_);
+    values_ = {0, 0, 0, 0};
+  }
+  std::optional<std::int64_t> load() {
+    damaged_.clear();
+    const auto progress = at_.load(*backend_, state_, damaged_);
+    if (!progress) return std::nullopt;
+    EXPECT_EQ(progress->numbers.at("third"), static_cast<double>(progress->step) / 3.0);
+    return progress->step;
+  }
+
+  std::unique_ptr<Backend> backend_ = test::Candidate{"ref"}.open();
+  std::vector<float> values_ = {0, 0, 0, 0};
+  std::vector<NamedTensor> state_ = {{"w", {values_.data(), {2, 2}}}};
+  test::TempDir folder_;
+  Checkpoints at_{folder_.path(), "recipe", 2};
+  std::vector<std::string> damaged_;
+};
+
+TEST_F(CheckpointTest, TheNewestIsReadAndOldOnesGo) {
+  EXPECT_EQ(load(), std::nullopt);
+  for (const std::int64_t step : {1, 20, 300}) save(step);
+  EXPECT_EQ(load(), 300);
+  EXPECT_EQ(values_, std::vector<float>(4, 300.0f));
+  EXPECT_FALSE(fs::exists(folder_.path() / "step-00000001"));
+  EXPECT_TRUE(fs::exists(folder_.path() / "step-00000020"));
+}
+
+TEST_F(CheckpointTest, ADamagedOneIsPassedOverByName) {
+  for (const std::int64_t step : {1, 2}) save(step);
+  const fs::path newest = folder_.path() / "step-00000002";
+  {
+    std::fstream file(newest / "state.safetensors", std::ios::in | std::ios::out);
+    file.seekp(-1, std::ios::end);
+    file.put('x');
+  }
+  EXPECT_EQ(load(), 1);
+  EXPECT_EQ(damaged_, std::vector<std::string>{newest.string()});
+  fs::remove(newest / "manifest.json");
+  EXPECT_EQ(load(), 1);
+  save(3);  // what was broken off goes
+  EXPECT_FALSE(fs::exists(newest));
+  EXPECT_EQ(load(), 3);
+}
+
+TEST_F(CheckpointTest, AnotherRunIsNotGoneOnWith) {
+  save(5);
+  at_.recipe = "other";
+  EXPECT_FAILS(ErrorKind::usage, "step-00000005 was begun with other options", load());
+}
+
+}  // namespace
+}  // namespace r1

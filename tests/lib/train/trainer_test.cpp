@@ -1,0 +1,122 @@
+// How a step comes to be is of no matter to what is learnt.
+#include "lib/train/trainer.h"
+
+#include <cmath>
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/backends.h"
+#include "tests/support/tiny.h"
+
+namespace r1 {
+namespace {
+
+// Documents of very different length and number of trained tokens; one has none.
+std::vector<TrainingSample> samples(std::int64_t vocab) {
+  std::vector<TrainingSample> made;
+  for (std::uint64_t s = 0; s < 16; ++s) {
+    TrainingSample& sample = made.emplace_back();
+    const std::uint64_t length = 2 + random_bits(1, s, 0) % 60;
+    for (std::uint64_t t = 0; t < length; ++t) {
+      sample.ids.push_back(
+          static_cast<TokenId>(random_bits(2, s, t) % static_cast<std::uint64_t>(vocab)));
+      sample.trained.push_back(s != 7 && random_bits(3, s, t) % (1 + s % 4) == 0);
+    }
+  }
+  return made;
+}
+
+// A tiny checkpoint that is taught.
+class Pupil {
+ public:
+  Pupil(const test::Candidate& candidate, const std::string& name, const TrainOptions& options,
+        std::int64_t length, bool together)
+      : golden_(test::read_golden(name)),
+        backend_(candidate.open()),
+        files_(ModelFiles::open(test::kTiny / name)),
+        params_(*backend_, files_, {.compute = DType::f32, .trainable = true}),
+        network_(load_network(files_, params_)),
+        samples_(samples(network_->shape().vocab)),
+        packer_(samples_, length, together, 5),
+        trainer_(*backend_, {*network_, params_.taken(), nullptr, &golden_.newline}, packer_,
+                 options) {}
+
+  Trainer& trainer() { return trainer_; }
+  const Packer& packer() const { return packer_; }
+  std::map<std::string, std::vector<float>> weights() {
+    std::map<std::string, std::vector<float>> all;
+    for (const auto& [name, weight] : params_.taken()) {
+      std::vector<float>& values = all[name];
+      values.resize(static_cast<std::size_t>(weight.value.shape.elements()));
+      backend_->copy_to_host(values.data(), weight.value);
+    }
+    return all;
+  }
+
+ private:
+  test::Golden golden_;
+  std::unique_ptr<Backend> backend_;
+  ModelFiles files_;
+  Params params_;
+  std::unique_ptr<Network> network_;
+  std::vector<TrainingSample> samples_;
+  Packer packer_;
+  Trainer trainer_;
+};
+
+// A step whose rate is 0 but for what it says of loss and gradient.
+TrainOptions still(std::int64_t batch) {
+  TrainOptions options{.batch = batch};
+  options.optimizer.rate = 0;
+  return options;
+}
+
+TEST(Trainer, PackingChangesNeitherLossNorGradient) {
+  for (const char* name : {"llama", "r1plus"}) {
+    SCOPED_TRACE(name);
+    Pupil alone({"ref"}, name, still(16), 64, false);
+    const TrainStep whole = alone.trainer().step();
+    EXPECT_GT(whole.loss, 1);
+    for (const std::int64_t length : {64, 100, 1000}) {
+      const std::int64_t packs =
+          Pupil({"ref"}, name, still(1), length, true).packer().first_of_epoch(1);
+      Pupil packed({"ref"}, name, still(packs), length, true);
+      const TrainStep step = packed.trainer().step();
+      EXPECT_EQ(step.tokens, whole.tokens);
+      EXPECT_NEAR(step.loss, whole.loss, 1e-6 * whole.loss) << length;
+      EXPECT_NEAR(step.norm, whole.norm, 1e-6 * whole.norm) << length;
+    }
+  }
+}
+
+TEST(Trainer, LearnsWhatItReads) {
+  for (const auto& [kind, name] :
+       {std::pair{OptimizerKind::adamw, "llama"}, std::pair{OptimizerKind::muon, "r1plus"}}) {
+    SCOPED_TRACE(name);
+    TrainOptions options{.batch = 4};
+    options.optimizer = {.kind = kind, .rate = 0.01};
+    options.schedule.steps = 100;
+    Pupil pupil({"cpu", 2}, name, options, 128, true);
+    const double before = pupil.trainer().evaluate(pupil.packer(), 4);
+    for (int i = 0; i < 100; ++i) pupil.trainer().step();
+    EXPECT_GT(before, 2.0);
+    EXPECT_LT(pupil.trainer().evaluate(pupil.packer(), 4), 0.2 * before);
+  }
+}
+
+TEST(Trainer, ThreadsDoNotChangeABit) {
+  std::vector<std::map<std::string, std::vector<float>>> all;
+  for (const int threads : {1, 2, 3}) {
+    TrainOptions options{.batch = 3};
+    options.optimizer = {.kind = OptimizerKind::muon, .rate = 0.01};
+    Pupil pupil({"cpu", threads}, "r1plus", options, 100, true);
+    for (int i = 0; i < 5; ++i) pupil.trainer().step();
+    all.push_back(pupil.weights());
+  }
+  EXPECT_EQ(all[0], all[1]);
+  EXPECT_EQ(all[0], all[2]);
+}
+
+}  // namespace
+}  // namespace r1

@@ -1,0 +1,72 @@
+#include "tools/finetune/pupil.h"
+
+#include "lib/backend/open_backend.h"
+#include "lib/base/error.h"
+
+namespace r1 {
+
+TextOfModel::TextOfModel(const ModelFiles& files, const std::filesystem::path& data_dir)
+    : tokenizer_(load_tokenizer(files, data_dir)), fim_(FimForm::find(*tokenizer_)) {
+  const std::string source = read_chat_template(files);
+  if (!source.empty()) chat_template_ = ChatTemplate::recognise(source);
+}
+
+TextForms TextOfModel::forms() const {
+  return {*tokenizer_, fim_ ? &*fim_ : nullptr, chat_template_ ? &*chat_template_ : nullptr};
+}
+
+std::vector<std::uint8_t> TextOfModel::newline() const {
+  std::vector<std::uint8_t> newline;
+  for (TokenId id = 0; id < tokenizer_->size(); ++id)
+    newline.push_back(tokenizer_->bytes(id).find('\n') != std::string_view::npos);
+  return newline;
+}
+
+Pupil::Pupil(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text)
+    : files_(files),
+      backend_(open_backend(s.device, {.threads = static_cast<int>(s.threads)})),
+      newline_(text.newline()) {
+  const bool full = s.method == "full";
+  params_ = std::make_unique<Params>(*backend_, files_,
+                                     LoadOptions{.compute = DType::f32, .trainable = full});
+  network_ = load_network(files_, *params_);
+  if (text.tokenizer().size() > network_->shape().vocab)
+    fail(ErrorKind::model, "{}: the tokenizer has {} tokens, and the embedding {} rows",
+         escaped(files_.path().string()), text.tokenizer().size(), network_->shape().vocab);
+  if (!full)
+    adapter_ = Adapter::fresh(*backend_, *params_, files_,
+                              {.rank = s.rank,
+                               .alpha = s.alpha,
+                               .rank_stabilized = s.rslora,
+                               .modules = s.modules,
+                               .seed = static_cast<std::uint64_t>(s.seed)});
+}
+
+Learner Pupil::learner() const {
+  return {*network_, adapter_ ? adapter_->weights() : params_->taken(),
+          adapter_ ? &adapter_->matrices() : nullptr, &newline_};
+}
+
+std::int64_t Pupil::learnt() const {
+  std::int64_t numbers = 0;
+  for (const auto& [name, weight] : learner().weights) numbers += weight.value.shape.elements();
+  return numbers;
+}
+
+std::vector<float> Pupil::logits(const Pack& pack) const {
+  return logits_of(*backend_, *network_, adapter_ ? &adapter_->matrices() : nullptr, newline_,
+                   pack);
+}
+
+std::vector<float> logits_of(Backend& backend, const Network& network, const LowRanks* adapters,
+                             const std::vector<std::uint8_t>& newline, const Pack& pack) {
+  Arena arena(backend);
+  Graph g(backend, arena);
+  if (adapters != nullptr) g.adapt_weights(adapters);
+  const Tensor y = network.forward(g, rows_of(g, network, newline, pack)).value;
+  std::vector<float> logits(static_cast<std::size_t>(y.shape.elements()));
+  backend.copy_to_host(logits.data(), y);
+  return logits;
+}
+
+}  // namespace r1

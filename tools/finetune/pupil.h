@@ -1,0 +1,61 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/models/adapter.h"
+#include "lib/models/network.h"
+#include "lib/text/tokenizer.h"
+#include "lib/train/dataset.h"
+#include "lib/train/export.h"
+#include "lib/train/trainer.h"
+#include "tools/finetune/settings.h"
+
+namespace r1 {
+
+// What a model's files say of its text, before its weights are loaded.
+class TextOfModel {
+ public:
+  TextOfModel(const ModelFiles& files, const std::filesystem::path& data_dir);
+
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  TextForms forms() const;
+  std::vector<std::uint8_t> newline() const;  // by token id
+
+ private:
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::optional<FimForm> fim_;
+  std::optional<ChatTemplate> chat_template_;
+};
+
+// The model in memory while it is taught.
+class Pupil {
+ public:
+  Pupil(const FinetuneSettings& settings, const ModelFiles& files, const TextOfModel& text);
+
+  Backend& backend() { return *backend_; }
+  const Network& network() const { return *network_; }
+  const Adapter* adapter() const { return adapter_ ? &*adapter_ : nullptr; }
+  Learner learner() const;
+  TrainedModel trained() const { return {*backend_, files_, *params_, adapter()}; }
+  std::int64_t learnt() const;  // numbers
+  // Logits [rows, V] of a pack.
+  std::vector<float> logits(const Pack& pack) const;
+
+ private:
+  const ModelFiles& files_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Params> params_;
+  std::unique_ptr<Network> network_;
+  std::optional<Adapter> adapter_;
+  std::vector<std::uint8_t> newline_;
+};
+
+// Logits [rows, V] of a pack by any network, in f32.
+std::vector<float> logits_of(Backend& backend, const Network& network, const LowRanks* adapters,
+                             const std::vector<std::uint8_t>& newline, const Pack& pack);
+
+}  // namespace r1

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tools/common/program.h"
+
+namespace r1 {
+
+// What the command line of r1-finetune says; the defaults are here.
+struct FinetuneSettings {
+  std::vector<std::string> operands;  // none are taken
+  std::string model, output;
+  // data
+  std::vector<std::string> data, val;
+  std::int64_t max_seq_length = 2048;
+  bool no_packing = false, no_mask_prompt = false;
+  std::string too_long = "drop";
+  double fim_rate = 0;
+  // method
+  std::string method = "lora";
+  std::int64_t rank = 8;
+  double alpha = 16;
+  bool rslora = false;
+  std::vector<std::string> modules;
+  std::string optimizer = "adamw";
+  double rate = 1e-5, muon_rate = 0.02, weight_decay = 0.01, clip = 1;
+  // schedule
+  std::int64_t iters = 1000, batch = 16;
+  double epochs = 0;  // 0: iters counts
+  std::string schedule = "cosine";
+  double warmup = 0.03, min_rate = 0, decay_share = 0.2;
+  std::int64_t time_budget = 0;  // milliseconds; 0: none
+  // reports
+  std::int64_t steps_per_report = 10, steps_per_eval = 200, early_stop = 0;
+  bool timing = false;
+  std::string log_csv;
+  // safety
+  std::int64_t save_every = 100, keep_last = 3;
+  bool resume = false, force = false, dry_run = false, no_verify = false;
+  // result
+  std::string export_kind = "adapter", export_type = "bf16";
+  bool export_given = false;
+  // model and machine
+  std::int64_t seed = 0, threads = 0;
+  std::string model_path, device = "cpu";
+};
+
+Program finetune_program(FinetuneSettings& settings, StandardOptions& standard);
+
+}  // namespace r1

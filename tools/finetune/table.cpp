@@ -1,0 +1,249 @@
+#include "tools/common/shared_options.h"
+#include "tools/finetune/settings.h"
+
+namespace r1 {
+namespace {
+
+using Completes = Option::Completes;
+
+Option number(const char* name, const std::string& group, std::int64_t& into, const char* help,
+              double least, double most) {
+  return {.name = name,
+          .group = group,
+          .into = &into,
+          .metavar = "N",
+          .help = help,
+          .least = least,
+          .most = most};
+}
+
+Option fraction(const char* name, const std::string& group, double& into, const char* help,
+                double least, double most) {
+  return {.name = name,
+          .group = group,
+          .into = &into,
+          .metavar = "X",
+          .help = help,
+          .least = least,
+          .most = most};
+}
+
+void add_data(std::vector<Option>& o, FinetuneSettings& s) {
+  const std::string g = "Data";
+  o.push_back({.name = "data",
+               .group = g,
+               .into = &s.data,
+               .metavar = "FILE",
+               .help =
+                   "Learn from this: .jsonl with one sample a line, or any other text; more with "
+                   "more --data.",
+               .completes = Completes::file,
+               .brief = true});
+  o.push_back({.name = "val",
+               .group = g,
+               .into = &s.val,
+               .metavar = "FILE",
+               .help = "Measure the loss on this; it is not learnt.",
+               .completes = Completes::file,
+               .brief = true});
+  o.push_back(number("max-seq-length", g, s.max_seq_length,
+                     "Tokens of a sequence at most; short samples share one.", 2, 1 << 20));
+  o.push_back({.name = "long",
+               .group = g,
+               .into = &s.too_long,
+               .metavar = "HOW",
+               .help = "What becomes of longer samples; plain text always goes on in the next.",
+               .choices = {"drop", "cut"}});
+  o.push_back(fraction("fim-rate", g, s.fim_rate,
+                       "Share of plain texts that are learnt with a gap to fill in.", 0, 1));
+  o.push_back(
+      {.name = "no-packing", .group = g, .into = &s.no_packing, .help = "One sample a sequence."});
+  o.push_back({.name = "no-mask-prompt",
+               .group = g,
+               .into = &s.no_mask_prompt,
+               .help = "Learn prompts too, not only what answers them."});
+}
+
+void add_method(std::vector<Option>& o, FinetuneSettings& s) {
+  const std::string g = "Method";
+  o.push_back({.name = "fine-tune-type",
+               .group = g,
+               .into = &s.method,
+               .metavar = "HOW",
+               .help = "Learn two small matrices beside each large one (LoRA), whatever type that "
+                       "has, or all weights.",
+               .choices = {"lora", "full"},
+               .brief = true});
+  o.push_back(number("rank", g, s.rank, "Rows of the small matrices of LoRA.", 1, 4096));
+  o.push_back(
+      fraction("alpha", g, s.alpha, "Their products are multiplied by alpha / rank.", 0, 1e6));
+  o.push_back(
+      {.name = "rslora", .group = g, .into = &s.rslora, .help = "By alpha / sqrt(rank) instead."});
+  o.push_back(
+      {.name = "target-modules",
+       .group = g,
+       .into = &s.modules,
+       .metavar = "GLOB",
+       .help = "LoRA for modules of this name, such as 'q_proj' or '*_proj'; without it all."});
+  o.push_back({.name = "optimizer",
+               .group = g,
+               .into = &s.optimizer,
+               .metavar = "HOW",
+               .help = "Muon turns the matrices of the layers, and leaves the rest to AdamW; only "
+                       "with --fine-tune-type full.",
+               .choices = {"adamw", "muon"}});
+  o.push_back(fraction("learning-rate", g, s.rate, "At its peak, of AdamW.", 0, 10));
+  o.back().brief = true;
+  o.push_back(fraction("muon-learning-rate", g, s.muon_rate, "At its peak, of Muon.", 0, 10));
+  o.push_back(fraction("weight-decay", g, s.weight_decay, "Of matrices.", 0, 10));
+  o.push_back(fraction("clip", g, s.clip, "Norm of the gradient at most; 0: any.", 0, 1e9));
+}
+
+void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
+  const std::string g = "Schedule";
+  o.push_back(number("iters", g, s.iters, "Steps.", 1, 1e9));
+  o.back().brief = true;
+  o.push_back(
+      fraction("epochs", g, s.epochs, "In place of --iters: how often to read the data.", 0, 1e6));
+  o.back().built_in = "none";
+  o.push_back({.name = "time-budget",
+               .group = g,
+               .into = &s.time_budget,
+               .metavar = "TIME",
+               .help =
+                   "In place of --iters: as many steps as let everything, the export too, be done "
+                   "in this time, such as 2h.",
+               .least = 0,
+               .unit = Option::Unit::milliseconds,
+               .brief = true,
+               .built_in = "none"});
+  o.push_back(number("batch-size", g, s.batch, "Sequences of a step.", 1, 1 << 20));
+  o.push_back({.name = "schedule",
+               .group = g,
+               .into = &s.schedule,
+               .metavar = "HOW",
+               .help = "How the learning rate falls; wsd: flat, then down to the end.",
+               .choices = {"cosine", "linear", "constant", "wsd"}});
+  o.push_back(fraction("lr-warmup", g, s.warmup, "Share of the steps in which it rises.", 0, 1));
+  o.push_back(
+      fraction("min-lr", g, s.min_rate, "Share of its peak that it keeps at the end.", 0, 1));
+  o.push_back(fraction("decay-share", g, s.decay_share,
+                       "Share of the steps in which it falls; only of wsd.", 0, 1));
+}
+
+void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
+  const std::string g = "Reports";
+  o.push_back(
+      number("steps-per-report", g, s.steps_per_report, "Print a record so often.", 1, 1e9));
+  o.push_back(
+      number("steps-per-eval", g, s.steps_per_eval, "Measure the loss on --val so often.", 1, 1e9));
+  o.push_back(number("early-stop", g, s.early_stop,
+                     "Stop when the loss on --val has not fallen so many times; 0: never.", 0,
+                     1e9));
+  o.push_back(
+      {.name = "timing",
+       .group = g,
+       .into = &s.timing,
+       .help = "Records say tokens a second and memory; they then differ from run to run."});
+  o.push_back({.name = "log-csv",
+               .group = g,
+               .into = &s.log_csv,
+               .metavar = "FILE",
+               .help = "The records as a table too.",
+               .completes = Completes::file,
+               .in_config = false});
+}
+
+void add_safety(std::vector<Option>& o, FinetuneSettings& s) {
+  const std::string g = "Safety";
+  o.push_back(
+      number("save-every", g, s.save_every, "Save a checkpoint after so many steps.", 1, 1e9));
+  o.push_back(number("keep-last", g, s.keep_last, "Keep so many of them.", 1, 1000));
+  o.push_back({.name = "resume",
+               .group = g,
+               .into = &s.resume,
+               .help = "Go on from the newest whole checkpoint in DIR, if there is one.",
+               .brief = true,
+               .in_config = false});
+  o.push_back(force_option(s.force, g));
+  o.push_back({.name = "dry-run",
+               .group = g,
+               .into = &s.dry_run,
+               .help = "Say what would be learnt, with one sample, and what memory it takes; learn "
+                       "nothing.",
+               .brief = true,
+               .in_config = false});
+}
+
+void add_result(std::vector<Option>& o, FinetuneSettings& s) {
+  const std::string g = "Result";
+  o.push_back({.name = "output",
+               .letter = 'o',
+               .group = g,
+               .into = &s.output,
+               .metavar = "DIR",
+               .help = "Write here: checkpoints, and at the end what was learnt.",
+               .completes = Completes::directory,
+               .brief = true,
+               .in_config = false});
+  o.push_back({.name = "export",
+               .group = g,
+               .into = &s.export_kind,
+               .metavar = "WHAT",
+               .help =
+                   "The adapter, as peft has it; a whole model as a Hugging Face folder; or as a "
+                   ".gguf file. Without it the adapter of LoRA, of all weights what the base is.",
+               .choices = {"adapter", "merged", "gguf"},
+               .brief = true,
+               .given = &s.export_given});
+  o.push_back({.name = "export-type",
+               .group = g,
+               .into = &s.export_type,
+               .metavar = "TYPE",
+               .help = "The type of a .gguf file's matrices, as r1-quantize's --type."});
+  o.push_back({.name = "no-verify",
+               .group = g,
+               .into = &s.no_verify,
+               .help = "Do not hold what was written against the model in memory."});
+}
+
+}  // namespace
+
+Program finetune_program(FinetuneSettings& settings, StandardOptions& standard) {
+  Program p{.name = "r1-finetune",
+            .summary = "teach a model",
+            .synopsis = "[OPTIONS] -m MODEL --data FILE -o DIR",
+            .operands = &settings.operands};
+  add_data(p.options, settings);
+  add_method(p.options, settings);
+  add_schedule(p.options, settings);
+  add_reports(p.options, settings);
+  add_safety(p.options, settings);
+  add_result(p.options, settings);
+  const std::string g = "Model and machine";
+  p.options.push_back({.name = "model",
+                       .letter = 'm',
+                       .group = g,
+                       .into = &settings.model,
+                       .metavar = "MODEL",
+                       .help = "Teach this one: a .gguf file, a folder or a name; without it the "
+                               "shipped model.",
+                       .completes = Completes::model,
+                       .brief = true,
+                       .environment = "R1_MODEL"});
+  p.options.push_back(model_path_option(settings.model_path, g));
+  p.options.push_back(device_option(settings.device, g));
+  p.options.push_back(threads_option(settings.threads, g));
+  p.options.push_back({.name = "seed",
+                       .letter = 's',
+                       .group = g,
+                       .into = &settings.seed,
+                       .metavar = "N",
+                       .help = "The same seed learns the same.",
+                       .least = 0,
+                       .most = 9e18});
+  add_standard_options(p, standard);
+  return p;
+}
+
+}  // namespace r1
