@@ -159,7 +159,7 @@ class Finetuner {
     return 0;
   }
 
-  // False: there is nothing left to do.
+  // False: there is nothing left to do. Fails with `usage` for what would be replaced.
   bool output_is_wanted(const RunFile& run_file) const {
     std::error_code error;
     const bool there = fs::exists(s_.output, error) && !fs::is_empty(s_.output, error);
@@ -168,6 +168,8 @@ class Finetuner {
     if (there && !s_.resume && !s_.force)
       fail(ErrorKind::usage, "{} is not empty; --resume goes on with it, -f begins anew",
            escaped(s_.output));
+    if (!s_.log_csv.empty() && !s_.force && !s_.resume && !in_the_way(s_.log_csv).empty())
+      fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(in_the_way(s_.log_csv)));
     return !(s_.resume && run_file.says_finished());
   }
 
@@ -176,6 +178,8 @@ class Finetuner {
     fs::create_directories(s_.output, error);
     if (error) fail(ErrorKind::write, "{}: {}", escaped(s_.output), error.message());
     if (!s_.force) return;
+    for (const char* ending : {"", ".partial"})
+      if (!s_.log_csv.empty()) fs::remove(s_.log_csv + ending, error);
     run_file.remove();
     checkpoints(run_file).remove_all();
     best(run_file).remove_all();
@@ -250,7 +254,7 @@ class Finetuner {
     ProgressLine line(ui.progress);
     Clock::time_point since = Clock::now();
     double tokens_then = course.tokens;
-    bool stopped = false;
+    bool stopped = s_.early_stop > 0 && course.worse >= static_cast<double>(s_.early_stop);
     while (trainer.done() < s_.iters && !stopped) {
       const TrainStep step = trainer.step();
       course.loss += step.skipped ? 0 : step.loss;
@@ -324,7 +328,9 @@ class Finetuner {
                                         std::floor((budget - spent) / step));
       set_steps(trainer, static_cast<std::int64_t>(course.planned));
     }
-    if (spent > budget) set_steps(trainer, trainer.done());
+    if (spent <= budget) return;
+    course.planned = static_cast<double>(trainer.done());
+    set_steps(trainer, trainer.done());
   }
 
   static std::int64_t all(const Pupil& pupil) {

@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/json.h"
+#include "tools/common/results.h"
 
 namespace r1 {
 namespace {
@@ -30,7 +31,9 @@ std::string line_of(const TrainRecord& r, std::int64_t index, bool timing) {
 
 TrainLog::TrainLog(const std::string& csv, bool timing) : out_(open_stdout()), timing_(timing) {
   if (csv.empty()) return;
+  const bool begun = !in_the_way(csv).empty();  // by the run that this one goes on with
   csv_ = open_journal(csv);
+  if (begun) return;
   csv_->write("step,loss,lr,tokens,grad_norm,val_loss\n");
 }
 
