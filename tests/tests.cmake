@@ -104,10 +104,13 @@ target_link_libraries(random_records PRIVATE r1_tools)
 add_test(NAME records_are_json COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli/strict_jsonl.py 20000
   $<TARGET_FILE:random_records> 20000 1)
 set_tests_properties(records_are_json PROPERTIES TIMEOUT 600)
-# Before a release: --kills 1000, --cuts 100.
+# Before a release: --kills 1000, of training 200; --cuts 100.
 add_test(NAME kills COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli/kills.py $<TARGET_FILE:r1-complete>
   ${CMAKE_BINARY_DIR}/tiny.gguf)
 set_tests_properties(kills PROPERTIES FIXTURES_REQUIRED tiny_model)
+add_test(NAME training_kills COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli/training_kills.py
+  $<TARGET_FILE:r1-finetune> ${CMAKE_BINARY_DIR}/tiny.gguf)
+set_tests_properties(training_kills PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 300)
 add_test(NAME cuts COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli/cuts.py $<TARGET_FILE:r1-complete>
   ${CMAKE_CURRENT_SOURCE_DIR}/models/r1-plus-mini.gguf)
 file(GLOB cases CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/tests/cli tests/cli/*.sh)
