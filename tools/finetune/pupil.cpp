@@ -4,6 +4,15 @@
 #include "lib/base/error.h"
 
 namespace r1 {
+namespace {
+
+std::int64_t numbers_in(const NamedVars& weights) {
+  std::int64_t numbers = 0;
+  for (const auto& [name, weight] : weights) numbers += weight.value.shape.elements();
+  return numbers;
+}
+
+}  // namespace
 
 TextOfModel::TextOfModel(const ModelFiles& files, const std::filesystem::path& data_dir)
     : tokenizer_(load_tokenizer(files, data_dir)), fim_(FimForm::find(*tokenizer_)) {
@@ -47,11 +56,8 @@ Learner Pupil::learner() const {
           adapter_ ? &adapter_->matrices() : nullptr, &newline_};
 }
 
-std::int64_t Pupil::learnt() const {
-  std::int64_t numbers = 0;
-  for (const auto& [name, weight] : learner().weights) numbers += weight.value.shape.elements();
-  return numbers;
-}
+std::int64_t Pupil::learnt() const { return numbers_in(learner().weights); }
+std::int64_t Pupil::weights() const { return numbers_in(params_->taken()); }
 
 std::vector<float> Pupil::logits(const Pack& pack) const {
   return logits_of(*backend_, *network_, adapter_ ? &adapter_->matrices() : nullptr, newline_,

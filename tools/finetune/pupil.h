@@ -41,7 +41,8 @@ class Pupil {
   const Adapter* adapter() const { return adapter_ ? &*adapter_ : nullptr; }
   Learner learner() const;
   TrainedModel trained() const { return {*backend_, files_, *params_, adapter()}; }
-  std::int64_t learnt() const;  // numbers
+  std::int64_t learnt() const;   // numbers
+  std::int64_t weights() const;  // in all, of the base
   // Logits [rows, V] of a pack.
   std::vector<float> logits(const Pack& pack) const;
 

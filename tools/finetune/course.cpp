@@ -1,0 +1,186 @@
+#include "tools/finetune/course.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/base/error.h"
+#include "tools/common/signals.h"
+
+namespace r1 {
+namespace {
+
+constexpr const char* kTool = "r1-finetune";
+constexpr std::int64_t kMostValidated = 64;  // packs
+constexpr std::int64_t kMeasured = 3;        // steps, behind the first
+constexpr double kLeftForTheEnd = 0.1;       // of a time budget
+
+double seconds_since(Course::Clock::time_point start) {
+  return std::chrono::duration<double>(Course::Clock::now() - start).count();
+}
+
+Schedule schedule_named(const std::string& name) {
+  if (name == "linear") return Schedule::linear;
+  if (name == "constant") return Schedule::constant;
+  return name == "wsd" ? Schedule::wsd : Schedule::cosine;
+}
+
+TrainOptions options_of(const FinetuneSettings& s) {
+  return {.batch = s.batch,
+          .clip = s.clip,
+          .schedule = {.schedule = schedule_named(s.schedule),
+                       .warmup = s.warmup,
+                       .least = s.min_rate,
+                       .decay_share = s.decay_share,
+                       .steps = s.iters},
+          .optimizer = {.kind = s.optimizer == "muon" ? OptimizerKind::muon : OptimizerKind::adamw,
+                        .rate = s.rate,
+                        .muon_rate = s.muon_rate,
+                        .weight_decay = s.weight_decay}};
+}
+
+}  // namespace
+
+Checkpoints checkpoints_of(const FinetuneSettings& s, const std::string& recipe) {
+  return {s.output, recipe, s.keep_last};
+}
+
+Checkpoints best_of(const FinetuneSettings& s, const std::string& recipe) {
+  return {std::filesystem::path(s.output) / "best", recipe, 1};
+}
+
+Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
+               const std::string& recipe, const Ui& ui, Clock::time_point begun)
+    : s_(settings),
+      pupil_(pupil),
+      lessons_(lessons),
+      ui_(ui),
+      trainer_(pupil.backend(), pupil.learner(), lessons.packs(), options_of(settings)),
+      saved_(checkpoints_of(settings, recipe)),
+      best_(best_of(settings, recipe)),
+      tensors_(trainer_.state()),
+      log_(settings.log_csv, settings.timing),
+      steps_(settings.iters),
+      begun_(begun) {}
+
+std::map<std::string, double> Course::numbers_of(const State& s) {
+  return {{"loss", s.loss}, {"steps", s.steps}, {"tokens", s.tokens},  {"skipped", s.skipped},
+          {"best", s.best}, {"worse", s.worse}, {"planned", s.planned}};
+}
+
+Course::State Course::state_of(const std::map<std::string, double>& n) {
+  return {.loss = n.at("loss"),
+          .steps = n.at("steps"),
+          .tokens = n.at("tokens"),
+          .skipped = n.at("skipped"),
+          .best = n.at("best"),
+          .worse = n.at("worse"),
+          .planned = n.at("planned")};
+}
+
+void Course::run() {
+  if (s_.resume) go_on();
+  if (trainer_.done() == 0 && !s_.val.empty()) report({}, validate());
+  ProgressLine line(ui_.progress);
+  while (!over()) {
+    const TrainStep step = trainer_.step();
+    count(step);
+    if (s_.time_budget > 0) keep_to_budget();
+    line.draw(step.step, steps_);
+    const bool last = trainer_.done() >= steps_;
+    std::optional<double> val;
+    if (!s_.val.empty() && (last || step.step % s_.steps_per_eval == 0)) val = validate();
+    if (over() || val || step.step % s_.steps_per_report == 0) {
+      line.clear();
+      report(step, val);
+    }
+    if (over() || caught_signal() != 0 || step.step % s_.save_every == 0) save(saved_);
+    stop_when_interrupted(fmt::format("; --resume goes on after step {}", step.step));
+  }
+  log_.close();
+  if (s_.early_stop == 0) return;
+  std::vector<std::string> damaged;
+  best_.load(pupil_.backend(), tensors_, damaged);
+}
+
+bool Course::over() const {
+  return trainer_.done() >= steps_ ||
+         (s_.early_stop > 0 && state_.worse >= static_cast<double>(s_.early_stop));
+}
+
+void Course::go_on() {
+  std::vector<std::string> damaged;
+  const auto progress = saved_.load(pupil_.backend(), tensors_, damaged);
+  for (const std::string& name : damaged)
+    ui_.say(kTool, fmt::format("{} is damaged, and passed over", escaped(name)), 0);
+  if (!progress) return;
+  trainer_.go_on(progress->step);
+  state_ = state_of(progress->numbers);
+  if (state_.planned > 0) plan(static_cast<std::int64_t>(state_.planned));
+  tokens_reported_ = state_.tokens;
+  ui_.say(kTool, fmt::format("goes on after step {}", progress->step), 1);
+}
+
+void Course::count(const TrainStep& step) {
+  state_.tokens += static_cast<double>(step.tokens);
+  if (step.skipped) {
+    ++state_.skipped;
+    return;
+  }
+  state_.loss += step.loss;
+  ++state_.steps;
+}
+
+std::optional<double> Course::validate() {
+  const double loss =
+      trainer_.evaluate(lessons_.val_packs(), std::min(kMostValidated, lessons_.val_count()));
+  if (trainer_.done() == 0) return loss;
+  if (loss < state_.best) {
+    state_.best = loss;
+    state_.worse = 0;
+    if (s_.early_stop > 0) save(best_);
+  } else {
+    ++state_.worse;
+  }
+  return loss;
+}
+
+void Course::report(const TrainStep& step, std::optional<double> val_loss) {
+  log_.write({.step = step.step,
+              .loss = state_.loss / std::max(1.0, state_.steps),
+              .rate = step.rate,
+              .norm = step.norm,
+              .tokens = static_cast<std::int64_t>(state_.tokens),
+              .skipped = static_cast<std::int64_t>(state_.skipped),
+              .val_loss = val_loss,
+              .tokens_per_second = (state_.tokens - tokens_reported_) / seconds_since(reported_),
+              .memory = static_cast<double>(trainer_.peak_bytes())});
+  state_.loss = state_.steps = 0;
+  reported_ = Clock::now();
+  tokens_reported_ = state_.tokens;
+}
+
+void Course::plan(std::int64_t steps) {
+  steps_ = steps;
+  trainer_.plan_steps(steps);
+}
+
+// After the first steps it is known for how many there is time. When the time is over before they
+// are done, so is the run.
+void Course::keep_to_budget() {
+  const double budget = static_cast<double>(s_.time_budget) / 1e3 * (1 - kLeftForTheEnd);
+  const double spent = seconds_since(begun_);
+  const auto done = static_cast<double>(trainer_.done());
+  if (state_.planned == 0 && trainer_.done() == 1) measured_ = Clock::now();
+  if (state_.planned == 0 && trainer_.done() == 1 + kMeasured) {
+    const double step = seconds_since(measured_) / static_cast<double>(kMeasured);
+    state_.planned = done + std::max(1.0, std::floor((budget - spent) / step));
+  }
+  if (spent > budget) state_.planned = done;
+  if (state_.planned > 0) plan(static_cast<std::int64_t>(state_.planned));
+}
+
+void Course::save(const Checkpoints& to) {
+  to.save(pupil_.backend(), {trainer_.done(), numbers_of(state_)}, tensors_);
+}
+
+}  // namespace r1

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/train/checkpoint.h"
+#include "tools/common/progress.h"
+#include "tools/common/ui.h"
+#include "tools/finetune/lessons.h"
+#include "tools/finetune/pupil.h"
+#include "tools/finetune/records.h"
+
+namespace r1 {
+
+// Where a run keeps what it goes on with, and what was best by --val.
+Checkpoints checkpoints_of(const FinetuneSettings& settings, const std::string& recipe);
+Checkpoints best_of(const FinetuneSettings& settings, const std::string& recipe);
+
+// The steps of a run, from the first or from behind a checkpoint to the last: records, validation,
+// checkpoints, and when it is over.
+class Course {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // `begun`: when the time budget began. What it is given outlives it.
+  Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
+         const std::string& recipe, const Ui& ui, Clock::time_point begun);
+
+  // Afterwards the pupil knows what is to be exported. Fails with `interrupted` after a signal,
+  // when a checkpoint is written.
+  void run();
+
+ private:
+  // What is gone on with, beside weights and moments.
+  struct State {
+    double loss = 0, steps = 0;      // since the last record: their sum, and of how many steps
+    double tokens = 0, skipped = 0;  // since the first step
+    double best = std::numeric_limits<double>::max(), worse = 0;  // of --val; times in a row
+    double planned = 0;                                           // steps, by --time-budget
+  };
+  static std::map<std::string, double> numbers_of(const State& s);
+  static State state_of(const std::map<std::string, double>& numbers);
+
+  void go_on();
+  void count(const TrainStep& step);
+  std::optional<double> validate();
+  void report(const TrainStep& step, std::optional<double> val_loss);
+  void keep_to_budget();
+  void plan(std::int64_t steps);
+  void save(const Checkpoints& to);
+  bool over() const;
+
+  const FinetuneSettings& s_;
+  Pupil& pupil_;
+  const Lessons& lessons_;
+  const Ui& ui_;
+  Trainer trainer_;
+  Checkpoints saved_, best_;
+  std::vector<NamedTensor> tensors_;
+  State state_;
+  TrainLog log_;
+  std::int64_t steps_;                  // in all
+  Clock::time_point begun_, measured_;  // the run; behind its first step
+  Clock::time_point reported_ = Clock::now();
+  double tokens_reported_ = 0;
+};
+
+}  // namespace r1

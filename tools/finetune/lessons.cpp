@@ -1,0 +1,46 @@
+#include "tools/finetune/lessons.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace r1 {
+namespace {
+
+Dataset read(const std::vector<std::string>& names, const FinetuneSettings& s,
+             const TextForms& forms) {
+  if (names.empty()) return {};
+  return read_dataset({names.begin(), names.end()}, forms,
+                      {.max_length = s.max_seq_length,
+                       .too_long = s.too_long == "cut" ? TooLong::cut : TooLong::drop,
+                       .mask_prompt = !s.no_mask_prompt,
+                       .fim_rate = s.fim_rate,
+                       .seed = static_cast<std::uint64_t>(s.seed)});
+}
+
+}  // namespace
+
+Lessons::Lessons(const FinetuneSettings& s, const TextForms& forms)
+    : data_(read(s.data, s, forms)),
+      val_(read(s.val, s, forms)),
+      packs_(data_.samples, s.max_seq_length, !s.no_packing, static_cast<std::uint64_t>(s.seed)),
+      val_packs_(val_.samples, s.max_seq_length, !s.no_packing, 0) {}
+
+std::vector<Pack> Lessons::some(std::int64_t count) const {
+  const Packer& from = val_.samples.empty() ? packs_ : val_packs_;
+  std::vector<Pack> some;
+  for (std::int64_t n = 0; n < std::min(count, from.first_of_epoch(1)); ++n)
+    some.push_back(from.pack(n));
+  return some;
+}
+
+std::string Lessons::described() const {
+  std::string left_out;
+  if (data_.too_long > 0) left_out += fmt::format(", {} too long", data_.too_long);
+  if (data_.nothing_trained > 0)
+    left_out += fmt::format(", {} with nothing to learn", data_.nothing_trained);
+  return fmt::format("{} samples of {} tokens, {} of them learnt, in {} sequences{}",
+                     data_.samples.size(), data_.tokens, data_.trained, epoch(), left_out);
+}
+
+}  // namespace r1

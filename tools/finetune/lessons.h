@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/train/dataset.h"
+#include "lib/train/packing.h"
+#include "tools/finetune/settings.h"
+
+namespace r1 {
+
+// All data of a run, in tokens and in packs.
+class Lessons {
+ public:
+  Lessons(const FinetuneSettings& settings, const TextForms& forms);
+  Lessons(const Lessons&) = delete;  // packs point into the data
+  Lessons& operator=(const Lessons&) = delete;
+
+  const Packer& packs() const { return packs_; }
+  const Packer& val_packs() const { return val_packs_; }
+  std::int64_t epoch() const { return packs_.first_of_epoch(1); }          // packs
+  std::int64_t val_count() const { return val_packs_.first_of_epoch(1); }  // likewise
+  const TrainingSample& first() const { return data_.samples[0]; }
+  // The first packs of --val, or else of what is learnt.
+  std::vector<Pack> some(std::int64_t count) const;
+  std::string described() const;  // one line
+
+ private:
+  Dataset data_, val_;
+  Packer packs_, val_packs_;
+};
+
+}  // namespace r1
