@@ -142,7 +142,7 @@ class Decoder : public Network {
       const Var gate = g.linear(n, l.ffn_gate), up = g.linear(n, l.ffn_up);          // [T, K]
       x = g.linear(g.swiglu(gate, up, {l.ffn_down}), l.ffn_down, {.residual = x});   // [T, D]
     }
-    if (!rows.wanted.empty()) x = g.gather_rows(x, rows.wanted);         // [R, D]
+    if (!rows.wanted.empty()) x = g.gather_rows(x, rows.wanted);  // [R, D]
     return g.rms_norm(x, norm_, config_.eps, {head_});            // [R, D]
   }
 

@@ -56,7 +56,8 @@ TEST_F(LossTest, AdamwAgrees) {
   for (const std::int64_t n : test::kAwkward)
     for (const std::int64_t step : {1, 2, 1000}) {
       SCOPED_TRACE(std::to_string(n) + " elements, step " + std::to_string(step));
-      const AdamwOptions options{.learning_rate = 0.01f, .weight_decay = 0.1f, .gradient_scale = 0.5f, .step = step};
+      const AdamwOptions options{
+          .learning_rate = 0.01f, .weight_decay = 0.1f, .gradient_scale = 0.5f, .step = step};
       const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
         const Tensor w = rig.put({n}, test::random_values(n, 1));
         const Tensor m = rig.put({n}, test::random_values(n, 2, -0.1f, 0.1f));
