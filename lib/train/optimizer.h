@@ -29,7 +29,6 @@ class Optimizer {
   // `gradients` holds one tensor for each weight, of its shape.
   Optimizer(Backend& backend, const NamedVars& weights, const std::vector<Tensor>& gradients,
             const OptimizerOptions& options);
-  ~Optimizer();
 
   // Step `step`, from 1. Rates are `share` of their peaks; gradients are multiplied by `scale`.
   void step(std::int64_t step, double share, double scale);
@@ -51,8 +50,4 @@ class Optimizer {
   std::vector<Moments> moments_;
   Arena scratch_;
 };
-
-// Is this the name of a matrix inside a layer, of Hugging Face's names or GGUF's, that Muon turns?
-bool is_hidden_matrix(const std::string& name, const Shape& shape);
-
 }  // namespace r1

@@ -11,8 +11,7 @@ namespace {
 
 constexpr std::int64_t kMostSkipped = 3;  // in a row
 
-// A copy of the gradients' shapes, zeroed.
-std::vector<Tensor> room_for(const NamedVars& weights, DeviceTensors& memory) {
+std::vector<Tensor> zeros_like(const NamedVars& weights, DeviceTensors& memory) {
   std::vector<Tensor> sums;
   for (const auto& [name, weight] : weights) sums.push_back(memory.zeros(weight.value.shape));
   return sums;
@@ -55,7 +54,7 @@ Trainer::Trainer(Backend& backend, const Learner& learner, const Packer& data,
       data_(data),
       options_(options),
       memory_(backend),
-      sums_(room_for(learner_.weights, memory_)),
+      sums_(zeros_like(learner_.weights, memory_)),
       optimizer_(backend, learner_.weights, sums_, options.optimizer),
       arena_(backend) {}
 

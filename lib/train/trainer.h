@@ -45,7 +45,7 @@ struct TrainStep {
 // threads on `cpu` and `ref`.
 class Trainer {
  public:
-  // What it is given outlives it. Fails with `usage` for a batch in which nothing is trained.
+  // What it is given outlives it. A step in which no token is trained changes nothing.
   Trainer(Backend& backend, const Learner& learner, const Packer& data,
           const TrainOptions& options);
 

@@ -9,8 +9,11 @@ r1-complete -p 'def f' -n 6 >bare; r1-complete --adapter one -p 'def f' -n 6 >ta
 recipe() { echo '{"prompt":"def f"}' | r1-complete "$@" -n 6 --jsonl | jq -r .params.recipe; }; [ "$(recipe)" = "$(recipe --adapter one)" ] || echo another recipe
 # Broken off, it goes on with what would have come.
 teach -o three --save-every 3 --iters 8 >whole.jsonl
-teach -o four --save-every 3 --iters 8 2>/dev/null | head -0; for d in four; do rm -r $d/step-00000008 $d/run.json $d/adapter*; done
+teach -o four --save-every 3 --iters 8 | head -0; rm -r four/step-00000008 four/run.json four/adapter*
 teach -o four --save-every 3 --iters 8 --resume | diff - <(tail -1 whole.jsonl | sed 's/"index":1/"index":0/') && cmp three/adapter_model.safetensors four/adapter_model.safetensors && echo same
 teach -o four --save-every 3 --iters 8 --resume -v; echo $?
+# Over before its steps are: when nothing is won any more, and when the time is.
+printf 'nothing like that' >other.txt; teach --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 2 -o stopped | jq -s '.[-1].step < 60'; ls stopped/best | wc -l
+teach --time-budget 1s --iters 2 -o timed | jq -s '.[-1].step > 3'
 # All weights, and what is made of them.
 teach --fine-tune-type full --optimizer muon --export-type f32 -o full >/dev/null; ls full; r1-complete -m full/model.gguf -p 'def f' -n 6 | wc -l

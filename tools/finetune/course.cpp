@@ -78,6 +78,7 @@ Course::State Course::state_of(const std::map<std::string, double>& n) {
 }
 
 void Course::run() {
+  if (s_.time_budget > 0) plan(std::numeric_limits<std::int64_t>::max());  // until it is measured
   if (s_.resume) go_on();
   if (trainer_.done() == 0 && !s_.val.empty()) report({}, validate());
   ProgressLine line(ui_.progress);

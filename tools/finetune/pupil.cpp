@@ -17,7 +17,11 @@ std::int64_t numbers_in(const NamedVars& weights) {
 TextOfModel::TextOfModel(const ModelFiles& files, const std::filesystem::path& data_dir)
     : tokenizer_(load_tokenizer(files, data_dir)), fim_(FimForm::find(*tokenizer_)) {
   const std::string source = read_chat_template(files);
-  if (!source.empty()) chat_template_ = ChatTemplate::recognise(source);
+  if (source.empty()) return;
+  try {
+    chat_template_ = ChatTemplate::recognise(source);
+  } catch (const Error&) {  // only conversations want one, and say so
+  }
 }
 
 TextForms TextOfModel::forms() const {
