@@ -30,7 +30,6 @@ namespace r1 {
 namespace {
 
 constexpr const char* kTool = "r1-bench";
-constexpr const char* kShippedModel = "r1-plus-mini";
 constexpr std::int64_t kShortTestMs = 200;
 
 // As wide as a record will show it.

@@ -20,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTool = "r1-finetune";
-constexpr const char* kShippedModel = "r1-plus-mini";
 constexpr std::int64_t kVerified = 8;  // packs
 
 class Finetuner {

@@ -21,6 +21,7 @@ constexpr std::int64_t kTile = 64;  // rows
 
 using Floats = std::vector<float>;
 
+float& at(Floats& v, std::int64_t i) { return v[static_cast<std::size_t>(i)]; }
 Floats zeros(std::int64_t n) { return Floats(static_cast<std::size_t>(n)); }
 std::int64_t whole_panels(std::int64_t n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
 
@@ -40,12 +41,10 @@ struct Head {
         at(strips, (d / kPanelRows * even + t) * kPanelRows + d % kPanelRows) = v;
       }
   }
-  const float* panel(std::int64_t t) const { return rows_at(panels, t * hd); }
+  const float* panel(std::int64_t t) const { return panels.data() + t * hd; }
   const float* strip(std::int64_t d, std::int64_t t) const {
-    return rows_at(strips, d * whole_panels(T) + t * kPanelRows);
+    return strips.data() + d * whole_panels(T) + t * kPanelRows;
   }
-  static float& at(Floats& v, std::int64_t i) { return v[static_cast<std::size_t>(i)]; }
-  static const float* rows_at(const Floats& v, std::int64_t i) { return v.data() + i; }
 
   std::int64_t T, hd;
   Floats rows, panels, strips;
@@ -109,8 +108,8 @@ class HeadBackward {
 
   // A row of scores and one of dp become dz and p.
   void weigh(const Inputs& in, std::int64_t i, std::int64_t first, std::int64_t J,
-             std::int64_t at) {
-    float *z = scores_.data() + at, *dp = shares_.data() + at;
+             std::int64_t place) {
+    float *z = scores_.data() + place, *dp = shares_.data() + place;
     const std::int64_t low = first_seen(in.start[i], i, in.window) - first, high = i - first + 1;
     if (in.A != nullptr)
       for (std::int64_t j = low; j < high; ++j) z[j] += in.A[i] - in.A[first + j];
@@ -130,18 +129,18 @@ class HeadBackward {
   const float* turn(const Floats& x, std::int64_t R, std::int64_t J) {
     for (std::int64_t j = 0; j < J; ++j)
       for (std::int64_t r = 0; r < R; ++r)
-        Head::at(turned_, j * R + r) = x[static_cast<std::size_t>(r * J + j)];
+        at(turned_, j * R + r) = x[static_cast<std::size_t>(r * J + j)];
     return turned_.data();
   }
 
-  // to [rows from `at` on, hd] += a [R, I] times rows [first, first + I) of x.
-  void add(Floats& to, std::int64_t at, std::int64_t R, const float* a, std::int64_t I,
+  // to [rows from `place` on, hd] += a [R, I] times rows [first, first + I) of x.
+  void add(Floats& to, std::int64_t place, std::int64_t R, const float* a, std::int64_t I,
            const Head& x, std::int64_t first) {
     for (std::int64_t d = 0; d < x.hd; d += kPanelRows) {
       multiply(tile_.data(), kPanelRows, x.strip(d, first), a, R, I);
       const std::int64_t n = std::min<std::int64_t>(kPanelRows, x.hd - d);
       for (std::int64_t r = 0; r < R; ++r)
-        kernels_.axpy(to.data() + (at + r) * x.hd + d, 1.0f, tile_.data() + r * kPanelRows, n);
+        kernels_.axpy(to.data() + (place + r) * x.hd + d, 1.0f, tile_.data() + r * kPanelRows, n);
     }
   }
 
@@ -170,8 +169,8 @@ void CpuBackend::attention_backward(const Tensor& dq, const Tensor& dk, const Te
       for (std::int64_t r = h * group; r < (h + 1) * group; ++r) {
         const Head queries(q, r, options.scale), dys(dy, r, 1.0f);
         for (std::int64_t t = 0; t < T; ++t) {
-          Head::at(logs, t) = row(lse, t)[r];
-          Head::at(mean, t) = kernels_.dot(row(dy, t * H + r), row(y, t * H + r), hd);
+          at(logs, t) = row(lse, t)[r];
+          at(mean, t) = kernels_.dot(row(dy, t * H + r), row(y, t * H + r), hd);
         }
         const HeadBackward::Inputs in{.q = queries,
                                       .k = keys,

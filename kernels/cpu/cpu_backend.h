@@ -98,6 +98,7 @@ class CpuBackend : public Backend {
   // Row n of a weight, widened; `room` holds it when it is not f32 already.
   const float* weight_row(const Tensor& w, std::int64_t n, std::vector<float>& room) const;
 
+  // out [R, C] += a [R, I] b [I, C], plain f32.
   void add_product(float* out, const float* a, const float* b, std::int64_t R, std::int64_t I,
                    std::int64_t C);
 

@@ -127,7 +127,7 @@ const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,
   return room.data();
 }
 
-// out [R, C] += a [R, I] b [I, C], by products with panels that are strips of b's columns.
+// Products with panels that are strips of b's columns.
 void CpuBackend::add_product(float* out, const float* a, const float* b, std::int64_t R,
                              std::int64_t I, std::int64_t C) {
   const std::int64_t panels = (C + kPanelRows - 1) / kPanelRows;

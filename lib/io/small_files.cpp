@@ -5,6 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "lib/base/bytes.h"
+#include "lib/base/output.h"
+
 namespace r1 {
 
 namespace fs = std::filesystem;
@@ -29,6 +32,15 @@ std::vector<fs::path> small_files(const fs::path& folder) {
   }
   std::sort(files.begin(), files.end());
   return files;
+}
+
+void copy_small_files(const std::vector<fs::path>& files, const fs::path& folder) {
+  constexpr std::size_t kMost = std::size_t{1} << 30;
+  for (const fs::path& path : files) {
+    const auto out = open_file(folder / path.filename());
+    out->write(read_file(path, kMost));
+    out->close();
+  }
 }
 
 }  // namespace r1

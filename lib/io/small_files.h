@@ -9,4 +9,8 @@ namespace r1 {
 // of how those are stored.
 std::vector<std::filesystem::path> small_files(const std::filesystem::path& folder);
 
+// Writes them into a folder that is there, byte for byte. Fails with `limit` for one over 1 GiB.
+void copy_small_files(const std::vector<std::filesystem::path>& files,
+                      const std::filesystem::path& folder);
+
 }  // namespace r1

@@ -14,6 +14,7 @@
 #include "lib/base/random.h"
 #include "lib/base/sha256.h"
 #include "lib/models/decoder_config.h"
+#include "lib/models/gguf_export.h"
 #include "lib/models/tensor_names.h"
 #include "lib/tensor/quant_block.h"
 
@@ -63,16 +64,15 @@ float scale_of(const AdapterChoice& c) {
   return static_cast<float>(c.alpha / (c.rank_stabilized ? std::sqrt(rank) : rank));
 }
 
-// Rows i and i + hd/2 of each head [N, r] become 2i and 2i + 1; with `back` they go back.
-std::vector<float> in_pairs(const std::vector<float>& rows, std::int64_t rank, std::int64_t hd,
-                            bool back) {
-  if (hd == 0) return rows;
+// Rows [N, r] as a GGUF file has them, of heads in pairs; with `back` as a folder has them.
+std::vector<float> in_pairs(const std::vector<float>& rows, std::int64_t rank,
+                            std::int64_t head_dim, bool back) {
   std::vector<float> out(rows.size());
   const auto N = static_cast<std::int64_t>(rows.size()) / rank;
   for (std::int64_t n = 0; n < N; ++n) {
-    const std::int64_t i = n % hd, paired = n - i + (i < hd / 2 ? 2 * i : 2 * (i - hd / 2) + 1);
-    const std::int64_t from = back ? paired : n, to = back ? n : paired;
-    std::copy_n(rows.begin() + from * rank, rank, out.begin() + to * rank);
+    const std::int64_t there = row_in_folder(n, head_dim);
+    std::copy_n(rows.begin() + (back ? n : there) * rank, rank,
+                out.begin() + (back ? there : n) * rank);
   }
   return out;
 }
@@ -85,19 +85,19 @@ AdapterChoice read_config(const Json& config, const std::string& where) {
   };
   const std::string& type = config.at("peft_type", where).string(where + ": peft_type");
   if (type != "LORA") refuse(escaped(type));
+  // Nothing where it is absent or null.
+  const auto given = [&](const char* key) -> const Json* {
+    const Json* value = config.find(key);
+    return value == nullptr || value->is_null() ? nullptr : value;
+  };
   for (const char* key : {"use_dora", "fan_in_fan_out"})
-    if (const Json* value = config.find(key);
-        value != nullptr && !value->is_null() && value->boolean(where))
-      refuse(key);
+    if (given(key) != nullptr && given(key)->boolean(where)) refuse(key);
   for (const char* key : {"rank_pattern", "alpha_pattern"})
-    if (const Json* value = config.find(key);
-        value != nullptr && !value->is_null() && !value->object(where).empty())
-      refuse(key);
-  if (const Json* saved = config.find("modules_to_save"); saved != nullptr && !saved->is_null())
-    refuse("modules_to_save");
+    if (given(key) != nullptr && !given(key)->object(where).empty()) refuse(key);
+  if (given("modules_to_save") != nullptr) refuse("modules_to_save");
   c.rank = config.at("r", where).integer(where + ": r");
   c.alpha = config.at("lora_alpha", where).number(where + ": lora_alpha");
-  if (const Json* stable = config.find("use_rslora"); stable != nullptr && !stable->is_null())
+  if (const Json* stable = given("use_rslora"); stable != nullptr)
     c.rank_stabilized = stable->boolean(where + ": use_rslora");
   if (c.rank < 1 || c.rank > 65536 || !std::isfinite(c.alpha))
     fail(ErrorKind::model, "{}: rank {} and alpha {} make no adapter", where, c.rank, c.alpha);

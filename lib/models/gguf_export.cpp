@@ -142,14 +142,16 @@ GgufExport export_gguf(const ModelFiles& folder) {
   return out;
 }
 
+std::int64_t row_in_folder(std::int64_t row, std::int64_t head_dim) {
+  if (head_dim == 0) return row;
+  const std::int64_t i = row % head_dim;
+  return row - i + i / 2 + i % 2 * (head_dim / 2);
+}
+
 const std::byte* row_of(const GgufTensor& t, std::int64_t row) {
-  const std::int64_t hd = t.head_dim;
-  if (hd > 0) {
-    const std::int64_t i = row % hd;
-    row += i / 2 + i % 2 * (hd / 2) - i;
-  }
   const std::size_t row_bytes = t.source.bytes() / static_cast<std::size_t>(t.source.shape[0]);
-  return t.source.as<std::byte>() + static_cast<std::size_t>(row) * row_bytes;
+  return t.source.as<std::byte>() +
+         static_cast<std::size_t>(row_in_folder(row, t.head_dim)) * row_bytes;
 }
 
 void read_rows(std::span<float> values, const GgufTensor& t, std::int64_t first) {

@@ -30,6 +30,9 @@ struct GgufExport {
 // GGUF's keys cannot say.
 GgufExport export_gguf(const ModelFiles& folder);
 
+// Where row `row` of a GGUF tensor stands in the folder's: heads of `head_dim` rows are in pairs
+// there where that is over 0.
+std::int64_t row_in_folder(std::int64_t row, std::int64_t head_dim);
 // Row `row` of the tensor as it stands in the GGUF file, where it lies in the folder.
 const std::byte* row_of(const GgufTensor& tensor, std::int64_t row);
 

@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/output.h"
+#include "lib/io/small_files.h"
 #include "lib/quant/folder_strip.h"
 #include "lib/tensor/quant_block.h"
 
@@ -203,8 +204,7 @@ void write_folder(const fs::path& folder, const ModelFiles& files, const FolderP
   std::uint64_t done = 0;
   for (const FolderShard& shard : plan.shards)
     ShardWriter(folder / shard.file, plan, options, pool).write(shard, files, journal, done);
-  for (const fs::path& path : plan.copied)
-    write_text(folder / path.filename(), read_file(path, kMostCopied));
+  copy_small_files(plan.copied, folder);
   options.progress(done);
   if (!plan.index.empty()) write_text(folder / kFolderIndex, plan.index);
 }

@@ -13,8 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostCopied = std::size_t{1} << 30;  // of a small file
-
 std::vector<float> on_host(Backend& backend, const Tensor& t) {
   std::vector<float> values(static_cast<std::size_t>(t.shape.elements()));
   backend.copy_to_host(values.data(), t);
@@ -35,12 +33,6 @@ void merge(std::vector<float>& values, const LowRank& pair, Backend& backend) {
     for (std::size_t k = 0; k < K; ++k)
       values[n * K + k] = static_cast<float>(values[n * K + k] + pair.scale * row[k]);
   }
-}
-
-void write_text(const fs::path& path, const std::string& text) {
-  const auto out = open_file(path);
-  out->write(text);
-  out->close();
 }
 
 // Writes header and tensors, each made when its turn comes.
@@ -93,13 +85,14 @@ void write_trained_folder(const TrainedModel& model, const fs::path& folder) {
     return safetensors_header(all, {{"format", "pt"}});
   };
   write_tensors(model, folder / "model.safetensors", labels, header, false);
-  for (const fs::path& path : small_files(model.base.path()))
-    write_text(folder / path.filename(), read_file(path, kMostCopied));
+  copy_small_files(small_files(model.base.path()), folder);
   JsonWriter config;
   config.begin_object();
   for (const auto& [key, value] : model.base.config().object("config.json"))
     if (key != "quantization_config") config.key(key).value(value);
-  write_text(folder / "config.json", config.end_object().text() + "\n");
+  const auto out = open_file(folder / "config.json");
+  out->write(config.end_object().text() + "\n");
+  out->close();
 }
 
 void write_trained_gguf(const TrainedModel& model, const fs::path& path) {

@@ -34,8 +34,8 @@ Wanted wanted_of(const Pack& pack) {
 
 }  // namespace
 
-Rows rows_of(Graph& g, const Network& network, const std::vector<std::uint8_t>& newline,
-             const Pack& pack) {
+Rows network_rows(Graph& g, const Network& network, const std::vector<std::uint8_t>& newline,
+                  const Pack& pack) {
   Rows rows;
   rows.ids = g.integers(pack.ids);
   rows.position = g.integers(pack.position);
@@ -64,7 +64,7 @@ double Trainer::run(const Pack& pack, float share) {
   arena_.reset();
   Graph g(backend_, arena_, share > 0 ? Graph::Mode::training : Graph::Mode::inference);
   if (learner_.adapters != nullptr) g.adapt_weights(learner_.adapters);
-  Rows rows = rows_of(g, learner_.network, *learner_.newline, pack);
+  Rows rows = network_rows(g, learner_.network, *learner_.newline, pack);
   if (wanted.rows.size() < pack.ids.size()) rows.wanted = g.integers(wanted.rows);
   const Var hidden = learner_.network.hidden(g, rows);
   const double loss = head_loss(g, hidden, learner_.network.head(), wanted.targets, share);

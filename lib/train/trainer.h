@@ -27,8 +27,8 @@ struct Learner {
 };
 
 // A pack as a network reads it, all of its rows wanted. `newline` is by token id.
-Rows rows_of(Graph& g, const Network& network, const std::vector<std::uint8_t>& newline,
-             const Pack& pack);
+Rows network_rows(Graph& g, const Network& network, const std::vector<std::uint8_t>& newline,
+                  const Pack& pack);
 
 struct TrainStep {
   std::int64_t step = 0;    // from 1

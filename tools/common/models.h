@@ -7,6 +7,8 @@
 
 namespace r1 {
 
+inline constexpr const char* kShippedModel = "r1-plus-mini";  // where none is named
+
 // Where this process looks for models: `model_path` (folders separated by colons), what is shipped
 // beside the executable, and the stores that the environment names.
 ModelPlaces model_places(const std::string& model_path);

@@ -73,7 +73,7 @@ std::vector<float> logits_of(Backend& backend, const Network& network, const Low
   Arena arena(backend);
   Graph g(backend, arena);
   if (adapters != nullptr) g.adapt_weights(adapters);
-  const Tensor y = network.forward(g, rows_of(g, network, newline, pack)).value;
+  const Tensor y = network.forward(g, network_rows(g, network, newline, pack)).value;
   std::vector<float> logits(static_cast<std::size_t>(y.shape.elements()));
   backend.copy_to_host(logits.data(), y);
   return logits;

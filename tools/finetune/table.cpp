@@ -1,3 +1,5 @@
+#include <type_traits>
+
 #include "tools/common/shared_options.h"
 #include "tools/finetune/settings.h"
 
@@ -6,23 +8,14 @@ namespace {
 
 using Completes = Option::Completes;
 
-Option number(const char* name, const std::string& group, std::int64_t& into, const char* help,
+// A whole number or a fraction.
+template <typename Number>
+Option number(const char* name, const std::string& group, Number& into, const char* help,
               double least, double most) {
   return {.name = name,
           .group = group,
           .into = &into,
-          .metavar = "N",
-          .help = help,
-          .least = least,
-          .most = most};
-}
-
-Option fraction(const char* name, const std::string& group, double& into, const char* help,
-                double least, double most) {
-  return {.name = name,
-          .group = group,
-          .into = &into,
-          .metavar = "X",
+          .metavar = std::is_integral_v<Number> ? "N" : "X",
           .help = help,
           .least = least,
           .most = most};
@@ -54,8 +47,8 @@ void add_data(std::vector<Option>& o, FinetuneSettings& s) {
                .metavar = "HOW",
                .help = "What becomes of longer samples; plain text always goes on in the next.",
                .choices = {"drop", "cut"}});
-  o.push_back(fraction("fim-rate", g, s.fim_rate,
-                       "Share of plain texts that are learnt with a gap to fill in.", 0, 1));
+  o.push_back(number("fim-rate", g, s.fim_rate,
+                     "Share of plain texts that are learnt with a gap to fill in.", 0, 1));
   o.push_back(
       {.name = "no-packing", .group = g, .into = &s.no_packing, .help = "One sample a sequence."});
   o.push_back({.name = "no-mask-prompt",
@@ -76,7 +69,7 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .brief = true});
   o.push_back(number("rank", g, s.rank, "Rows of the small matrices of LoRA.", 1, 4096));
   o.push_back(
-      fraction("alpha", g, s.alpha, "Their products are multiplied by alpha / rank.", 0, 1e6));
+      number("alpha", g, s.alpha, "Their products are multiplied by alpha / rank.", 0, 1e6));
   o.push_back(
       {.name = "rslora", .group = g, .into = &s.rslora, .help = "By alpha / sqrt(rank) instead."});
   o.push_back(
@@ -92,11 +85,11 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .help = "Muon turns the matrices of the layers, and leaves the rest to AdamW; only "
                        "with --fine-tune-type full.",
                .choices = {"adamw", "muon"}});
-  o.push_back(fraction("learning-rate", g, s.rate, "At its peak, of AdamW.", 0, 10));
+  o.push_back(number("learning-rate", g, s.rate, "At its peak, of AdamW.", 0, 10));
   o.back().brief = true;
-  o.push_back(fraction("muon-learning-rate", g, s.muon_rate, "At its peak, of Muon.", 0, 10));
-  o.push_back(fraction("weight-decay", g, s.weight_decay, "Of matrices.", 0, 10));
-  o.push_back(fraction("clip", g, s.clip, "Norm of the gradient at most; 0: any.", 0, 1e9));
+  o.push_back(number("muon-learning-rate", g, s.muon_rate, "At its peak, of Muon.", 0, 10));
+  o.push_back(number("weight-decay", g, s.weight_decay, "Of matrices.", 0, 10));
+  o.push_back(number("clip", g, s.clip, "Norm of the gradient at most; 0: any.", 0, 1e9));
 }
 
 void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
@@ -104,7 +97,7 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
   o.push_back(number("iters", g, s.iters, "Steps.", 1, 1e9));
   o.back().brief = true;
   o.push_back(
-      fraction("epochs", g, s.epochs, "In place of --iters: how often to read the data.", 0, 1e6));
+      number("epochs", g, s.epochs, "In place of --iters: how often to read the data.", 0, 1e6));
   o.back().built_in = "none";
   o.push_back({.name = "time-budget",
                .group = g,
@@ -124,11 +117,10 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
                .metavar = "HOW",
                .help = "How the learning rate falls; wsd: flat, then down to the end.",
                .choices = {"cosine", "linear", "constant", "wsd"}});
-  o.push_back(fraction("lr-warmup", g, s.warmup, "Share of the steps in which it rises.", 0, 1));
-  o.push_back(
-      fraction("min-lr", g, s.min_rate, "Share of its peak that it keeps at the end.", 0, 1));
-  o.push_back(fraction("decay-share", g, s.decay_share,
-                       "Share of the steps in which it falls; only of wsd.", 0, 1));
+  o.push_back(number("lr-warmup", g, s.warmup, "Share of the steps in which it rises.", 0, 1));
+  o.push_back(number("min-lr", g, s.min_rate, "Share of its peak that it keeps at the end.", 0, 1));
+  o.push_back(number("decay-share", g, s.decay_share,
+                     "Share of the steps in which it falls; only of wsd.", 0, 1));
 }
 
 void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
