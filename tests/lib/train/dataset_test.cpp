@@ -482,9 +482,8 @@ TEST(Dataset, NamesWhatTheModelLacks) {
   Scene scene;
   scene.chat = nullptr;
   scene.fills_in = false;
-  EXPECT_EQ(
-      scene.why({kTwoAnswers}),
-      "E_USAGE: data.jsonl:1: the model has no chat template of a known form");
+  EXPECT_EQ(scene.why({kTwoAnswers}),
+            "E_USAGE: data.jsonl:1: the model has no chat template of a known form");
   EXPECT_EQ(scene.why({R"({"prefix":"","suffix":"","middle":""})"}),
             "E_USAGE: data.jsonl:1: the model has no tokens for a gap to fill in");
   scene.options.fim_rate = 1e-9;
