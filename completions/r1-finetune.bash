@@ -44,6 +44,15 @@ _r1_finetune() {
     --clip)
       COMPREPLY=()
       return ;;
+    --init)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --tokenizer)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --vocab)
+      COMPREPLY=()
+      return ;;
     --iters)
       COMPREPLY=()
       return ;;
@@ -125,7 +134,7 @@ _r1_finetune() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--data --val --max-seq-length --long --fim-rate --no-packing --no-mask-prompt --fine-tune-type --rank --alpha --rslora --target-modules --optimizer --learning-rate --muon-learning-rate --weight-decay --clip --iters --epochs --time-budget --batch-size --schedule --lr-warmup --min-lr --decay-share --steps-per-report --steps-per-eval --early-stop --timing --log-csv --save-every --keep-last --resume --force -f --dry-run --output -o --export --export-type --no-verify --model -m --model-path --device --threads -t --seed -s --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--data --val --max-seq-length --long --fim-rate --no-packing --no-mask-prompt --fine-tune-type --rank --alpha --rslora --target-modules --optimizer --learning-rate --muon-learning-rate --weight-decay --clip --init --tokenizer --vocab --iters --epochs --time-budget --batch-size --schedule --lr-warmup --min-lr --decay-share --steps-per-report --steps-per-eval --early-stop --timing --log-csv --save-every --keep-last --resume --force -f --dry-run --output -o --export --export-type --no-verify --model -m --model-path --device --threads -t --seed -s --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

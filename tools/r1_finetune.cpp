@@ -12,6 +12,8 @@
 #include "tools/finetune/lessons.h"
 #include "tools/finetune/pupil.h"
 #include "tools/finetune/run_file.h"
+#include "tools/finetune/scratch.h"
+#include "tools/finetune/temporary_folder.h"
 #include "tools/manual.h"
 
 namespace r1 {
@@ -34,8 +36,10 @@ class Finetuner {
  private:
   int run(const Ui& ui) {
     check();
-    if (s_.model.empty()) s_.model = kShippedModel;
-    const ModelFiles files = ModelFiles::open(find_model(s_.model, model_places(s_.model_path)));
+    choose_rate();
+    check_output();
+    const TemporaryFolder rehearsed(s_.dry_run && !s_.init.empty());
+    const ModelFiles files = ModelFiles::open(base(rehearsed.path()));
     check_export(s_, files);
     const TextOfModel text(files, data_folder());
     const Lessons lessons(s_, text.forms());
@@ -43,7 +47,7 @@ class Finetuner {
     ui.say(kTool, lessons.described(), 1);
     if (s_.dry_run) return rehearse(files, text, lessons);
     const RunFile run_file(s_, files);
-    if (!output_is_wanted(run_file)) {
+    if (s_.resume && run_file.says_finished()) {
       ui.say(kTool, fmt::format("{} is finished already", escaped(s_.output)), 1);
       return 0;
     }
@@ -58,7 +62,8 @@ class Finetuner {
     return 0;
   }
 
-  void check() const {
+  void check() {
+    if (!s_.init.empty() && !s_.method_given) s_.method = "full";
     refuse_if(!s_.operands.empty(), "-m names the model, and --data what it learns");
     refuse_if(s_.data.empty(), "--data names what is learnt");
     refuse_if(s_.output.empty() && !s_.dry_run, "-o names the folder that is written");
@@ -66,6 +71,10 @@ class Finetuner {
               "--optimizer muon is of --fine-tune-type full");
     refuse_if(s_.method == "full" && (!s_.modules.empty() || s_.rslora),
               "--target-modules and --rslora are of --fine-tune-type lora");
+    refuse_if(!s_.init.empty() && !s_.model.empty(), "--init takes the place of --model");
+    refuse_if(s_.init.empty() != s_.tokenizer.empty(), "--init and --tokenizer go together");
+    refuse_if(!s_.init.empty() && s_.method_given && s_.method != "full",
+              "all weights are learnt with --init, not an adapter");
     refuse_if(s_.early_stop > 0 && s_.val.empty(), "--early-stop wants --val");
     refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
     refuse_if(s_.epochs > 0 && s_.time_budget > 0, "--time-budget chooses steps, as --epochs does");
@@ -76,6 +85,11 @@ class Finetuner {
           fail(ErrorKind::usage, "{} is read more than once, and wants to be a file",
                escaped(name));
     }
+  }
+
+  void choose_rate() {
+    if (s_.rate_given) return;
+    s_.rate = s_.method != "full" ? 2e-4 : s_.init.empty() ? 1e-5 : 1e-3;
   }
 
   // Steps in all, where not --iters says them.
@@ -104,8 +118,9 @@ class Finetuner {
     return 0;
   }
 
-  // False: there is nothing left to do. Fails with `usage` for what would be replaced.
-  bool output_is_wanted(const RunFile& run_file) const {
+  // Fails with `usage` for what would be replaced.
+  void check_output() const {
+    if (s_.dry_run) return;
     std::error_code error;
     const bool there = fs::exists(s_.output, error) && !fs::is_empty(s_.output, error);
     if (there && !fs::is_directory(s_.output, error))
@@ -115,7 +130,20 @@ class Finetuner {
            escaped(s_.output));
     if (!s_.log_csv.empty() && !s_.force && !s_.resume && !in_the_way(s_.log_csv).empty())
       fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(in_the_way(s_.log_csv)));
-    return !(s_.resume && run_file.says_finished());
+  }
+
+  // What is taught. A model that has learnt nothing is made, in the output or, to rehearse, in
+  // `elsewhere`.
+  fs::path base(const fs::path& elsewhere) {
+    if (s_.init.empty()) {
+      if (s_.model.empty()) s_.model = kShippedModel;
+      return find_model(s_.model, model_places(s_.model_path));
+    }
+    const fs::path folder = s_.dry_run ? elsewhere : fs::path(s_.output) / "start";
+    std::error_code error;
+    if (s_.force) fs::remove_all(folder, error);
+    write_start(s_, folder);
+    return folder;
   }
 
   void begin_output(const RunFile& run_file) const {

@@ -206,8 +206,8 @@ void read_window(DecoderConfig& c, const JsonConfig& in, const Family& family) {
   std::vector<std::int64_t>& window = c.attention.window;
   window.assign(static_cast<std::size_t>(c.layers), 0);
   const bool qwen = family.class_name.starts_with("Qwen");
-  const bool mistral = family.class_name.starts_with("Mistral");
-  if (in.find("sliding_window") == nullptr || !(mistral || qwen)) return;
+  const bool whole = family.class_name.starts_with("Llama");
+  if (in.find("sliding_window") == nullptr || whole) return;
   if (qwen && !in.boolean("use_sliding_window", false)) return;
   const std::int64_t size = in.integer("sliding_window", {1, kWindow.most});
   const Json* types = in.find("layer_types");

@@ -10,6 +10,7 @@
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/lines.h"
+#include "lib/train/data_file.h"
 #include "lib/train/encode_sample.h"
 
 namespace r1 {
@@ -60,20 +61,6 @@ std::vector<ChatMessage> messages_of(const Json& line) {
   }
   if (messages.empty()) fail(ErrorKind::usage, "\"messages\" is empty");
   return messages;
-}
-
-// What is wrong with data is wrong usage, and never comes up after the first step. What the model's
-// own files lack is not.
-template <typename Body>
-void naming(const std::string& where, const Body& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::usage && e.kind() != ErrorKind::decode &&
-        e.kind() != ErrorKind::limit)
-      throw;
-    fail(ErrorKind::usage, "{}: {}", where, e.what());
-  }
 }
 
 class Reader {
@@ -229,14 +216,6 @@ class Reader {
   bool adds_space_;  // does the tokenizer put a space before a text?
 };
 
-MappedFile opened(const std::filesystem::path& path) {
-  try {
-    return MappedFile(path);
-  } catch (const Error& e) {
-    fail(ErrorKind::usage, "{}", e.what());
-  }
-}
-
 }  // namespace
 
 void read_lines(Dataset& dataset, std::string_view lines, const std::string& name,
@@ -251,8 +230,8 @@ Dataset read_dataset(const std::vector<std::filesystem::path>& files, const Text
   for (const std::filesystem::path& path : files) {
     const std::string name = escaped(path.string());
     const std::int64_t before = dataset.lines;
-    const MappedFile file = opened(path);
-    if (path.extension() == ".jsonl" || path.extension() == ".json")
+    const MappedFile file = open_data(path);
+    if (holds_samples(path))
       reader.read_lines(as_text(file.bytes()), name);
     else
       reader.read_text(as_text(file.bytes()), name);

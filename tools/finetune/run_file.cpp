@@ -50,6 +50,10 @@ RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
   w.begin_object().key("schema").string("r1.run/1").key("tool").string("r1-finetune");
   w.key("version").string(build_info().version).key("commit").string(build_info().commit);
   w.key("base").string(escaped(s.model)).key("base_digest").string(base.digest());
+  if (!s.init.empty()) {
+    add_files(w, "init", {s.init});
+    w.key("tokenizer").string(escaped(s.tokenizer)).key("vocab").integer(s.vocab);
+  }
   add_files(w, "data", s.data);
   add_files(w, "val", s.val);
   add_settings(w, s);

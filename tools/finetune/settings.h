@@ -12,6 +12,9 @@ namespace r1 {
 struct FinetuneSettings {
   std::vector<std::string> operands;  // none are taken
   std::string model, output;
+  // a model from scratch
+  std::string init, tokenizer;
+  std::int64_t vocab = 16384;
   // data
   std::vector<std::string> data, val;
   std::int64_t max_seq_length = 2048;
@@ -20,12 +23,14 @@ struct FinetuneSettings {
   double fim_rate = 0;
   // method
   std::string method = "lora";
+  bool method_given = false;
   std::int64_t rank = 8;
   double alpha = 16;
   bool rslora = false;
   std::vector<std::string> modules;
   std::string optimizer = "adamw";
-  double rate = 1e-5, muon_rate = 0.02, weight_decay = 0.01, clip = 1;
+  double rate = 0, muon_rate = 0.02, weight_decay = 0.01, clip = 1;
+  bool rate_given = false;  // else it is that of the method
   // schedule
   std::int64_t iters = 1000, batch = 16;
   double epochs = 0;  // 0: iters counts

@@ -66,7 +66,8 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .help = "Learn two small matrices beside each large one (LoRA), whatever type that "
                        "has, or all weights.",
                .choices = {"lora", "full"},
-               .brief = true});
+               .brief = true,
+               .given = &s.method_given});
   o.push_back(number("rank", g, s.rank, "Rows of the small matrices of LoRA.", 1, 4096));
   o.push_back(
       number("alpha", g, s.alpha, "Their products are multiplied by alpha / rank.", 0, 1e6));
@@ -87,9 +88,29 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .choices = {"adamw", "muon"}});
   o.push_back(number("learning-rate", g, s.rate, "At its peak, of AdamW.", 0, 10));
   o.back().brief = true;
+  o.back().built_in = "2e-4 of LoRA, 1e-5 of all weights, 1e-3 from scratch";
+  o.back().given = &s.rate_given;
   o.push_back(number("muon-learning-rate", g, s.muon_rate, "At its peak, of Muon.", 0, 10));
   o.push_back(number("weight-decay", g, s.weight_decay, "Of matrices.", 0, 10));
   o.push_back(number("clip", g, s.clip, "Norm of the gradient at most; 0: any.", 0, 1e9));
+}
+
+void add_scratch(std::vector<Option>& o, FinetuneSettings& s) {
+  const std::string g = "From scratch";
+  o.push_back({.name = "init",
+               .group = g,
+               .into = &s.init,
+               .metavar = "FILE",
+               .help = "In place of --model: begin with a model that has learnt nothing, of the "
+                       "shape that this config.json says.",
+               .completes = Completes::file});
+  o.push_back({.name = "tokenizer",
+               .group = g,
+               .into = &s.tokenizer,
+               .metavar = "FILE",
+               .help = "Its tokenizer.model or tokenizer.json; 'train' makes one of --data.",
+               .completes = Completes::file});
+  o.push_back(number("vocab", g, s.vocab, "Tokens of one that is made.", 300, 1 << 20));
 }
 
 void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
@@ -208,6 +229,7 @@ Program finetune_program(FinetuneSettings& settings, StandardOptions& standard) 
             .operands = &settings.operands};
   add_data(p.options, settings);
   add_method(p.options, settings);
+  add_scratch(p.options, settings);
   add_schedule(p.options, settings);
   add_reports(p.options, settings);
   add_safety(p.options, settings);
@@ -222,6 +244,7 @@ Program finetune_program(FinetuneSettings& settings, StandardOptions& standard) 
                                "shipped model.",
                        .completes = Completes::model,
                        .brief = true,
+                       .gives_way_to = {"init"},
                        .environment = "R1_MODEL"});
   p.options.push_back(model_path_option(settings.model_path, g));
   p.options.push_back(device_option(settings.device, g));

@@ -1,0 +1,62 @@
+#include "lib/text/train_sentencepiece.h"
+
+#include <unordered_map>
+
+#include <sentencepiece_trainer.h>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+namespace {
+
+class Lines : public sentencepiece::SentenceIterator {
+ public:
+  explicit Lines(std::vector<std::string> lines) : lines_(std::move(lines)) {}
+
+  bool done() const override { return at_ == lines_.size(); }
+  void Next() override { ++at_; }
+  const std::string& value() const override { return lines_[at_]; }
+  sentencepiece::util::Status status() const override { return {}; }
+
+ private:
+  std::vector<std::string> lines_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+std::string train_sentencepiece(std::vector<std::string> lines, std::int64_t vocab) {
+  const std::unordered_map<std::string, std::string> settings = {
+      {"model_type", "bpe"},
+      {"vocab_size", std::to_string(vocab)},
+      {"byte_fallback", "true"},
+      {"character_coverage", "0.9999"},
+      {"normalization_rule_name", "identity"},
+      {"remove_extra_whitespaces", "false"},
+      {"add_dummy_prefix", "false"},
+      {"allow_whitespace_only_pieces", "true"},
+      {"split_digits", "true"},
+      {"max_sentencepiece_length", "24"},
+      {"max_sentence_length", "8000"},
+      {"unk_id", "0"},
+      {"bos_id", "1"},
+      {"eos_id", "2"},
+      {"pad_id", "-1"},
+      {"control_symbols",
+       "<|fim_prefix|>,<|fim_suffix|>,<|fim_middle|>,<|file_sep|>,<|repo_name|>"},
+      {"num_threads", "1"},
+      {"input_sentence_size", "0"},
+      {"shuffle_input_sentence", "false"},
+      {"minloglevel", "3"}};
+  Lines iterator(std::move(lines));
+  std::string proto;
+  const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &iterator, &proto);
+  if (!status.ok()) {
+    const std::string why = status.ToString();  // behind where in the library it was found
+    fail(ErrorKind::usage, "no vocabulary of {} tokens is made of this text: {}", vocab,
+         escaped(why.substr(why.rfind("] ") == std::string::npos ? 0 : why.rfind("] ") + 2)));
+  }
+  return proto;
+}
+
+}  // namespace r1

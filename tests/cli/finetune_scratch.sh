@@ -1,0 +1,21 @@
+# A model from nothing: its shape, its vocabulary, the same bytes from the same seed, and what uses it.
+for i in 1 2 3 4 5 6 7 8; do printf 'def f%s(x):\n    """Adds %s to x, and says what that is."""\n    return x + %s\n\n\n' $i $i $i; done >code.txt
+jq -n '{architectures: ["R1PlusForCausalLM"], model_type: "r1-plus", hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2,
+  num_key_value_heads: 1, head_dim: 16, intermediate_size: 64, max_position_embeddings: 256, rms_norm_eps: 1e-6, rope_theta: 10000.0,
+  hidden_act: "silu", tie_word_embeddings: true, daw: {newline: true, gain: true}}' >shape.json
+teach() { r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 2 --iters 30 --steps-per-report 15 --optimizer muon "$@"; }
+teach --init shape.json --tokenizer train --vocab 320 -o one >log.jsonl; jq -s '.[-1].loss < .[0].loss - 0.3' log.jsonl
+ls one one/start; jq .vocab_size one/config.json; [ -n "$(r1-complete -m ./one -p 'def f' -n 4)" ] && echo speaks
+teach --init shape.json --tokenizer one/tokenizer.model -t 2 -o two >/dev/null; cmp one/model.safetensors two/model.safetensors && echo same
+teach --init shape.json --tokenizer one/tokenizer.model -s 1 -o three >/dev/null; cmp -s one/start/model.safetensors three/start/model.safetensors || echo another
+teach --init shape.json --tokenizer train --vocab 320 --export gguf --export-type q8_0 -o four >/dev/null; ls four; [ -n "$(r1-complete -m four/model.gguf -p 'def f' -n 4)" ] && echo speaks
+# Broken off, it goes on from its own start.
+teach --init shape.json --tokenizer train --vocab 320 --save-every 10 -o five >/dev/null; rm -r five/step-00000030 five/run.json five/*.safetensors
+teach --init shape.json --tokenizer train --vocab 320 --save-every 10 --resume -o five >/dev/null; cmp one/model.safetensors five/model.safetensors && echo same
+# Nothing is written to rehearse.
+teach --init shape.json --tokenizer train --vocab 320 --dry-run -o six | head -2; [ -e six ] || echo nothing
+# Mistakes.
+teach --init shape.json -o seven; echo $?; teach --init shape.json --tokenizer train --vocab 30000 -o seven; echo $?
+teach --init shape.json --tokenizer train -m tiny.gguf -o seven; echo $?; teach --init shape.json --tokenizer train --fine-tune-type lora -o seven; echo $?
+jq '.vocab_size = 100' shape.json >small.json; teach --init small.json --tokenizer one/tokenizer.model -o eight; echo $?
+echo '{' >broken.json; teach --init broken.json --tokenizer one/tokenizer.model -o nine; echo $?

@@ -1,0 +1,59 @@
+#include "tools/finetune/scratch.h"
+
+#include "lib/base/bytes.h"
+#include "lib/base/error.h"
+#include "lib/base/json.h"
+#include "lib/base/output.h"
+#include "lib/models/fresh_model.h"
+#include "lib/text/bpe_tokenizer.h"
+#include "lib/text/sentencepiece_tokenizer.h"
+#include "lib/text/train_sentencepiece.h"
+#include "lib/train/text_lines.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostLines = 400'000;  // that a tokenizer is made of
+
+void write_text(const fs::path& path, std::string_view text) {
+  const auto out = open_file(path);
+  out->write(text);
+  out->close();
+}
+
+// Returns how many tokens it has.
+std::int64_t write_tokenizer(const FinetuneSettings& s, const fs::path& folder) {
+  if (s.tokenizer.ends_with(".json")) {
+    const std::string text = read_file(s.tokenizer);
+    write_text(folder / "tokenizer.json", text);
+    return make_bpe_tokenizer(parse_json(text, escaped(s.tokenizer)))->size();
+  }
+  const std::string model =
+      s.tokenizer == "train"
+          ? train_sentencepiece(text_lines({s.data.begin(), s.data.end()}, kMostLines), s.vocab)
+          : read_file(s.tokenizer);
+  write_text(folder / "tokenizer.model", model);
+  return make_sentencepiece_tokenizer(as_bytes(model), escaped(s.tokenizer))->size();
+}
+
+}  // namespace
+
+void write_start(const FinetuneSettings& s, const fs::path& folder) {
+  std::error_code error;
+  if (fs::exists(folder / "config.json", error)) return;  // it is written last
+  const Json config = parse_json(read_file(s.init), escaped(s.init));
+  fs::create_directories(folder, error);
+  if (error) fail(ErrorKind::write, "{}: {}", escaped(folder.string()), error.message());
+  try {
+    const std::int64_t vocab = write_tokenizer(s, folder);
+    write_fresh_model(config, vocab, static_cast<std::uint64_t>(s.seed), folder);
+  } catch (const Error&) {  // nothing is there that no run could go on with
+    fs::remove_all(folder, error);
+    fs::remove(folder.parent_path(), error);
+    throw;
+  }
+}
+
+}  // namespace r1
