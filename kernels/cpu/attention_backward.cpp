@@ -25,22 +25,33 @@ float& at(Floats& v, std::int64_t i) { return v[static_cast<std::size_t>(i)]; }
 Floats zeros(std::int64_t n) { return Floats(static_cast<std::size_t>(n)); }
 std::int64_t whole_panels(std::int64_t n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
 
-// One head of a [T, H, hd] tensor in the three forms that products take: rows, panels of 16 rows,
-// and strips of 16 columns.
+// One head of a [T, H, hd] tensor in the forms that its products take: strips of 16 columns, panels
+// of 16 rows, or rows.
 struct Head {
-  Head(const Tensor& x, std::int64_t h, float scale) : T(x.shape[0]), hd(x.shape[2]) {
-    const std::int64_t H = x.shape[1], even = whole_panels(T), columns = whole_panels(hd);
+  Head(const Tensor& x, std::int64_t head, float scale) : T(x.shape[0]), hd(x.shape[2]) {
     rows = zeros(T * hd);
-    panels = zeros(even * hd);
-    strips = zeros(columns * even);
-    for (std::int64_t t = 0; t < T; ++t)
-      for (std::int64_t d = 0; d < hd; ++d) {
-        const float v = scale * row(x, t * H + h)[d];
-        at(rows, t * hd + d) = v;
-        at(panels, (t / kPanelRows * hd + d) * kPanelRows + t % kPanelRows) = v;
-        at(strips, (d / kPanelRows * even + t) * kPanelRows + d % kPanelRows) = v;
-      }
+    for (std::int64_t t = 0; t < T; ++t) {
+      const float* from = row(x, t * x.shape[1] + head);
+      for (std::int64_t d = 0; d < hd; ++d) at(rows, t * hd + d) = scale * from[d];
+    }
   }
+  Head& with_panels() {
+    panels = zeros(whole_panels(T) * hd);
+    for (std::int64_t t = 0; t < T; ++t)
+      for (std::int64_t d = 0; d < hd; ++d)
+        at(panels, (t / kPanelRows * hd + d) * kPanelRows + t % kPanelRows) = at(rows, t * hd + d);
+    return *this;
+  }
+  Head& with_strips() {
+    const std::int64_t even = whole_panels(T);
+    strips = zeros(whole_panels(hd) * even);
+    for (std::int64_t d = 0; d < hd; d += kPanelRows)
+      for (std::int64_t t = 0; t < T; ++t)
+        std::copy_n(&at(rows, t * hd + d), std::min<std::int64_t>(kPanelRows, hd - d),
+                    &at(strips, d * even + t * kPanelRows));
+    return *this;
+  }
+
   const float* panel(std::int64_t t) const { return panels.data() + t * hd; }
   const float* strip(std::int64_t d, std::int64_t t) const {
     return strips.data() + d * whole_panels(T) + t * kPanelRows;
@@ -67,9 +78,7 @@ class HeadBackward {
         dA(zeros(T)),
         kernels_(kernels),
         scores_(zeros(kTile * whole_panels(T))),
-        shares_(scores_),
-        turned_(scores_),
-        tile_(zeros(kPanelRows * std::max(whole_panels(T), kTile))) {}
+        shares_(scores_) {}
 
   struct Inputs {
     const Head &q, &k, &v, &dy;
@@ -91,9 +100,10 @@ class HeadBackward {
     }
     for (std::int64_t r = 0; r < R; ++r) weigh(in, begin + r, first, J, r * J);
     // scores_ holds dz now, and shares_ p.
-    add(dq, begin, R, scores_.data(), J, in.k, first);
-    add(dk, first, std::min(J, in.q.T - first), turn(scores_, R, J), R, in.q, begin);
-    add(dv, first, std::min(J, in.q.T - first), turn(shares_, R, J), R, in.dy, begin);
+    const std::int64_t seen = std::min(J, in.q.T - first);
+    add(dq, begin, R, {scores_.data(), J, 1}, J, in.k, first);
+    add(dk, first, seen, {scores_.data(), 1, J}, R, in.q, begin);
+    add(dv, first, seen, {shares_.data(), 1, J}, R, in.dy, begin);
   }
 
   Floats dq, dk, dv;  // [T, hd]: of one head of queries; of the key head
@@ -126,27 +136,16 @@ class HeadBackward {
     }
   }
 
-  const float* turn(const Floats& x, std::int64_t R, std::int64_t J) {
-    for (std::int64_t j = 0; j < J; ++j)
-      for (std::int64_t r = 0; r < R; ++r)
-        at(turned_, j * R + r) = x[static_cast<std::size_t>(r * J + j)];
-    return turned_.data();
-  }
-
   // to [rows from `place` on, hd] += a [R, I] times rows [first, first + I) of x.
-  void add(Floats& to, std::int64_t place, std::int64_t R, const float* a, std::int64_t I,
+  void add(Floats& to, std::int64_t place, std::int64_t R, const cpu::Strided& a, std::int64_t I,
            const Head& x, std::int64_t first) {
-    for (std::int64_t d = 0; d < x.hd; d += kPanelRows) {
-      multiply(tile_.data(), kPanelRows, x.strip(d, first), a, R, I);
-      const std::int64_t n = std::min<std::int64_t>(kPanelRows, x.hd - d);
-      for (std::int64_t r = 0; r < R; ++r)
-        kernels_.axpy(to.data() + (place + r) * x.hd + d, 1.0f, tile_.data() + r * kPanelRows, n);
-    }
+    for (std::int64_t d = 0; d < x.hd; d += kPanelRows)
+      kernels_.add_product(to.data() + place * x.hd + d, x.hd, x.strip(d, first), a, {0, R}, I,
+                           std::min<std::int64_t>(kPanelRows, x.hd - d));
   }
 
   const cpu::Kernels& kernels_;
-  Floats scores_, shares_, turned_;  // [kTile, T], the last one transposed
-  Floats tile_;                      // 16 columns of a product
+  Floats scores_, shares_;  // [kTile, T]
 };
 
 }  // namespace
@@ -161,13 +160,15 @@ void CpuBackend::attention_backward(const Tensor& dq, const Tensor& dk, const Te
   const std::int64_t KV = k.shape[1], group = H / KV;
   for_rows(KV, T * T * hd * group, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t h = begin; h < end; ++h) {
-      const Head keys(k, h, 1.0f), values(v, h, 1.0f);
+      const Head keys = Head(k, h, 1.0f).with_panels().with_strips();
+      const Head values = Head(v, h, 1.0f).with_panels();
       HeadBackward sums(kernels_, T, hd);
       Floats decay = zeros(A.empty() ? 0 : T), logs = zeros(T), mean = zeros(T);
       for (std::size_t t = 0; t < decay.size(); ++t)
         decay[t] = row(A, static_cast<std::int64_t>(t))[h];
       for (std::int64_t r = h * group; r < (h + 1) * group; ++r) {
-        const Head queries(q, r, options.scale), dys(dy, r, 1.0f);
+        const Head queries = Head(q, r, options.scale).with_strips();
+        const Head dys = Head(dy, r, 1.0f).with_strips();
         for (std::int64_t t = 0; t < T; ++t) {
           at(logs, t) = row(lse, t)[r];
           at(mean, t) = kernels_.dot(row(dy, t * H + r), row(y, t * H + r), hd);

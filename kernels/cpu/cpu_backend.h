@@ -99,8 +99,7 @@ class CpuBackend : public Backend {
   const float* weight_row(const Tensor& w, std::int64_t n, std::vector<float>& room) const;
 
   // out [R, C] += a [R, I] b [I, C], plain f32.
-  void add_product(float* out, const float* a, const float* b, std::int64_t R, std::int64_t I,
-                   std::int64_t C);
+  void add_product(const Tensor& out, const cpu::Strided& a, const float* b, std::int64_t I);
 
   struct PagedAttention;
   // attention_paged, and the log of each softmax's sum in lse [T, H] unless that is empty.

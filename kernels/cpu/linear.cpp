@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
+#include <cstring>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/panels.h"
@@ -26,6 +27,31 @@ std::size_t row_size(PanelType type, std::int64_t K) {
 // How many of a size fit, in eights: that many rows go through a product at once.
 std::int64_t fitting(std::size_t room, std::size_t size) {
   return static_cast<std::int64_t>(std::max<std::size_t>(1, room / size / 8)) * 8;
+}
+
+// n columns of [rows, C] become a panel.
+void copy_strip(float* panel, const float* columns, std::int64_t C, std::int64_t rows,
+                std::int64_t n) {
+  for (std::int64_t k = 0; k < rows; ++k, panel += kPanelRows, columns += C) {
+    if (n == kPanelRows)
+      std::memcpy(panel, columns, sizeof(float) * kPanelRows);  // a few instructions
+    else
+      std::copy_n(columns, n, panel);
+  }
+}
+
+// Rows of a transpose, columns [first, first + n) of them, so many side by side: [rows / kGathered,
+// n, kGathered].
+constexpr std::int64_t kGathered = 12;  // whatever a kernel takes at once divides it
+void gather(float* to, const cpu::Strided& a, cpu::Range rows, std::int64_t first, std::int64_t n) {
+  for (std::int64_t k = 0; k < n; ++k) {
+    const float* from = a.at + (first + k) * a.column + rows.begin;
+    const std::int64_t count = rows.end - rows.begin;
+    std::int64_t r = 0;
+    for (; r + kGathered <= count; r += kGathered)
+      std::memcpy(to + r * n + k * kGathered, from + r, sizeof(float) * kGathered);
+    std::copy_n(from + r, count - r, to + r * n + k * kGathered);
+  }
 }
 
 }  // namespace
@@ -127,59 +153,58 @@ const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,
   return room.data();
 }
 
-// Products with panels that are strips of b's columns.
-void CpuBackend::add_product(float* out, const float* a, const float* b, std::int64_t R,
-                             std::int64_t I, std::int64_t C) {
-  const std::int64_t panels = (C + kPanelRows - 1) / kPanelRows;
-  const std::int64_t chunk = fitting(128 << 10, row_size(PanelType::f32, I));
+// Panels are strips of b's columns, some of its rows at a time: each stays in the first cache while
+// it meets rows of a that stay in the second. Those of a transpose are gathered: where they stand
+// one element is a page from the next.
+void CpuBackend::add_product(const Tensor& out, const cpu::Strided& a, const float* b,
+                             std::int64_t I) {
+  constexpr std::int64_t kInner = 256, kRows = 20 * kGathered;
+  const std::int64_t R = out.rows(), C = out.cols(), panels = (C + kPanelRows - 1) / kPanelRows;
   for_rows(panels, kPanelRows * R * I, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> panel(static_cast<std::size_t>(I * kPanelRows));
-    std::vector<float> tile(static_cast<std::size_t>(chunk * kPanelRows));
-    for (std::int64_t p = begin; p < end; ++p) {
-      const std::int64_t c = p * kPanelRows, n = std::min<std::int64_t>(kPanelRows, C - c);
-      for (std::int64_t i = 0; i < I; ++i)
-        std::copy_n(b + i * C + c, n, panel.data() + i * kPanelRows);
-      for (std::int64_t r = 0; r < R; r += chunk) {
-        const std::int64_t rows = std::min(chunk, R - r);
-        kernels_.product(PanelType::f32, tile.data(), kPanelRows, panel.data(), {.f32 = a + r * I},
-                         {0, rows}, I, n);
-        for (std::int64_t t = 0; t < rows; ++t)
-          kernels_.axpy(out + (r + t) * C + c, 1.0f, tile.data() + t * kPanelRows, n);
+    std::vector<float> panel(static_cast<std::size_t>(kInner * kPanelRows));
+    std::vector<float> gathered(static_cast<std::size_t>(a.column == 1 ? 0 : kInner * kRows));
+    for (std::int64_t i = 0; i < I; i += kInner)
+      for (std::int64_t r = 0; r < R; r += kRows) {
+        const std::int64_t inner = std::min(kInner, I - i), last = std::min(R, r + kRows);
+        if (a.column != 1) gather(gathered.data(), a, {r, last}, i, inner);
+        for (std::int64_t p = begin; p < end; ++p) {
+          const std::int64_t c = p * kPanelRows, n = std::min<std::int64_t>(kPanelRows, C - c);
+          copy_strip(panel.data(), b + i * C + c, C, inner, n);
+          float* to = out.as<float>() + r * C + c;
+          if (a.column == 1)
+            kernels_.add_product(to, C, panel.data(), {a.at + r * a.row + i, a.row, 1},
+                                 {0, last - r}, inner, n);
+          else
+            for (std::int64_t g = 0; g < last - r; g += kGathered)
+              kernels_.add_product(to + g * C, C, panel.data(),
+                                   {gathered.data() + g * inner, 1, kGathered},
+                                   {0, std::min(kGathered, last - r - g)}, inner, n);
+        }
       }
-    }
   });
 }
 
-// Both products go over their inner side, outputs or rows, some at a time, in order.
+// dx += dy w, dw += dy^T x. A weight in blocks is unpacked some rows at a time.
 void CpuBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                  const Tensor& x, const Tensor& w) {
-  constexpr std::int64_t kInner = 1024;
+  constexpr std::int64_t kUnpacked = 1024;
   const std::int64_t T = dy.rows(), N = w.rows(), K = w.cols();
-  std::vector<float> left, right;
-  for (std::int64_t begin = 0; !dx.empty() && begin < N; begin += kInner) {
-    const std::int64_t n = std::min(kInner, N - begin);
-    left.resize(static_cast<std::size_t>(T * n));
-    right.resize(static_cast<std::size_t>(n * K));
-    for (std::int64_t t = 0; t < T; ++t) std::copy_n(row(dy, t) + begin, n, left.data() + t * n);
+  const bool plain = !w.packed && w.dtype == DType::f32;
+  if (!dx.empty() && plain) add_product(dx, {dy.as<float>(), N, 1}, w.as<float>(), N);
+  std::vector<float> rows;
+  for (std::int64_t begin = 0; !dx.empty() && !plain && begin < N; begin += kUnpacked) {
+    const std::int64_t n = std::min(kUnpacked, N - begin);
+    rows.resize(static_cast<std::size_t>(n * K));
     for_rows(n, K, [&](std::int64_t first, std::int64_t last) {
       std::vector<float> room;
       for (std::int64_t i = first; i < last; ++i)
-        std::copy_n(weight_row(w, begin + i, room), K, right.data() + i * K);
+        std::copy_n(weight_row(w, begin + i, room), K, rows.data() + i * K);
     });
-    add_product(dx.as<float>(), left.data(), right.data(), T, n, K);
+    add_product(dx, {dy.as<float>() + begin, N, 1}, rows.data(), n);
   }
   if (dw.empty()) return;
-  assert(w.dtype == DType::f32 && !w.packed);
-  for (std::int64_t begin = 0; begin < T; begin += kInner) {
-    const std::int64_t n = std::min(kInner, T - begin);
-    left.resize(static_cast<std::size_t>(N * n));
-    for_rows(N, n, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t t = 0; t < n; ++t)
-        for (std::int64_t i = first; i < last; ++i)
-          left[static_cast<std::size_t>(i * n + t)] = row(dy, begin + t)[i];
-    });
-    add_product(dw.as<float>(), left.data(), row(x, begin), N, n, K);
-  }
+  assert(plain);
+  add_product(dw, {dy.as<float>(), 1, N}, x.as<float>(), T);
 }
 
 void CpuBackend::add_bias(const Tensor& y, const Tensor& x, const Tensor& b) {

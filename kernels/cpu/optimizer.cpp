@@ -7,21 +7,20 @@ namespace r1 {
 
 void CpuBackend::adamw(const Tensor& w, const Tensor& m, const Tensor& v, const Tensor& g,
                        const AdamwOptions& options) {
-  const auto step = static_cast<double>(options.step);
-  const auto seen1 = static_cast<float>(1.0 - std::pow(double{options.beta1}, step));
-  const auto seen2 = static_cast<float>(1.0 - std::pow(double{options.beta2}, step));
-  const float beta1 = options.beta1, beta2 = options.beta2, rate = options.learning_rate;
-  const float scale = options.gradient_scale;
-  float *ws = w.as<float>(), *ms = m.as<float>(), *vs = v.as<float>();
-  const float* gs = g.as<float>();
+  const auto seen = [&](float beta) {
+    return static_cast<float>(1.0 - std::pow(double{beta}, static_cast<double>(options.step)));
+  };
+  const cpu::Adamw how{.beta1 = options.beta1,
+                       .beta2 = options.beta2,
+                       .seen1 = seen(options.beta1),
+                       .seen2 = seen(options.beta2),
+                       .rate = options.learning_rate,
+                       .epsilon = options.epsilon,
+                       .weight_decay = options.weight_decay,
+                       .gradient_scale = options.gradient_scale};
   for_rows(w.shape.elements(), 4, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const float gi = scale * gs[i];
-      ms[i] = beta1 * ms[i] + (1.0f - beta1) * gi;
-      vs[i] = beta2 * vs[i] + (1.0f - beta2) * gi * gi;
-      const float change = ms[i] / seen1 / (std::sqrt(vs[i] / seen2) + options.epsilon);
-      ws[i] -= rate * (change + options.weight_decay * ws[i]);
-    }
+    kernels_.adamw(w.as<float>() + begin, m.as<float>() + begin, v.as<float>() + begin,
+                   g.as<float>() + begin, end - begin, how);
   });
 }
 

@@ -11,9 +11,11 @@ namespace {
 
 constexpr std::int64_t kMostSkipped = 3;  // in a row
 
-std::vector<Tensor> zeros_like(const NamedVars& weights, DeviceTensors& memory) {
+// Where the gradients of a step are added up: where the network leaves them, if all goes at once.
+std::vector<Tensor> sums_of(const NamedVars& weights, bool at_once, DeviceTensors& memory) {
   std::vector<Tensor> sums;
-  for (const auto& [name, weight] : weights) sums.push_back(memory.zeros(weight.value.shape));
+  for (const auto& [name, weight] : weights)
+    sums.push_back(at_once ? weight.grad : memory.zeros(weight.value.shape));
   return sums;
 }
 
@@ -54,7 +56,7 @@ Trainer::Trainer(Backend& backend, const Learner& learner, const Packer& data,
       data_(data),
       options_(options),
       memory_(backend),
-      sums_(zeros_like(learner_.weights, memory_)),
+      sums_(sums_of(learner_.weights, options.at_once >= options.batch, memory_)),
       optimizer_(backend, learner_.weights, sums_, options.optimizer),
       arena_(backend) {}
 
@@ -90,17 +92,21 @@ double Trainer::norm() {
 
 TrainStep Trainer::step() {
   TrainStep result{.step = done_ + 1};
-  std::vector<Pack> packs;
-  for (std::int64_t i = 0; i < options_.batch; ++i)
-    packs.push_back(data_.pack(done_ * options_.batch + i));
-  for (const Pack& pack : packs) result.tokens += pack.trained();
-  for (const Tensor& sum : sums_) backend_.zero(sum);
+  std::vector<Pack> parts;
+  for (std::int64_t i = 0; i < options_.batch; ++i) {
+    const Pack pack = data_.pack(done_ * options_.batch + i);
+    result.tokens += pack.trained();
+    i % options_.at_once == 0 ? parts.push_back(pack) : parts.back().append(pack);
+  }
   const double share = result.tokens == 0 ? 0 : 1 / static_cast<double>(result.tokens);
+  const bool apart = parts.size() > 1;
+  for (const Tensor& sum : sums_) backend_.zero(sum);
   double loss = 0;
-  for (const Pack& pack : packs) {
-    for (const auto& [name, weight] : learner_.weights) backend_.zero(weight.grad);
-    loss += run(pack, static_cast<float>(share));
-    for (std::size_t i = 0; i < sums_.size(); ++i)
+  for (const Pack& part : parts) {
+    for (std::size_t i = 0; apart && i < sums_.size(); ++i)
+      backend_.zero(learner_.weights[i].second.grad);
+    loss += run(part, static_cast<float>(share));
+    for (std::size_t i = 0; apart && i < sums_.size(); ++i)
       backend_.add_scaled(sums_[i], learner_.weights[i].second.grad, 1.0f);
   }
   result.loss = loss * share;

@@ -12,8 +12,9 @@
 namespace r1 {
 
 struct TrainOptions {
-  std::int64_t batch = 16;  // packs of a step
-  double clip = 1;          // the gradient's norm at most; 0: any
+  std::int64_t batch = 16;   // packs of a step
+  std::int64_t at_once = 1;  // packs that go through the network together: speed and memory alone
+  double clip = 1;           // the gradient's norm at most; 0: any
   ScheduleOptions schedule;
   OptimizerOptions optimizer;
 };
@@ -40,9 +41,9 @@ struct TrainStep {
 };
 
 // Teaches a network a data set, step by step. The loss is the sum over all trained tokens of the
-// step's packs divided by their number, whatever goes through the network at once. Each pack's
-// gradient is found apart, and they are added in their order: the same bits for any number of
-// threads on `cpu` and `ref`.
+// step's packs divided by their number, whatever goes through the network at once. What goes at
+// once has a gradient of its own, and they are added in their order: the same bits for any number
+// of threads on `cpu` and `ref`.
 class Trainer {
  public:
   // What it is given outlives it. A step in which no token is trained changes nothing.
@@ -50,7 +51,8 @@ class Trainer {
           const TrainOptions& options);
 
   TrainStep step();  // fails with `model` after three skipped steps in a row
-  std::int64_t done() const { return done_; }  // steps
+  std::int64_t done() const { return done_; }                     // steps
+  const std::vector<Tensor>& gradients() const { return sums_; }  // of the last step, by weight
   // Nats a trained token over the first `packs` packs of some data.
   double evaluate(const Packer& data, std::int64_t packs);
 

@@ -12,7 +12,8 @@ namespace {
 constexpr const char* kTool = "r1-finetune";
 constexpr std::int64_t kMostValidated = 64;  // packs
 constexpr std::int64_t kMeasured = 3;        // steps, behind the first
-constexpr double kLeftForTheEnd = 0.1;       // of a time budget
+constexpr std::int64_t kTokensAtOnce = 1024;
+constexpr double kLeftForTheEnd = 0.1;  // of a time budget
 
 double seconds_since(Course::Clock::time_point start) {
   return std::chrono::duration<double>(Course::Clock::now() - start).count();
@@ -24,8 +25,15 @@ Schedule schedule_named(const std::string& name) {
   return name == "wsd" ? Schedule::wsd : Schedule::cosine;
 }
 
+// Matrices are large enough then.
+std::int64_t packs_at_once(const FinetuneSettings& s) {
+  const std::int64_t packs = s.micro_batch > 0 ? s.micro_batch : kTokensAtOnce / s.max_seq_length;
+  return std::clamp<std::int64_t>(packs, 1, s.batch);
+}
+
 TrainOptions options_of(const FinetuneSettings& s) {
   return {.batch = s.batch,
+          .at_once = packs_at_once(s),
           .clip = s.clip,
           .schedule = {.schedule = schedule_named(s.schedule),
                        .warmup = s.warmup,

@@ -33,7 +33,12 @@ void add_settings(JsonWriter& w, const FinetuneSettings& s) {
     w.key("time_budget_ms").integer(s.time_budget);
   else
     w.key("iters").integer(s.iters);
-  w.key("batch_size").integer(s.batch).key("schedule").string(s.schedule);
+  w.key("batch_size")
+      .integer(s.batch)
+      .key("micro_batch")
+      .integer(s.micro_batch)
+      .key("schedule")
+      .string(s.schedule);
   w.key("lr_warmup").number(s.warmup).key("min_lr").number(s.min_rate);
   w.key("decay_share").number(s.decay_share).key("max_seq_length").integer(s.max_seq_length);
   w.key("packing").boolean(!s.no_packing).key("mask_prompt").boolean(!s.no_mask_prompt);

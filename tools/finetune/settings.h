@@ -32,7 +32,7 @@ struct FinetuneSettings {
   double rate = 0, muon_rate = 0.02, weight_decay = 0.01, clip = 1;
   bool rate_given = false;  // else it is that of the method
   // schedule
-  std::int64_t iters = 1000, batch = 16;
+  std::int64_t iters = 1000, batch = 16, micro_batch = 0;
   double epochs = 0;  // 0: iters counts
   std::string schedule = "cosine";
   double warmup = 0.03, min_rate = 0, decay_share = 0.2;

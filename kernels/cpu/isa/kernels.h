@@ -20,6 +20,12 @@ struct Range {
   std::int64_t begin, end;
 };
 
+// A plain matrix, or with `row` 1 the transpose of one: x(r, k) = at[r row + k column].
+struct Strided {
+  const float* at;
+  std::int64_t row, column;  // one of them is 1
+};
+
 struct RowOut {  // where a row in 8 bits goes
   std::int8_t* q;
   float* scale;
@@ -51,6 +57,11 @@ struct PastPage {      // of one key head
   float scale;  // of q·k
 };
 
+struct Adamw {
+  float beta1, beta2, seen1, seen2;  // seen = 1 - beta^step
+  float rate, epsilon, weight_decay, gradient_scale;
+};
+
 // What is compiled once per instruction set. Plain pointers only: an inline function of the
 // standard library compiled here could end up in use on a machine without these instructions.
 struct Kernels {
@@ -60,6 +71,10 @@ struct Kernels {
   // `stride` apart.
   void (*product)(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,
                   Range rows, std::int64_t K, std::int64_t n);
+  // y[r, 0 … n) += sum over K of x(r, k) panel[k], for r in rows: n of 16 columns, which stand in a
+  // panel [K, 16]; y rows `stride` apart.
+  void (*add_product)(float* y, std::int64_t stride, const float* panel, const Strided& x,
+                      Range rows, std::int64_t K, std::int64_t n);
   // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
   void (*quantize)(PanelType type, const RowOut& to, const float* x, std::int64_t K);
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
@@ -79,6 +94,8 @@ struct Kernels {
                           const float* up, std::int64_t n);  // dgate and dup may be null
   void (*gelu)(float* y, const float* x, std::int64_t n);    // y may be x itself
   void (*gelu_backward)(float* dx, const float* dy, const float* x, std::int64_t n);
+  // Weights and both moments, by gradients.
+  void (*adamw)(float* w, float* m, float* v, const float* g, std::int64_t n, const Adamw& options);
 
   void (*attend_f32)(AttendRow* const* rows, int count, const PastPage& page);
   void (*attend_f16)(AttendRow* const* rows, int count, const PastPage& page);

@@ -1,4 +1,4 @@
-// y = x panel: 16 rows of a weight at a time against up to 8 rows of x (4 where registers are
+// y = x panel: 16 rows of a weight at a time against up to 8 rows of x (4 or 6 where registers are
 // few), so that each 64 bytes of weights are read once for them. A row's sum runs along K in one
 // order, whatever the other rows.
 #include "kernels/cpu/isa/products.h"
@@ -21,7 +21,9 @@ R1_INLINE void write(float* y, Floats v, std::int64_t n) {
 template <int R, int P>
 R1_INLINE void write_parts(float* y, std::int64_t stride, Each<Each<Floats, P>, R>& v,
                            std::int64_t n) {
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
     for (int p = 0; p < P; ++p) write(y + r * stride + kLanes * p, v[r][p], n - kLanes * p);
 }
 
@@ -42,7 +44,9 @@ R1_INLINE void fetch(Bytes w, std::size_t bytes) {
 template <int R, int P>
 void product_f32(float* y, std::int64_t stride, Bytes w, const float* x, std::int64_t K,
                  std::int64_t n) {
-  Each<Each<Floats, P>, R> sum;
+  Each<Each<Floats, P>, R> sum;  // not zeroed as one piece of memory
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) sum[r] = {};
   for (std::int64_t k = 0; k < K; ++k) {
     fetch<R>(w + 64 * k, 64);
     Each<Floats, P> v;
@@ -84,7 +88,10 @@ constexpr bool has_signed_scales(PanelType type) {
 
 // Rows of x and parts of a panel that go through a product together: their sums stay in registers,
 // 32 of 64 bytes or 16. Blocks have two sums a row, and need some besides.
-constexpr int kMostRows = kRegister == 64 ? 8 : 4;
+constexpr int most_rows(PanelType type) {
+  if (kRegister == 64) return 8;
+  return kRegister == 32 && type == PanelType::f32 ? 6 : 4;
+}
 constexpr int parts_at_once(PanelType type, int rows) {
   if (kRegister == 32) return 2;
   return type == PanelType::bf16 && rows <= 2 ? cpu::kPanelRows / kLanes : 1;
@@ -265,9 +272,9 @@ void product_all(float* y, std::int64_t stride, Bytes w, const Rows& x, cpu::Ran
                  std::int64_t K, std::int64_t n) {
   std::int64_t t = rows.begin;
   const auto left = [&] { return rows.end - t; };
-  for (; left() >= kMostRows; t += kMostRows)
-    product_rows<type, kMostRows>(y, stride, w, x, t, K, n);
-  if (kMostRows > 4 && left() >= 4) product_rows<type, 4>(y, stride, w, x, t, K, n), t += 4;
+  constexpr int kMost = most_rows(type);
+  for (; left() >= kMost; t += kMost) product_rows<type, kMost>(y, stride, w, x, t, K, n);
+  if (kMost > 4 && left() >= 4) product_rows<type, 4>(y, stride, w, x, t, K, n), t += 4;
   if (left() >= 2) product_rows<type, 2>(y, stride, w, x, t, K, n), t += 2;
   if (left() >= 1) product_rows<type, 1>(y, stride, w, x, t, K, n);
 }

@@ -97,4 +97,16 @@ void gelu_backward(float* dx, const float* dy, const float* x, std::int64_t n) {
   });
 }
 
+void adamw(float* w, float* m, float* v, const float* g, std::int64_t n, const cpu::Adamw& o) {
+  by_register(n, [&](std::int64_t i, std::int64_t k) {
+    const Floats gradient = load_n(g + i, k) * o.gradient_scale, old = load_n(w + i, k);
+    const Floats first = load_n(m + i, k) * o.beta1 + gradient * (1.0f - o.beta1);
+    const Floats second = load_n(v + i, k) * o.beta2 + gradient * gradient * (1.0f - o.beta2);
+    const Floats change = first / o.seen1 / (square_root(second / o.seen2) + o.epsilon);
+    store_n(m + i, first, k);
+    store_n(v + i, second, k);
+    store_n(w + i, old - (change + old * o.weight_decay) * o.rate, k);
+  });
+}
+
 }  // namespace r1::R1_ISA

@@ -13,5 +13,6 @@ void swiglu_backward(float* dgate, float* dup, const float* dy, const float* gat
                      std::int64_t n);
 void gelu(float* y, const float* x, std::int64_t n);
 void gelu_backward(float* dx, const float* dy, const float* x, std::int64_t n);
+void adamw(float* w, float* m, float* v, const float* g, std::int64_t n, const cpu::Adamw& options);
 
 }  // namespace r1::R1_ISA

@@ -4,6 +4,7 @@
 #include "kernels/cpu/isa/products.h"
 #include "kernels/cpu/isa/quads.h"
 #include "kernels/cpu/isa/rows.h"
+#include "kernels/cpu/isa/sums.h"
 
 namespace r1::R1_ISA {
 
@@ -11,6 +12,7 @@ const cpu::Kernels kKernels = {
     .name = R1_ISA_NAME,
     .has_bf16 = kHasBf16,
     .product = product,
+    .add_product = add_product,
     .quantize = quantize,
     .to_bf16 = to_bf16,
     .to_whole = to_whole,
@@ -23,6 +25,7 @@ const cpu::Kernels kKernels = {
     .swiglu_backward = swiglu_backward,
     .gelu = gelu,
     .gelu_backward = gelu_backward,
+    .adamw = adamw,
     .attend_f32 = attend_f32,
     .attend_f16 = attend_f16,
     .attend_bf16 = attend_bf16,

@@ -71,6 +71,16 @@ R1_INLINE Floats multiply_add(Floats a, Floats b, Floats c) {
   return a * b + c;
 #endif
 }
+R1_INLINE Floats square_root(Floats v) {
+#if defined(__AVX512F__)
+  return bits<Floats>(_mm512_maskz_sqrt_ps(0xffff, bits<__m512>(v)));
+#elif defined(__AVX2__)
+  return bits<Floats>(_mm256_sqrt_ps(bits<__m256>(v)));
+#else
+  for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
 R1_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 
 // The first n, the others zero.

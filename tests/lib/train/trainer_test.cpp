@@ -44,17 +44,25 @@ class Pupil {
 
   Trainer& trainer() { return trainer_; }
   const Packer& packer() const { return packer_; }
-  std::map<std::string, std::vector<float>> weights() {
+  std::map<std::string, std::vector<float>> weights() const {
     std::map<std::string, std::vector<float>> all;
-    for (const auto& [name, weight] : params_.taken()) {
-      std::vector<float>& values = all[name];
-      values.resize(static_cast<std::size_t>(weight.value.shape.elements()));
-      backend_->copy_to_host(values.data(), weight.value);
-    }
+    for (const auto& [name, weight] : params_.taken()) all[name] = on_host(weight.value);
+    return all;
+  }
+  std::map<std::string, std::vector<float>> gradients() const {
+    std::map<std::string, std::vector<float>> all;
+    for (std::size_t i = 0; i < params_.taken().size(); ++i)
+      all[params_.taken()[i].first] = on_host(trainer_.gradients()[i]);
     return all;
   }
 
  private:
+  std::vector<float> on_host(const Tensor& t) const {
+    std::vector<float> values(static_cast<std::size_t>(t.shape.elements()));
+    backend_->copy_to_host(values.data(), t);
+    return values;
+  }
+
   test::Golden golden_;
   std::unique_ptr<Backend> backend_;
   ModelFiles files_;
@@ -72,6 +80,16 @@ TrainOptions still(std::int64_t batch) {
   return options;
 }
 
+// |a - b| / |b|
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double apart = 0, size = 1e-30;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    apart += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
+    size += double{b[i]} * b[i];
+  }
+  return std::sqrt(apart / size);
+}
+
 TEST(Trainer, PackingChangesNeitherLossNorGradient) {
   for (const char* name : {"llama", "r1plus"}) {
     SCOPED_TRACE(name);
@@ -86,6 +104,31 @@ TEST(Trainer, PackingChangesNeitherLossNorGradient) {
       EXPECT_EQ(step.tokens, whole.tokens);
       EXPECT_NEAR(step.loss, whole.loss, 1e-6 * whole.loss) << length;
       EXPECT_NEAR(step.norm, whole.norm, 1e-6 * whole.norm) << length;
+    }
+  }
+}
+
+// The acceptance test of accumulation: the same gradient however many sequences go at once.
+TEST(Trainer, WhatGoesAtOnceChangesNoGradient) {
+  for (const char* name : {"llama", "r1plus"}) {
+    for (const bool together : {false, true}) {
+      SCOPED_TRACE(fmt::format("{} {}", name, together ? "packed" : "alone"));
+      std::map<std::string, std::vector<float>> whole;
+      double loss = 0;
+      for (const std::int64_t at_once : {16, 8, 4, 2, 1}) {
+        TrainOptions options = still(16);
+        options.at_once = at_once;
+        Pupil pupil({"ref"}, name, options, 64, together);
+        const TrainStep step = pupil.trainer().step();
+        const auto gradients = pupil.gradients();
+        if (whole.empty()) {
+          whole = gradients;
+          loss = step.loss;
+        }
+        EXPECT_NEAR(step.loss, loss, 1e-6 * loss) << at_once;
+        for (const auto& [weight, values] : gradients)
+          EXPECT_LT(distance(values, whole.at(weight)), 1e-6) << at_once << " " << weight;
+      }
     }
   }
 }

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "kernels/cpu/isa/kernels.h"
+
+namespace r1::R1_ISA {
+
+void add_product(float* y, std::int64_t stride, const float* panel, const cpu::Strided& x,
+                 cpu::Range rows, std::int64_t K, std::int64_t n);
+
+}  // namespace r1::R1_ISA
