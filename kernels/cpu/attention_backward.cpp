@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/panels.h"
 #include "kernels/cpu/rows.h"
 
 // With p_j = e^(z_j - lse), dp_j = dy·v_j and dz_j = p_j (dp_j - dy·y):
@@ -46,9 +47,8 @@ struct Head {
     const std::int64_t even = whole_panels(T);
     strips = zeros(whole_panels(hd) * even);
     for (std::int64_t d = 0; d < hd; d += kPanelRows)
-      for (std::int64_t t = 0; t < T; ++t)
-        std::copy_n(&at(rows, t * hd + d), std::min<std::int64_t>(kPanelRows, hd - d),
-                    &at(strips, d * even + t * kPanelRows));
+      cpu::copy_strip(&at(strips, d * even), &at(rows, d), hd, T,
+                      std::min<std::int64_t>(kPanelRows, hd - d));
     return *this;
   }
 
@@ -60,14 +60,6 @@ struct Head {
   std::int64_t T, hd;
   Floats rows, panels, strips;
 };
-
-// Gradients of one head [T, hd] on their way into a [T, H, hd] tensor.
-void add_head(const Tensor& to, std::int64_t h, const Floats& from, float scale) {
-  const std::int64_t T = to.shape[0], H = to.shape[1], hd = to.shape[2];
-  for (std::int64_t t = 0; t < T; ++t)
-    for (std::int64_t d = 0; d < hd; ++d)
-      row(to, t * H + h)[d] += scale * from[static_cast<std::size_t>(t * hd + d)];
-}
 
 class HeadBackward {
  public:
@@ -124,12 +116,7 @@ class HeadBackward {
     if (in.A != nullptr)
       for (std::int64_t j = low; j < high; ++j) z[j] += in.A[i] - in.A[first + j];
     kernels_.exp_sum(z + low, z + low, in.lse[i], high - low);
-    for (std::int64_t j = low; j < high; ++j) {
-      const float p = z[j];
-      z[j] = p * (dp[j] - in.mean[i]);
-      dp[j] = p;
-      dA[static_cast<std::size_t>(first + j)] -= z[j];
-    }
+    kernels_.softmax_backward(z + low, dp + low, dA.data() + first + low, in.mean[i], high - low);
     for (float* x : {z, dp}) {
       std::fill(x, x + low, 0.0f);
       std::fill(x + high, x + J, 0.0f);
@@ -158,6 +145,11 @@ void CpuBackend::attention_backward(const Tensor& dq, const Tensor& dk, const Te
                                     const AttentionOptions& options) {
   const std::int64_t T = q.shape[0], H = q.shape[1], hd = q.shape[2];
   const std::int64_t KV = k.shape[1], group = H / KV;
+  // Gradients of one head [T, hd] on their way into a [T, H, hd] tensor, or an empty one.
+  const auto add_head = [&](const Tensor& to, std::int64_t h, const Floats& from, float scale) {
+    for (std::int64_t t = 0; !to.empty() && t < T; ++t)
+      kernels_.axpy(row(to, t * to.shape[1] + h), scale, from.data() + t * hd, hd);
+  };
   for_rows(KV, T * T * hd * group, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t h = begin; h < end; ++h) {
       const Head keys = Head(k, h, 1.0f).with_panels().with_strips();
@@ -184,10 +176,10 @@ void CpuBackend::attention_backward(const Tensor& dq, const Tensor& dk, const Te
                                       .window = options.window};
         std::fill(sums.dq.begin(), sums.dq.end(), 0.0f);
         for (std::int64_t t = 0; t < T; t += kTile) sums.run(in, t, std::min(T, t + kTile));
-        if (!dq.empty()) add_head(dq, r, sums.dq, options.scale);
+        add_head(dq, r, sums.dq, options.scale);
       }
-      if (!dk.empty()) add_head(dk, h, sums.dk, 1.0f);  // queries are scaled already
-      if (!dv.empty()) add_head(dv, h, sums.dv, 1.0f);
+      add_head(dk, h, sums.dk, 1.0f);  // queries are scaled already
+      add_head(dv, h, sums.dv, 1.0f);
       if (!dA.empty())
         for (std::int64_t t = 0; t < T; ++t) row(dA, t)[h] += sums.dA[static_cast<std::size_t>(t)];
     }

@@ -29,17 +29,6 @@ std::int64_t fitting(std::size_t room, std::size_t size) {
   return static_cast<std::int64_t>(std::max<std::size_t>(1, room / size / 8)) * 8;
 }
 
-// n columns of [rows, C] become a panel.
-void copy_strip(float* panel, const float* columns, std::int64_t C, std::int64_t rows,
-                std::int64_t n) {
-  for (std::int64_t k = 0; k < rows; ++k, panel += kPanelRows, columns += C) {
-    if (n == kPanelRows)
-      std::memcpy(panel, columns, sizeof(float) * kPanelRows);  // a few instructions
-    else
-      std::copy_n(columns, n, panel);
-  }
-}
-
 // Rows of a transpose, columns [first, first + n) of them, so many side by side: [rows / kGathered,
 // n, kGathered].
 constexpr std::int64_t kGathered = 12;  // whatever a kernel takes at once divides it
@@ -158,18 +147,19 @@ const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,
 // one element is a page from the next.
 void CpuBackend::add_product(const Tensor& out, const cpu::Strided& a, const float* b,
                              std::int64_t I) {
-  constexpr std::int64_t kInner = 256, kRows = 20 * kGathered;
+  constexpr std::int64_t kMost = 320, kRows = 40 * kGathered;
+  const std::int64_t parts = (I + kMost - 1) / kMost, each = (I + parts - 1) / parts;
   const std::int64_t R = out.rows(), C = out.cols(), panels = (C + kPanelRows - 1) / kPanelRows;
   for_rows(panels, kPanelRows * R * I, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> panel(static_cast<std::size_t>(kInner * kPanelRows));
-    std::vector<float> gathered(static_cast<std::size_t>(a.column == 1 ? 0 : kInner * kRows));
-    for (std::int64_t i = 0; i < I; i += kInner)
+    std::vector<float> panel(static_cast<std::size_t>(each * kPanelRows));
+    std::vector<float> gathered(static_cast<std::size_t>(a.column == 1 ? 0 : each * kRows));
+    for (std::int64_t i = 0; i < I; i += each)
       for (std::int64_t r = 0; r < R; r += kRows) {
-        const std::int64_t inner = std::min(kInner, I - i), last = std::min(R, r + kRows);
+        const std::int64_t inner = std::min(each, I - i), last = std::min(R, r + kRows);
         if (a.column != 1) gather(gathered.data(), a, {r, last}, i, inner);
         for (std::int64_t p = begin; p < end; ++p) {
           const std::int64_t c = p * kPanelRows, n = std::min<std::int64_t>(kPanelRows, C - c);
-          copy_strip(panel.data(), b + i * C + c, C, inner, n);
+          cpu::copy_strip(panel.data(), b + i * C + c, C, inner, n);
           float* to = out.as<float>() + r * C + c;
           if (a.column == 1)
             kernels_.add_product(to, C, panel.data(), {a.at + r * a.row + i, a.row, 1},

@@ -300,4 +300,14 @@ void unpack_row(float* values, const Tensor& w, std::int64_t n) {
   }
 }
 
+void copy_strip(float* panel, const float* columns, std::int64_t C, std::int64_t rows,
+                std::int64_t n) {
+  for (std::int64_t r = 0; r < rows; ++r, panel += kPanelRows, columns += C) {
+    if (n == kPanelRows)
+      std::memcpy(panel, columns, sizeof(float) * kPanelRows);  // a few instructions
+    else
+      std::copy_n(columns, n, panel);
+  }
+}
+
 }  // namespace r1::cpu

@@ -89,6 +89,8 @@ struct Kernels {
   float (*largest)(const float* x, std::int64_t n);
   // y = exp(x - shift), which may be x itself or null; returns the sum.
   float (*exp_sum)(float* y, const float* x, float shift, std::int64_t n);
+  // p and dp of a row become p (dp - mean), which is taken from dA, and p.
+  void (*softmax_backward)(float* p, float* dp, float* dA, float mean, std::int64_t n);
   void (*swiglu)(float* y, const float* gate, const float* up, std::int64_t n);
   void (*swiglu_backward)(float* dgate, float* dup, const float* dy, const float* gate,
                           const float* up, std::int64_t n);  // dgate and dup may be null

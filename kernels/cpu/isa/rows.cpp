@@ -58,6 +58,15 @@ float exp_sum(float* y, const float* x, float shift, std::int64_t n) {
   return sum(total);
 }
 
+void softmax_backward(float* p, float* dp, float* dA, float mean, std::int64_t n) {
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    const Floats weight = load_n(p + i, m), dz = weight * (load_n(dp + i, m) - mean);
+    store_n(p + i, dz, m);
+    store_n(dp + i, weight, m);
+    store_n(dA + i, load_n(dA + i, m) - dz, m);
+  });
+}
+
 void swiglu(float* y, const float* gate, const float* up, std::int64_t n) {
   by_register(n, [&](std::int64_t i, std::int64_t m) {
     const Floats g = load_n(gate + i, m);

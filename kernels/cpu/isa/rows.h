@@ -8,6 +8,7 @@ float dot(const float* a, const float* b, std::int64_t n);
 void axpy(float* y, float s, const float* x, std::int64_t n);
 float largest(const float* x, std::int64_t n);
 float exp_sum(float* y, const float* x, float shift, std::int64_t n);
+void softmax_backward(float* p, float* dp, float* dA, float mean, std::int64_t n);
 void swiglu(float* y, const float* gate, const float* up, std::int64_t n);
 void swiglu_backward(float* dgate, float* dup, const float* dy, const float* gate, const float* up,
                      std::int64_t n);

@@ -21,6 +21,7 @@ const cpu::Kernels kKernels = {
     .axpy = axpy,
     .largest = largest,
     .exp_sum = exp_sum,
+    .softmax_backward = softmax_backward,
     .swiglu = swiglu,
     .swiglu_backward = swiglu_backward,
     .gelu = gelu,
