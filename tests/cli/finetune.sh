@@ -8,9 +8,11 @@ teach -t 2 -o two >/dev/null; cmp one/adapter_model.safetensors two/adapter_mode
 r1-complete -p 'def f' -n 6 >bare; r1-complete --adapter one -p 'def f' -n 6 >taught; cmp -s bare taught || echo another answer
 recipe() { echo '{"prompt":"def f"}' | r1-complete "$@" -n 6 --jsonl | jq -r .params.recipe; }; [ "$(recipe)" = "$(recipe --adapter one)" ] || echo another recipe
 # Broken off, it goes on with what would have come.
-teach -o three --save-every 3 --iters 8 >whole.jsonl
+teach -o three --save-every 3 --iters 8 >whole.jsonl; cmp whole.jsonl three/records.jsonl && echo same
 teach -o four --save-every 3 --iters 8 | head -0; rm -r four/step-00000008 four/run.json four/adapter*
-teach -o four --save-every 3 --iters 8 --resume | diff - <(tail -1 whole.jsonl | sed 's/"index":1/"index":0/') && cmp three/adapter_model.safetensors four/adapter_model.safetensors && echo same
+teach -o four --save-every 3 --iters 8 --log-csv four.csv --resume | diff - <(tail -1 whole.jsonl | sed 's/"index":1/"index":0/') && cmp three/adapter_model.safetensors four/adapter_model.safetensors && echo same
+for file in records.jsonl loss.svg; do cmp three/$file four/$file && echo same; done; cut -d, -f1,4 four.csv
+python3 -c 'import xml.etree.ElementTree as tree; print([len(tree.parse("one/loss.svg").getroot().findall("{http://www.w3.org/2000/svg}" + tag)) for tag in ("polyline", "circle")])'
 teach -o four --save-every 3 --iters 8 --resume -v; echo $?
 # Over before its steps are: when nothing is won any more, and when the time is.
 printf 'nothing like that' >other.txt; teach --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 2 -o stopped | jq -s '.[-1].step < 60'; ls stopped/best | wc -l

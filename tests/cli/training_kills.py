@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Kills r1-finetune at random moments, and goes on: each report and the adapter are those of a run that nobody killed.
+"""Kills r1-finetune at random moments, and goes on: each report and the files are those of a run that nobody killed.
 
     training_kills.py R1_FINETUNE MODEL.gguf [--kills 10] [--seed 1]
 """
@@ -39,9 +39,12 @@ def run(out, *more, seconds=None):
         return {r["step"]: {k: v for k, v in r.items() if k != "index"} for r in records}, process.returncode == 0
 
 
-def adapter(out):
-    with open(os.path.join(out, "adapter_model.safetensors"), "rb") as file:
-        return file.read()
+def files(out):
+    found = {}
+    for name in "adapter_model.safetensors", "records.jsonl", "loss.svg":
+        with open(os.path.join(out, name), "rb") as file:
+            found[name] = file.read()
+    return found
 
 
 with tempfile.TemporaryDirectory() as work:
@@ -59,6 +62,7 @@ with tempfile.TemporaryDirectory() as work:
             for step, record in part.items():
                 if record != whole[step]:
                     sys.exit(f"after {killed} kills step {step} is {record}, not {whole[step]}")
-        if adapter(f"part{runs}") != adapter("whole"):
-            sys.exit(f"after {killed} kills another adapter was learnt")
+        for name, content in files("whole").items():
+            if files(f"part{runs}")[name] != content:
+                sys.exit(f"after {killed} kills {name} is another one")
 print(f"{killed} kills, {runs} runs: all the same")

@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "tools/common/signals.h"
+#include "tools/finetune/curve.h"
 
 namespace r1 {
 namespace {
@@ -46,6 +47,12 @@ TrainOptions options_of(const FinetuneSettings& s) {
                         .weight_decay = s.weight_decay}};
 }
 
+void write_curve(const std::filesystem::path& folder, const std::vector<TrainRecord>& records) {
+  const auto out = open_file(folder / "loss.svg");
+  out->write(loss_svg(records));
+  out->close();
+}
+
 }  // namespace
 
 Checkpoints checkpoints_of(const FinetuneSettings& s, const std::string& recipe) {
@@ -66,7 +73,6 @@ Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& le
       saved_(checkpoints_of(settings, recipe)),
       best_(best_of(settings, recipe)),
       tensors_(trainer_.state()),
-      log_(settings.log_csv, settings.timing),
       steps_(settings.iters),
       begun_(begun) {}
 
@@ -87,7 +93,8 @@ Course::State Course::state_of(const std::map<std::string, double>& n) {
 
 void Course::run() {
   if (s_.time_budget > 0) plan(std::numeric_limits<std::int64_t>::max());  // until it is measured
-  if (s_.resume) go_on();
+  const std::optional<std::int64_t> done = s_.resume ? go_on() : std::nullopt;
+  log_.emplace(s_.output, s_.log_csv, s_.timing, done);
   if (trainer_.done() == 0 && !s_.val.empty()) report({}, validate());
   ProgressLine line(ui_.progress);
   while (!over()) {
@@ -105,7 +112,7 @@ void Course::run() {
     if (over() || caught_signal() != 0 || step.step % s_.save_every == 0) save(saved_);
     stop_when_interrupted(fmt::format("; --resume goes on after step {}", step.step));
   }
-  log_.close();
+  write_curve(s_.output, log_->close());
   if (s_.early_stop == 0) return;
   std::vector<std::string> damaged;
   best_.load(pupil_.backend(), tensors_, damaged);
@@ -116,17 +123,18 @@ bool Course::over() const {
          (s_.early_stop > 0 && state_.worse >= static_cast<double>(s_.early_stop));
 }
 
-void Course::go_on() {
+std::optional<std::int64_t> Course::go_on() {
   std::vector<std::string> damaged;
   const auto progress = saved_.load(pupil_.backend(), tensors_, damaged);
   for (const std::string& name : damaged)
     ui_.say(kTool, fmt::format("{} is damaged, and passed over", escaped(name)), 0);
-  if (!progress) return;
+  if (!progress) return std::nullopt;
   trainer_.go_on(progress->step);
   state_ = state_of(progress->numbers);
   if (state_.planned > 0) plan(static_cast<std::int64_t>(state_.planned));
   tokens_reported_ = state_.tokens;
   ui_.say(kTool, fmt::format("goes on after step {}", progress->step), 1);
+  return progress->step;
 }
 
 void Course::count(const TrainStep& step) {
@@ -154,15 +162,16 @@ std::optional<double> Course::validate() {
 }
 
 void Course::report(const TrainStep& step, std::optional<double> val_loss) {
-  log_.write({.step = step.step,
-              .loss = state_.loss / std::max(1.0, state_.steps),
-              .rate = step.rate,
-              .norm = step.norm,
-              .tokens = static_cast<std::int64_t>(state_.tokens),
-              .skipped = static_cast<std::int64_t>(state_.skipped),
-              .val_loss = val_loss,
-              .tokens_per_second = (state_.tokens - tokens_reported_) / seconds_since(reported_),
-              .memory = static_cast<double>(trainer_.peak_bytes())});
+  const bool learnt = state_.steps > 0;
+  log_->write({.step = step.step,
+               .loss = learnt ? std::optional(state_.loss / state_.steps) : std::nullopt,
+               .rate = step.rate,
+               .norm = step.step > 0 ? std::optional(step.norm) : std::nullopt,
+               .tokens = static_cast<std::int64_t>(state_.tokens),
+               .skipped = static_cast<std::int64_t>(state_.skipped),
+               .val_loss = val_loss,
+               .tokens_per_second = (state_.tokens - tokens_reported_) / seconds_since(reported_),
+               .memory = static_cast<double>(trainer_.peak_bytes())});
   state_.loss = state_.steps = 0;
   reported_ = Clock::now();
   tokens_reported_ = state_.tokens;

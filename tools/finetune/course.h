@@ -21,8 +21,8 @@ namespace r1 {
 Checkpoints checkpoints_of(const FinetuneSettings& settings, const std::string& recipe);
 Checkpoints best_of(const FinetuneSettings& settings, const std::string& recipe);
 
-// The steps of a run, from the first or from behind a checkpoint to the last: records, validation,
-// checkpoints, and when it is over.
+// The steps of a run, from the first or from behind a checkpoint to the last: records, their curve,
+// validation, checkpoints, and when it is over.
 class Course {
  public:
   using Clock = std::chrono::steady_clock;
@@ -46,7 +46,7 @@ class Course {
   static std::map<std::string, double> numbers_of(const State& s);
   static State state_of(const std::map<std::string, double>& numbers);
 
-  void go_on();
+  std::optional<std::int64_t> go_on();  // after so many steps; nothing: from the first on
   void count(const TrainStep& step);
   std::optional<double> validate();
   void report(const TrainStep& step, std::optional<double> val_loss);
@@ -63,7 +63,7 @@ class Course {
   Checkpoints saved_, best_;
   std::vector<NamedTensor> tensors_;
   State state_;
-  TrainLog log_;
+  std::optional<TrainLog> log_;
   std::int64_t steps_;                  // in all
   Clock::time_point begun_, measured_;  // the run; behind its first step
   Clock::time_point reported_ = Clock::now();

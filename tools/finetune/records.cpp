@@ -1,24 +1,32 @@
 #include "tools/finetune/records.h"
 
+#include <cmath>
 #include <limits>
 
 #include <fmt/format.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
-#include "tools/common/results.h"
 
 namespace r1 {
 namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFile = "records.jsonl";
+constexpr std::size_t kMostBytes = std::size_t{8} << 30;
+
+double or_nan(std::optional<double> value) {
+  return value.value_or(std::numeric_limits<double>::quiet_NaN());
+}
 
 std::string line_of(const TrainRecord& r, std::int64_t index, bool timing) {
   JsonWriter w;
   w.begin_object().key("schema").string("r1.train/1").key("index").integer(index);
   w.key("id").string(fmt::format("step-{}", r.step)).key("step").integer(r.step);
-  r.step > 0 ? w.key("loss").number(r.loss) : w.key("loss").null();
-  w.key("lr").number(r.rate).key("tokens").integer(r.tokens).key("grad_norm");
-  r.step > 0 ? w.number(r.norm) : w.null();
-  w.key("val_loss").number(r.val_loss.value_or(std::numeric_limits<double>::quiet_NaN()));
+  w.key("loss").number(or_nan(r.loss)).key("lr").number(r.rate).key("tokens").integer(r.tokens);
+  w.key("grad_norm").number(or_nan(r.norm)).key("val_loss").number(or_nan(r.val_loss));
   if (r.skipped > 0) w.key("skipped").integer(r.skipped);
   if (timing) {
     w.key("tok_s").number(r.tokens_per_second);
@@ -27,21 +35,78 @@ std::string line_of(const TrainRecord& r, std::int64_t index, bool timing) {
   return w.end_object().text() + "\n";
 }
 
+TrainRecord record_in(std::string_view line) {
+  const Json json = parse_json(line, kFile);
+  const auto number = [&](const char* key) -> std::optional<double> {
+    const Json& value = json.at(key, kFile);
+    return value.is_null() ? std::nullopt : std::optional(value.number(kFile));
+  };
+  const Json* skipped = json.find("skipped");
+  return {.step = json.at("step", kFile).integer(kFile),
+          .loss = number("loss"),
+          .rate = json.at("lr", kFile).number(kFile),
+          .norm = number("grad_norm"),
+          .tokens = json.at("tokens", kFile).integer(kFile),
+          .skipped = skipped == nullptr ? 0 : skipped->integer(kFile),
+          .val_loss = number("val_loss")};
+}
+
+std::string row_of(const TrainRecord& r) {
+  const auto cell = [](std::optional<double> value) {
+    return value && std::isfinite(*value) ? fmt::to_string(*value) : std::string();
+  };
+  return fmt::format("{},{},{},{},{},{}\n", r.step, cell(r.loss), r.rate, r.tokens, cell(r.norm),
+                     cell(r.val_loss));
+}
+
+fs::path partial(const fs::path& path) { return path.string() + ".partial"; }
+
+// A journal that begins with this text, whatever an earlier run left.
+std::unique_ptr<Output> begin_journal(const fs::path& path, const std::string& text) {
+  const auto begun = open_file(partial(path));
+  begun->write(text);
+  begun->close();
+  return open_journal(path);
+}
+
+std::vector<TrainRecord> kept_records(const fs::path& path, std::int64_t done) {
+  std::error_code none;
+  std::vector<TrainRecord> kept =
+      read_records(fs::exists(partial(path), none) ? partial(path) : path);
+  std::erase_if(kept, [&](const TrainRecord& r) { return r.step > done; });
+  return kept;
+}
+
 }  // namespace
 
-TrainLog::TrainLog(const std::string& csv, bool timing) : out_(open_stdout()), timing_(timing) {
-  if (csv.empty()) return;
-  const bool begun = !in_the_way(csv).empty();  // by the run that this one goes on with
-  csv_ = open_journal(csv);
-  if (begun) return;
-  csv_->write("step,loss,lr,tokens,grad_norm,val_loss\n");
+std::vector<TrainRecord> read_records(const fs::path& path) {
+  std::vector<TrainRecord> records;
+  try {
+    const std::string text = read_file(path, kMostBytes);
+    std::size_t at = 0;
+    for (std::size_t end = 0; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+      records.push_back(record_in(std::string_view(text).substr(at, end - at)));
+  } catch (const Error&) {
+  }
+  return records;
+}
+
+TrainLog::TrainLog(const fs::path& folder, const std::string& csv, bool timing,
+                   std::optional<std::int64_t> done)
+    : path_(folder / kFile), out_(open_stdout()), timing_(timing) {
+  std::string lines, rows = "step,loss,lr,tokens,grad_norm,val_loss\n";
+  if (done)
+    for (const TrainRecord& r : kept_records(path_, *done)) {
+      lines += line_of(r, journal_index_++, false);
+      rows += row_of(r);
+    }
+  journal_ = begin_journal(path_, lines);
+  if (!csv.empty()) csv_ = begin_journal(csv, rows);
 }
 
 void TrainLog::write(const TrainRecord& r) {
-  if (csv_ != nullptr)
-    csv_->write(fmt::format("{},{},{},{},{},{}\n", r.step, r.step > 0 ? fmt::to_string(r.loss) : "",
-                            r.rate, r.tokens, r.step > 0 ? fmt::to_string(r.norm) : "",
-                            r.val_loss ? fmt::to_string(*r.val_loss) : ""));
+  journal_->write(line_of(r, journal_index_++, false));
+  if (csv_ != nullptr) csv_->write(row_of(r));
   if (out_ == nullptr) return;
   try {
     out_->write(line_of(r, index_++, timing_));
@@ -51,8 +116,10 @@ void TrainLog::write(const TrainRecord& r) {
   }
 }
 
-void TrainLog::close() {
+std::vector<TrainRecord> TrainLog::close() {
   if (csv_ != nullptr) csv_->close();
+  journal_->close();
+  return read_records(path_);
 }
 
 }  // namespace r1

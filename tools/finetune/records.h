@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/base/output.h"
 
@@ -12,26 +14,36 @@ namespace r1 {
 // What is said of the steps since the last report.
 struct TrainRecord {
   std::int64_t step = 0;
-  double loss = 0, rate = 0, norm = 0;  // mean loss; of the last step
-  std::int64_t tokens = 0;              // trained since the beginning
-  std::int64_t skipped = 0;             // steps, since the beginning
+  std::optional<double> loss;  // mean; nothing before the first step, and where all were skipped
+  double rate = 0;             // of the last step
+  std::optional<double> norm;  // likewise
+  std::int64_t tokens = 0;     // trained since the beginning
+  std::int64_t skipped = 0;    // steps, since the beginning
   std::optional<double> val_loss;
   double tokens_per_second = 0, memory = 0;  // with --timing; bytes
 };
 
-// Records on standard output, as JSON lines, and in a table. A closed pipe ends the records, not
-// the training.
+// Those of a file of records, up to the first line that is none: a run may have been cut there. No
+// file is no records.
+std::vector<TrainRecord> read_records(const std::filesystem::path& path);
+
+// The records of a run: on standard output, as JSON lines; in a table; and in records.jsonl of the
+// run's folder, which is that of the whole run, however often it was gone on with. A closed pipe
+// ends those on standard output, not the training.
 class TrainLog {
  public:
-  // `csv` may be empty. `timing`: also what differs from run to run.
-  TrainLog(const std::string& csv, bool timing);
+  // `csv` may be empty. `timing`: standard output gets what differs from run to run too. `done`:
+  // steps that are gone on after; records of later ones are made again. Nothing: a new run.
+  TrainLog(const std::filesystem::path& folder, const std::string& csv, bool timing,
+           std::optional<std::int64_t> done);
   void write(const TrainRecord& record);
-  void close();
+  std::vector<TrainRecord> close();  // those of the whole run
 
  private:
-  std::unique_ptr<Output> out_, csv_;
+  std::filesystem::path path_;
+  std::unique_ptr<Output> out_, journal_, csv_;
   bool timing_;
-  std::int64_t index_ = 0;
+  std::int64_t index_ = 0, journal_index_ = 0;
 };
 
 }  // namespace r1
