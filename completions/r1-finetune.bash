@@ -89,6 +89,9 @@ _r1_finetune() {
     --log-csv)
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
+    --tensorboard)
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+      return ;;
     --save-every)
       COMPREPLY=()
       return ;;

@@ -32,6 +32,7 @@ complete -c r1-finetune -l steps-per-eval -x -d 'Measure the loss on --val so of
 complete -c r1-finetune -l early-stop -x -d 'Stop when the loss on --val has not fallen so many times; 0: never.'
 complete -c r1-finetune -l timing -d 'Records say tokens a second and memory; they then differ from run to run.'
 complete -c r1-finetune -l log-csv -r -d 'The records as a table too.'
+complete -c r1-finetune -l tensorboard -r -d 'The records as a file of events in DIR too, as TensorBoard reads them.'
 complete -c r1-finetune -l save-every -x -d 'Save a checkpoint after so many steps.'
 complete -c r1-finetune -l keep-last -x -d 'Keep so many of them.'
 complete -c r1-finetune -l resume -d 'Go on from the newest whole checkpoint in DIR, if there is one.'

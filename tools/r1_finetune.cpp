@@ -8,6 +8,7 @@
 #include "tools/common/models.h"
 #include "tools/common/results.h"
 #include "tools/finetune/course.h"
+#include "tools/finetune/event_file.h"
 #include "tools/finetune/export.h"
 #include "tools/finetune/lessons.h"
 #include "tools/finetune/pupil.h"
@@ -130,6 +131,9 @@ class Finetuner {
            escaped(s_.output));
     if (!s_.log_csv.empty() && !s_.force && !s_.resume && !in_the_way(s_.log_csv).empty())
       fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(in_the_way(s_.log_csv)));
+    if (!s_.force && !s_.resume && holds_event_files(s_.tensorboard))
+      fail(ErrorKind::usage, "{} has the events of another run; -f replaces them",
+           escaped(s_.tensorboard));
   }
 
   // What is taught. A model that has learnt nothing is made, in the output or, to rehearse, in

@@ -1,8 +1,8 @@
 # A text is learnt beside the weights: records, files, the same bytes for any number of threads, and what uses them.
 for i in 1 2 3 4; do printf 'def f%s(x):\n    return x + %s\n' $i $i; done >code.txt
 teach() { r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --iters 8 --learning-rate 0.02 --steps-per-report 4 "$@"; }
-teach --val code.txt --log-csv log.csv -o one >log.jsonl; jq -c '[.schema, .index, .id, .tokens]' log.jsonl
-jq -s '.[-1].val_loss < .[0].val_loss' log.jsonl; cut -d, -f1,4 log.csv
+teach --val code.txt --log-csv log.csv --tensorboard events -o one >log.jsonl; jq -c '[.schema, .index, .id, .tokens]' log.jsonl
+jq -s '.[-1].val_loss < .[0].val_loss' log.jsonl; cut -d, -f1,4 log.csv; ls events
 ls one; jq -r '.peft_type, .r, (.target_modules | join(" "))' one/adapter_config.json; jq -c '[.schema, .iters, (.data[0].path)]' one/run.json
 teach -t 2 -o two >/dev/null; cmp one/adapter_model.safetensors two/adapter_model.safetensors && echo same
 r1-complete -p 'def f' -n 6 >bare; r1-complete --adapter one -p 'def f' -n 6 >taught; cmp -s bare taught || echo another answer

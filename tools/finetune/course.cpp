@@ -94,7 +94,7 @@ Course::State Course::state_of(const std::map<std::string, double>& n) {
 void Course::run() {
   if (s_.time_budget > 0) plan(std::numeric_limits<std::int64_t>::max());  // until it is measured
   const std::optional<std::int64_t> done = s_.resume ? go_on() : std::nullopt;
-  log_.emplace(s_.output, s_.log_csv, s_.timing, done);
+  log_.emplace(s_, done);
   if (trainer_.done() == 0 && !s_.val.empty()) report({}, validate());
   ProgressLine line(ui_.progress);
   while (!over()) {

@@ -91,9 +91,8 @@ std::vector<TrainRecord> read_records(const fs::path& path) {
   return records;
 }
 
-TrainLog::TrainLog(const fs::path& folder, const std::string& csv, bool timing,
-                   std::optional<std::int64_t> done)
-    : path_(folder / kFile), out_(open_stdout()), timing_(timing) {
+TrainLog::TrainLog(const FinetuneSettings& s, std::optional<std::int64_t> done)
+    : path_(fs::path(s.output) / kFile), out_(open_stdout()), timing_(s.timing) {
   std::string lines, rows = "step,loss,lr,tokens,grad_norm,val_loss\n";
   if (done)
     for (const TrainRecord& r : kept_records(path_, *done)) {
@@ -101,12 +100,14 @@ TrainLog::TrainLog(const fs::path& folder, const std::string& csv, bool timing,
       rows += row_of(r);
     }
   journal_ = begin_journal(path_, lines);
-  if (!csv.empty()) csv_ = begin_journal(csv, rows);
+  if (!s.log_csv.empty()) csv_ = begin_journal(s.log_csv, rows);
+  if (!s.tensorboard.empty()) events_.emplace(s.tensorboard, done);
 }
 
 void TrainLog::write(const TrainRecord& r) {
   journal_->write(line_of(r, journal_index_++, false));
   if (csv_ != nullptr) csv_->write(row_of(r));
+  if (events_) events_->write(r);
   if (out_ == nullptr) return;
   try {
     out_->write(line_of(r, index_++, timing_));
@@ -118,6 +119,7 @@ void TrainLog::write(const TrainRecord& r) {
 
 std::vector<TrainRecord> TrainLog::close() {
   if (csv_ != nullptr) csv_->close();
+  if (events_) events_->close();
   journal_->close();
   return read_records(path_);
 }

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "lib/base/output.h"
+#include "tools/finetune/event_file.h"
+#include "tools/finetune/settings.h"
 
 namespace r1 {
 
@@ -27,22 +29,21 @@ struct TrainRecord {
 // file is no records.
 std::vector<TrainRecord> read_records(const std::filesystem::path& path);
 
-// The records of a run: on standard output, as JSON lines; in a table; and in records.jsonl of the
-// run's folder, which is that of the whole run, however often it was gone on with. A closed pipe
-// ends those on standard output, not the training.
+// The records of a run: on standard output, as JSON lines; in a table; in an event file; and in
+// records.jsonl of the run's folder, which is that of the whole run, however often it was gone on
+// with. A closed pipe ends those on standard output, not the training.
 class TrainLog {
  public:
-  // `csv` may be empty. `timing`: standard output gets what differs from run to run too. `done`:
-  // steps that are gone on after; records of later ones are made again. Nothing: a new run.
-  TrainLog(const std::filesystem::path& folder, const std::string& csv, bool timing,
-           std::optional<std::int64_t> done);
+  // `done`: steps that are gone on after; records of later ones are made again. Nothing: a new run.
+  TrainLog(const FinetuneSettings& settings, std::optional<std::int64_t> done);
   void write(const TrainRecord& record);
   std::vector<TrainRecord> close();  // those of the whole run
 
  private:
   std::filesystem::path path_;
   std::unique_ptr<Output> out_, journal_, csv_;
-  bool timing_;
+  std::optional<EventFile> events_;
+  bool timing_;  // standard output gets what differs from run to run too
   std::int64_t index_ = 0, journal_index_ = 0;
 };
 

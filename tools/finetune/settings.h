@@ -40,7 +40,7 @@ struct FinetuneSettings {
   // reports
   std::int64_t steps_per_report = 10, steps_per_eval = 200, early_stop = 0;
   bool timing = false;
-  std::string log_csv;
+  std::string log_csv, tensorboard;
   // safety
   std::int64_t save_every = 100, keep_last = 3;
   bool resume = false, force = false, dry_run = false, no_verify = false;

@@ -169,6 +169,13 @@ void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
                .help = "The records as a table too.",
                .completes = Completes::file,
                .in_config = false});
+  o.push_back({.name = "tensorboard",
+               .group = g,
+               .into = &s.tensorboard,
+               .metavar = "DIR",
+               .help = "The records as a file of events in DIR too, as TensorBoard reads them.",
+               .completes = Completes::directory,
+               .in_config = false});
 }
 
 void add_safety(std::vector<Option>& o, FinetuneSettings& s) {
