@@ -2,8 +2,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <string>
 
 namespace r1 {
+
+// "12 s", "3 min", "2 h".
+std::string duration(double seconds);
 
 // A line about how far it is, on a terminal, after half a second and ten times a second at most.
 class ProgressLine {
@@ -15,6 +20,7 @@ class ProgressLine {
 
   // `expected`: how many there will be, as far as is known; 0 when nothing is.
   void draw(std::int64_t done, std::int64_t expected);
+  void draw(const std::function<std::string()>& line);  // asked only when it is time for one
   void clear();
 
  private:

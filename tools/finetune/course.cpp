@@ -96,12 +96,12 @@ void Course::run() {
   const std::optional<std::int64_t> done = s_.resume ? go_on() : std::nullopt;
   log_.emplace(s_, done);
   if (trainer_.done() == 0 && !s_.val.empty()) report({}, validate());
+  start_ = {Clock::now(), trainer_.done(), state_.tokens};
   ProgressLine line(ui_.progress);
   while (!over()) {
     const TrainStep step = trainer_.step();
     count(step);
     if (s_.time_budget > 0) keep_to_budget();
-    line.draw(step.step, steps_);
     const bool last = trainer_.done() >= steps_;
     std::optional<double> val;
     if (!s_.val.empty() && (last || step.step % s_.steps_per_eval == 0)) val = validate();
@@ -109,6 +109,7 @@ void Course::run() {
       line.clear();
       report(step, val);
     }
+    line.draw([&] { return progress(step); });
     if (over() || caught_signal() != 0 || step.step % s_.save_every == 0) save(saved_);
     stop_when_interrupted(fmt::format("; --resume goes on after step {}", step.step));
   }
@@ -180,6 +181,22 @@ void Course::report(const TrainStep& step, std::optional<double> val_loss) {
 void Course::plan(std::int64_t steps) {
   steps_ = steps;
   trainer_.plan_steps(steps);
+}
+
+// "step 12 of 1000, loss 2.314, 5120 tokens/s, 12 min left"; before the budget is planned it is not
+// known of how many.
+std::string Course::progress(const TrainStep& step) const {
+  const bool planned = s_.time_budget == 0 || state_.planned > 0;
+  const double seconds = seconds_since(start_.time);
+  const double each = seconds / static_cast<double>(step.step - start_.steps);
+  const std::int64_t left = steps_ - step.step;
+  std::string line = fmt::format("step {}", step.step);
+  if (planned) line += fmt::format(" of {}", steps_);
+  line += fmt::format(", loss {:.3f}, {:.0f} tokens/s", step.loss,
+                      (state_.tokens - start_.tokens) / seconds);
+  if (planned && left > 0)
+    line += fmt::format(", {} left", duration(each * static_cast<double>(left)));
+  return line;
 }
 
 // After the first steps it is known for how many there is time. When the time is over before they

@@ -52,6 +52,7 @@ class Course {
   void report(const TrainStep& step, std::optional<double> val_loss);
   void keep_to_budget();
   void plan(std::int64_t steps);
+  std::string progress(const TrainStep& step) const;  // for a terminal
   void save(const Checkpoints& to);
   bool over() const;
 
@@ -66,6 +67,12 @@ class Course {
   std::optional<TrainLog> log_;
   std::int64_t steps_;                  // in all
   Clock::time_point begun_, measured_;  // the run; behind its first step
+  // Where this process began with its steps.
+  struct {
+    Clock::time_point time;
+    std::int64_t steps = 0;
+    double tokens = 0;
+  } start_;
   Clock::time_point reported_ = Clock::now();
   double tokens_reported_ = 0;
 };
