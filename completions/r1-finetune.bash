@@ -86,6 +86,12 @@ _r1_finetune() {
     --early-stop)
       COMPREPLY=()
       return ;;
+    --sample-prompt)
+      [[ $cur != @* ]] || mapfile -t COMPREPLY < <(compgen -P @ -f -- "${cur#@}")
+      return ;;
+    --sample-tokens)
+      COMPREPLY=()
+      return ;;
     --log-csv)
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;

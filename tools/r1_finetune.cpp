@@ -53,9 +53,10 @@ class Finetuner {
       return 0;
     }
     Pupil pupil(s_, files, text);
+    const SamplePrompts prompts(s_, text, pupil.network());
     begin_output(run_file);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
-    Course(s_, pupil, lessons, run_file.recipe(), ui, start_).run();
+    Course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_).run();
     const double found = export_trained(s_, pupil, text, lessons.some(kVerified));
     if (!s_.no_verify)
       ui.say(kTool, fmt::format("read again it differs by {:.2g} nats a token", found), 1);

@@ -7,6 +7,7 @@ try --data a.txt --early-stop 2 -o out_; try --data a.txt --learning-rate fast -
 try --data a.txt --target-modules z_proj -o out_; try --data a.txt --fine-tune-type full --export adapter -o out_
 try --data a.txt --export merged -o out_; try --data <(cat a.txt) -o out_; try -m ./none.gguf --data a.txt -o out_
 mkdir full; touch full/x; try --data a.txt -o full; ls full
+try --data a.txt --sample-prompt @none.txt -o out_
 mkdir events; touch events/events.out.tfevents.0000000000.r1-finetune; try --data a.txt --tensorboard events -o out_
 try --data a.txt --export gguf --export-type q9 -o out_
 ls -d out_ 2>/dev/null; exit 0

@@ -64,10 +64,12 @@ Checkpoints best_of(const FinetuneSettings& s, const std::string& recipe) {
 }
 
 Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
-               const std::string& recipe, const Ui& ui, Clock::time_point begun)
+               const SamplePrompts& prompts, const std::string& recipe, const Ui& ui,
+               Clock::time_point begun)
     : s_(settings),
       pupil_(pupil),
       lessons_(lessons),
+      prompts_(prompts),
       ui_(ui),
       trainer_(pupil.backend(), pupil.learner(), lessons.packs(), options_of(settings)),
       saved_(checkpoints_of(settings, recipe)),
@@ -95,7 +97,7 @@ void Course::run() {
   if (s_.time_budget > 0) plan(std::numeric_limits<std::int64_t>::max());  // until it is measured
   const std::optional<std::int64_t> done = s_.resume ? go_on() : std::nullopt;
   log_.emplace(s_, done);
-  if (trainer_.done() == 0 && !s_.val.empty()) report({}, validate());
+  if (trainer_.done() == 0 && looks()) report({}, look());
   start_ = {Clock::now(), trainer_.done(), state_.tokens};
   ProgressLine line(ui_.progress);
   while (!over()) {
@@ -103,11 +105,11 @@ void Course::run() {
     count(step);
     if (s_.time_budget > 0) keep_to_budget();
     const bool last = trainer_.done() >= steps_;
-    std::optional<double> val;
-    if (!s_.val.empty() && (last || step.step % s_.steps_per_eval == 0)) val = validate();
-    if (over() || val || step.step % s_.steps_per_report == 0) {
+    const bool looking = looks() && (last || step.step % s_.steps_per_eval == 0);
+    const Look found = looking ? look() : Look();
+    if (over() || looking || step.step % s_.steps_per_report == 0) {
       line.clear();
-      report(step, val);
+      report(step, found);
     }
     line.draw([&] { return progress(step); });
     if (over() || caught_signal() != 0 || step.step % s_.save_every == 0) save(saved_);
@@ -148,7 +150,14 @@ void Course::count(const TrainStep& step) {
   ++state_.steps;
 }
 
-std::optional<double> Course::validate() {
+Course::Look Course::look() {
+  Look found;
+  if (!s_.val.empty()) found.val_loss = validate();
+  found.samples = prompts_.completed(pupil_);
+  return found;
+}
+
+double Course::validate() {
   const double loss =
       trainer_.evaluate(lessons_.val_packs(), std::min(kMostValidated, lessons_.val_count()));
   if (trainer_.done() == 0) return loss;
@@ -162,7 +171,17 @@ std::optional<double> Course::validate() {
   return loss;
 }
 
-void Course::report(const TrainStep& step, std::optional<double> val_loss) {
+// For a person who watches; the record has them whole.
+void Course::show(const std::vector<std::string>& samples) const {
+  if (!ui_.stderr_tty) return;
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    ui_.say(kTool,
+            fmt::format("step {}: {} ... {}", trainer_.done(), escaped(s_.sample_prompts[i]),
+                        escaped(samples[i])),
+            0);
+}
+
+void Course::report(const TrainStep& step, const Look& found) {
   const bool learnt = state_.steps > 0;
   log_->write({.step = step.step,
                .loss = learnt ? std::optional(state_.loss / state_.steps) : std::nullopt,
@@ -170,9 +189,11 @@ void Course::report(const TrainStep& step, std::optional<double> val_loss) {
                .norm = step.step > 0 ? std::optional(step.norm) : std::nullopt,
                .tokens = static_cast<std::int64_t>(state_.tokens),
                .skipped = static_cast<std::int64_t>(state_.skipped),
-               .val_loss = val_loss,
+               .val_loss = found.val_loss,
+               .samples = found.samples,
                .tokens_per_second = (state_.tokens - tokens_reported_) / seconds_since(reported_),
                .memory = static_cast<double>(trainer_.peak_bytes())});
+  show(found.samples);
   state_.loss = state_.steps = 0;
   reported_ = Clock::now();
   tokens_reported_ = state_.tokens;

@@ -14,6 +14,7 @@
 #include "tools/finetune/lessons.h"
 #include "tools/finetune/pupil.h"
 #include "tools/finetune/records.h"
+#include "tools/finetune/samples.h"
 
 namespace r1 {
 
@@ -29,7 +30,8 @@ class Course {
 
   // `begun`: when the time budget began. What it is given outlives it.
   Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
-         const std::string& recipe, const Ui& ui, Clock::time_point begun);
+         const SamplePrompts& prompts, const std::string& recipe, const Ui& ui,
+         Clock::time_point begun);
 
   // Afterwards the pupil knows what is to be exported. Fails with `interrupted` after a signal,
   // when a checkpoint is written.
@@ -48,8 +50,16 @@ class Course {
 
   std::optional<std::int64_t> go_on();  // after so many steps; nothing: from the first on
   void count(const TrainStep& step);
-  std::optional<double> validate();
-  void report(const TrainStep& step, std::optional<double> val_loss);
+  // What is found out now and then.
+  struct Look {
+    std::optional<double> val_loss;
+    std::vector<std::string> samples;
+  };
+  bool looks() const { return !s_.val.empty() || prompts_.any(); }
+  Look look();
+  double validate();
+  void show(const std::vector<std::string>& samples) const;
+  void report(const TrainStep& step, const Look& found);
   void keep_to_budget();
   void plan(std::int64_t steps);
   std::string progress(const TrainStep& step) const;  // for a terminal
@@ -59,6 +69,7 @@ class Course {
   const FinetuneSettings& s_;
   Pupil& pupil_;
   const Lessons& lessons_;
+  const SamplePrompts& prompts_;
   const Ui& ui_;
   Trainer trainer_;
   Checkpoints saved_, best_;

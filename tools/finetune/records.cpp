@@ -28,6 +28,11 @@ std::string line_of(const TrainRecord& r, std::int64_t index, bool timing) {
   w.key("loss").number(or_nan(r.loss)).key("lr").number(r.rate).key("tokens").integer(r.tokens);
   w.key("grad_norm").number(or_nan(r.norm)).key("val_loss").number(or_nan(r.val_loss));
   if (r.skipped > 0) w.key("skipped").integer(r.skipped);
+  if (!r.samples.empty()) {
+    w.key("samples").begin_array();
+    for (const std::string& text : r.samples) w.string(text);
+    w.end_array();
+  }
   if (timing) {
     w.key("tok_s").number(r.tokens_per_second);
     w.key("mem").integer(static_cast<std::int64_t>(r.memory));
@@ -42,13 +47,17 @@ TrainRecord record_in(std::string_view line) {
     return value.is_null() ? std::nullopt : std::optional(value.number(kFile));
   };
   const Json* skipped = json.find("skipped");
+  std::vector<std::string> samples;
+  if (const Json* texts = json.find("samples"))
+    for (const Json& text : texts->array(kFile)) samples.push_back(text.string(kFile));
   return {.step = json.at("step", kFile).integer(kFile),
           .loss = number("loss"),
           .rate = json.at("lr", kFile).number(kFile),
           .norm = number("grad_norm"),
           .tokens = json.at("tokens", kFile).integer(kFile),
           .skipped = skipped == nullptr ? 0 : skipped->integer(kFile),
-          .val_loss = number("val_loss")};
+          .val_loss = number("val_loss"),
+          .samples = std::move(samples)};
 }
 
 std::string row_of(const TrainRecord& r) {

@@ -39,6 +39,8 @@ struct FinetuneSettings {
   std::int64_t time_budget = 0;  // milliseconds; 0: none
   // reports
   std::int64_t steps_per_report = 10, steps_per_eval = 200, early_stop = 0;
+  std::vector<std::string> sample_prompts;
+  std::int64_t sample_tokens = 64;
   bool timing = false;
   std::string log_csv, tensorboard;
   // safety

@@ -152,11 +152,21 @@ void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
   const std::string g = "Reports";
   o.push_back(
       number("steps-per-report", g, s.steps_per_report, "Print a record so often.", 1, 1e9));
-  o.push_back(
-      number("steps-per-eval", g, s.steps_per_eval, "Measure the loss on --val so often.", 1, 1e9));
+  o.push_back(number("steps-per-eval", g, s.steps_per_eval,
+                     "Measure the loss on --val, and complete each --sample-prompt, so often.", 1,
+                     1e9));
   o.push_back(number("early-stop", g, s.early_stop,
                      "Stop when the loss on --val has not fallen so many times; 0: never.", 0,
                      1e9));
+  o.push_back({.name = "sample-prompt",
+               .group = g,
+               .into = &s.sample_prompts,
+               .metavar = "TEXT|@F",
+               .help = "Show what the model makes of this, greedily; more with more "
+                       "--sample-prompt.",
+               .completes = Completes::text_or_file});
+  o.push_back(number("sample-tokens", g, s.sample_tokens, "Tokens of each such completion at most.",
+                     1, 1 << 20));
   o.push_back(
       {.name = "timing",
        .group = g,
