@@ -4,10 +4,12 @@
 #include <csignal>
 #include <filesystem>
 
+#include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
 #include "tools/finetune/course.h"
+#include "tools/finetune/dry_run.h"
 #include "tools/finetune/event_file.h"
 #include "tools/finetune/export.h"
 #include "tools/finetune/lessons.h"
@@ -52,7 +54,8 @@ class Finetuner {
       ui.say(kTool, fmt::format("{} is finished already", escaped(s_.output)), 1);
       return 0;
     }
-    Pupil pupil(s_, files, text);
+    Pupil pupil(open_backend(s_.device, {.threads = static_cast<int>(s_.threads)}), s_, files,
+                text);
     const SamplePrompts prompts(s_, text, pupil.network());
     begin_output(run_file);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
@@ -103,19 +106,8 @@ class Finetuner {
   }
 
   int rehearse(const ModelFiles& files, const TextOfModel& text, const Lessons& lessons) const {
-    std::uint64_t weights = 0;
-    for (const NamedTensor& t : files.tensors())
-      weights += static_cast<std::uint64_t>(t.tensor.shape.elements());
-    const bool full = s_.method == "full";
-    const std::uint64_t bytes = full ? weights * 20 : files.total_bytes();
     const auto out = open_stdout();
-    out->write(
-        fmt::format("{}\n{} steps of {} sequences, up to {} tokens each\n"
-                    "{:.0f} MiB for {}, and what a sequence of {} tokens takes on its way\n\n{}\n",
-                    lessons.described(), s_.iters, s_.batch, s_.max_seq_length,
-                    static_cast<double>(bytes) / (1 << 20),
-                    full ? "weights, gradients and moments" : "the model, which stays as it is",
-                    s_.max_seq_length, render_sample(lessons.first(), text.tokenizer())));
+    out->write(dry_run(s_, files, text, lessons));
     out->close();
     return 0;
   }

@@ -10,6 +10,8 @@ recipe() { echo '{"prompt":"def f"}' | r1-complete "$@" -n 6 --jsonl | jq -r .pa
 # What it makes of a prompt is shown while it learns, and changes nothing.
 teach --sample-prompt 'def f' --sample-prompt @code.txt --sample-tokens 6 -o shown >log.jsonl; jq -c '[.step, (.samples | length)]' log.jsonl; cmp log.jsonl shown/records.jsonl
 cmp one/adapter_model.safetensors shown/adapter_model.safetensors && echo same; [ "$(tail -1 log.jsonl | jq -r '.samples[0]')" = "$(r1-complete --adapter shown --no-heal -p 'def f' -n 6)" ] && echo same
+# A rehearsal writes nothing.
+teach --dry-run -o rehearsed; teach --dry-run --json | jq -c '.schema, .model.name == env.R1_MODEL, (.memory | .total == ([.[]] | add) - .total), .data, .steps, .flop_per_step'; ls -d rehearsed 2>/dev/null
 # Broken off, it goes on with what would have come.
 teach -o three --save-every 3 --iters 8 >whole.jsonl; cmp whole.jsonl three/records.jsonl && echo same
 teach -o four --save-every 3 --iters 8 | head -0; rm -r four/step-00000008 four/run.json four/adapter*

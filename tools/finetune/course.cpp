@@ -32,7 +32,15 @@ std::int64_t packs_at_once(const FinetuneSettings& s) {
   return std::clamp<std::int64_t>(packs, 1, s.batch);
 }
 
-TrainOptions options_of(const FinetuneSettings& s) {
+void write_curve(const std::filesystem::path& folder, const std::vector<TrainRecord>& records) {
+  const auto out = open_file(folder / "loss.svg");
+  out->write(loss_svg(records));
+  out->close();
+}
+
+}  // namespace
+
+TrainOptions train_options(const FinetuneSettings& s) {
   return {.batch = s.batch,
           .at_once = packs_at_once(s),
           .clip = s.clip,
@@ -46,14 +54,6 @@ TrainOptions options_of(const FinetuneSettings& s) {
                         .muon_rate = s.muon_rate,
                         .weight_decay = s.weight_decay}};
 }
-
-void write_curve(const std::filesystem::path& folder, const std::vector<TrainRecord>& records) {
-  const auto out = open_file(folder / "loss.svg");
-  out->write(loss_svg(records));
-  out->close();
-}
-
-}  // namespace
 
 Checkpoints checkpoints_of(const FinetuneSettings& s, const std::string& recipe) {
   return {s.output, recipe, s.keep_last};
@@ -71,7 +71,7 @@ Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& le
       lessons_(lessons),
       prompts_(prompts),
       ui_(ui),
-      trainer_(pupil.backend(), pupil.learner(), lessons.packs(), options_of(settings)),
+      trainer_(pupil.backend(), pupil.learner(), lessons.packs(), train_options(settings)),
       saved_(checkpoints_of(settings, recipe)),
       best_(best_of(settings, recipe)),
       tensors_(trainer_.state()),

@@ -18,6 +18,7 @@
 
 namespace r1 {
 
+TrainOptions train_options(const FinetuneSettings& settings);
 // Where a run keeps what it goes on with, and what was best by --val.
 Checkpoints checkpoints_of(const FinetuneSettings& settings, const std::string& recipe);
 Checkpoints best_of(const FinetuneSettings& settings, const std::string& recipe);

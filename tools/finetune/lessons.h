@@ -20,6 +20,9 @@ class Lessons {
   const Packer& val_packs() const { return val_packs_; }
   std::int64_t epoch() const { return packs_.first_of_epoch(1); }          // packs
   std::int64_t val_count() const { return val_packs_.first_of_epoch(1); }  // likewise
+  std::int64_t samples() const { return std::ssize(data_.samples); }
+  std::int64_t tokens() const { return data_.tokens; }
+  std::int64_t trained() const { return data_.trained; }
   const TrainingSample& first() const { return data_.samples[0]; }
   // The first packs of --val, or else of what is learnt.
   std::vector<Pack> some(std::int64_t count) const;

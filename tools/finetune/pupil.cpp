@@ -1,6 +1,5 @@
 #include "tools/finetune/pupil.h"
 
-#include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
 
 namespace r1 {
@@ -35,10 +34,9 @@ std::vector<std::uint8_t> TextOfModel::newline() const {
   return newline;
 }
 
-Pupil::Pupil(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text)
-    : files_(files),
-      backend_(open_backend(s.device, {.threads = static_cast<int>(s.threads)})),
-      newline_(text.newline()) {
+Pupil::Pupil(std::unique_ptr<Backend> backend, const FinetuneSettings& s, const ModelFiles& files,
+             const TextOfModel& text)
+    : files_(files), backend_(std::move(backend)), newline_(text.newline()) {
   const bool full = s.method == "full";
   params_ = std::make_unique<Params>(*backend_, files_,
                                      LoadOptions{.compute = DType::f32, .trainable = full});

@@ -34,7 +34,8 @@ class TextOfModel {
 // The model in memory while it is taught.
 class Pupil {
  public:
-  Pupil(const FinetuneSettings& settings, const ModelFiles& files, const TextOfModel& text);
+  Pupil(std::unique_ptr<Backend> backend, const FinetuneSettings& settings, const ModelFiles& files,
+        const TextOfModel& text);
 
   Backend& backend() { return *backend_; }
   const Network& network() const { return *network_; }

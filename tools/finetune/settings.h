@@ -45,7 +45,7 @@ struct FinetuneSettings {
   std::string log_csv, tensorboard;
   // safety
   std::int64_t save_every = 100, keep_last = 3;
-  bool resume = false, force = false, dry_run = false, no_verify = false;
+  bool resume = false, force = false, dry_run = false, json = false, no_verify = false;
   // result
   std::string export_kind = "adapter", export_type = "bf16";
   bool export_given = false;

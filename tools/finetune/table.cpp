@@ -203,10 +203,15 @@ void add_safety(std::vector<Option>& o, FinetuneSettings& s) {
   o.push_back({.name = "dry-run",
                .group = g,
                .into = &s.dry_run,
-               .help = "Say what would be learnt, with one sample, and what memory it takes; learn "
-                       "nothing.",
+               .help = "Say what would be learnt, with one sample, and what memory and work it "
+                       "takes; learn nothing.",
                .brief = true,
                .in_config = false});
+  o.push_back(
+      {.name = "json",
+       .group = g,
+       .into = &s.json,
+       .help = "With --dry-run or --version, print one document; records are JSON anyway."});
 }
 
 void add_result(std::vector<Option>& o, FinetuneSettings& s) {
@@ -278,6 +283,7 @@ Program finetune_program(FinetuneSettings& settings, StandardOptions& standard) 
                        .help = "The same seed learns the same.",
                        .least = 0,
                        .most = 9e18});
+  standard.json = &settings.json;
   add_standard_options(p, standard);
   return p;
 }

@@ -1,0 +1,104 @@
+// What --dry-run says a run takes, held against hand and against a run.
+#include <gtest/gtest.h>
+
+#include "lib/backend/open_backend.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tiny_model.h"
+#include "tools/finetune/course.h"
+#include "tools/finetune/dry_run.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::int64_t kLength = 48;
+
+class Plan : public testing::Test {
+ protected:
+  Plan()
+      : files_(ModelFiles::open(test::write_tiny_model(dir_ / "tiny.gguf", {}))),
+        text_(files_, {}) {
+    settings_.max_seq_length = kLength;
+    settings_.batch = 3;
+  }
+
+  TrainingPlan plan() const { return plan_training(settings_, files_, text_); }
+
+  // Bytes of activations of a sequence that is really learnt.
+  std::size_t measured() {
+    Pupil pupil(open_backend("cpu", {.threads = 1}), settings_, files_, text_);
+    TrainingSample sample{std::vector<TokenId>(kLength + 1, 7),
+                          std::vector<std::uint8_t>(kLength + 1, 1)};
+    sample.trained[0] = sample.trained[9] = 0;
+    const std::vector<TrainingSample> samples = {sample};
+    const Packer packs(samples, kLength, true, 0);
+    Trainer trainer(pupil.backend(), pupil.learner(), packs, train_options(settings_));
+    trainer.step();
+    return trainer.peak_bytes();
+  }
+
+  test::TempDir dir_;
+  ModelFiles files_;
+  TextOfModel text_;
+  FinetuneSettings settings_;
+};
+
+// The tiny model: 2 layers, D 32, H 4, KV 2, hd 8, K 64.
+constexpr double kLayer = 32 * (32 + 16 + 16 + 32) + 3 * 32 * 64, kLayers = 2 * kLayer;
+constexpr double kGates = 2 * 2 * (2 * 32);  // of DAW, forget and gain
+
+TEST_F(Plan, OfAllWeightsCountsEachProductForwardAndTwiceBack) {
+  settings_.method = "full";
+  const double T = kLength, head = 32.0 * static_cast<double>(text_.tokenizer().size());
+  const double attention = 2 * 7 * 2 * (T * (T + 1) / 2) * 32;  // layers, products
+  EXPECT_EQ(plan().operations, 3 * (6 * (T * (kLayers + kGates) + (T - 1) * head) + attention));
+}
+
+TEST_F(Plan, OfMuonCountsItsProductsOnceAStep) {
+  settings_.method = "full";
+  const double adamw = plan().operations;
+  settings_.optimizer = "muon";
+  const double three = plan().operations - adamw;
+  settings_.batch = 1;
+  EXPECT_EQ(plan().operations - adamw / 3, three);
+  EXPECT_GT(three, 0);
+}
+
+TEST_F(Plan, OfAllWeightsHoldsThemTheirGradientsAndMoments) {
+  settings_.method = "full";
+  const Pupil pupil(open_backend("cpu", {.threads = 1}), settings_, files_, text_);
+  const auto bytes = 4 * static_cast<std::uint64_t>(pupil.learnt());
+  const TrainingPlan p = plan();
+  const std::uint64_t frequencies = 4 * 8 / 2;
+  EXPECT_EQ(p.weights, bytes + frequencies);
+  EXPECT_EQ(p.adapter, 0u);
+  EXPECT_EQ(p.gradients, 2 * bytes);
+  EXPECT_EQ(p.moments, 2 * bytes);
+  EXPECT_EQ(p.checkpoint, 3 * bytes);
+  settings_.optimizer = "muon";  // one moment of each matrix in a layer
+  EXPECT_EQ(p.moments - plan().moments, 4 * static_cast<std::uint64_t>(kLayers));
+}
+
+TEST_F(Plan, OfAnAdapterHoldsTheModelBesideIt) {
+  settings_.rank = 4;
+  settings_.modules = {"q_proj"};
+  const TrainingPlan p = plan();
+  EXPECT_EQ(p.adapter, 4u * 2 * 4 * (32 + 32));
+  EXPECT_EQ(p.gradients, 2 * p.adapter);
+  EXPECT_EQ(p.moments, 2 * p.adapter);
+  settings_.method = "full";
+  settings_.modules = {};
+  EXPECT_EQ(p.weights, plan().weights);  // this model is in f32
+}
+
+// The first step takes blocks of 1 MiB, whose ends it may leave.
+TEST_F(Plan, OfActivationsIsWhatARunTakes) {
+  for (const char* method : {"lora", "full"}) {
+    settings_.method = method;
+    const std::size_t real = measured();
+    EXPECT_GE(plan().activations, real) << method;
+    EXPECT_LE(plan().activations, real + real / 4 + (1 << 20)) << method;
+  }
+}
+
+}  // namespace
+}  // namespace r1

@@ -1,0 +1,121 @@
+#include "tools/finetune/dry_run.h"
+
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "lib/base/json.h"
+#include "tools/common/progress.h"
+#include "tools/finetune/counting_backend.h"
+#include "tools/finetune/course.h"
+
+namespace r1 {
+namespace {
+
+std::uint64_t bytes_of(const std::vector<NamedTensor>& tensors) {
+  std::uint64_t bytes = 0;
+  for (const NamedTensor& t : tensors) bytes += t.tensor.bytes();
+  return bytes;
+}
+
+// One document that fills a sequence. Where a token is not learnt, as hardly ever are all, what is
+// learnt is gathered.
+TrainingSample whole_sequence(std::int64_t length) {
+  const auto tokens = static_cast<std::size_t>(length + 1);
+  TrainingSample sample{std::vector<TokenId>(tokens, 0), std::vector<std::uint8_t>(tokens, 1)};
+  sample.trained[0] = sample.trained[1] = 0;
+  return sample;
+}
+
+using Part = std::pair<const char*, std::uint64_t>;
+std::array<Part, 7> parts_of(const TrainingPlan& p) {
+  return {{{"weights", p.weights},
+           {"adapter", p.adapter},
+           {"gradients", p.gradients},
+           {"moments", p.moments},
+           {"activations", p.activations},
+           {"checkpoint", p.checkpoint},
+           {"program", p.program}}};
+}
+
+std::string shown(std::uint64_t bytes, const char* name) {
+  return fmt::format("{:12.1f} MiB  {}\n", static_cast<double>(bytes) / (1 << 20), name);
+}
+
+std::string operations(double count) {
+  return count < 1e12 ? fmt::format("{:.3g} GFLOP", count / 1e9)
+                      : fmt::format("{:.3g} TFLOP", count / 1e12);
+}
+
+std::string as_text(const FinetuneSettings& s, const TrainingPlan& plan, const Lessons& lessons,
+                    const std::string& sample) {
+  const std::string steps =
+      s.time_budget > 0
+          ? fmt::format("steps for {}", duration(static_cast<double>(s.time_budget) / 1e3))
+          : fmt::format("{} steps", s.iters);
+  std::string text = fmt::format(
+      "{}\n{} of {} sequences, up to {} tokens each: at most {} a step\n", lessons.described(),
+      steps, s.batch, s.max_seq_length, operations(plan.operations));
+  for (const auto& [name, bytes] : parts_of(plan))
+    if (bytes > 0) text += shown(bytes, name);
+  return text + shown(plan.total(), "in all") + "\n" + sample + "\n";
+}
+
+std::string as_json(const FinetuneSettings& s, const ModelFiles& files, const TrainingPlan& plan,
+                    const Lessons& lessons, const std::string& sample) {
+  const auto number = [](std::uint64_t n) { return static_cast<std::int64_t>(n); };
+  JsonWriter w;
+  w.begin_object().key("schema").string("r1.dry-run/1").key("model").begin_object();
+  w.key("name").string(s.model).key("path").string(files.path().string());
+  w.key("bytes").integer(number(files.total_bytes())).end_object();
+  w.key("memory").begin_object();
+  for (const auto& [name, bytes] : parts_of(plan)) w.key(name).integer(number(bytes));
+  w.key("total").integer(number(plan.total())).end_object();
+  w.key("data").begin_object().key("samples").integer(lessons.samples());
+  w.key("tokens").integer(lessons.tokens()).key("trained").integer(lessons.trained());
+  w.key("sequences").integer(lessons.epoch()).end_object().key("steps");
+  s.time_budget > 0 ? w.null() : w.integer(s.iters);
+  w.key("batch_size").integer(s.batch).key("max_seq_length").integer(s.max_seq_length);
+  w.key("flop_per_step").number(plan.operations).key("sample").string(sample);
+  return w.end_object().text() + "\n";
+}
+
+}  // namespace
+
+TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
+                           const TextOfModel& text) {
+  auto backend = std::make_unique<CountingBackend>();
+  CountingBackend& counter = *backend;
+  Pupil pupil(std::move(backend), s, files, text);
+  const auto learnt = 4 * static_cast<std::uint64_t>(pupil.learnt());  // bytes
+  TrainingPlan plan{.adapter = s.method == "full" ? 0 : learnt, .gradients = 2 * learnt};
+  plan.weights = counter.bytes() - plan.adapter - learnt;
+
+  const std::vector<TrainingSample> samples = {whole_sequence(s.max_seq_length)};
+  const Packer packs(samples, s.max_seq_length, true, 0);
+  TrainOptions options = train_options(s);
+  double counted[2] = {};  // of one sequence, and of two: the optimizer's are in both
+  for (options.batch = 1; options.batch <= 2; ++options.batch) {
+    Trainer trainer(counter, pupil.learner(), packs, options);
+    const std::uint64_t held = counter.bytes();
+    const double before = counter.operations();
+    counter.reset_peak();
+    trainer.step();
+    counted[options.batch - 1] = counter.operations() - before;
+    plan.activations = counter.peak() - held;
+    plan.checkpoint = bytes_of(trainer.state());
+  }
+  plan.moments = plan.checkpoint - learnt;
+  plan.operations = counted[0] + static_cast<double>(s.batch - 1) * (counted[1] - counted[0]);
+  return plan;
+}
+
+std::string dry_run(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text,
+                    const Lessons& lessons) {
+  const TrainingPlan plan = plan_training(s, files, text);
+  const std::string sample = render_sample(lessons.first(), text.tokenizer());
+  return s.json ? as_json(s, files, plan, lessons, sample) : as_text(s, plan, lessons, sample);
+}
+
+}  // namespace r1

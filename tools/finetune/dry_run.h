@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+
+#include "lib/tasks/memory_plan.h"
+#include "tools/finetune/lessons.h"
+#include "tools/finetune/pupil.h"
+
+namespace r1 {
+
+// The memory that a run takes at most, in bytes, and the work of a step. Found by going through a
+// step of full sequences without computing it.
+struct TrainingPlan {
+  std::uint64_t weights = 0;      // of the model
+  std::uint64_t adapter = 0;      // its own
+  std::uint64_t gradients = 0;    // of a sequence, and their sums
+  std::uint64_t moments = 0;      // of the optimizer
+  std::uint64_t activations = 0;  // of a sequence, with their gradients
+  std::uint64_t checkpoint = 0;   // while one is written
+  std::uint64_t program = MemoryPlan().program;
+  double operations = 0;  // of a step, in products and in attention
+
+  std::uint64_t total() const {
+    return weights + adapter + gradients + moments + activations + checkpoint + program;
+  }
+};
+TrainingPlan plan_training(const FinetuneSettings& settings, const ModelFiles& files,
+                           const TextOfModel& text);
+
+// What --dry-run prints: data, plan, and a sample.
+std::string dry_run(const FinetuneSettings& settings, const ModelFiles& files,
+                    const TextOfModel& text, const Lessons& lessons);
+
+}  // namespace r1
