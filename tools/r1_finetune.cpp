@@ -84,7 +84,7 @@ class Finetuner {
     refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
     refuse_if(s_.epochs > 0 && s_.time_budget > 0, "--time-budget chooses steps, as --epochs does");
     for (const std::vector<std::string>* list : {&s_.data, &s_.val}) {
-      keep_inputs({s_.output, s_.log_csv}, *list);
+      keep_inputs({s_.output, s_.output + "/records.jsonl", s_.log_csv}, *list);
       for (const std::string& name : *list)
         if (is_device(name))
           fail(ErrorKind::usage, "{} is read more than once, and wants to be a file",

@@ -8,6 +8,7 @@ try --data a.txt --target-modules z_proj -o out_; try --data a.txt --fine-tune-t
 try --data a.txt --export merged -o out_; try --data <(cat a.txt) -o out_; try -m ./none.gguf --data a.txt -o out_
 mkdir full; touch full/x; try --data a.txt -o full; ls full
 try --data a.txt --sample-prompt @none.txt -o out_
+mv a.txt full/records.jsonl; try --data full/records.jsonl -f -o full; mv full/records.jsonl a.txt
 mkdir events; touch events/events.out.tfevents.0000000000.r1-finetune; try --data a.txt --tensorboard events -o out_
 try --data a.txt --export gguf --export-type q9 -o out_
 ls -d out_ 2>/dev/null; exit 0

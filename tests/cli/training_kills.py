@@ -25,7 +25,8 @@ random.seed(a.seed)
 def run(out, *more, seconds=None):
     """What it printed, by step, and whether it came to its end."""
     command = [a.tool, "-q", "-m", a.model, "--data", "code.txt", "--max-seq-length", "64", "--batch-size", "2", "--iters", "40",
-               "--learning-rate", "0.01", "--steps-per-report", "1", "--save-every", "3", "-t", "1", "-o", out, *more]
+               "--learning-rate", "0.01", "--steps-per-report", "1", "--save-every", "3", "-t", "1", "--val", "code.txt",
+               "--steps-per-eval", "5", "--sample-prompt", "def f", "--sample-tokens", "4", "-o", out, *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             said, complaint = process.communicate(timeout=seconds)
