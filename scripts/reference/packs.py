@@ -48,3 +48,49 @@ def rate_share(step, count, warmup=0.03, least=0.0):
         return step / rising
     gone = min(1, (step - 1 - rising) / max(1, count - rising))
     return least + (1 - least) * 0.5 * (1 + math.cos(math.pi * gone))
+
+
+class Packer:
+    """Samples in sequences of up to `length` rows: in an epoch's order each goes to the first sequence of its window of
+    1,024 samples that has room."""
+
+    WINDOW = 1024
+
+    def __init__(self, samples, length, seed):
+        self.samples, self.length, self.seed, self.epochs = samples, length, seed, []
+
+    def epoch(self, number):
+        packs, room, first = [], [], 0
+        for place in range(len(self.samples)):
+            if place % self.WINDOW == 0:
+                first, room = len(packs), []
+            sample = self.samples[permuted(place, len(self.samples), self.seed, number)]
+            rows = len(sample) - 1
+            fit = next((i for i, left in enumerate(room) if left >= rows), None)
+            if fit is None:
+                packs.append([sample])
+                room.append(self.length - rows)
+            else:
+                packs[first + fit].append(sample)
+                room[fit] -= rows
+        return packs
+
+    def pack(self, number):
+        """The samples of a sequence; sequences of all epochs are numbered on."""
+        for n in range(number + 1):
+            if n == len(self.epochs):
+                self.epochs.append(self.epoch(n))
+            if number < len(self.epochs[n]):
+                return self.epochs[n][number]
+            number -= len(self.epochs[n])
+
+
+def rows_of(samples):
+    """ids, target (-1: none), position, document of a sequence."""
+    ids, target, position, document = [], [], [], []
+    for number, sample in enumerate(samples):
+        ids += sample[:-1]
+        target += sample[1:]
+        position += range(len(sample) - 1)
+        document += [number] * (len(sample) - 1)
+    return ids, target, position, document
