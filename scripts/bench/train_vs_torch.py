@@ -29,7 +29,7 @@ import packs
 from r1_model import R1, Config
 from train import Muon, Share
 
-RATE, MUON_RATE, DECAY = 3e-3, 0.02, 0.01
+RATE, MUON_RATE, DECAY = 1e-3, 0.02, 0.01  # the defaults of a run from scratch
 SMALL = dict(layers=4, width=64, heads=4, kv_heads=2, head_dim=16, inner=160)
 TEN_MILLION = dict(layers=8, width=320, heads=5, kv_heads=5, head_dim=64, inner=736)
 
