@@ -85,7 +85,7 @@ _r1_complete() {
       [ "$(type -t __ltrim_colon_completions)" = function ] && __ltrim_colon_completions "$cur"
       return ;;
     --adapter)
-      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --model-path)
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")

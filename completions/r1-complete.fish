@@ -46,7 +46,7 @@ complete -c r1-complete -l sanitize -d 'Make control characters harmless in pipe
 complete -c r1-complete -l fail-fast -d 'Begin nothing more after the first failure; what is under way is finished.'
 complete -c r1-complete -l max-errors -x -d 'The same after this many failures; 0 means no limit.'
 complete -c r1-complete -l model -s m -x -a '(r1-complete --list-models 2>/dev/null)' -d 'A .gguf file, a folder, or a name of --list-models; without it the shipped model.'
-complete -c r1-complete -l adapter -r -d 'What r1-finetune or peft taught this model (LoRA), beside its weights.'
+complete -c r1-complete -l adapter -r -d 'What this model was taught (LoRA, DoRA): a folder of r1-finetune or peft, or a .gguf file.'
 complete -c r1-complete -l model-path -r -d 'Folders to look for models in, separated by colons.'
 complete -c r1-complete -l list-models -d 'Print the names of the models on this machine.'
 complete -c r1-complete -l device -x -a 'auto cpu cuda ref' -d 'Where to run.'

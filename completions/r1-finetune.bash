@@ -18,7 +18,13 @@ _r1_finetune() {
       COMPREPLY=()
       return ;;
     --fine-tune-type)
-      COMPREPLY=($(compgen -W 'lora full' -- "$cur"))
+      COMPREPLY=($(compgen -W 'lora dora full' -- "$cur"))
+      return ;;
+    --objective)
+      COMPREPLY=($(compgen -W 'sft dpo' -- "$cur"))
+      return ;;
+    --beta)
+      COMPREPLY=()
       return ;;
     --rank)
       COMPREPLY=()
@@ -26,8 +32,14 @@ _r1_finetune() {
     --alpha)
       COMPREPLY=()
       return ;;
+    --dropout)
+      COMPREPLY=()
+      return ;;
     --target-modules)
       COMPREPLY=()
+      return ;;
+    --quantize-base)
+      COMPREPLY=($(compgen -W 'q8_0 q4_0 q4_k' -- "$cur"))
       return ;;
     --optimizer)
       COMPREPLY=($(compgen -W 'adamw muon' -- "$cur"))
@@ -111,7 +123,7 @@ _r1_finetune() {
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return ;;
     --export)
-      COMPREPLY=($(compgen -W 'adapter merged gguf' -- "$cur"))
+      COMPREPLY=($(compgen -W 'adapter merged gguf gguf-adapter' -- "$cur"))
       return ;;
     --export-type)
       COMPREPLY=()
@@ -146,7 +158,7 @@ _r1_finetune() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--data --val --max-seq-length --long --fim-rate --no-packing --no-mask-prompt --fine-tune-type --rank --alpha --rslora --target-modules --optimizer --learning-rate --muon-learning-rate --weight-decay --clip --init --tokenizer --vocab --iters --epochs --time-budget --batch-size --micro-batch --schedule --lr-warmup --min-lr --decay-share --steps-per-report --steps-per-eval --early-stop --sample-prompt --sample-tokens --timing --log-csv --tensorboard --save-every --keep-last --resume --force -f --dry-run --json --output -o --export --export-type --no-verify --model -m --model-path --device --threads -t --seed -s --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--data --val --max-seq-length --long --fim-rate --no-packing --no-mask-prompt --fine-tune-type --objective --beta --rank --alpha --rslora --dropout --target-modules --quantize-base --optimizer --learning-rate --muon-learning-rate --weight-decay --clip --init --tokenizer --vocab --iters --epochs --time-budget --batch-size --micro-batch --schedule --lr-warmup --min-lr --decay-share --steps-per-report --steps-per-eval --early-stop --sample-prompt --sample-tokens --timing --log-csv --tensorboard --save-every --keep-last --resume --force -f --dry-run --json --output -o --export --export-type --no-verify --model -m --model-path --device --threads -t --seed -s --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

@@ -72,10 +72,14 @@ class Finetuner {
     refuse_if(!s_.operands.empty(), "-m names the model, and --data what it learns");
     refuse_if(s_.data.empty(), "--data names what is learnt");
     refuse_if(s_.output.empty() && !s_.dry_run, "-o names the folder that is written");
-    refuse_if(s_.method == "lora" && s_.optimizer == "muon",
-              "--optimizer muon is of --fine-tune-type full");
-    refuse_if(s_.method == "full" && (!s_.modules.empty() || s_.rslora),
-              "--target-modules and --rslora are of --fine-tune-type lora");
+    refuse_if(!s_.full() && s_.optimizer == "muon", "--optimizer muon is of --fine-tune-type full");
+    refuse_if(s_.full() && (!s_.modules.empty() || s_.rslora || s_.dropout > 0),
+              "--target-modules, --rslora and --dropout are of --fine-tune-type lora and dora");
+    refuse_if(s_.full() && !s_.quantize_base.empty(),
+              "--quantize-base is of --fine-tune-type lora and dora: what is learnt is not packed");
+    refuse_if(s_.dpo() && s_.full(),
+              "--objective dpo is of --fine-tune-type lora and dora: it is held against the model "
+              "without them");
     refuse_if(!s_.init.empty() && !s_.model.empty(), "--init takes the place of --model");
     refuse_if(s_.init.empty() != s_.tokenizer.empty(), "--init and --tokenizer go together");
     refuse_if(!s_.init.empty() && s_.method_given && s_.method != "full",
@@ -94,7 +98,7 @@ class Finetuner {
 
   void choose_rate() {
     if (s_.rate_given) return;
-    s_.rate = s_.method != "full" ? 2e-4 : s_.init.empty() ? 1e-5 : 1e-3;
+    s_.rate = !s_.full() ? 2e-4 : s_.init.empty() ? 1e-5 : 1e-3;
   }
 
   // Steps in all, where not --iters says them.

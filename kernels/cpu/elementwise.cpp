@@ -7,6 +7,27 @@ namespace r1 {
 
 using cpu::row;
 
+namespace {
+
+// Draws of so many elements.
+std::int64_t draws_of(const Tensor& t) {
+  return (t.shape.elements() + kDropoutDraw - 1) / kDropoutDraw;
+}
+
+// body(i, factor) for the elements of draws [begin, end) of a tensor.
+template <typename Body>
+void each_kept(const Tensor& t, const Dropout& options, std::int64_t begin, std::int64_t end,
+               const Body& body) {
+  for (std::int64_t draw = begin; draw < end; ++draw) {
+    const DropoutFactors factors = dropout_factors(options, draw);
+    const std::int64_t first = draw * kDropoutDraw;
+    for (std::int64_t i = first; i < std::min(t.shape.elements(), first + kDropoutDraw); ++i)
+      body(i, factors.of[i - first]);
+  }
+}
+
+}  // namespace
+
 void CpuBackend::swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) {
   for_rows(y.shape.elements(), 4, [&](std::int64_t begin, std::int64_t end) {
     kernels_.swiglu(y.as<float>() + begin, gate.as<float>() + begin, up.as<float>() + begin,
@@ -36,6 +57,22 @@ void CpuBackend::gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor&
   for_rows(dy.shape.elements(), 4, [&](std::int64_t begin, std::int64_t end) {
     kernels_.gelu_backward(dx.as<float>() + begin, dy.as<float>() + begin, x.as<float>() + begin,
                            end - begin);
+  });
+}
+
+void CpuBackend::dropout(const Tensor& y, const Tensor& x, const Dropout& options) {
+  for_rows(draws_of(y), 32, [&](std::int64_t begin, std::int64_t end) {
+    each_kept(y, options, begin, end,
+              [&](std::int64_t i, float factor) { y.as<float>()[i] = x.as<float>()[i] * factor; });
+  });
+}
+
+void CpuBackend::dropout_backward(const Tensor& dx, const Tensor& dy, const Dropout& options) {
+  if (dx.empty()) return;
+  for_rows(draws_of(dy), 32, [&](std::int64_t begin, std::int64_t end) {
+    each_kept(dy, options, begin, end, [&](std::int64_t i, float factor) {
+      dx.as<float>()[i] += dy.as<float>()[i] * factor;
+    });
   });
 }
 

@@ -212,6 +212,32 @@ void CpuBackend::add_bias_backward(const Tensor& dx, const Tensor& db, const Ten
   if (!dx.empty()) add_scaled(dx, dy, 1.0f);
 }
 
+void CpuBackend::scale_columns(const Tensor& y, const Tensor& x, const Tensor& m, const Tensor& d) {
+  const std::int64_t N = x.cols();
+  const float *magnitude = m.as<float>(), *divisor = d.as<float>();
+  for_rows(x.rows(), N, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t)
+      for (std::int64_t n = 0; n < N; ++n)
+        row(y, t)[n] = row(x, t)[n] * (magnitude[n] / divisor[n]);
+  });
+}
+
+void CpuBackend::scale_columns_backward(const Tensor& dx, const Tensor& dm, const Tensor& dy,
+                                        const Tensor& x, const Tensor& m, const Tensor& d) {
+  const float *magnitude = m.as<float>(), *divisor = d.as<float>();
+  for_rows(dy.cols(), dy.rows(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = 0; t < dy.rows(); ++t) {
+      const float *from = row(dy, t), *values = row(x, t);
+      if (!dx.empty())
+        for (std::int64_t n = begin; n < end; ++n)
+          row(dx, t)[n] += from[n] * (magnitude[n] / divisor[n]);
+      if (!dm.empty())
+        for (std::int64_t n = begin; n < end; ++n)
+          dm.as<float>()[n] += from[n] * values[n] / divisor[n];
+    }
+  });
+}
+
 void CpuBackend::embedding(const Tensor& y, const Tensor& w, const Tensor& ids) {
   for_rows(y.rows(), y.cols(), [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> room;

@@ -75,6 +75,32 @@ void CudaBackend::gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor
   });
 }
 
+void CudaBackend::dropout(const Tensor& y, const Tensor& x, const Dropout& options) {
+  float* to = y.as<float>();
+  const float* from = x.as<float>();
+  const std::int64_t n = y.shape.elements();
+  const Dropout of = options;
+  each("dropout", stream_, (n + kDropoutDraw - 1) / kDropoutDraw, [=] __device__(std::int64_t d) {
+    const DropoutFactors factors = dropout_factors(of, d);
+    for (std::int64_t i = d * kDropoutDraw, k = 0; k < kDropoutDraw && i + k < n; ++k)
+      to[i + k] = from[i + k] * factors.of[k];
+  });
+}
+
+void CudaBackend::dropout_backward(const Tensor& dx, const Tensor& dy, const Dropout& options) {
+  if (dx.empty()) return;
+  float* to = dx.as<float>();
+  const float* d = dy.as<float>();
+  const std::int64_t n = dy.shape.elements();
+  const Dropout of = options;
+  each("dropout_backward", stream_, (n + kDropoutDraw - 1) / kDropoutDraw,
+       [=] __device__(std::int64_t draw) {
+         const DropoutFactors factors = dropout_factors(of, draw);
+         for (std::int64_t i = draw * kDropoutDraw, k = 0; k < kDropoutDraw && i + k < n; ++k)
+           to[i + k] += d[i + k] * factors.of[k];
+       });
+}
+
 void CudaBackend::add(const Tensor& y, const Tensor& a, const Tensor& b) {
   float* to = y.as<float>();
   const float *first = a.as<float>(), *second = b.as<float>();

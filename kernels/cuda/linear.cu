@@ -97,4 +97,14 @@ void CudaBackend::add_bias(const Tensor& y, const Tensor& x, const Tensor& b) {
              [=] __device__(std::int64_t i) { to[i] = from[i] + bias[i % N]; });
 }
 
+void CudaBackend::scale_columns(const Tensor& y, const Tensor& x, const Tensor& m,
+                                const Tensor& d) {
+  float* to = y.as<float>();
+  const float *from = x.as<float>(), *magnitude = m.as<float>(), *divisor = d.as<float>();
+  const std::int64_t N = x.cols();
+  cuda::each("scale_columns", stream_, x.shape.elements(), [=] __device__(std::int64_t i) {
+    to[i] = from[i] * (magnitude[i % N] / divisor[i % N]);
+  });
+}
+
 }  // namespace r1

@@ -1,4 +1,4 @@
-// The gradients of linear and add_bias.
+// The gradients of linear, add_bias and scale_columns.
 #include <cstdint>
 
 #include "kernels/cuda/blas.h"
@@ -41,6 +41,23 @@ void CudaBackend::add_bias_backward(const Tensor& dx, const Tensor& db, const Te
     cuda::column_sums("add_bias_backward", stream_, db.as<float>(), dy.rows(), N,
                       [=] __device__(std::int64_t r, std::int64_t c) { return d[r * N + c]; });
   if (!dx.empty()) add_scaled(dx, dy, 1.0f);
+}
+
+void CudaBackend::scale_columns_backward(const Tensor& dx, const Tensor& dm, const Tensor& dy,
+                                         const Tensor& x, const Tensor& m, const Tensor& d) {
+  const float *dys = dy.as<float>(), *from = x.as<float>();
+  const float *magnitude = m.as<float>(), *divisor = d.as<float>();
+  const std::int64_t N = dy.cols();
+  if (!dm.empty())
+    cuda::column_sums("scale_columns_backward", stream_, dm.as<float>(), dy.rows(), N,
+                      [=] __device__(std::int64_t r, std::int64_t c) {
+                        return dys[r * N + c] * from[r * N + c] / divisor[c];
+                      });
+  if (dx.empty()) return;
+  float* to = dx.as<float>();
+  cuda::each(
+      "scale_columns_backward", stream_, dy.shape.elements(),
+      [=] __device__(std::int64_t i) { to[i] += dys[i] * (magnitude[i % N] / divisor[i % N]); });
 }
 
 }  // namespace r1

@@ -46,6 +46,19 @@ void RefBackend::gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor&
   }
 }
 
+void RefBackend::dropout(const Tensor& y, const Tensor& x, const Dropout& options) {
+  for (std::int64_t i = 0; i < y.shape.elements(); ++i)
+    y.as<float>()[i] =
+        x.as<float>()[i] * dropout_factors(options, i / kDropoutDraw).of[i % kDropoutDraw];
+}
+
+void RefBackend::dropout_backward(const Tensor& dx, const Tensor& dy, const Dropout& options) {
+  if (dx.empty()) return;
+  for (std::int64_t i = 0; i < dy.shape.elements(); ++i)
+    add_to(dx.as<float>()[i], double{dy.as<float>()[i]} *
+                                  dropout_factors(options, i / kDropoutDraw).of[i % kDropoutDraw]);
+}
+
 void RefBackend::add(const Tensor& y, const Tensor& a, const Tensor& b) {
   for (std::int64_t i = 0; i < y.shape.elements(); ++i)
     y.as<float>()[i] = a.as<float>()[i] + b.as<float>()[i];

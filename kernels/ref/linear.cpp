@@ -76,6 +76,25 @@ void RefBackend::add_bias_backward(const Tensor& dx, const Tensor& db, const Ten
   if (!dx.empty()) add_scaled(dx, dy, 1.0f);
 }
 
+void RefBackend::scale_columns(const Tensor& y, const Tensor& x, const Tensor& m, const Tensor& d) {
+  for (std::int64_t t = 0; t < x.rows(); ++t)
+    for (std::int64_t n = 0; n < x.cols(); ++n)
+      row(y, t)[n] = static_cast<float>(double{row(x, t)[n]} * m.as<float>()[n] / d.as<float>()[n]);
+}
+
+void RefBackend::scale_columns_backward(const Tensor& dx, const Tensor& dm, const Tensor& dy,
+                                        const Tensor& x, const Tensor& m, const Tensor& d) {
+  for (std::int64_t n = 0; n < dy.cols(); ++n) {
+    double sum = 0.0;
+    for (std::int64_t t = 0; t < dy.rows(); ++t) {
+      const double share = double{row(dy, t)[n]} / d.as<float>()[n];
+      sum += share * row(x, t)[n];
+      if (!dx.empty()) add_to(row(dx, t)[n], share * m.as<float>()[n]);
+    }
+    if (!dm.empty()) add_to(dm.as<float>()[n], sum);
+  }
+}
+
 void RefBackend::embedding(const Tensor& y, const Tensor& w, const Tensor& ids) {
   for (std::int64_t t = 0; t < y.rows(); ++t) {
     const std::int32_t id = ids.as<std::int32_t>()[t];

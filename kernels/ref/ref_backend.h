@@ -27,6 +27,9 @@ class RefBackend : public Backend {
                   const Tensor& w_scale) override;
   void add_bias(const Tensor& y, const Tensor& x, const Tensor& b) override;
   void add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) override;
+  void scale_columns(const Tensor& y, const Tensor& x, const Tensor& m, const Tensor& d) override;
+  void scale_columns_backward(const Tensor& dx, const Tensor& dm, const Tensor& dy, const Tensor& x,
+                              const Tensor& m, const Tensor& d) override;
   void embedding(const Tensor& y, const Tensor& w, const Tensor& ids) override;
   void embedding_backward(const Tensor& dw, const Tensor& dy, const Tensor& ids) override;
   void rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, const Tensor& w,
@@ -38,6 +41,8 @@ class RefBackend : public Backend {
                        const Tensor& up) override;
   void gelu(const Tensor& y, const Tensor& x) override;
   void gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor& x) override;
+  void dropout(const Tensor& y, const Tensor& x, const Dropout& options) override;
+  void dropout_backward(const Tensor& dx, const Tensor& dy, const Dropout& options) override;
   void add(const Tensor& y, const Tensor& a, const Tensor& b) override;
   void add_scaled(const Tensor& y, const Tensor& x, float s) override;
   void gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) override;

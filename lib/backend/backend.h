@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lib/backend/activation.h"
+#include "lib/backend/dropout.h"
 #include "lib/backend/memory.h"
 #include "lib/backend/recording.h"
 #include "lib/tensor/tensor.h"
@@ -136,6 +137,13 @@ class Backend {
   virtual void add_bias(const Tensor& y, const Tensor& x, const Tensor& b) = 0;
   virtual void add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) = 0;
 
+  // y = x m / d by column.  x, y [T, N]; m, d [N].   dx += dy m / d; dm += sum of dy x / d over
+  // rows.
+  virtual void scale_columns(const Tensor& y, const Tensor& x, const Tensor& m,
+                             const Tensor& d) = 0;
+  virtual void scale_columns_backward(const Tensor& dx, const Tensor& dm, const Tensor& dy,
+                                      const Tensor& x, const Tensor& m, const Tensor& d) = 0;
+
   // y[t] = w[ids[t]].  y [T, D]; w [V, D] of any weight type, packed or plain; ids i32 [T].
   virtual void embedding(const Tensor& y, const Tensor& w, const Tensor& ids) = 0;
   virtual void embedding_backward(const Tensor& dw, const Tensor& dy, const Tensor& ids) = 0;
@@ -155,6 +163,10 @@ class Backend {
   // y = x/2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3).  Any shape.   arXiv:1606.08415
   virtual void gelu(const Tensor& y, const Tensor& x) = 0;
   virtual void gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor& x) = 0;
+
+  // y[i] = x[i] times the factor of element i.  Any shape.   dx[i] += dy[i] times the same.
+  virtual void dropout(const Tensor& y, const Tensor& x, const Dropout& options) = 0;
+  virtual void dropout_backward(const Tensor& dx, const Tensor& dy, const Dropout& options) = 0;
 
   // y = a + b.  All [T, D].   Backward: da += dy, db += dy (add_scaled).
   virtual void add(const Tensor& y, const Tensor& a, const Tensor& b) = 0;

@@ -25,54 +25,32 @@ constexpr const char* kConfig = "adapter_config.json";
 constexpr const char* kWeights = "adapter_model.safetensors";
 constexpr std::string_view kMatrix = ".weight";
 
-// A matrix of the base that a pair can stand beside.
-struct Target {
-  std::string module;
-  Tensor weight;
-  std::int64_t head_dim = 0;  // as Adapter::Pair
-};
-
-std::vector<Target> targets_of(const Params& base, const ModelFiles& files) {
-  const DecoderConfig config = read_decoder_config(files);
-  std::map<std::string, std::string> module_of;  // by the base's own name
-  for (const TensorName& name : tensor_names(config.layers)) {
-    std::string_view module = name.hugging_face;
-    if (!module.ends_with("_proj.weight")) continue;
-    module.remove_suffix(kMatrix.size());
-    module_of[files.is_gguf() ? name.gguf : name.hugging_face] = module;
-  }
-  const bool in_pairs = files.is_gguf() && gguf_interleaves(config.architecture);
-  std::vector<Target> targets;
-  for (const auto& [name, weight] : base.taken()) {
-    const auto found = module_of.find(name);
-    if (found == module_of.end()) continue;
-    const std::string& module = found->second;
-    const bool turned = module.ends_with("q_proj") || module.ends_with("k_proj");
-    targets.push_back({module, weight.value, in_pairs && turned ? config.attention.head_dim : 0});
-  }
-  return targets;
-}
-
 std::string last_part(const std::string& module) { return module.substr(module.rfind('.') + 1); }
 
-std::string name_of(const std::string& module, const char* matrix) {
-  return fmt::format("base_model.model.{}.{}.weight", module, matrix);
+constexpr const char *kA = "lora_A.weight", *kB = "lora_B.weight";
+constexpr const char* kMagnitude = "lora_magnitude_vector";
+// Of a GGUF file.
+constexpr const char *kGgufA = ".lora_a", *kGgufB = ".lora_b";
+constexpr const char *kAdapter = "adapter", *kLora = "lora", *kAlpha = "adapter.lora.alpha";
+
+std::string name_of(const std::string& module, const char* part) {
+  return fmt::format("base_model.model.{}.{}", module, part);
 }
 
-float scale_of(const AdapterChoice& c) {
-  const auto rank = static_cast<double>(c.rank);
-  return static_cast<float>(c.alpha / (c.rank_stabilized ? std::sqrt(rank) : rank));
+double scale_of(const AdapterChoice& c, std::int64_t rank) {
+  const auto r = static_cast<double>(rank);
+  return c.alpha / (c.rank_stabilized ? std::sqrt(r) : r);
 }
 
-// Rows [N, r] as a GGUF file has them, of heads in pairs; with `back` as a folder has them.
-std::vector<float> in_pairs(const std::vector<float>& rows, std::int64_t rank,
-                            std::int64_t head_dim, bool back) {
+// N rows as a GGUF file has them, of heads in pairs; with `back` as a folder has them.
+std::vector<float> in_pairs(const std::vector<float>& rows, std::int64_t N, std::int64_t head_dim,
+                            bool back) {
   std::vector<float> out(rows.size());
-  const auto N = static_cast<std::int64_t>(rows.size()) / rank;
+  const auto width = static_cast<std::int64_t>(rows.size()) / N;
   for (std::int64_t n = 0; n < N; ++n) {
     const std::int64_t there = row_in_folder(n, head_dim);
-    std::copy_n(rows.begin() + (back ? n : there) * rank, rank,
-                out.begin() + (back ? there : n) * rank);
+    std::copy_n(rows.begin() + (back ? n : there) * width, width,
+                out.begin() + (back ? there : n) * width);
   }
   return out;
 }
@@ -90,15 +68,18 @@ AdapterChoice read_config(const Json& config, const std::string& where) {
     const Json* value = config.find(key);
     return value == nullptr || value->is_null() ? nullptr : value;
   };
-  for (const char* key : {"use_dora", "fan_in_fan_out"})
+  for (const char* key : {"fan_in_fan_out", "lora_bias", "use_qalora", "use_bdlora"})
     if (given(key) != nullptr && given(key)->boolean(where)) refuse(key);
   for (const char* key : {"rank_pattern", "alpha_pattern"})
     if (given(key) != nullptr && !given(key)->object(where).empty()) refuse(key);
-  if (given("modules_to_save") != nullptr) refuse("modules_to_save");
+  for (const char* key : {"modules_to_save", "layer_replication", "alora_invocation_tokens"})
+    if (given(key) != nullptr) refuse(key);
   c.rank = config.at("r", where).integer(where + ": r");
   c.alpha = config.at("lora_alpha", where).number(where + ": lora_alpha");
   if (const Json* stable = given("use_rslora"); stable != nullptr)
     c.rank_stabilized = stable->boolean(where + ": use_rslora");
+  if (const Json* dora = given("use_dora"); dora != nullptr)
+    c.dora = dora->boolean(where + ": use_dora");
   if (c.rank < 1 || c.rank > 65536 || !std::isfinite(c.alpha))
     fail(ErrorKind::model, "{}: rank {} and alpha {} make no adapter", where, c.rank, c.alpha);
   return c;
@@ -109,8 +90,13 @@ std::string config_text(const AdapterChoice& c, const std::set<std::string>& mod
   JsonWriter w;
   w.begin_object().key("peft_type").string("LORA").key("task_type").string("CAUSAL_LM");
   w.key("base_model_name_or_path").string(base).key("r").integer(c.rank);
-  w.key("lora_alpha").number(c.alpha).key("lora_dropout").number(0).key("bias").string("none");
-  w.key("use_rslora").boolean(c.rank_stabilized).key("use_dora").boolean(false);
+  w.key("lora_alpha")
+      .number(c.alpha)
+      .key("lora_dropout")
+      .number(c.dropout)
+      .key("bias")
+      .string("none");
+  w.key("use_rslora").boolean(c.rank_stabilized).key("use_dora").boolean(c.dora);
   w.key("fan_in_fan_out").boolean(false).key("inference_mode").boolean(true);
   w.key("modules_to_save").null().key("target_modules").begin_array();
   for (const std::string& module : modules) w.string(module);
@@ -119,29 +105,102 @@ std::string config_text(const AdapterChoice& c, const std::set<std::string>& mod
 
 }  // namespace
 
+// The tensors of a file of weights, each taken once.
+class Adapter::Tensors {
+ public:
+  Tensors(const std::vector<NamedTensor>& all, const std::string& where) : where_(where) {
+    for (const NamedTensor& t : all) by_name_[t.name] = &t.tensor;
+  }
+  const Tensor* find(const std::string& name) const {
+    const auto at = by_name_.find(name);
+    return at == by_name_.end() ? nullptr : at->second;
+  }
+  std::vector<float> take(const std::string& name, const Shape& shape) {
+    const Tensor* t = find(name);
+    if (t == nullptr) fail(ErrorKind::model, "{} has no {}", where_, name);
+    if (t->shape != shape || is_integer(t->dtype) || is_float8(t->dtype))
+      fail(ErrorKind::model, "{}: {} is {} of {}, and the model wants {}", where_, name,
+           to_string(t->shape), to_string(t->dtype), to_string(shape));
+    std::vector<float> values(static_cast<std::size_t>(shape.elements()));
+    unpack(values, t->data, t->dtype);
+    by_name_.erase(name);
+    return values;
+  }
+  void done() const {
+    if (!by_name_.empty())
+      fail(ErrorKind::model, "{}: the model has no place for {}", where_,
+           escaped(by_name_.begin()->first));
+  }
+
+ private:
+  std::string where_;
+  std::map<std::string, const Tensor*> by_name_;
+};
+
+std::vector<Adapter::Target> Adapter::targets_of(const Params& base, const ModelFiles& files) {
+  const DecoderConfig config = read_decoder_config(files);
+  const bool in_pairs = gguf_interleaves(config.architecture);
+  std::map<std::string, Target> by_name;  // the base's own
+  for (const TensorName& name : tensor_names(config.layers)) {
+    if (!name.hugging_face.ends_with("_proj.weight")) continue;
+    const std::string& own = files.is_gguf() ? name.gguf : name.hugging_face;
+    Target& t = by_name[own];
+    t.name = own;
+    t.module = name.hugging_face.substr(0, name.hugging_face.size() - kMatrix.size());
+    t.gguf = name.gguf;
+    if (in_pairs && (t.module.ends_with("q_proj") || t.module.ends_with("k_proj")))
+      t.head_dim = config.attention.head_dim;
+  }
+  std::vector<Target> targets;
+  for (const auto& [name, weight] : base.taken()) {
+    const auto found = by_name.find(name);
+    if (found == by_name.end()) continue;
+    targets.push_back(found->second);
+    targets.back().weight = weight.value;
+  }
+  return targets;
+}
+
+Tensor Adapter::room(const Shape& shape) {
+  Tensor t{nullptr, shape, DType::f32, backend_->device()};
+  t.data = memory_.emplace_back(*backend_, t.bytes()).data();
+  backend_->zero(t);
+  return t;
+}
+
 Var Adapter::make(const std::string& name, const Shape& shape, bool trainable) {
-  const auto room = [&] {
-    Tensor t{nullptr, shape, DType::f32, backend_->device()};
-    t.data = memory_.emplace_back(*backend_, t.bytes()).data();
-    backend_->zero(t);
-    return t;
-  };
-  const Var var{room(), trainable ? room() : Tensor{}};
+  const Var var{room(shape), trainable ? room(shape) : Tensor{}};
   weights_.emplace_back(name, var);
   return var;
 }
 
-LowRank& Adapter::add(const std::string& module, const Tensor& weight, std::int64_t rank,
-                      bool trainable) {
-  const std::int64_t N = weight.rows(), K = weight.cols();
-  return matrices_[weight.data] = {make(name_of(module, "lora_A"), {rank, K}, trainable),
-                                   make(name_of(module, "lora_B"), {N, rank}, trainable),
-                                   scale_of(choice_)};
+LowRank& Adapter::add(const Target& t, const Params& base, std::int64_t rank, bool trainable) {
+  const std::int64_t N = t.weight.rows(), K = t.weight.cols();
+  LowRank& pair = matrices_[t.weight.data];
+  pair.number = pairs_.size();
+  pair.a = make(name_of(t.module, kA), {rank, K}, trainable);
+  pair.b = make(name_of(t.module, kB), {N, rank}, trainable);
+  pair.scale = static_cast<float>(scale_of(choice_, rank));
+  pairs_.push_back({t, &pair});
+  if (!choice_.dora) return pair;
+  pair.magnitude = make(name_of(t.module, kMagnitude), {N}, trainable);
+  pair.squares = room({N});
+  backend_->copy_from_host(pair.squares, base.row_squares(t.name).data());
+  return pair;
+}
+
+// As they are now.
+Tensor Adapter::norms_of(const LowRank& pair, const Tensor& weight) {
+  Arena arena(*backend_);
+  Graph g(*backend_, arena);
+  const Tensor norms = room(pair.magnitude.value.shape);
+  backend_->copy(norms, g.row_norms({weight, {}}, pair));
+  return norms;
 }
 
 Adapter Adapter::fresh(Backend& backend, const Params& base, const ModelFiles& files,
                        const AdapterChoice& choice) {
-  Adapter adapter(backend);
+  Adapter adapter(backend, files);
   adapter.choice_ = choice;
   std::set<std::string> unused(choice.modules.begin(), choice.modules.end());
   std::uint64_t stream = 0;
@@ -153,8 +212,8 @@ Adapter Adapter::fresh(Backend& backend, const Params& base, const ModelFiles& f
         unused.erase(glob);
       }
     if (!wanted) continue;
-    LowRank& pair = adapter.add(t.module, t.weight, choice.rank, true);
-    adapter.pairs_.push_back({t.module, t.head_dim, &pair});
+    const LowRank& pair = adapter.add(t, base, choice.rank, true);
+    if (choice.dora) backend.copy(pair.magnitude.value, adapter.norms_of(pair, t.weight));
     std::vector<float> values(static_cast<std::size_t>(pair.a.value.shape.elements()));
     const double most = 1 / std::sqrt(static_cast<double>(t.weight.cols()));
     for (std::size_t i = 0; i < values.size(); ++i)
@@ -169,59 +228,99 @@ Adapter Adapter::fresh(Backend& backend, const Params& base, const ModelFiles& f
 }
 
 Adapter Adapter::read(Backend& backend, const Params& base, const ModelFiles& files,
-                      const std::filesystem::path& folder) {
-  const std::filesystem::path config = folder / kConfig, weights = folder / kWeights;
-  Adapter adapter(backend);
-  adapter.choice_ =
-      read_config(parse_json(read_file(config), config.string()), escaped(config.string()));
-  const MappedFile file(weights);
-  adapter.digest_ = sha256_hex(file);
-  const std::string where = escaped(weights.string());
-  const SafetensorsFile found = parse_safetensors(file.bytes(), weights.string());
-  std::map<std::string_view, const Tensor*> by_name;
-  for (const NamedTensor& t : found.tensors) by_name[t.name] = &t.tensor;
-  const auto take = [&](const std::string& name, const Shape& shape) {
-    const auto at = by_name.find(name);
-    if (at == by_name.end()) fail(ErrorKind::model, "{} has no {}", where, name);
-    const Tensor& t = *at->second;
-    if (t.shape != shape || is_integer(t.dtype) || is_float8(t.dtype))
-      fail(ErrorKind::model, "{}: {} is {} of {}, and the model wants {}", where, name,
-           to_string(t.shape), to_string(t.dtype), to_string(shape));
-    std::vector<float> values(static_cast<std::size_t>(shape.elements()));
-    unpack(values, t.data, t.dtype);
-    by_name.erase(at);
-    return values;
-  };
-  const std::int64_t rank = adapter.choice_.rank;
-  for (const Target& t : targets_of(base, files)) {
-    const std::string a = name_of(t.module, "lora_A"), b = name_of(t.module, "lora_B");
-    if (!by_name.contains(a) && !by_name.contains(b)) continue;
-    LowRank& pair = adapter.add(t.module, t.weight, rank, false);
-    adapter.pairs_.push_back({t.module, t.head_dim, &pair});
-    backend.copy_from_host(pair.a.value, take(a, pair.a.value.shape).data());
-    backend.copy_from_host(pair.b.value,
-                           in_pairs(take(b, pair.b.value.shape), rank, t.head_dim, false).data());
-  }
-  if (!by_name.empty())
-    fail(ErrorKind::model, "{}: the model has no place for {}", where,
-         escaped(by_name.begin()->first));
+                      const std::filesystem::path& path) {
+  Adapter adapter(backend, files);
+  std::error_code none;
+  if (std::filesystem::is_regular_file(path, none))
+    adapter.read_gguf(base, files, path);
+  else
+    adapter.read_folder(base, files, path);
   return adapter;
+}
+
+void Adapter::fill(const Tensor& part, const std::vector<float>& values, std::int64_t head_dim,
+                   Rows from) {
+  const std::int64_t turned = from == rows_ ? 0 : head_dim;
+  const std::vector<float> rows = in_pairs(values, part.shape[0], turned, from == Rows::gguf);
+  backend_->copy_from_host(part, rows.data());
+}
+
+std::vector<float> Adapter::values_of(const Tensor& part, std::int64_t head_dim, Rows to) const {
+  std::vector<float> host(static_cast<std::size_t>(part.shape.elements()));
+  backend_->copy_to_host(host.data(), part);
+  return in_pairs(host, part.shape[0], to == rows_ ? 0 : head_dim, to == Rows::folder);
+}
+
+void Adapter::read_folder(const Params& base, const ModelFiles& files,
+                          const std::filesystem::path& path) {
+  const std::filesystem::path config = path / kConfig, weights = path / kWeights;
+  choice_ = read_config(parse_json(read_file(config), config.string()), escaped(config.string()));
+  const MappedFile file(weights);
+  digest_ = sha256_hex(file);
+  const SafetensorsFile found = parse_safetensors(file.bytes(), weights.string());
+  Tensors tensors(found.tensors, escaped(weights.string()));
+  for (const Target& t : targets_of(base, files)) {
+    const auto part = [&](const char* name) { return name_of(t.module, name); };
+    if (tensors.find(part(kA)) == nullptr && tensors.find(part(kB)) == nullptr) continue;
+    LowRank& pair = add(t, base, choice_.rank, false);
+    const auto take = [&](const char* name, const Tensor& to, std::int64_t head_dim) {
+      fill(to, tensors.take(part(name), to.shape), head_dim, Rows::folder);
+    };
+    take(kA, pair.a.value, 0);
+    take(kB, pair.b.value, t.head_dim);
+    if (!choice_.dora) continue;
+    take(kMagnitude, pair.magnitude.value, t.head_dim);
+    pair.norms = norms_of(pair, t.weight);
+  }
+  tensors.done();
+}
+
+void Adapter::read_gguf(const Params& base, const ModelFiles& files,
+                        const std::filesystem::path& path) {
+  const MappedFile file(path);
+  digest_ = sha256_hex(file);
+  const std::string where = escaped(path.string());
+  const GgufFile gguf = GgufFile::parse(file.bytes(), path.string());
+  const std::string type(gguf.string("adapter.type").value_or("none"));
+  if (gguf.string("general.type") != kAdapter || type != kLora)
+    fail(ErrorKind::model, "{} is no adapter of LoRA, but of adapter.type {}", where,
+         escaped(type));
+  const std::string of(gguf.string("general.architecture").value_or("none"));
+  const std::string architecture(read_decoder_config(files).architecture);
+  if (of != architecture)
+    fail(ErrorKind::model, "{} is of architecture {}, and the model is {}", where, escaped(of),
+         architecture);
+  const double alpha = gguf.number(kAlpha).value_or(0);
+  if (!std::isfinite(alpha)) fail(ErrorKind::model, "{}: {} is {}", where, kAlpha, alpha);
+  Tensors tensors(gguf.tensors(), where);
+  for (const Target& t : targets_of(base, files)) {
+    const std::string name_a = t.gguf + kGgufA, name_b = t.gguf + kGgufB;
+    const Tensor* a = tensors.find(name_a);
+    if (a == nullptr && tensors.find(name_b) == nullptr) continue;
+    const bool fits = a != nullptr && a->shape.rank() == 2 && a->shape[1] == t.weight.cols();
+    const std::int64_t rank = fits ? a->shape[0] : 1;  // else `take` says what is there
+    choice_.alpha = alpha == 0 ? static_cast<double>(rank) : alpha;  // 0: nothing is scaled
+    LowRank& pair = add(t, base, rank, false);
+    fill(pair.a.value, tensors.take(name_a, pair.a.value.shape), 0, Rows::gguf);
+    fill(pair.b.value, tensors.take(name_b, pair.b.value.shape), t.head_dim, Rows::gguf);
+  }
+  tensors.done();
 }
 
 void Adapter::write(const std::filesystem::path& folder, const std::string& base) const {
   std::vector<std::vector<float>> values;
   std::vector<NamedTensor> tensors;
   std::set<std::string> modules;
-  const auto keep = [&](const std::string& name, const Tensor& t, std::int64_t head_dim) {
-    std::vector<float> host(static_cast<std::size_t>(t.shape.elements()));
-    backend_->copy_to_host(host.data(), t);
-    values.push_back(in_pairs(host, choice_.rank, head_dim, true));
-    tensors.push_back({name, {values.back().data(), t.shape, DType::f32}});
-  };
-  for (const Pair& pair : pairs_) {
-    modules.insert(last_part(pair.module));
-    keep(name_of(pair.module, "lora_A"), pair.matrices->a.value, 0);
-    keep(name_of(pair.module, "lora_B"), pair.matrices->b.value, pair.head_dim);
+  for (const Pair& p : pairs_) {
+    const auto keep = [&](const char* part, const Tensor& t, std::int64_t head_dim) {
+      values.push_back(values_of(t, head_dim, Rows::folder));
+      tensors.push_back(
+          {name_of(p.target.module, part), {values.back().data(), t.shape, DType::f32}});
+    };
+    modules.insert(last_part(p.target.module));
+    keep(kA, p.matrices->a.value, 0);
+    keep(kB, p.matrices->b.value, p.target.head_dim);
+    if (choice_.dora) keep(kMagnitude, p.matrices->magnitude.value, p.target.head_dim);
   }
   const auto config = open_file(folder / kConfig);
   config->write(config_text(choice_, modules, base));
@@ -229,6 +328,30 @@ void Adapter::write(const std::filesystem::path& folder, const std::string& base
   const auto weights = open_file(folder / kWeights);
   write_safetensors(*weights, tensors, {{"format", "pt"}});
   weights->close();
+}
+
+// llama.cpp scales by alpha / rank alone.
+void Adapter::write_gguf(const std::filesystem::path& path, const ModelFiles& files) const {
+  if (choice_.dora) fail(ErrorKind::usage, "a GGUF adapter has no place for what DoRA learns");
+  const double alpha = scale_of(choice_, choice_.rank) * static_cast<double>(choice_.rank);
+  const GgufMetadata metadata = {
+      {"general.architecture", std::string(read_decoder_config(files).architecture)},
+      {"general.type", std::string(kAdapter)},
+      {"adapter.type", std::string(kLora)},
+      {kAlpha, static_cast<float>(alpha)}};
+  std::vector<std::vector<float>> values;
+  std::vector<NamedTensor> tensors;
+  for (const Pair& p : pairs_) {
+    const auto keep = [&](const std::string& name, const Tensor& t, std::int64_t head_dim) {
+      values.push_back(values_of(t, head_dim, Rows::gguf));
+      tensors.push_back({name, {values.back().data(), t.shape, DType::f32}});
+    };
+    keep(p.target.gguf + kGgufA, p.matrices->a.value, 0);
+    keep(p.target.gguf + kGgufB, p.matrices->b.value, p.target.head_dim);
+  }
+  const auto out = open_file(path);
+  r1::write_gguf(*out, metadata, tensors);
+  out->close();
 }
 
 }  // namespace r1

@@ -14,27 +14,33 @@ struct AdapterChoice {
   std::int64_t rank = 8;
   double alpha = 16;                 // products are scaled by alpha / rank
   bool rank_stabilized = false;      // by alpha / sqrt(rank): arXiv:2312.03732
+  bool dora = false;                 // rows have lengths that are learnt: arXiv:2402.09353
+  double dropout = 0;                // while it is taught; of use to those who go on with it
   std::vector<std::string> modules;  // globs, such as "q_proj" or "*"; empty: all
   std::uint64_t seed = 0;            // of the numbers that it begins with
 };
 
 // LoRA, arXiv:2106.09685: beside matrices of a network's layers, which stay as they are, the
-// product of two small ones. Kept in f32. The folder that one is read from and written to is
-// peft's: adapter_config.json and adapter_model.safetensors, with Hugging Face's names and rows
-// whatever the base is. Outlives what uses its matrices.
+// product of two small ones; in DoRA the lengths of the rows of the sum too. Kept in f32. A folder
+// of one is peft's, adapter_config.json and adapter_model.safetensors, with Hugging Face's names
+// and rows; a file is llama.cpp's, with those of GGUF; whatever the base is. Outlives what uses its
+// matrices.
 class Adapter {
  public:
   // Changes nothing yet: one matrix of each pair is zero, the other is evenly spread up to
-  // 1 / sqrt(K) as torch's kaiming_uniform_(a = sqrt(5)) has it. With room for gradients. Fails
-  // with `usage` where no module has such a name.
+  // 1 / sqrt(K) as torch's kaiming_uniform_(a = sqrt(5)) has it, and lengths are those of the base.
+  // With room for gradients. Fails with `usage` where no module has such a name.
   static Adapter fresh(Backend& backend, const Params& base, const ModelFiles& files,
                        const AdapterChoice& choice);
-  // For inference. Fails with `model` for an adapter of another kind or of another base.
+  // A folder or a GGUF file, for inference. Fails with `model` for an adapter of another kind or of
+  // another base.
   static Adapter read(Backend& backend, const Params& base, const ModelFiles& files,
-                      const std::filesystem::path& folder);
+                      const std::filesystem::path& path);
 
   // The two files, into a folder that is there. `base` is what the configuration calls the base.
   void write(const std::filesystem::path& folder, const std::string& base) const;
+  // One GGUF file, which has no place for DoRA. `files` are the base's.
+  void write_gguf(const std::filesystem::path& path, const ModelFiles& files) const;
 
   const std::string& digest() const { return digest_; }  // SHA-256 of the weights that were read
   const LowRanks& matrices() const { return matrices_; }
@@ -42,17 +48,36 @@ class Adapter {
   const std::vector<std::pair<std::string, Var>>& weights() const { return weights_; }
 
  private:
-  explicit Adapter(Backend& backend) : backend_(&backend) {}
-  // An empty pair beside a weight [N, K] of the base.
-  LowRank& add(const std::string& module, const Tensor& weight, std::int64_t rank, bool trainable);
-  Var make(const std::string& name, const Shape& shape, bool trainable);
-
+  enum class Rows { folder, gguf };  // the order that rows of q and k have
+  // A matrix of the base that a pair can stand beside.
+  struct Target {
+    std::string name, module;   // the base's own, and "model.layers.0.self_attn.q_proj"
+    std::string gguf;           // "blk.0.attn_q.weight"
+    Tensor weight;              // [N, K]
+    std::int64_t head_dim = 0;  // over 0: GGUF files have its rows in pairs, as GgufTensor
+  };
   struct Pair {
-    std::string module;         // "model.layers.0.self_attn.q_proj"
-    std::int64_t head_dim = 0;  // over 0: the base has rows in pairs, as GgufTensor
+    Target target;
     LowRank* matrices = nullptr;
   };
+  class Tensors;
+
+  Adapter(Backend& backend, const ModelFiles& files)
+      : backend_(&backend), rows_(files.is_gguf() ? Rows::gguf : Rows::folder) {}
+  static std::vector<Target> targets_of(const Params& base, const ModelFiles& files);
+  // An empty pair.
+  LowRank& add(const Target& target, const Params& base, std::int64_t rank, bool trainable);
+  Var make(const std::string& name, const Shape& shape, bool trainable);
+  Tensor room(const Shape& shape);  // zeros
+  Tensor norms_of(const LowRank& pair, const Tensor& weight);
+  void read_folder(const Params& base, const ModelFiles& files, const std::filesystem::path& path);
+  void read_gguf(const Params& base, const ModelFiles& files, const std::filesystem::path& path);
+  // Numbers of a part of a pair, to and from the order of the base.
+  void fill(const Tensor& part, const std::vector<float>& values, std::int64_t head_dim, Rows from);
+  std::vector<float> values_of(const Tensor& part, std::int64_t head_dim, Rows to) const;
+
   Backend* backend_;
+  Rows rows_;  // of the base
   AdapterChoice choice_;
   std::string digest_;
   std::vector<Pair> pairs_;

@@ -57,7 +57,8 @@ class Loader {
     return prefix_ + (gguf_ ? std::string(gguf_name(name)) : name);
   }
   Var matrix(const std::string& name, const Shape& shape) {
-    return params_.matrix(of(name), shape);
+    return prefix_.empty() ? params_.matrix(of(name), shape)
+                           : params_.layer_matrix(of(name), shape);
   }
   Var exact(const std::string& name, const Shape& shape) { return params_.exact(of(name), shape); }
   Affine affine(const std::string& name, const Shape& shape, bool bias) {

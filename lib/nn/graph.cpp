@@ -1,6 +1,8 @@
 #include "lib/nn/graph.h"
 
+#include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <optional>
 #include <string>
 
@@ -77,9 +79,52 @@ const LowRank* Graph::adapter_of(const Var& w) const {
 Var Graph::linear(const Var& x, const Var& w, const Then& then) {
   const LowRank* low = adapter_of(w);
   if (low == nullptr && !training()) return product(x, w, then);
-  Var y = product(x, w, {.bias = then.bias, .residual = then.residual});
-  if (low != nullptr) y = add(y, product(product(x, low->a, {}), low->b, {}), low->scale);
+  const Then linear_part{.bias = then.bias, .residual = then.residual};
+  const Var y = low != nullptr ? adapted(x, w, linear_part, *low) : product(x, w, linear_part);
   return then.activation == Activation::none ? y : gelu(y);
+}
+
+Var Graph::adapted(const Var& x, const Var& w, const Then& then, const LowRank& low) {
+  const bool scaled = !low.magnitude.value.empty();  // the product, not what is added to it
+  const Dropout drop{dropout_.share, dropout_.seed, low.number};
+  const Var read = training() && drop.share > 0 ? dropout(x, drop) : x;
+  Var y = product(x, w, scaled ? Then{} : then);
+  y = add(y, product(product(read, low.a, {}), low.b, {}), low.scale);
+  if (!scaled) return y;
+  y = scale_columns(y, low.magnitude, low.norms.empty() ? row_norms(w, low) : low.norms);
+  if (!then.bias.value.empty()) y = add_bias(y, then.bias);
+  return then.residual.value.empty() ? y : add(y, then.residual);
+}
+
+// |w + s b a|^2 = |w|^2 + 2 s b·(w a^T) + s^2 b·(a a^T b) by row, so that w is only multiplied by,
+// in whatever form it is.
+Tensor Graph::row_norms(const Var& w, const LowRank& low) {
+  constexpr double kLeast = 1e-24;  // of a square: rows of zeros stay zeros
+  const Tensor &a = low.a.value, &b = low.b.value;
+  const std::int64_t N = b.rows(), r = b.cols();
+  const Tensor by_a = take({r, N}), gram = take({r, r});
+  backend_.linear(by_a, a, weight(w), {});
+  backend_.linear(gram, a, a, {});
+  const auto host = [&](const Tensor& t) {
+    std::vector<float> values(static_cast<std::size_t>(t.shape.elements()));
+    backend_.copy_to_host(values.data(), t);
+    return values;
+  };
+  const std::vector<float> p = host(by_a), g = host(gram), bs = host(b), s = host(low.squares);
+  std::vector<float> norms(s.size());
+  for (std::int64_t n = 0; n < N; ++n) {
+    const float* row = bs.data() + n * r;
+    double cross = 0, square = 0;
+    for (std::int64_t i = 0; i < r; ++i) {
+      cross += double{row[i]} * p[static_cast<std::size_t>(i * N + n)];
+      for (std::int64_t j = 0; j < r; ++j)
+        square += double{row[i]} * row[j] * g[static_cast<std::size_t>(i * r + j)];
+    }
+    const double sum =
+        s[static_cast<std::size_t>(n)] + low.scale * (2 * cross + low.scale * square);
+    norms[static_cast<std::size_t>(n)] = static_cast<float>(std::sqrt(std::max(sum, kLeast)));
+  }
+  return floats(norms);
 }
 
 Var Graph::product(const Var& x, const Var& w, const Then& then) {
@@ -107,6 +152,22 @@ Var Graph::add_bias(const Var& x, const Var& b) {
   const Var y = output(x.value.shape);
   backend_.add_bias(y.value, x.value, b.value);
   note([=, this] { backend_.add_bias_backward(x.grad, b.grad, y.grad); });
+  return y;
+}
+
+Var Graph::scale_columns(const Var& x, const Var& m, const Tensor& d) {
+  want(x.value.shape.rank() == 2 && is(m.value, {x.value.cols()}) && is(d, m.value.shape),
+       "scale_columns", x.value.shape, m.value.shape, d.shape);
+  const Var y = output(x.value.shape);
+  backend_.scale_columns(y.value, x.value, m.value, d);
+  note([=, this] { backend_.scale_columns_backward(x.grad, m.grad, y.grad, x.value, m.value, d); });
+  return y;
+}
+
+Var Graph::dropout(const Var& x, const Dropout& options) {
+  const Var y = output(x.value.shape);
+  backend_.dropout(y.value, x.value, options);
+  note([=, this] { backend_.dropout_backward(x.grad, y.grad, options); });
   return y;
 }
 

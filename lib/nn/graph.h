@@ -28,12 +28,16 @@ struct Then {
 // count. It may then be stored as they take it, which changes no bit of theirs.
 using Readers = std::initializer_list<Var>;
 
-// A matrix of low rank beside a weight [N, K], as if the weight were w + scale b a:
-// arXiv:2106.09685.
+// A matrix of low rank beside a weight w [N, K], as if the weight were w + scale b a:
+// arXiv:2106.09685. With a magnitude each row of that sum has this length (DoRA, arXiv:2402.09353).
 struct LowRank {
   Var a;  // [r, K]
   Var b;  // [N, r]
   float scale = 1.0f;
+  Var magnitude;             // [N], or empty
+  Tensor squares;            // [N], with a magnitude: the sum of squares of each row of w
+  Tensor norms;              // [N]: `row_norms`, where a and b stay as they are; else empty
+  std::uint64_t number = 0;  // no other of the network has it: the stream of its dropout
 };
 using LowRanks = std::map<const void*, LowRank>;  // by the weight's memory
 
@@ -63,8 +67,15 @@ class Graph {
   // now on: what a model would be with another one. In inference only.
   using Replace = std::function<Tensor(const Tensor& w)>;
   void replace_weights(Replace replace) { replace_ = std::move(replace); }
-  // `linear` adds them to the products of their weights from now on. They outlive the graph.
-  void adapt_weights(const LowRanks* adapters) { adapters_ = adapters; }
+  // `linear` adds them to the products of their weights from now on. They outlive the graph. In
+  // training some of what they read is dropped; the streams are their numbers.
+  void adapt_weights(const LowRanks* adapters, const Dropout& dropout = {}) {
+    adapters_ = adapters;
+    dropout_ = dropout;
+  }
+  // The lengths [N] of the rows of w + scale b a; a constant for the gradient. Waits for the
+  // device.
+  Tensor row_norms(const Var& w, const LowRank& low);
   Tensor take(const Shape& shape, DType dtype = DType::f32) { return arena_.take(shape, dtype); }
   Tensor integers(std::span<const std::int32_t> values);  // i32 [n] on the device
   Tensor floats(std::span<const float> values);           // f32 [n] on the device
@@ -72,7 +83,10 @@ class Graph {
 
   Var linear(const Var& x, const Var& w, const Then& then = {});  // [T, K], [N, K] -> [T, N]
   Var add_bias(const Var& x, const Var& b);                       // [T, N], [N]        -> [T, N]
-  Var embedding(const Var& w, const Tensor& ids);                 // [V, D], i32 [T]    -> [T, D]
+  Var scale_columns(const Var& x, const Var& m,
+                    const Tensor& d);  // x m / d: [T, N], [N], [N] -> [T, N]; d is a constant
+  Var dropout(const Var& x, const Dropout& options);  // any shape
+  Var embedding(const Var& w, const Tensor& ids);     // [V, D], i32 [T]    -> [T, D]
   Var rms_norm(const Var& x, const Var& w, float eps,
                Readers readers = {});                                // [.., D], [D]       -> as x
   Var swiglu(const Var& gate, const Var& up, Readers readers = {});  // both [T, K]        -> [T, K]
@@ -105,6 +119,7 @@ class Graph {
   // x w^T and what the epilogue adds, of the weight alone.
   Var product(const Var& x, const Var& w, const Then& then);
   const LowRank* adapter_of(const Var& w) const;
+  Var adapted(const Var& x, const Var& w, const Then& then, const LowRank& low);
   // As `make`, but the value is not zeroed.
   Var output(const Shape& shape, DType dtype = DType::f32);
   // The type in which all readers take T rows; f32 where they differ, or others look too.
@@ -123,6 +138,7 @@ class Graph {
   Watch watch_;
   Replace replace_;
   const LowRanks* adapters_ = nullptr;
+  Dropout dropout_;  // of what they read
 };
 
 }  // namespace r1

@@ -6,6 +6,33 @@
 #include "lib/tensor/quant_block.h"
 
 namespace r1 {
+namespace {
+
+// Row n of a matrix of a file, as f32.
+void read_row(std::span<float> values, const Tensor& host, std::int64_t n) {
+  const std::size_t bytes = host.bytes() / static_cast<std::size_t>(host.rows());
+  unpack(values, host.as<std::byte>() + static_cast<std::size_t>(n) * bytes, host.dtype);
+}
+
+// A matrix of a file in blocks; rows stand one behind the other.
+std::vector<std::byte> packed_rows(const Tensor& host, DType type) {
+  std::vector<std::byte> blocks(Tensor{nullptr, host.shape, type}.bytes());
+  const std::size_t bytes = blocks.size() / static_cast<std::size_t>(host.rows());
+  std::vector<float> row(static_cast<std::size_t>(host.cols()));
+  for (std::int64_t n = 0; n < host.rows(); ++n) {
+    read_row(row, host, n);
+    pack(blocks.data() + static_cast<std::size_t>(n) * bytes, row, type);
+  }
+  return blocks;
+}
+
+}  // namespace
+
+DType type_in_layer(const Tensor& host, const LoadOptions& options) {
+  const bool fits = options.layers && !options.trainable && !is_quantized(host.dtype) &&
+                    host.cols() % block_elements(*options.layers) == 0;
+  return fits ? *options.layers : host.dtype;
+}
 
 Params::Params(Backend& backend, const ModelFiles& files, const LoadOptions& options)
     : backend_(backend), files_(files), options_(options) {}
@@ -56,7 +83,25 @@ Var Params::keep(const std::string& name, const Tensor& value) {
 }
 
 Var Params::matrix(const std::string& name, const Shape& shape) {
+  return load(name, claim(name, shape));
+}
+
+Var Params::layer_matrix(const std::string& name, const Shape& shape) {
   const Tensor& host = claim(name, shape);
+  const DType type = type_in_layer(host, options_);
+  if (type == host.dtype) return load(name, host);
+  std::vector<std::byte> blocks = packed_rows(host, type);
+  files_.release(host);
+  Backend::Weight weight =
+      backend_.load_weight({blocks.data(), host.shape, type}, options_.compute);
+  if (weight.memory.empty())
+    packed_.push_back(std::move(blocks));
+  else
+    memory_.push_back(std::move(weight.memory));
+  return keep(name, weight.tensor);
+}
+
+Var Params::load(const std::string& name, const Tensor& host) {
   if (options_.trainable) return keep(name, widened(host));
   Backend::Weight weight = backend_.load_weight(host, options_.compute);
   if (!weight.memory.empty()) {
@@ -68,6 +113,24 @@ Var Params::matrix(const std::string& name, const Shape& shape) {
 
 Var Params::exact(const std::string& name, const Shape& shape) {
   return keep(name, widened(claim(name, shape)));
+}
+
+std::vector<float> Params::row_squares(const std::string& name) const {
+  const Tensor& host = *files_.find(name);
+  files_.fetch(host);
+  const DType type = type_in_layer(host, options_);
+  std::vector<std::byte> blocks;
+  if (type != host.dtype) blocks = packed_rows(host, type);
+  const Tensor used = type == host.dtype ? host : Tensor{blocks.data(), host.shape, type};
+  std::vector<float> row(static_cast<std::size_t>(host.cols())), squares;
+  for (std::int64_t n = 0; n < host.rows(); ++n) {
+    read_row(row, used, n);
+    double sum = 0;
+    for (const float v : row) sum += double{v} * v;
+    squares.push_back(static_cast<float>(sum));
+  }
+  files_.release(host);
+  return squares;
 }
 
 Tensor Params::constant(std::span<const float> values) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -15,7 +17,13 @@ namespace r1 {
 struct LoadOptions {
   DType compute = DType::bf16;  // as Backend::load_weight: f32 keeps every bit
   bool trainable = false;       // plain f32 weights with room for a gradient
+  // Frozen matrices of layers are packed to it, rounded to nearest, where rows are whole blocks and
+  // the file has them in 16 or 32 bits.
+  std::optional<DType> layers;
 };
+
+// What a matrix of a layer becomes.
+DType type_in_layer(const Tensor& host, const LoadOptions& options);
 
 // The tensors of a model's files, handed out by name and put on the backend. A model takes each
 // exactly once: a take fails with `model` when the name is missing or the shape is another one,
@@ -24,13 +32,17 @@ class Params {
  public:
   Params(Backend& backend, const ModelFiles& files, const LoadOptions& options);
 
-  Var matrix(const std::string& name, const Shape& shape);  // for `linear` and `embedding`
+  Var matrix(const std::string& name, const Shape& shape);        // for `linear` and `embedding`
+  Var layer_matrix(const std::string& name, const Shape& shape);  // the same of a layer
   // Plain f32 whatever the file has: norms, biases, and small matrices that want every bit.
   Var exact(const std::string& name, const Shape& shape);
   bool has(std::string_view name) const;
   void ignore(std::string_view name);  // a known extra that is not used
   void done() const;
   Tensor constant(std::span<const float> values);  // f32 [n] on the backend, not of a file
+
+  // [N]: the sum of squares of each row of a matrix of a layer, as it is multiplied.
+  std::vector<float> row_squares(const std::string& name) const;
 
   // Name and Var of every weight taken, in the order taken: what an optimizer walks over.
   const std::vector<std::pair<std::string, Var>>& taken() const { return taken_; }
@@ -40,6 +52,7 @@ class Params {
   Tensor widened(const Tensor& host);  // a plain f32 copy on the backend
   Tensor allocate(const Shape& shape);
   Var keep(const std::string& name, const Tensor& value);
+  Var load(const std::string& name, const Tensor& host);
 
   Backend& backend_;
   const ModelFiles& files_;
@@ -47,6 +60,7 @@ class Params {
   std::set<std::string, std::less<>> used_;
   std::vector<std::pair<std::string, Var>> taken_;
   std::vector<Buffer> memory_;
+  std::vector<std::vector<std::byte>> packed_;  // what weights refer to, of those packed here
 };
 
 }  // namespace r1

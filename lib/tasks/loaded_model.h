@@ -41,7 +41,7 @@ struct ModelLoadOptions {
   std::string kv_type = "auto";  // auto: the same; f32, f16, bf16, q8_0: what the cache holds
   bool use_mmap = true;
   std::filesystem::path data_dir;  // of pretokenizers.json
-  std::filesystem::path adapter;   // folder of one, as peft has it; empty: none
+  std::filesystem::path adapter;   // a folder or file of one; empty: none
   std::uint64_t max_memory = 0;    // as memory_limit
   std::int64_t gpu_memory = -90;   // likewise
   std::int64_t batch_size = 16;    // for that plan

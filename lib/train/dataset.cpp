@@ -85,13 +85,18 @@ class Reader {
           fail(ErrorKind::usage, "has \"{}\", and the lines before it have \"{}\"", shape.keys[0],
                first->keys[0]);
         first = &shape;
+        if (options_.pairs && shape.shape != Shape::preference)
+          fail(ErrorKind::usage, R"(has not "prompt", "chosen" and "rejected")");
         add_line(line, shape.shape);
       });
     });
   }
 
   void read_text(std::string_view text, const std::string& name) {
-    if (!text.empty()) naming(name, [&] { add_text(text); });
+    naming(name, [&] {
+      if (options_.pairs) fail(ErrorKind::usage, "pairs of answers stand in .jsonl");
+      if (!text.empty()) add_text(text);
+    });
   }
 
  private:
@@ -100,7 +105,10 @@ class Reader {
       case Shape::image:
         fail(ErrorKind::usage, "images are not trained on yet");
       case Shape::preference:
-        fail(ErrorKind::usage, "preference pairs are not trained on yet");
+        if (!options_.pairs)
+          fail(ErrorKind::usage, "has \"chosen\" and \"rejected\", which --objective dpo learns");
+        return add_pair(text_of(line, "prompt"), text_of(line, "chosen"),
+                        text_of(line, "rejected"));
       case Shape::messages:
         return add_messages(messages_of(line));
       case Shape::fill_in:
@@ -113,6 +121,20 @@ class Reader {
       case Shape::text:
         return add_text(text_of(line, "text"));
     }
+  }
+
+  void add_pair(const std::string& prompt, const std::string& chosen, const std::string& rejected) {
+    ++dataset_.lines;
+    TrainingSample pair = encode_completion(forms_.tokenizer, prompt, chosen);
+    const TrainingSample other = encode_completion(forms_.tokenizer, prompt, rejected);
+    pair.rejected = pair.ids.size();
+    pair.ids.insert(pair.ids.end(), other.ids.begin(), other.ids.end());
+    pair.trained.insert(pair.trained.end(), other.trained.begin(), other.trained.end());
+    pair.trained[pair.rejected] = 0;  // nothing stands before it
+    if (pair.ids.size() > most())
+      ++dataset_.too_long;
+    else
+      add(std::move(pair));
   }
 
   void add_messages(const std::vector<ChatMessage>& messages) {

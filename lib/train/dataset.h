@@ -17,6 +17,8 @@ namespace r1 {
 struct TrainingSample {
   std::vector<TokenId> ids;
   std::vector<std::uint8_t> trained;
+  // Over 0: two documents, and from here on one that is liked less than that before it.
+  std::size_t rejected = 0;
 };
 
 // What becomes of a sample that is longer than `max_length` tokens: it is left out, loses its end,
@@ -28,6 +30,7 @@ struct DatasetOptions {
   TooLong too_long = TooLong::drop;        // a text around a gap loses its far ends when cut
   TooLong too_long_text = TooLong::split;  // of plain text
   bool mask_prompt = true;                 // prompts and questions are not learnt
+  bool pairs = false;                      // of answers, one liked better, and nothing else
   double fim_rate = 0;     // share of plain texts (pieces of split ones) that get a gap
   std::uint64_t seed = 0;  // of where those are cut
 };
@@ -51,6 +54,7 @@ struct Dataset {
 //   messages: [{role, content}]   the answers and what ends them are trained
 //   prefix, suffix, middle        the middle and what ends it
 //   prompt, completion            the completion and EOS
+//   prompt, chosen, rejected      with `pairs`: both answers and EOS; too long is always left out
 //   text                          everything; a share of them with a gap to fill in
 // Fails with `usage` and "FILE:LINE: why" for a line that is none of these, or of another shape
 // than the first of its file, or that the model's forms cannot write, and where no sample is left.

@@ -19,19 +19,27 @@ std::vector<float> on_host(Backend& backend, const Tensor& t) {
   return values;
 }
 
-// values [N, K] += scale b a
+// values [N, K] += scale b a; then the lengths of the rows.
 void merge(std::vector<float>& values, const LowRank& pair, Backend& backend) {
   const std::vector<float> a = on_host(backend, pair.a.value), b = on_host(backend, pair.b.value);
   const auto rank = static_cast<std::size_t>(pair.a.value.shape[0]);
   const auto K = static_cast<std::size_t>(pair.a.value.shape[1]);
   const std::size_t N = values.size() / K;
+  const bool scaled = !pair.magnitude.value.empty();
+  const std::vector<float> lengths =
+      scaled ? on_host(backend, pair.magnitude.value) : std::vector<float>();
   std::vector<double> row(K);
   for (std::size_t n = 0; n < N; ++n) {
     std::fill(row.begin(), row.end(), 0.0);
     for (std::size_t r = 0; r < rank; ++r)
       for (std::size_t k = 0; k < K; ++k) row[k] += double{b[n * rank + r]} * a[r * K + k];
-    for (std::size_t k = 0; k < K; ++k)
-      values[n * K + k] = static_cast<float>(values[n * K + k] + pair.scale * row[k]);
+    double squares = 0;
+    for (std::size_t k = 0; k < K; ++k) {
+      row[k] = values[n * K + k] + pair.scale * row[k];
+      squares += row[k] * row[k];
+    }
+    const double factor = scaled && squares > 0 ? lengths[n] / std::sqrt(squares) : 1;
+    for (std::size_t k = 0; k < K; ++k) values[n * K + k] = static_cast<float>(factor * row[k]);
   }
 }
 

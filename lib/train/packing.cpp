@@ -9,6 +9,22 @@ namespace {
 
 constexpr std::int64_t kWindow = 1024;  // samples
 
+// Each document has a row less than tokens: nothing follows its last one.
+std::int64_t rows_of(const TrainingSample& sample) {
+  return static_cast<std::int64_t>(sample.ids.size()) - (sample.rejected > 0 ? 2 : 1);
+}
+
+// The tokens [begin, end) of a sample.
+void add_document(Pack& pack, const TrainingSample& sample, std::size_t begin, std::size_t end) {
+  const auto first = static_cast<std::int32_t>(pack.rows());
+  for (std::size_t t = begin; t + 1 < end; ++t) {
+    pack.ids.push_back(sample.ids[t]);
+    pack.position.push_back(static_cast<std::int32_t>(t - begin));
+    pack.start.push_back(first);
+    pack.target.push_back(sample.trained[t + 1] != 0 ? sample.ids[t + 1] : -1);
+  }
+}
+
 }  // namespace
 
 std::int64_t Pack::trained() const {
@@ -21,6 +37,8 @@ void Pack::append(const Pack& more) {
   position.insert(position.end(), more.position.begin(), more.position.end());
   target.insert(target.end(), more.target.begin(), more.target.end());
   for (const std::int32_t row : more.start) start.push_back(row + shift);
+  for (const Pair& p : more.pairs)
+    pairs.push_back({p.chosen + shift, p.rejected + shift, p.end + shift, p.sample});
 }
 
 Packer::Packer(const std::vector<TrainingSample>& samples, std::int64_t length, bool together,
@@ -34,8 +52,7 @@ Packer::Epoch Packer::make(std::int64_t epoch, std::int64_t first) const {
   for (std::int64_t place = 0; place < count; ++place) {
     if (place % kWindow == 0) room.clear();
     const std::int64_t sample = permuted(place, count, seed_, static_cast<std::uint64_t>(epoch));
-    const auto rows =
-        static_cast<std::int64_t>(samples_[static_cast<std::size_t>(sample)].ids.size()) - 1;
+    const std::int64_t rows = rows_of(samples_[static_cast<std::size_t>(sample)]);
     auto fit = room.end();
     if (together_)
       fit = std::find_if(room.begin(), room.end(), [&](std::int64_t r) { return r >= rows; });
@@ -75,13 +92,15 @@ Pack Packer::pack(std::int64_t n) const {
   Pack pack;
   for (const std::int64_t s : epoch.packs[static_cast<std::size_t>(n - epoch.first)]) {
     const TrainingSample& sample = samples_[static_cast<std::size_t>(s)];
-    const auto first = static_cast<std::int32_t>(pack.rows());
-    for (std::size_t t = 0; t + 1 < sample.ids.size(); ++t) {
-      pack.ids.push_back(sample.ids[t]);
-      pack.position.push_back(static_cast<std::int32_t>(t));
-      pack.start.push_back(first);
-      pack.target.push_back(sample.trained[t + 1] != 0 ? sample.ids[t + 1] : -1);
+    const auto chosen = static_cast<std::int32_t>(pack.rows());
+    if (sample.rejected == 0) {
+      add_document(pack, sample, 0, sample.ids.size());
+      continue;
     }
+    add_document(pack, sample, 0, sample.rejected);
+    const auto rejected = static_cast<std::int32_t>(pack.rows());
+    add_document(pack, sample, sample.rejected, sample.ids.size());
+    pack.pairs.push_back({chosen, rejected, static_cast<std::int32_t>(pack.rows()), &sample});
   }
   return pack;
 }

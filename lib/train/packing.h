@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <vector>
 
 #include "lib/train/dataset.h"
@@ -14,8 +15,17 @@ struct Pack {
   std::vector<std::int32_t> start;     // the first row of its document
   std::vector<std::int32_t> target;    // the token that follows; -1: not learnt
 
+  // Two documents, one behind the other, of which the second is liked less.
+  struct Pair {
+    std::int32_t chosen = 0, rejected = 0, end = 0;  // rows
+    const TrainingSample* sample = nullptr;
+  };
+  std::vector<Pair> pairs;  // all documents, or none
+
   std::int64_t rows() const { return static_cast<std::int64_t>(ids.size()); }
   std::int64_t trained() const;  // rows with a target
+  // What the sum of losses is divided by.
+  std::int64_t counted() const { return pairs.empty() ? trained() : std::ssize(pairs); }
   void append(const Pack& more);
 };
 

@@ -1,15 +1,18 @@
 #include "lib/train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "lib/base/error.h"
 #include "lib/train/head_loss.h"
+#include "lib/train/preference.h"
 
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kMostSkipped = 3;  // in a row
+constexpr std::int64_t kMostSkipped = 3;      // in a row
+constexpr std::uint64_t kDropout = 0xd40905;  // stream of the seeds
 
 // Where the gradients of a step are added up: where the network leaves them, if all goes at once.
 std::vector<Tensor> sums_of(const NamedVars& weights, bool at_once, DeviceTensors& memory) {
@@ -60,18 +63,53 @@ Trainer::Trainer(Backend& backend, const Learner& learner, const Packer& data,
       optimizer_(backend, learner_.weights, sums_, options.optimizer),
       arena_(backend) {}
 
-double Trainer::run(const Pack& pack, float share) {
+double Trainer::run(const Pack& pack, float share, std::int64_t number) {
   const Wanted wanted = wanted_of(pack);
   if (wanted.rows.empty()) return 0;
+  const std::vector<double> reference = references(pack);
   arena_.reset();
   Graph g(backend_, arena_, share > 0 ? Graph::Mode::training : Graph::Mode::inference);
-  if (learner_.adapters != nullptr) g.adapt_weights(learner_.adapters);
+  const std::uint64_t seed =
+      random_bits(options_.dropout.seed, kDropout, static_cast<std::uint64_t>(number));
+  if (learner_.adapters != nullptr)
+    g.adapt_weights(learner_.adapters, {.share = options_.dropout.share, .seed = seed});
   Rows rows = network_rows(g, learner_.network, *learner_.newline, pack);
   if (wanted.rows.size() < pack.ids.size()) rows.wanted = g.integers(wanted.rows);
   const Var hidden = learner_.network.hidden(g, rows);
-  const double loss = head_loss(g, hidden, learner_.network.head(), wanted.targets, share);
+  const double loss = pack.pairs.empty()
+                          ? head_loss(g, hidden, learner_.network.head(), wanted.targets, share)
+                          : run_pairs(g, hidden, pack, reference, share);
   if (share > 0) g.backward();
   return loss;
+}
+
+double Trainer::run_pairs(Graph& g, const Var& hidden, const Pack& pack,
+                          std::span<const double> reference, float share) {
+  const Var& head = learner_.network.head();
+  const Wanted wanted = wanted_of(pack);
+  const std::vector<float> losses = head_losses(g, hidden, head, wanted.targets, {});
+  const PreferenceLoss loss = preference_loss(pack, wanted.rows, losses, reference, options_.beta,
+                                              static_cast<double>(share));
+  if (share > 0) head_losses(g, hidden, head, wanted.targets, loss.slopes);
+  return loss.sum;
+}
+
+std::vector<double> Trainer::references(const Pack& pack) {
+  std::vector<double> all;
+  const auto is_known = [&](const Pack::Pair& p) { return references_.contains(p.sample); };
+  if (!std::all_of(pack.pairs.begin(), pack.pairs.end(), is_known)) {
+    arena_.reset();
+    Graph g(backend_, arena_);
+    const Wanted wanted = wanted_of(pack);
+    Rows rows = network_rows(g, learner_.network, *learner_.newline, pack);
+    rows.wanted = g.integers(wanted.rows);
+    const Var hidden = learner_.network.hidden(g, rows);
+    const std::vector<double> found = preferences(
+        pack, wanted.rows, head_losses(g, hidden, learner_.network.head(), wanted.targets, {}));
+    for (std::size_t i = 0; i < found.size(); ++i) references_[pack.pairs[i].sample] = found[i];
+  }
+  for (const Pack::Pair& pair : pack.pairs) all.push_back(references_.at(pair.sample));
+  return all;
 }
 
 // Squares are summed by weight in f32, over the weights in double.
@@ -93,19 +131,22 @@ double Trainer::norm() {
 TrainStep Trainer::step() {
   TrainStep result{.step = done_ + 1};
   std::vector<Pack> parts;
+  std::int64_t counted = 0;  // tokens, or pairs
   for (std::int64_t i = 0; i < options_.batch; ++i) {
     const Pack pack = data_.pack(done_ * options_.batch + i);
     result.tokens += pack.trained();
+    counted += pack.counted();
     i % options_.at_once == 0 ? parts.push_back(pack) : parts.back().append(pack);
   }
-  const double share = result.tokens == 0 ? 0 : 1 / static_cast<double>(result.tokens);
+  const double share = result.tokens == 0 ? 0 : 1 / static_cast<double>(counted);
   const bool apart = parts.size() > 1;
   for (const Tensor& sum : sums_) backend_.zero(sum);
   double loss = 0;
+  std::int64_t number = done_ * options_.batch;
   for (const Pack& part : parts) {
     for (std::size_t i = 0; apart && i < sums_.size(); ++i)
       backend_.zero(learner_.weights[i].second.grad);
-    loss += run(part, static_cast<float>(share));
+    loss += run(part, static_cast<float>(share), number++);
     for (std::size_t i = 0; apart && i < sums_.size(); ++i)
       backend_.add_scaled(sums_[i], learner_.weights[i].second.grad, 1.0f);
   }
@@ -128,13 +169,13 @@ TrainStep Trainer::step() {
 
 double Trainer::evaluate(const Packer& data, std::int64_t packs) {
   double loss = 0;
-  std::int64_t tokens = 0;
+  std::int64_t counted = 0;
   for (std::int64_t n = 0; n < packs; ++n) {
     const Pack pack = data.pack(n);
     loss += run(pack, 0);
-    tokens += pack.trained();
+    counted += pack.counted();
   }
-  return loss / static_cast<double>(tokens);
+  return loss / static_cast<double>(counted);
 }
 
 std::vector<NamedTensor> Trainer::state() const {

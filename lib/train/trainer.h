@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <span>
 #include <vector>
 
 #include "lib/models/network.h"
@@ -17,6 +19,8 @@ struct TrainOptions {
   double clip = 1;           // the gradient's norm at most; 0: any
   ScheduleOptions schedule;
   OptimizerOptions optimizer;
+  double beta = 0.1;  // of DPO, where the data are pairs: how far from the reference it may go
+  Dropout dropout;    // of what adapters read; each pack has a seed of its own, made of this one
 };
 
 // What is learnt of a network.
@@ -33,7 +37,7 @@ Rows network_rows(Graph& g, const Network& network, const std::vector<std::uint8
 
 struct TrainStep {
   std::int64_t step = 0;    // from 1
-  double loss = 0;          // nats a trained token
+  double loss = 0;          // nats a trained token, or a pair
   double rate = 0;          // learning rate, of AdamW
   double norm = 0;          // of the gradient before it was clipped
   std::int64_t tokens = 0;  // trained, in this step
@@ -41,9 +45,10 @@ struct TrainStep {
 };
 
 // Teaches a network a data set, step by step. The loss is the sum over all trained tokens of the
-// step's packs divided by their number, whatever goes through the network at once. What goes at
-// once has a gradient of its own, and they are added in their order: the same bits for any number
-// of threads on `cpu` and `ref`.
+// step's packs divided by their number, whatever goes through the network at once; of pairs that of
+// DPO divided by the number of pairs, its reference being the network without adapters. What goes
+// at once has a gradient of its own, and they are added in their order: the same bits for any
+// number of threads on `cpu` and `ref`.
 class Trainer {
  public:
   // What it is given outlives it. A step in which no token is trained changes nothing.
@@ -53,7 +58,7 @@ class Trainer {
   TrainStep step();  // fails with `model` after three skipped steps in a row
   std::int64_t done() const { return done_; }                     // steps
   const std::vector<Tensor>& gradients() const { return sums_; }  // of the last step, by weight
-  // Nats a trained token over the first `packs` packs of some data.
+  // Nats a trained token, or a pair, over the first `packs` packs of some data.
   double evaluate(const Packer& data, std::int64_t packs);
 
   // What a run goes on with: weights by name, and moments. Written into by a checkpoint that is
@@ -65,8 +70,14 @@ class Trainer {
   std::size_t peak_bytes() const { return arena_.peak_bytes(); }  // of activations
 
  private:
-  // The sum of the losses of a pack's trained tokens; with `share` above 0 it adds gradients.
-  double run(const Pack& pack, float share);
+  // The sum of the losses of a pack's trained tokens; with `share` above 0 it adds gradients, and
+  // what is dropped depends on `number`.
+  double run(const Pack& pack, float share, std::int64_t number = 0);
+  // `run` of pairs, from where the head begins.
+  double run_pairs(Graph& g, const Var& hidden, const Pack& pack, std::span<const double> reference,
+                   float share);
+  // What the reference says of the pack's pairs; each pair is asked once.
+  std::vector<double> references(const Pack& pack);
   double norm();  // of the sums
 
   Backend& backend_;
@@ -77,6 +88,7 @@ class Trainer {
   std::vector<Tensor> sums_;  // of the gradients of a step's packs
   Optimizer optimizer_;
   Arena arena_;
+  std::map<const TrainingSample*, double> references_;
   std::int64_t done_ = 0, skipped_ = 0;
 };
 

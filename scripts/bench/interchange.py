@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whether r1 and llama.cpp read a GGUF file alike: the greedy text of both from each prompt.
 
-    interchange.py FILE.gguf [-n 64] [--prompt TEXT]…
+    interchange.py FILE.gguf [--adapter ADAPTER.gguf] [-n 64] [--prompt TEXT]…
 
 Prints both texts, and exits with 1 where they differ. In f32 the two are as near as sums of another
 order; of smaller types llama.cpp rounds what is multiplied, and a text may part where two tokens are
@@ -23,10 +23,10 @@ def whole_characters(raw):
     return raw.decode(errors="ignore").replace("\ufffd", "")
 
 
-def ours(path, prompt, count):
+def ours(path, prompt, count, adapter):
     """What r1-complete writes; without --no-heal it would go back to the beginning of a word."""
     command = [PROGRAM, "--model", path, "-n", str(count), "--no-heal", "--dtype", "f32", "--quiet",
-               "--prompt", prompt]
+               "--prompt", prompt, *(["--adapter", adapter] if adapter else [])]
     return whole_characters(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
@@ -47,14 +47,18 @@ def peer(model, prompt, count):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("--adapter", type=pathlib.Path, help="of --export gguf-adapter; both read it")
     parser.add_argument("-n", "--max-tokens", type=int, default=64)
     parser.add_argument("--prompt", action="append", help="may be given again")
     args = parser.parse_args()
     path = args.model.resolve()
-    model = llama_cpp.Llama(str(path), n_ctx=512, n_gpu_layers=0, verbose=False)
+    model = llama_cpp.Llama(str(path), n_ctx=512, n_gpu_layers=0, verbose=False,
+                            type_k=llama_cpp.GGML_TYPE_F32, type_v=llama_cpp.GGML_TYPE_F32,
+                            lora_path=str(args.adapter) if args.adapter else None)
     alike = True
     for prompt in args.prompt or PROMPTS:
-        a, b = ours(path, prompt, args.max_tokens), peer(model, prompt, args.max_tokens)
+        a = ours(path, prompt, args.max_tokens, args.adapter)
+        b = peer(model, prompt, args.max_tokens)
         alike = alike and a == b
         print(f"{prompt!r}: {'the same' if a == b else 'not the same'}\n  r1:        {a!r}\n  llama.cpp: {b!r}")
     sys.exit(0 if alike else 1)

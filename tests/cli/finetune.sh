@@ -12,15 +12,26 @@ teach --sample-prompt 'def f' --sample-prompt @code.txt --sample-tokens 6 -o sho
 cmp one/adapter_model.safetensors shown/adapter_model.safetensors && echo same; [ "$(tail -1 log.jsonl | jq -r '.samples[0]')" = "$(r1-complete --adapter shown --no-heal -p 'def f' -n 6)" ] && echo same
 # A rehearsal writes nothing.
 teach --dry-run -o rehearsed; teach --dry-run --json | jq -c '.schema, .model.name == env.R1_MODEL, (.memory | .total == ([.[]] | add) - .total), .data, .steps, .flop_per_step'; ls -d rehearsed 2>/dev/null
-# Broken off, it goes on with what would have come.
-teach -o three --save-every 3 --iters 8 >whole.jsonl; cmp whole.jsonl three/records.jsonl && echo same
-teach -o four --save-every 3 --iters 8 | head -0; rm -r four/step-00000008 four/run.json four/adapter*
-teach -o four --save-every 3 --iters 8 --log-csv four.csv --resume | diff - <(tail -1 whole.jsonl | sed 's/"index":1/"index":0/') && cmp three/adapter_model.safetensors four/adapter_model.safetensors && echo same
+# Broken off, it goes on with what would have come: what is dropped too.
+teach --dropout 0.2 -o three --save-every 3 --iters 8 >whole.jsonl; cmp whole.jsonl three/records.jsonl && echo same
+teach --dropout 0.2 -o four --save-every 3 --iters 8 | head -0; rm -r four/step-00000008 four/run.json four/adapter*
+teach --dropout 0.2 -o four --save-every 3 --iters 8 --log-csv four.csv --resume | diff - <(tail -1 whole.jsonl | sed 's/"index":1/"index":0/') && cmp three/adapter_model.safetensors four/adapter_model.safetensors && echo same
 for file in records.jsonl loss.svg; do cmp three/$file four/$file && echo same; done; cut -d, -f1,4 four.csv
 python3 -c 'import xml.etree.ElementTree as tree; print([len(tree.parse("one/loss.svg").getroot().findall("{http://www.w3.org/2000/svg}" + tag)) for tag in ("polyline", "circle")])'
-teach -o four --save-every 3 --iters 8 --resume -v; echo $?
+teach --dropout 0.2 -o four --save-every 3 --iters 8 --resume -v; echo $?
 # Over before its steps are: when nothing is won any more, and when the time is.
 printf 'nothing like that' >other.txt; teach --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 2 -o stopped | jq -s '.[-1].step < 60'; ls stopped/best | wc -l
 teach --time-budget 1s --iters 2 -o timed | jq -s '.[-1].step > 3'
+# The same as one file.
+teach --export gguf-adapter -o file >/dev/null; ls file; r1-complete --adapter file/adapter.gguf -p 'def f' -n 6 | cmp - taught && echo same
+# Lengths of rows too; merged they answer alike.
+teach --fine-tune-type dora -o dora >/dev/null; jq -r .use_dora dora/adapter_config.json; r1-complete --adapter dora -p 'def f' -n 6 >beside; cmp -s bare beside || echo another answer
+teach --fine-tune-type dora --export gguf --export-type f32 -o merged >/dev/null; r1-complete -m merged/model.gguf -p 'def f' -n 6 | cmp - beside && echo same
+# Beside packed matrices; what is merged is merged into the model's own numbers, or the run would not end well.
+teach --quantize-base q4_0 --export gguf --export-type f32 -o packed >/dev/null; ls packed; teach --quantize-base q4_0 -o beside_packed >/dev/null
+# One answer is liked better than another: log 2 at first, and less in the end.
+for i in 1 2 3 4; do echo '{"prompt":"def f'$i'(x):","chosen":" return x","rejected":" pass"}'; done >pairs.jsonl
+like() { r1-finetune -q --data pairs.jsonl --objective dpo --max-seq-length 64 --batch-size 1 --iters 12 --learning-rate 0.02 --steps-per-report 4 "$@"; }
+like --val pairs.jsonl --steps-per-eval 12 -o liked | jq -s '(.[0].val_loss * 1e4 | round), .[-1].val_loss < 0.3'
 # All weights, and what is made of them.
 teach --fine-tune-type full --optimizer muon --export-type f32 -o full >/dev/null; ls full; r1-complete -m full/model.gguf -p 'def f' -n 6 | wc -l

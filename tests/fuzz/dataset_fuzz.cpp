@@ -28,6 +28,7 @@ void check(const r1::Dataset& data, const r1::Tokenizer& t, const r1::DatasetOpt
   for (const r1::TrainingSample& sample : data.samples) {
     if (sample.ids.size() != sample.trained.size() || sample.trained[0] != 0) std::abort();
     if (std::ssize(sample.ids) > o.max_length) std::abort();
+    if (sample.rejected >= sample.ids.size() || (sample.rejected > 0) != o.pairs) std::abort();
     for (const r1::TokenId id : sample.ids)
       if (id < 0 || id >= t.size()) std::abort();
     tokens += std::ssize(sample.ids);
@@ -52,6 +53,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         .too_long = (bits & 8) != 0 ? r1::TooLong::cut : r1::TooLong::drop,
         .too_long_text = std::array{r1::TooLong::split, r1::TooLong::cut}[bits >> 4 & 1],
         .mask_prompt = (bits & 32) == 0,
+        .pairs = (bits & 128) != 0,
         .fim_rate = (bits & 64) != 0 ? 0.5 : 0};
     r1::Dataset dataset;
     r1::read_lines(dataset, r1::as_text(bytes.subspan(1)), "fuzz", {t, &fim, &chat}, options);

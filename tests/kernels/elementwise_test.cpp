@@ -56,6 +56,45 @@ TEST_F(ElementwiseTest, SwigluBackwardAgrees) {
   }
 }
 
+TEST_F(ElementwiseTest, DropoutDropsTheSameElementsEverywhere) {
+  constexpr Dropout kSome{.share = 0.3f, .seed = 5, .stream = 9};
+  for (const std::int64_t n : test::kAwkward) {
+    SCOPED_TRACE(n);
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const Tensor y = rig.unwritten({n}), x = rig.put({n}, test::random_values(n, 1));
+      rig->dropout(y, x, kSome);
+      const Tensor dx = rig.begun({n});
+      rig->dropout_backward(dx, x, kSome);
+      return {rig.get(y), rig.get(dx)};
+    };
+    const std::vector<double> exact(static_cast<std::size_t>(n), 0.0);
+    const std::vector<double> added(static_cast<std::size_t>(n), test::roundings(2) * 3.0);
+    expect_agreement(op, {exact, added});
+  }
+}
+
+// A mean of n numbers that are 0 or 1 / (1 - share) is off by at most five deviations.
+TEST_F(ElementwiseTest, DropoutKeepsTheMeanAndDropsItsShare) {
+  constexpr std::int64_t n = 1 << 16;
+  for (const float share : {0.0f, 0.1f, 0.5f, 0.9f})
+    for (const std::uint64_t stream : {0u, 7u}) {
+      const auto values = on_ref([&](Rig& rig) -> std::vector<std::vector<float>> {
+        const Tensor y = rig.unwritten({n});
+        rig->dropout(y, rig.put({n}, std::vector<float>(n, 1.0f)), {share, 3, stream});
+        return {rig.get(y)};
+      })[0];
+      double sum = 0;
+      std::int64_t dropped = 0;
+      for (const float v : values) {
+        sum += v;
+        dropped += v == 0.0f;
+      }
+      const double deviation = std::sqrt(double{share} / (1.0 - double{share}) / n);
+      EXPECT_NEAR(sum / n, 1.0, 5 * deviation + 1e-5) << share;
+      EXPECT_NEAR(static_cast<double>(dropped) / n, share, 5 * deviation + 1e-5) << share;
+    }
+}
+
 // z of gelu(x) = x sigmoid(z), its slope, and what e^-|z| is off by: z has four roundings.
 struct Gelu {
   explicit Gelu(double x)

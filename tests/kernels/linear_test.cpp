@@ -326,6 +326,29 @@ TEST_F(LinearTest, BiasAgrees) {
     }
 }
 
+// m / d, the product, and a term more for each row of the sum.
+TEST_F(LinearTest, ScaledColumnsAgreeBothWays) {
+  for (const std::int64_t T : {1, 7})
+    for (const std::int64_t N : test::kAwkward) {
+      SCOPED_TRACE(to_string(Shape{T, N}));
+      const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+        const Tensor y = rig.unwritten({T, N}), x = rig.put({T, N}, test::random_values(T * N, 1));
+        const Tensor m = rig.put({N}, test::random_values(N, 2));
+        const Tensor d = rig.put({N}, test::random_values(N, 3, 0.5f, 2.0f));
+        rig->scale_columns(y, x, m, d);
+        const Tensor dx = rig.begun({T, N}), dm = rig.begun({N}), only_dm = rig.begun({N});
+        const Tensor dy = rig.put({T, N}, test::random_values(T * N, 4));
+        rig->scale_columns_backward(dx, dm, dy, x, m, d);
+        rig->scale_columns_backward({}, only_dm, dy, x, m, d);
+        return {rig.get(y), rig.get(dx), rig.get(dm), rig.get(only_dm)};
+      };
+      const std::vector<double> each(static_cast<std::size_t>(T * N), test::roundings(3) * 3.0);
+      const std::vector<double> sum(static_cast<std::size_t>(N),
+                                    test::roundings(T + 2) * static_cast<double>(2 * T + 1));
+      expect_agreement(op, {each, each, sum, sum});
+    }
+}
+
 TEST_F(LinearTest, EmbeddingRowsAgreeForEveryType) {
   const std::vector<std::int32_t> ids = {3, 0, 18, 3, 16, 7, 15};
   const auto T = static_cast<std::int64_t>(ids.size());

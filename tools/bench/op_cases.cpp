@@ -70,6 +70,21 @@ void add_products(Cases& cases) {
                        b.add_bias_backward(dx, db, dy);
                      });
                    }});
+  cases.push_back({"scale_columns", rows_of(512, kWidth), 512, DType::f32, [](OpInputs& in) {
+                     const Tensor x = in.floats({512, kWidth}), y = in.floats({512, kWidth});
+                     const Tensor m = in.floats({kWidth}), d = in.floats({kWidth});
+                     return moves({x, y, m, d},
+                                  [&b = in.backend(), y, x, m, d] { b.scale_columns(y, x, m, d); });
+                   }});
+  cases.push_back(
+      {"scale_columns_backward", rows_of(512, kWidth), 512, DType::f32, [](OpInputs& in) {
+         const Tensor dx = in.floats({512, kWidth}), dy = in.floats({512, kWidth});
+         const Tensor x = in.floats({512, kWidth}), dm = in.floats({kWidth});
+         const Tensor m = in.floats({kWidth}), d = in.floats({kWidth});
+         return moves({dx, dx, dy, x, dm, dm, m, d}, [&b = in.backend(), dx, dm, dy, x, m, d] {
+           b.scale_columns_backward(dx, dm, dy, x, m, d);
+         });
+       }});
 }
 
 void add_embedding(Cases& cases) {
@@ -144,6 +159,16 @@ void add_by_row(Cases& cases) {
                      const Tensor dy = in.floats({T, kInner});
                      return moves({x, dy, dx, dx},
                                   [&b = in.backend(), dx, dy, x] { b.gelu_backward(dx, dy, x); });
+                   }});
+  cases.push_back({"dropout", rows_of(T, kWidth), T, DType::f32, [](OpInputs& in) {
+                     const Tensor x = in.floats({T, kWidth}), y = in.floats({T, kWidth});
+                     return moves({x, y}, [&b = in.backend(), y, x] { b.dropout(y, x, {0.1f}); });
+                   }});
+  cases.push_back({"dropout_backward", rows_of(T, kWidth), T, DType::f32, [](OpInputs& in) {
+                     const Tensor dx = in.floats({T, kWidth}), dy = in.floats({T, kWidth});
+                     return moves({dx, dx, dy}, [&b = in.backend(), dx, dy] {
+                       b.dropout_backward(dx, dy, {0.1f});
+                     });
                    }});
   cases.push_back({"add", rows_of(T, kWidth), T, DType::f32, [](OpInputs& in) {
                      const Tensor x = in.floats({T, kWidth}), z = in.floats({T, kWidth});

@@ -29,7 +29,7 @@ struct CompleteSettings {
   bool sidecar = false, resume = false, if_exists_given = false;
   std::string only_failed;  // a file of records
   // model and machine
-  std::string adapter;  // a folder; empty: none
+  std::string adapter;  // a folder or file; empty: none
   std::string model, model_path, device = "auto", dtype = "auto", kv_type = "auto", cpu_isa;
   std::int64_t max_memory = 0, gpu_memory = -90;
   bool dry_run = false, list_models = false, no_mmap = false, deterministic = false;

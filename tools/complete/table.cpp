@@ -347,9 +347,11 @@ void add_model(std::vector<Option>& o, CompleteSettings& s) {
   o.push_back({.name = "adapter",
                .group = g,
                .into = &s.adapter,
-               .metavar = "DIR",
-               .help = "What r1-finetune or peft taught this model (LoRA), beside its weights.",
-               .completes = Completes::directory});
+               .metavar = "PATH",
+               .help =
+                   "What this model was taught (LoRA, DoRA): a folder of r1-finetune or peft, or "
+                   "a .gguf file.",
+               .completes = Completes::file});
   o.push_back(model_path_option(s.model_path, g));
   o.push_back(list_models_option(s.list_models, g));
 }

@@ -53,6 +53,11 @@ class CountingBackend : public Backend {
   void swiglu(const Tensor&, const Tensor&, const Tensor&) override {}
   void swiglu_backward(const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                        const Tensor&) override {}
+  void scale_columns(const Tensor&, const Tensor&, const Tensor&, const Tensor&) override {}
+  void scale_columns_backward(const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                              const Tensor&, const Tensor&) override {}
+  void dropout(const Tensor&, const Tensor&, const Dropout&) override {}
+  void dropout_backward(const Tensor&, const Tensor&, const Dropout&) override {}
   void gelu(const Tensor&, const Tensor&) override {}
   void gelu_backward(const Tensor&, const Tensor&, const Tensor&) override {}
   void add(const Tensor&, const Tensor&, const Tensor&) override {}

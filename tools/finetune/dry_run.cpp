@@ -89,25 +89,29 @@ TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
   CountingBackend& counter = *backend;
   Pupil pupil(std::move(backend), s, files, text);
   const auto learnt = 4 * static_cast<std::uint64_t>(pupil.learnt());  // bytes
-  TrainingPlan plan{.adapter = s.method == "full" ? 0 : learnt, .gradients = 2 * learnt};
+  TrainOptions options = train_options(s);
+  const bool apart = options.at_once < options.batch;  // gradients, and their sums
+  TrainingPlan plan{.adapter = s.full() ? 0 : learnt, .gradients = apart ? 2 * learnt : learnt};
   plan.weights = counter.bytes() - plan.adapter - learnt;
 
   const std::vector<TrainingSample> samples = {whole_sequence(s.max_seq_length)};
   const Packer packs(samples, s.max_seq_length, true, 0);
-  TrainOptions options = train_options(s);
-  double counted[2] = {};  // of one sequence, and of two: the optimizer's are in both
-  for (options.batch = 1; options.batch <= 2; ++options.batch) {
+  double counted[2] = {};  // of what goes at once, and of twice that: the optimizer's are in both
+  for (const std::int64_t times : {1, 2}) {
+    options.batch = times * options.at_once;
     Trainer trainer(counter, pupil.learner(), packs, options);
     const std::uint64_t held = counter.bytes();
     const double before = counter.operations();
     counter.reset_peak();
     trainer.step();
-    counted[options.batch - 1] = counter.operations() - before;
+    counted[times - 1] = counter.operations() - before;
     plan.activations = counter.peak() - held;
     plan.checkpoint = bytes_of(trainer.state());
   }
   plan.moments = plan.checkpoint - learnt;
-  plan.operations = counted[0] + static_cast<double>(s.batch - 1) * (counted[1] - counted[0]);
+  plan.operations =
+      counted[0] + (static_cast<double>(s.batch) / static_cast<double>(options.at_once) - 1) *
+                       (counted[1] - counted[0]);
   return plan;
 }
 

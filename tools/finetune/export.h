@@ -7,6 +7,12 @@
 
 namespace r1 {
 
+inline constexpr const char *kModelFile = "model.gguf", *kAdapterFile = "adapter.gguf";
+
+// What of --export is meant.
+std::string export_kind(const FinetuneSettings& settings, const ModelFiles& base);
+bool exports_adapter(const std::string& kind);
+
 // Fails with `usage` for an export that this base and method have not. Before the work.
 void check_export(const FinetuneSettings& settings, const ModelFiles& base);
 

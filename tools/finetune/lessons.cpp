@@ -14,6 +14,7 @@ Dataset read(const std::vector<std::string>& names, const FinetuneSettings& s,
                       {.max_length = s.max_seq_length,
                        .too_long = s.too_long == "cut" ? TooLong::cut : TooLong::drop,
                        .mask_prompt = !s.no_mask_prompt,
+                       .pairs = s.dpo(),
                        .fim_rate = s.fim_rate,
                        .seed = static_cast<std::uint64_t>(s.seed)});
 }

@@ -14,11 +14,12 @@ std::int64_t numbers_in(const NamedVars& weights) {
 }  // namespace
 
 TextOfModel::TextOfModel(const ModelFiles& files, const std::filesystem::path& data_dir)
-    : tokenizer_(load_tokenizer(files, data_dir)), fim_(FimForm::find(*tokenizer_)) {
-  const std::string source = read_chat_template(files);
-  if (source.empty()) return;
+    : tokenizer_(load_tokenizer(files, data_dir)),
+      fim_(FimForm::find(*tokenizer_)),
+      template_(read_chat_template(files)) {
+  if (template_.empty()) return;
   try {
-    chat_template_ = ChatTemplate::recognise(source);
+    chat_template_ = ChatTemplate::recognise(template_);
   } catch (const Error&) {  // only conversations want one, and say so
   }
 }
@@ -37,18 +38,18 @@ std::vector<std::uint8_t> TextOfModel::newline() const {
 Pupil::Pupil(std::unique_ptr<Backend> backend, const FinetuneSettings& s, const ModelFiles& files,
              const TextOfModel& text)
     : files_(files), backend_(std::move(backend)), newline_(text.newline()) {
-  const bool full = s.method == "full";
-  params_ = std::make_unique<Params>(*backend_, files_,
-                                     LoadOptions{.compute = DType::f32, .trainable = full});
+  params_ = std::make_unique<Params>(*backend_, files_, s.load_options());
   network_ = load_network(files_, *params_);
   if (text.tokenizer().size() > network_->shape().vocab)
     fail(ErrorKind::model, "{}: the tokenizer has {} tokens, and the embedding {} rows",
          escaped(files_.path().string()), text.tokenizer().size(), network_->shape().vocab);
-  if (!full)
+  if (!s.full())
     adapter_ = Adapter::fresh(*backend_, *params_, files_,
                               {.rank = s.rank,
                                .alpha = s.alpha,
                                .rank_stabilized = s.rslora,
+                               .dora = s.method == "dora",
+                               .dropout = s.dropout,
                                .modules = s.modules,
                                .seed = static_cast<std::uint64_t>(s.seed)});
 }

@@ -23,11 +23,13 @@ class TextOfModel {
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   TextForms forms() const;
-  std::vector<std::uint8_t> newline() const;  // by token id
+  const std::string& template_source() const { return template_; }  // empty: none
+  std::vector<std::uint8_t> newline() const;                        // by token id
 
  private:
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<FimForm> fim_;
+  std::string template_;
   std::optional<ChatTemplate> chat_template_;
 };
 

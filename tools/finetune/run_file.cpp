@@ -20,10 +20,12 @@ void add_files(JsonWriter& w, const char* key, const std::vector<std::string>& n
 }
 
 void add_settings(JsonWriter& w, const FinetuneSettings& s) {
+  w.key("objective").string(s.objective).key("beta").number(s.beta);
   w.key("fine_tune_type").string(s.method).key("optimizer").string(s.optimizer);
-  if (s.method == "lora") {
+  if (!s.full()) {
     w.key("rank").integer(s.rank).key("alpha").number(s.alpha).key("rslora").boolean(s.rslora);
-    w.key("target_modules").begin_array();
+    w.key("dropout").number(s.dropout).key("quantize_base");
+    w.string(s.quantize_base).key("target_modules").begin_array();
     for (const std::string& module : s.modules) w.string(module);
     w.end_array();
   }

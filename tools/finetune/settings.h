@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/nn/params.h"
 #include "tools/common/program.h"
 
 namespace r1 {
@@ -22,15 +23,20 @@ struct FinetuneSettings {
   std::string too_long = "drop";
   double fim_rate = 0;
   // method
-  std::string method = "lora";
+  std::string method = "lora", objective = "sft";
   bool method_given = false;
+  double beta = 0.1;
   std::int64_t rank = 8;
-  double alpha = 16;
+  double alpha = 16, dropout = 0;
   bool rslora = false;
   std::vector<std::string> modules;
+  std::string quantize_base;  // empty: as it is
   std::string optimizer = "adamw";
   double rate = 0, muon_rate = 0.02, weight_decay = 0.01, clip = 1;
-  bool rate_given = false;  // else it is that of the method
+  bool rate_given = false;                        // else it is that of the method
+  bool full() const { return method == "full"; }  // all weights, not beside them
+  bool dpo() const { return objective == "dpo"; }
+  LoadOptions load_options() const;  // of the base
   // schedule
   std::int64_t iters = 1000, batch = 16, micro_batch = 0;
   double epochs = 0;  // 0: iters counts

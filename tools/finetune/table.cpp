@@ -64,21 +64,40 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .into = &s.method,
                .metavar = "HOW",
                .help = "Learn two small matrices beside each large one (LoRA), whatever type that "
-                       "has, or all weights.",
-               .choices = {"lora", "full"},
+                       "has; the lengths of its rows too (DoRA); or all weights.",
+               .choices = {"lora", "dora", "full"},
                .brief = true,
                .given = &s.method_given});
+  o.push_back({.name = "objective",
+               .group = g,
+               .into = &s.objective,
+               .metavar = "WHAT",
+               .help = "Learn what the data say, or (DPO) to like one answer better than another: "
+                       "data are prompt, chosen, rejected.",
+               .choices = {"sft", "dpo"}});
+  o.push_back(number("beta", g, s.beta,
+                     "Of DPO: the higher, the nearer it stays to the model as it was.", 1e-6, 1e3));
   o.push_back(number("rank", g, s.rank, "Rows of the small matrices of LoRA.", 1, 4096));
   o.push_back(
       number("alpha", g, s.alpha, "Their products are multiplied by alpha / rank.", 0, 1e6));
   o.push_back(
       {.name = "rslora", .group = g, .into = &s.rslora, .help = "By alpha / sqrt(rank) instead."});
+  o.push_back(number("dropout", g, s.dropout,
+                     "Share of what they read that is dropped while they learn.", 0, 0.99));
   o.push_back(
       {.name = "target-modules",
        .group = g,
        .into = &s.modules,
        .metavar = "GLOB",
        .help = "LoRA for modules of this name, such as 'q_proj' or '*_proj'; without it all."});
+  o.push_back({.name = "quantize-base",
+               .group = g,
+               .into = &s.quantize_base,
+               .metavar = "TYPE",
+               .help = "Keep the matrices of the layers, which stay as they are, in this type in "
+                       "memory where their rows are whole blocks of it; what is merged is merged "
+                       "into the model's own.",
+               .choices = {"q8_0", "q4_0", "q4_k"}});
   o.push_back({.name = "optimizer",
                .group = g,
                .into = &s.optimizer,
@@ -231,8 +250,9 @@ void add_result(std::vector<Option>& o, FinetuneSettings& s) {
                .metavar = "WHAT",
                .help =
                    "The adapter, as peft has it; a whole model as a Hugging Face folder; or as a "
-                   ".gguf file. Without it the adapter of LoRA, of all weights what the base is.",
-               .choices = {"adapter", "merged", "gguf"},
+                   ".gguf file; or the adapter as one, as llama.cpp has it. Without it the adapter "
+                   "of LoRA, of all weights what the base is.",
+               .choices = {"adapter", "merged", "gguf", "gguf-adapter"},
                .brief = true,
                .given = &s.export_given});
   o.push_back({.name = "export-type",
@@ -247,6 +267,13 @@ void add_result(std::vector<Option>& o, FinetuneSettings& s) {
 }
 
 }  // namespace
+
+LoadOptions FinetuneSettings::load_options() const {
+  LoadOptions options{.compute = DType::f32, .trainable = full()};
+  for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k})
+    if (quantize_base == to_string(type)) options.layers = type;
+  return options;
+}
 
 Program finetune_program(FinetuneSettings& settings, StandardOptions& standard) {
   Program p{.name = "r1-finetune",

@@ -1,5 +1,7 @@
 #include "lib/nn/graph.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 #include "kernels/ref/ref_backend.h"
@@ -30,6 +32,8 @@ TEST(Graph, ShapesThatDoNotFitAreRefusedAndNamed) {
   constexpr ErrorKind kModel = ErrorKind::model;
   EXPECT_FAILS(kModel, "linear: [2, 3] and [4, 5] do not fit", g.linear(v({2, 3}), v({4, 5})));
   EXPECT_FAILS(kModel, "add_bias: [2, 3] and [2]", g.add_bias(v({2, 3}), v({2})));
+  EXPECT_FAILS(kModel, "scale_columns: [2, 3] and [3] and [2]",
+               g.scale_columns(v({2, 3}), v({3}), v({2}).value));
   EXPECT_FAILS(kModel, "embedding: [4]", g.embedding(v({4}), ints(2)));
   EXPECT_FAILS(kModel, "rms_norm: [2, 3] and [4]", g.rms_norm(v({2, 3}), v({4}), 1e-6f));
   EXPECT_FAILS(kModel, "linear's epilogue: [2, 4] and [3] and []",
@@ -150,6 +154,83 @@ TEST(Graph, ARefusedOperationLeavesNothingToRunBackwards) {
   rig->copy_from_host(y.grad, std::vector<float>(6, 1.0f).data());
   g.backward();
   EXPECT_EQ(rig.get(x.grad), std::vector<float>(6, 2.0f));
+}
+
+// w [5, 7] and what stands beside it, on `ref`.
+struct Beside {
+  Beside() {
+    const auto put = [&](const Shape& shape, std::uint64_t seed) {
+      return rig.put(shape, test::random_values(shape.elements(), seed));
+    };
+    const auto room = [&](const Shape& shape) {
+      return rig.put(shape, std::vector<float>(static_cast<std::size_t>(shape.elements())));
+    };
+    x = {put({4, 7}, 1), room({4, 7})};
+    w = {put({5, 7}, 2), {}};
+    low = {.a = {put({2, 7}, 3), room({2, 7})},
+           .b = {put({5, 2}, 4), room({5, 2})},
+           .scale = 0.7f,
+           .magnitude = {put({5}, 5), room({5})},
+           .squares = room({5})};
+    const std::vector<float> values = rig.get(w.value);
+    std::vector<float> squares(5);
+    for (std::size_t i = 0; i < values.size(); ++i) squares[i / 7] += values[i] * values[i];
+    rig->copy_from_host(low.squares, squares.data());
+  }
+  // The result; and with dy all ones the gradients of x, a, b and the magnitude.
+  std::vector<std::vector<float>> run(const Dropout& dropout = {}) {
+    for (const Var& v : {x, low.a, low.b, low.magnitude}) rig->zero(v.grad);
+    Graph g(rig.backend(), rig.arena(), Graph::Mode::training);
+    const LowRanks all = {{w.value.data, low}};
+    g.adapt_weights(&all, dropout);
+    const Var y = g.linear(x, w);
+    rig->copy_from_host(y.grad, std::vector<float>(20, 1.0f).data());
+    g.backward();
+    return {rig.get(y.value), rig.get(x.grad), rig.get(low.a.grad), rig.get(low.b.grad),
+            rig.get(low.magnitude.grad)};
+  }
+  test::Rig rig{{"ref"}};
+  Var x, w;
+  LowRank low;
+};
+
+TEST(Graph, RowsBesideALowRankMatrixHaveTheLengthsOfTheSum) {
+  Beside t;
+  const std::vector<float> w = t.rig.get(t.w.value), a = t.rig.get(t.low.a.value),
+                           b = t.rig.get(t.low.b.value);
+  Graph g(t.rig.backend(), t.rig.arena());
+  const std::vector<float> norms = t.rig.get(g.row_norms(t.w, t.low));
+  for (std::size_t n = 0; n < 5; ++n) {
+    double sum = 0;
+    for (std::size_t k = 0; k < 7; ++k) {
+      const double v =
+          w[n * 7 + k] + 0.7 * (double{b[n * 2]} * a[k] + double{b[n * 2 + 1]} * a[7 + k]);
+      sum += v * v;
+    }
+    EXPECT_NEAR(norms[n], std::sqrt(sum), 1e-5);
+  }
+}
+
+TEST(Graph, TheLengthOfARowIsAConstantForTheGradient) {
+  Beside found, given;
+  Graph g(given.rig.backend(), given.rig.arena());
+  const std::vector<float> norms = given.rig.get(g.row_norms(given.w, given.low));
+  given.low.norms = given.rig.put({5}, norms);
+  EXPECT_EQ(found.run(), given.run());
+}
+
+TEST(Graph, DropoutIsOfWhatALowRankMatrixReadsWhileItLearns) {
+  Beside t;
+  const auto plain = t.run(), some = t.run({.share = 0.5f, .seed = 1});
+  EXPECT_NE(some[0], plain[0]);
+  EXPECT_EQ(t.run({.share = 0.5f, .seed = 1}), some);
+  EXPECT_NE(t.run({.share = 0.5f, .seed = 2})[0], some[0]);
+  t.low.number = 1;
+  EXPECT_NE(t.run({.share = 0.5f, .seed = 1})[0], some[0]);
+  Graph g(t.rig.backend(), t.rig.arena());
+  const LowRanks all = {{t.w.value.data, t.low}};
+  g.adapt_weights(&all, {.share = 0.5f, .seed = 1});
+  EXPECT_EQ(t.rig.get(g.linear(t.x, t.w).value), plain[0]);
 }
 
 }  // namespace

@@ -59,6 +59,15 @@ Var daw(Graph& g, const Vars& in) {
   return g.attention(q, in[7], in[8], A, g.integers(kStart), kAttention);  // [T, H, hd]
 }
 
+// x, w, b, residual, and a matrix of low rank beside w.
+Var beside(Graph& g, const Vars& in, const LowRank& low) {
+  const LowRanks all = {{in[1].value.data, low}};
+  g.adapt_weights(&all);
+  const Var y = g.linear(in[0], in[1], {.bias = in[2], .residual = in[3]});
+  g.adapt_weights(nullptr);
+  return y;
+}
+
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = {
       {"Linear", {{5, 7}, {6, 7}}, [](Graph& g, const Vars& in) { return g.linear(in[0], in[1]); }},
@@ -78,7 +87,35 @@ const std::vector<Case>& cases() {
        {{5, 7}, {7, 7}},
        [](Graph& g, const Vars& in) { return g.linear(in[0], in[1], {.residual = in[0]}); },
        2},
+      {"LinearBesideALowRankOne",
+       {{5, 7}, {6, 7}, {6}, {5, 6}, {2, 7}, {6, 2}},
+       [](Graph& g, const Vars& in) {
+         return beside(g, in, {.a = in[4], .b = in[5], .scale = 0.7f});
+       },
+       5},
+      {"LinearBesideALowRankOneOfGivenLengths",
+       {{5, 7}, {6, 7}, {6}, {5, 6}, {2, 7}, {6, 2}, {6}},
+       [](Graph& g, const Vars& in) {
+         return beside(g, in,
+                       {.a = in[4],
+                        .b = in[5],
+                        .scale = 0.7f,
+                        .magnitude = in[6],
+                        .norms = g.floats(test::random_values(6, 3, 0.5f, 2.0f))});
+       },
+       7},
       {"AddBias", {{5, 7}, {7}}, [](Graph& g, const Vars& in) { return g.add_bias(in[0], in[1]); }},
+      {"ScaleColumns",
+       {{5, 7}, {7}},
+       [](Graph& g, const Vars& in) {
+         return g.scale_columns(in[0], in[1], g.floats(test::random_values(7, 3, 0.5f, 2.0f)));
+       },
+       2},
+      {"Dropout",
+       {{3, 11}},
+       [](Graph& g, const Vars& in) {
+         return g.dropout(in[0], {.share = 0.4f, .seed = 2, .stream = 1});
+       }},
       {"EmbeddingWithARepeatedId",
        {{6, 4}},
        [](Graph& g, const Vars& in) {

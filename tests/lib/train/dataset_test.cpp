@@ -463,7 +463,7 @@ TEST(Dataset, NamesTheLineAndWhatIsWrongWithIt) {
   EXPECT_EQ(scene.why({R"({"prefix":"","middle":{},"suffix":""})"}),
             "E_USAGE: data.jsonl:1: \"middle\" is not a string");
   EXPECT_EQ(scene.why({R"({"prompt":"","chosen":"","rejected":""})"}),
-            "E_USAGE: data.jsonl:1: preference pairs are not trained on yet");
+            "E_USAGE: data.jsonl:1: has \"chosen\" and \"rejected\", which --objective dpo learns");
   EXPECT_EQ(scene.why({R"({"image":"a.png","text":""})"}),
             "E_USAGE: data.jsonl:1: images are not trained on yet");
 }
@@ -525,6 +525,24 @@ TEST(Dataset, TakesNulAndControlCharactersInStrings) {
   const Dataset data = scene.read({R"({"text":"\u0000\u001b[2J"})"});
   EXPECT_EQ(data.samples[0].ids, (std::vector<TokenId>{256, 0, 27, '[', '2', 'J', 257}));
   EXPECT_EQ(scene.shown(data), (Shown{"⟦<s>⟧\\x00\\x1b[2J</s>"}));
+}
+
+TEST(Dataset, PairsAreTwoAnswersToTheSamePrompt) {
+  Scene scene;
+  scene.options.pairs = true;
+  const std::string line = R"({"prompt":"a?","chosen":" b","rejected":"cc"})";
+  const Dataset data = scene.read({line});
+  ASSERT_EQ(data.samples.size(), 1u);
+  const TrainingSample& pair = data.samples[0];
+  EXPECT_EQ(render_sample(pair, scene.own), "⟦<s>a?⟧ b</s>⟦<s>a?⟧cc</s>");
+  EXPECT_EQ(pair.rejected, 6u);
+  EXPECT_EQ(data.trained, 6);
+  EXPECT_EQ(scene.why({R"({"text":"a"})"}),
+            R"(E_USAGE: data.jsonl:1: has not "prompt", "chosen" and "rejected")");
+  EXPECT_EQ(scene.why({R"({"prompt":"","chosen":1,"rejected":""})"}),
+            R"(E_USAGE: data.jsonl:1: "chosen" is not a string)");
+  scene.options.max_length = 11;
+  EXPECT_EQ(scene.read({line, R"({"prompt":"","chosen":"","rejected":""})"}).too_long, 1);
 }
 
 }  // namespace

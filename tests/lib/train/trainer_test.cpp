@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/models/adapter.h"
 #include "tests/support/backends.h"
 #include "tests/support/tiny.h"
 
@@ -159,6 +160,73 @@ TEST(Trainer, ThreadsDoNotChangeABit) {
   }
   EXPECT_EQ(all[0], all[1]);
   EXPECT_EQ(all[0], all[2]);
+}
+
+// A tiny checkpoint that stays as it is, and the LoRA that is taught beside it.
+class Beside {
+ public:
+  Beside(const test::Candidate& candidate, float dropout)
+      : backend_(candidate.open()),
+        files_(ModelFiles::open(test::kTiny / "llama")),
+        params_(*backend_, files_, {.compute = DType::f32}),
+        network_(load_network(files_, params_)),
+        adapter_(Adapter::fresh(*backend_, params_, files_, {.rank = 3})),
+        samples_(samples(network_->shape().vocab)),
+        packer_(samples_, 100, true, 5),
+        trainer_(*backend_, {*network_, adapter_.weights(), &adapter_.matrices(), &newline_},
+                 packer_, options(dropout)) {}
+
+  Trainer& trainer() { return trainer_; }
+  const Packer& packer() const { return packer_; }
+  std::vector<std::vector<float>> state() {
+    std::vector<std::vector<float>> all;
+    for (const NamedTensor& t : trainer_.state()) {
+      all.emplace_back(test::count(t.tensor.shape));
+      backend_->copy_to_host(all.back().data(), t.tensor);
+    }
+    return all;
+  }
+  void go_on(const std::vector<std::vector<float>>& state, std::int64_t done) {
+    const std::vector<NamedTensor> to = trainer_.state();
+    for (std::size_t i = 0; i < to.size(); ++i)
+      backend_->copy_from_host(to[i].tensor, state[i].data());
+    trainer_.go_on(done);
+  }
+
+ private:
+  static TrainOptions options(float dropout) {
+    TrainOptions o{.batch = 2, .dropout = {.share = dropout, .seed = 3}};
+    o.optimizer.rate = 0.01;
+    return o;
+  }
+  std::unique_ptr<Backend> backend_;
+  ModelFiles files_;
+  Params params_;
+  std::unique_ptr<Network> network_;
+  Adapter adapter_;
+  std::vector<std::uint8_t> newline_;  // not looked at
+  std::vector<TrainingSample> samples_;
+  Packer packer_;
+  Trainer trainer_;
+};
+
+TEST(Trainer, DropsTheSameForAnyNumberOfThreadsAndWhereItGoesOn) {
+  Beside whole({"cpu", 1}, 0.3f), begun({"cpu", 2}, 0.3f), rest({"cpu", 3}, 0.3f);
+  for (int i = 0; i < 4; ++i) whole.trainer().step();
+  for (int i = 0; i < 2; ++i) begun.trainer().step();
+  rest.go_on(begun.state(), 2);
+  for (int i = 0; i < 2; ++i) rest.trainer().step();
+  EXPECT_EQ(rest.state(), whole.state());
+  Beside other({"cpu", 1}, 0.4f);
+  for (int i = 0; i < 4; ++i) other.trainer().step();
+  EXPECT_NE(other.state(), whole.state());
+}
+
+TEST(Trainer, DropsNothingWhereItMeasures) {
+  Beside plain({"cpu", 1}, 0), some({"cpu", 1}, 0.5f);
+  plain.trainer().step();
+  some.go_on(plain.state(), 1);
+  EXPECT_EQ(some.trainer().evaluate(some.packer(), 2), plain.trainer().evaluate(plain.packer(), 2));
 }
 
 }  // namespace

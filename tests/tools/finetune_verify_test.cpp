@@ -1,0 +1,206 @@
+// What was written is what was trained: files with a planted fault are refused, and the same files
+// without it are not.
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "lib/backend/open_backend.h"
+#include "lib/base/output.h"
+#include "lib/models/gguf_export.h"
+#include "tests/support/fails.h"
+#include "tests/support/random_llama.h"
+#include "tests/support/tiny_vocabulary.h"
+#include "tests/support/tokenizer_folder.h"
+#include "tools/finetune/export.h"
+#include "tools/finetune/verify.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+using Values = std::vector<float>;
+
+constexpr std::int64_t kWidth = 64, kVocab = 260, kHeadDim = kWidth / 4;
+
+// A Llama whose tokens are bytes, with BOS before each text and a chat template.
+void write_base(const test::RandomLlama& llama, const fs::path& folder) {
+  llama.write(folder);
+  const test::TinyBpe bpe = {.merges = {},
+                             .added = R"([{"id":256,"content":"<bos>","special":true},)"
+                                      R"({"id":257,"content":"<|im_start|>","special":true},)"
+                                      R"({"id":258,"content":"<|im_end|>","special":true}])",
+                             .pre_tokenizer = R"({"type":"ByteLevel","add_prefix_space":false})"};
+  test::write_bytes(folder / "tokenizer.json", bpe.json());
+  test::write_bytes(folder / "tokenizer_config.json",
+                    R"({"bos_token":"<bos>","eos_token":"<|im_end|>","add_bos_token":true,)"
+                    R"("chat_template":"{% for m in messages %}<|im_start|>{{ m.role }}\n)"
+                    R"({{ m.content }}<|im_end|>\n{% endfor %}"})");
+}
+
+Pack random_pack(std::int64_t T) {
+  Pack pack;
+  for (std::int64_t t = 0; t < T; ++t) {
+    const auto at = static_cast<std::uint64_t>(t);
+    pack.ids.push_back(static_cast<std::int32_t>(random_bits(9, 0, at) % 256));
+    pack.position.push_back(static_cast<std::int32_t>(t));
+    pack.start.push_back(0);
+    pack.target.push_back(pack.ids.back());
+  }
+  return pack;
+}
+
+class Verify : public testing::Test {
+ protected:
+  Verify() {
+    fs::create_directory(dir_ / "base");
+    write_base(llama_, dir_ / "base");
+  }
+
+  // A pupil as if it had been taught, and what it exports: already verified once.
+  void teach(const std::string& kind, const std::string& method = "lora") {
+    s_.model = (dir_ / "base").string();
+    s_.output = (dir_ / "out").string();
+    s_.method = method;
+    s_.rank = 4;
+    s_.export_kind = kind;
+    s_.export_type = "f32";
+    s_.export_given = true;
+    s_.threads = 1;
+    files_ = std::make_unique<ModelFiles>(ModelFiles::open(s_.model));
+    text_ = std::make_unique<TextOfModel>(*files_, test::kShare);
+    pupil_ = std::make_unique<Pupil>(open_backend("cpu", {.threads = 1}), s_, *files_, *text_);
+    std::uint64_t seed = 0;
+    for (const auto& [name, weight] : pupil_->adapter()->weights())
+      if (!name.ends_with("magnitude_vector"))
+        pupil_->backend().copy_from_host(
+            weight.value,
+            test::random_values(weight.value.shape.elements(), ++seed, -0.2f, 0.2f).data());
+    export_trained(s_, *pupil_, *text_, packs_);
+  }
+  double verify() { return verify_export(s_, *pupil_, *text_, packs_, s_.output); }
+
+  // The file again, with other metadata or numbers.
+  void edit_gguf(const char* name, const std::function<void(GgufMetadata&)>& metadata,
+                 const std::function<void(const std::string&, Values&)>& numbers) {
+    const fs::path path = fs::path(s_.output) / name;
+    const std::string bytes = read_file(path);
+    const GgufFile gguf = GgufFile::parse(as_bytes(bytes), name);
+    GgufMetadata all;
+    for (const auto& [key, value] : gguf.raw_metadata()) all.emplace_back(key, value);
+    metadata(all);
+    std::vector<NamedTensor> tensors = gguf.tensors();
+    std::vector<Values> values;
+    values.reserve(tensors.size());
+    for (NamedTensor& t : tensors) {
+      Values& v = values.emplace_back(t.tensor.as<float>(),
+                                      t.tensor.as<float>() + t.tensor.shape.elements());
+      numbers(t.name, v);
+      t.tensor.data = v.data();
+    }
+    const auto out = open_file(path);
+    write_gguf(*out, all, tensors);
+    out->close();
+  }
+
+  test::TempDir dir_;
+  const test::RandomLlama llama_{2, kWidth, 96, kVocab};
+  FinetuneSettings s_;
+  std::unique_ptr<ModelFiles> files_;
+  std::unique_ptr<TextOfModel> text_;
+  std::unique_ptr<Pupil> pupil_;
+  const std::vector<Pack> packs_ = {random_pack(128), random_pack(130)};
+};
+
+void as_it_is(GgufMetadata&) {}
+void as_they_are(const std::string&, Values&) {}
+
+// Rows in the order of a folder.
+void unturned(Values& values) {
+  const Values turned = values;
+  const std::size_t width = values.size() / kWidth;
+  for (std::int64_t n = 0; n < kWidth; ++n)
+    std::copy_n(turned.begin() + n * static_cast<std::int64_t>(width), width,
+                values.begin() + row_in_folder(n, kHeadDim) * static_cast<std::int64_t>(width));
+}
+
+TEST_F(Verify, EveryKindOfExportIsAsItWasTrained) {
+  for (const char* kind : {"adapter", "gguf-adapter", "merged", "gguf"}) {
+    SCOPED_TRACE(kind);
+    fs::remove_all(dir_ / "out");
+    fs::create_directory(dir_ / "out");
+    teach(kind);
+    EXPECT_LE(verify(), 1e-6);
+    if (std::string(kind) == "gguf-adapter") continue;
+    fs::remove_all(dir_ / "out");
+    fs::create_directory(dir_ / "out");
+    teach(kind, "dora");
+    EXPECT_LE(verify(), 1e-6);
+  }
+}
+
+TEST_F(Verify, AFlagOfBosThatWasFlippedIsFound) {
+  teach("gguf");
+  edit_gguf(kModelFile, as_it_is, as_they_are);
+  verify();  // edited, but the same
+  edit_gguf(
+      kModelFile,
+      [](GgufMetadata& all) {
+        for (auto& [key, value] : all)
+          if (key == "tokenizer.ggml.add_bos_token") value = false;
+      },
+      as_they_are);
+  EXPECT_FAILS(ErrorKind::model, "makes other tokens of a text than its base", verify());
+}
+
+TEST_F(Verify, AChatTemplateThatWasDroppedIsFound) {
+  teach("gguf");
+  edit_gguf(
+      kModelFile,
+      [](GgufMetadata& all) {
+        std::erase_if(all, [](const auto& e) { return e.first == "tokenizer.chat_template"; });
+      },
+      as_they_are);
+  EXPECT_FAILS(ErrorKind::model, "has another chat template than its base", verify());
+  s_.export_kind = "merged";
+  fs::remove(fs::path(s_.output) / kModelFile);
+  export_trained(s_, *pupil_, *text_, packs_);
+  test::write_bytes(fs::path(s_.output) / "tokenizer_config.json",
+                    R"({"bos_token":"<bos>","eos_token":"<|im_end|>","add_bos_token":true})");
+  EXPECT_FAILS(ErrorKind::model, "has another chat template than its base", verify());
+}
+
+TEST_F(Verify, RowsOfQThatAreNotInPairsAreFound) {
+  teach("gguf");
+  const auto turn = [](const char* wanted) {
+    return [wanted](const std::string& name, Values& values) {
+      if (name == wanted) unturned(values);
+    };
+  };
+  edit_gguf(kModelFile, as_it_is, turn("blk.1.attn_q.weight"));
+  EXPECT_FAILS(ErrorKind::model, "differs from the model in memory by", verify());
+  s_.export_kind = "gguf-adapter";
+  export_trained(s_, *pupil_, *text_, packs_);
+  edit_gguf(kAdapterFile, as_it_is, turn("blk.1.attn_q.weight.lora_b"));
+  EXPECT_FAILS(ErrorKind::model, "differs from the model in memory by", verify());
+}
+
+TEST_F(Verify, AMergeIntoThePackedBaseIsFound) {
+  s_.quantize_base = "q4_0";
+  teach("merged");
+  EXPECT_LE(verify(), 1e-6);
+  const fs::path path = fs::path(s_.output) / "model.safetensors";
+  const std::string bytes = read_file(path);
+  const SafetensorsFile merged = parse_safetensors(as_bytes(bytes), "model.safetensors");
+  // The same delta beside numbers of 4 bits.
+  test::RandomLlama plain = llama_, packed = llama_.rounded(DType::q4_0);
+  for (const NamedTensor& t : merged.tensors) {
+    Values& to = packed.weights().at(t.name).values;
+    const Values& from = plain.weights().at(t.name).values;
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] += t.tensor.as<float>()[i] - from[i];
+  }
+  packed.write(s_.output);
+  EXPECT_FAILS(ErrorKind::model, "differs from the model in memory by", verify());
+}
+
+}  // namespace
+}  // namespace r1

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <filesystem>
+
+#include "lib/base/error.h"
+
+namespace r1 {
+
+// A folder inside the output for files that have not yet their names: gone afterwards, with all
+// that `finish` has not moved up.
+class Unfinished {
+ public:
+  explicit Unfinished(const std::filesystem::path& output)
+      : output_(output), path_(output / "export.partial") {
+    clear();
+    std::error_code error;
+    std::filesystem::create_directories(path_, error);
+    if (error) fail(ErrorKind::write, "{}: {}", escaped(path_.string()), error.message());
+  }
+  ~Unfinished() { clear(); }
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  void finish() {
+    std::error_code error;
+    for (const std::filesystem::directory_entry& entry :
+         std::filesystem::directory_iterator(path_, error)) {
+      std::filesystem::rename(entry.path(), output_ / entry.path().filename(), error);
+      if (error) fail(ErrorKind::write, "{}: {}", escaped(output_.string()), error.message());
+    }
+  }
+
+ private:
+  void clear() const {
+    std::error_code none;
+    for (const std::filesystem::directory_entry& entry :
+         std::filesystem::directory_iterator(path_, none))
+      std::filesystem::remove(entry.path(), none);
+    std::filesystem::remove(path_, none);
+  }
+  std::filesystem::path output_, path_;
+};
+
+}  // namespace r1

@@ -1,0 +1,145 @@
+#include "tools/finetune/verify.h"
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "lib/base/error.h"
+#include "tools/common/models.h"
+#include "tools/finetune/export.h"
+#include "tools/finetune/unfinished.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Nats that rounding to a type may cost.
+double most_divergence(const std::string& kind, const std::string& type) {
+  if (exports_adapter(kind) || (kind == "gguf" && type == "f32")) return 1e-6;
+  if (kind == "merged" || type == "bf16" || type == "f16") return 1e-3;
+  return type == "q8_0" ? 2e-3 : 5e-2;
+}
+
+constexpr const char* kSome = "def f(x):\n    return x + 1  # h\u00e9llo\n";
+
+// A conversation with its markers; nothing where the vocabulary lacks them.
+std::vector<TokenId> chat_ids(const ChatTemplate& chat, const Tokenizer& tokenizer) {
+  const std::vector<ChatMessage> asked = {{"system", "Be brief."}, {"user", kSome}};
+  try {
+    return encode_parts(tokenizer, chat.render_with_answer(asked, "1"), tokenizer.add_bos());
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+// What a text and a conversation become.
+std::vector<TokenId> some_ids(const TextOfModel& text) {
+  const Tokenizer& tokenizer = text.tokenizer();
+  std::vector<TokenId> ids = encode_parts(tokenizer, {{kSome}}, tokenizer.add_bos());
+  const ChatTemplate* chat = text.forms().chat_template;
+  if (chat == nullptr) return ids;
+  const std::vector<TokenId> more = chat_ids(*chat, tokenizer);
+  ids.insert(ids.end(), more.begin(), more.end());
+  return ids;
+}
+
+// Does a model read and write its text as its base does? Fails with `model`.
+void check_text(const ModelFiles& files, const TextOfModel& text) {
+  const TextOfModel same(files, data_folder());
+  const std::string name = escaped(files.path().string());
+  if (same.template_source() != text.template_source())
+    fail(ErrorKind::model, "{} has another chat template than its base", name);
+  if (same.tokenizer().size() < text.tokenizer().size() ||  // more: rows that no text has
+      same.tokenizer().eos() != text.tokenizer().eos() || some_ids(same) != some_ids(text))
+    fail(ErrorKind::model, "{} makes other tokens of a text than its base", name);
+}
+
+using Logits = std::function<std::vector<float>(const Pack&)>;  // [rows, V]
+
+// The mean over all packs of what `have` differs from `want`.
+double divergence(const Logits& want, const Logits& have, std::int64_t vocab,
+                  const std::vector<Pack>& packs) {
+  double sum = 0;
+  std::int64_t rows = 0;
+  for (const Pack& pack : packs) {
+    sum += mean_divergence(want(pack), have(pack), vocab) * static_cast<double>(pack.rows());
+    rows += pack.rows();
+  }
+  return sum / static_cast<double>(std::max<std::int64_t>(1, rows));
+}
+
+// A model in memory that has nothing to do with the pupil's but its text: of files, and what stands
+// beside them.
+class Other {
+ public:
+  Other(const ModelFiles& files, const TrainedModel& trained, const TextOfModel& text)
+      : backend_(trained.backend),
+        newline_(text.newline()),
+        params_(backend_, files, {.compute = DType::f32}),
+        network_(load_network(files, params_)) {}
+  void read_adapter(const ModelFiles& files, const fs::path& folder) {
+    adapter_ = Adapter::read(backend_, params_, files, folder);
+  }
+  std::vector<float> operator()(const Pack& pack) const {
+    return logits_of(backend_, *network_, adapter_ ? &adapter_->matrices() : nullptr, newline_,
+                     pack);
+  }
+
+ private:
+  Backend& backend_;
+  std::vector<std::uint8_t> newline_;
+  Params params_;
+  std::unique_ptr<Network> network_;
+  std::optional<Adapter> adapter_;
+};
+
+double divergence_of_adapter(const fs::path& written, const Pupil& pupil, const TextOfModel& text,
+                             const std::vector<Pack>& packs) {
+  const TrainedModel t = pupil.trained();
+  const Adapter adapter = Adapter::read(t.backend, t.params, t.base, written);
+  const Logits have = [&](const Pack& pack) {
+    return logits_of(t.backend, pupil.network(), &adapter.matrices(), text.newline(), pack);
+  };
+  return divergence([&](const Pack& pack) { return pupil.logits(pack); }, have,
+                    pupil.network().shape().vocab, packs);
+}
+
+double divergence_of_model(const fs::path& folder, const Pupil& pupil, const TextOfModel& text,
+                           const std::vector<Pack>& packs, const FinetuneSettings& s) {
+  const TrainedModel trained = pupil.trained();
+  const bool gguf = export_kind(s, trained.base) == "gguf";
+  const ModelFiles files = ModelFiles::open(gguf ? folder / kModelFile : folder);
+  check_text(files, text);
+  const Other have(files, trained, text);
+  const std::int64_t vocab = pupil.network().shape().vocab;
+  if (s.quantize_base.empty())
+    return divergence([&](const Pack& pack) { return pupil.logits(pack); }, std::cref(have), vocab,
+                      packs);
+  // What was merged was merged into the base's own numbers: so is what it is held against.
+  Other want(trained.base, trained, text);
+  const Unfinished beside(folder);
+  pupil.adapter()->write(beside.path(), s.model);
+  want.read_adapter(trained.base, beside.path());
+  return divergence(std::cref(want), std::cref(have), vocab, packs);
+}
+
+}  // namespace
+
+double verify_export(const FinetuneSettings& s, const Pupil& pupil, const TextOfModel& text,
+                     const std::vector<Pack>& packs, const fs::path& folder) {
+  const std::string kind = export_kind(s, pupil.trained().base);
+  const fs::path adapter = kind == "adapter" ? folder : folder / kAdapterFile;
+  const double found = exports_adapter(kind) ? divergence_of_adapter(adapter, pupil, text, packs)
+                                             : divergence_of_model(folder, pupil, text, packs, s);
+  const double most = most_divergence(kind, s.export_type);
+  if (!(found <= most))
+    fail(ErrorKind::model,
+         "what was written for {} differs from the model in memory by {:.3g} nats a token; at "
+         "most {:.3g} are right",
+         escaped(s.output), found, most);
+  return found;
+}
+
+}  // namespace r1
