@@ -6,6 +6,7 @@
 
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
+#include "lib/quant/types.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
 #include "tools/finetune/course.h"
@@ -80,6 +81,12 @@ class Finetuner {
     refuse_if(s_.dpo() && s_.full(),
               "--objective dpo is of --fine-tune-type lora and dora: it is held against the model "
               "without them");
+    refuse_if(
+        !s_.qat.empty() && (s_.method == "dora" || s_.dropout > 0 || !s_.quantize_base.empty()),
+        "--qat is of --fine-tune-type lora and full, without --dropout and --quantize-base");
+    refuse_if(!s_.qat.empty() && s_.export_given && s_.export_kind != "gguf",
+              "--qat is exported as the .gguf file that it was taught for");
+    if (!s_.qat.empty()) mix_named(s_.export_type = s_.qat);  // fails for what is none
     refuse_if(!s_.init.empty() && !s_.model.empty(), "--init takes the place of --model");
     refuse_if(s_.init.empty() != s_.tokenizer.empty(), "--init and --tokenizer go together");
     refuse_if(!s_.init.empty() && s_.method_given && s_.method != "full",

@@ -85,6 +85,7 @@ Var Graph::linear(const Var& x, const Var& w, const Then& then) {
 }
 
 Var Graph::adapted(const Var& x, const Var& w, const Then& then, const LowRank& low) {
+  if (replace_) return through_replaced(x, w, then, low);
   const bool scaled = !low.magnitude.value.empty();  // the product, not what is added to it
   const Dropout drop{dropout_.share, dropout_.seed, low.number};
   const Var read = training() && drop.share > 0 ? dropout(x, drop) : x;
@@ -94,6 +95,16 @@ Var Graph::adapted(const Var& x, const Var& w, const Then& then, const LowRank& 
   y = scale_columns(y, low.magnitude, low.norms.empty() ? row_norms(w, low) : low.norms);
   if (!then.bias.value.empty()) y = add_bias(y, then.bias);
   return then.residual.value.empty() ? y : add(y, then.residual);
+}
+
+// The matrices of low rank have gradients as if their product was added here.
+Var Graph::through_replaced(const Var& x, const Var& w, const Then& then, const LowRank& low) {
+  const Var y = product(x, w, then);
+  if (!training()) return y;
+  const Var still{x.value, {}};  // its gradient comes through the weight alone
+  const Var beside = product(product(still, low.a, {}), low.b, {});
+  note([=, this] { backend_.add_scaled(beside.grad, y.grad, low.scale); });
+  return y;
 }
 
 // |w + s b a|^2 = |w|^2 + 2 s b·(w a^T) + s^2 b·(a a^T b) by row, so that w is only multiplied by,
@@ -141,7 +152,7 @@ Var Graph::product(const Var& x, const Var& w, const Then& then) {
   note([=, this] {
     if (!r.grad.empty()) backend_.add_scaled(r.grad, y.grad, 1.0f);
     if (!b.grad.empty()) backend_.add_bias_backward({}, b.grad, y.grad);
-    backend_.linear_backward(x.grad, w.grad, y.grad, x.value, w.value);
+    backend_.linear_backward(x.grad, w.grad, y.grad, x.value, weight(w));
   });
   return y;
 }

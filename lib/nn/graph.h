@@ -64,7 +64,8 @@ class Graph {
   using Watch = std::function<void(const Tensor& x, const Tensor& w)>;
   void watch_products(Watch watch) { watch_ = std::move(watch); }
   // Takes the weight that is returned in place of each that `linear` or `embedding` would read from
-  // now on: what a model would be with another one. In inference only.
+  // now on: what a model would be with another one. Gradients go to the one that it stands for; the
+  // product of an adapter is in it already.
   using Replace = std::function<Tensor(const Tensor& w)>;
   void replace_weights(Replace replace) { replace_ = std::move(replace); }
   // `linear` adds them to the products of their weights from now on. They outlive the graph. In
@@ -76,6 +77,7 @@ class Graph {
   // The lengths [N] of the rows of w + scale b a; a constant for the gradient. Waits for the
   // device.
   Tensor row_norms(const Var& w, const LowRank& low);
+  Tensor weight(const Var& w) const { return replace_ ? replace_(w.value) : w.value; }
   Tensor take(const Shape& shape, DType dtype = DType::f32) { return arena_.take(shape, dtype); }
   Tensor integers(std::span<const std::int32_t> values);  // i32 [n] on the device
   Tensor floats(std::span<const float> values);           // f32 [n] on the device
@@ -120,6 +122,8 @@ class Graph {
   Var product(const Var& x, const Var& w, const Then& then);
   const LowRank* adapter_of(const Var& w) const;
   Var adapted(const Var& x, const Var& w, const Then& then, const LowRank& low);
+  // The same where `w` is replaced by what has the adapter's product in it.
+  Var through_replaced(const Var& x, const Var& w, const Then& then, const LowRank& low);
   // As `make`, but the value is not zeroed.
   Var output(const Shape& shape, DType dtype = DType::f32);
   // The type in which all readers take T rows; f32 where they differ, or others look too.
@@ -128,8 +132,6 @@ class Graph {
   void note(Step&& step) {  // in inference nothing is kept, and nothing allocated
     if (training()) tape_.emplace_back(std::forward<Step>(step));
   }
-
-  Tensor weight(const Var& w) const { return replace_ ? replace_(w.value) : w.value; }
 
   Backend& backend_;
   Arena& arena_;

@@ -83,11 +83,13 @@ bool has_plain_weights(const ModelFiles& base) {
   });
 }
 
-void write_trained_folder(const TrainedModel& model, const fs::path& folder) {
+void write_trained_folder(const TrainedModel& model, const fs::path& folder,
+                          std::optional<DType> type) {
   std::vector<NamedTensor> labels;
   for (const NamedTensor& t : model.base.tensors()) {
     const bool plain = !is_quantized(t.tensor.dtype) && !model.base.was_quantized(t.tensor);
-    labels.push_back({t.name, {nullptr, t.tensor.shape, plain ? t.tensor.dtype : DType::f32}});
+    const DType own = plain ? t.tensor.dtype : DType::f32;
+    labels.push_back({t.name, {nullptr, t.tensor.shape, type.value_or(own)}});
   }
   const auto header = [](const std::vector<NamedTensor>& all) {
     return safetensors_header(all, {{"format", "pt"}});

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,9 +25,10 @@ struct TrainedModel {
 };
 
 // The whole model into a folder that is there, each tensor in its base's type, f32 where that was
-// quantized: config.json, model.safetensors, and the base's tokenizer and other small files byte
-// for byte. The base is a Hugging Face folder.
-void write_trained_folder(const TrainedModel& model, const std::filesystem::path& folder);
+// quantized; or all of them in `type`: config.json, model.safetensors, and the base's tokenizer and
+// other small files byte for byte. The base is a Hugging Face folder.
+void write_trained_folder(const TrainedModel& model, const std::filesystem::path& folder,
+                          std::optional<DType> type = {});
 
 // The whole model as one GGUF file, all tensors in f32. The base is a GGUF file.
 void write_trained_gguf(const TrainedModel& model, const std::filesystem::path& path);

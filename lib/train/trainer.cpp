@@ -73,6 +73,8 @@ double Trainer::run(const Pack& pack, float share, std::int64_t number) {
       random_bits(options_.dropout.seed, kDropout, static_cast<std::uint64_t>(number));
   if (learner_.adapters != nullptr)
     g.adapt_weights(learner_.adapters, {.share = options_.dropout.share, .seed = seed});
+  if (learner_.rounded != nullptr)
+    g.replace_weights([this](const Tensor& w) { return learner_.rounded->of(w); });
   Rows rows = network_rows(g, learner_.network, *learner_.newline, pack);
   if (wanted.rows.size() < pack.ids.size()) rows.wanted = g.integers(wanted.rows);
   const Var hidden = learner_.network.hidden(g, rows);
@@ -141,6 +143,7 @@ TrainStep Trainer::step() {
   const double share = result.tokens == 0 ? 0 : 1 / static_cast<double>(counted);
   const bool apart = parts.size() > 1;
   for (const Tensor& sum : sums_) backend_.zero(sum);
+  if (learner_.rounded != nullptr) learner_.rounded->refresh();
   double loss = 0;
   std::int64_t number = done_ * options_.batch;
   for (const Pack& part : parts) {
@@ -168,6 +171,7 @@ TrainStep Trainer::step() {
 }
 
 double Trainer::evaluate(const Packer& data, std::int64_t packs) {
+  if (learner_.rounded != nullptr) learner_.rounded->refresh();
   double loss = 0;
   std::int64_t counted = 0;
   for (std::int64_t n = 0; n < packs; ++n) {

@@ -8,6 +8,7 @@
 #include "lib/models/network.h"
 #include "lib/train/optimizer.h"
 #include "lib/train/packing.h"
+#include "lib/train/rounded_weights.h"
 #include "lib/train/schedule.h"
 #include "lib/train/weights.h"
 
@@ -29,6 +30,7 @@ struct Learner {
   NamedVars weights;                   // all others are left as they are
   const LowRanks* adapters = nullptr;  // matrices among them that stand beside others
   const std::vector<std::uint8_t>* newline = nullptr;  // by token id: does it hold one?
+  RoundedWeights* rounded = nullptr;  // what the network reads in their place, or none
 };
 
 // A pack as a network reads it, all of its rows wanted. `newline` is by token id.

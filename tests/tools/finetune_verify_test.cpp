@@ -7,6 +7,8 @@
 #include "lib/backend/open_backend.h"
 #include "lib/base/output.h"
 #include "lib/models/gguf_export.h"
+#include "lib/models/tensor_names.h"
+#include "lib/tensor/quant_block.h"
 #include "tests/support/fails.h"
 #include "tests/support/random_llama.h"
 #include "tests/support/tiny_vocabulary.h"
@@ -200,6 +202,64 @@ TEST_F(Verify, AMergeIntoThePackedBaseIsFound) {
   }
   packed.write(s_.output);
   EXPECT_FAILS(ErrorKind::model, "differs from the model in memory by", verify());
+}
+
+// A row of blocks in the file is what the network read of that row while it was taught.
+void expect_as_read(const ModelFiles& file, const Pupil& pupil) {
+  std::map<std::string, std::string> folder_name;
+  for (const TensorName& name : tensor_names(2))
+    folder_name[std::string(name.gguf)] = name.hugging_face;
+  int compared = 0;
+  for (const NamedTensor& t : file.tensors()) {
+    if (!is_quantized(t.tensor.dtype)) continue;
+    SCOPED_TRACE(t.name);
+    Values written(static_cast<std::size_t>(t.tensor.shape.elements())), read(written.size());
+    unpack(written, t.tensor.data, t.tensor.dtype);
+    for (const auto& [name, weight] : pupil.trained().params.taken())
+      if (name == folder_name.at(t.name))
+        pupil.trained().backend.copy_to_host(read.data(), pupil.rounded()->of(weight.value));
+    if (t.name.find("attn_q") != std::string::npos || t.name.find("attn_k") != std::string::npos) {
+      const Values rows = read;
+      const std::int64_t width = t.tensor.cols();
+      for (std::int64_t n = 0; n < t.tensor.rows(); ++n)
+        std::copy_n(rows.begin() + row_in_folder(n, kHeadDim) * width, width,
+                    read.begin() + n * width);
+    }
+    EXPECT_EQ(written, read);
+    ++compared;
+  }
+  EXPECT_GE(compared, 14);
+}
+
+TEST_F(Verify, WhatIsTaughtThroughBlocksIsWrittenBitForBit) {
+  for (const char* method : {"full", "lora"}) {
+    SCOPED_TRACE(method);
+    fs::remove_all(dir_ / "out");
+    fs::create_directory(dir_ / "out");
+    s_.model = (dir_ / "base").string();
+    s_.output = (dir_ / "out").string();
+    s_.method = method;
+    s_.qat = s_.export_type = "q4_0";
+    s_.threads = 1;
+    s_.rate = 0.01;
+    files_ = std::make_unique<ModelFiles>(ModelFiles::open(s_.model));
+    text_ = std::make_unique<TextOfModel>(*files_, test::kShare);
+    pupil_ = std::make_unique<Pupil>(open_backend("cpu", {.threads = 1}), s_, *files_, *text_);
+    std::vector<TrainingSample> samples(1);
+    samples[0].ids = random_pack(60).ids;
+    samples[0].trained.assign(60, 1);
+    samples[0].trained[0] = 0;
+    const Packer packer(samples, 64, true, 0);
+    TrainOptions options{.batch = 1};
+    options.optimizer.rate = 0.01;
+    options.schedule.steps = 20;
+    Trainer trainer(pupil_->backend(), pupil_->learner(), packer, options);
+    const double before = trainer.evaluate(packer, 1);
+    for (int i = 0; i < 20; ++i) trainer.step();
+    EXPECT_LT(trainer.evaluate(packer, 1), 0.8 * before);  // as the blocks have it
+    export_trained(s_, *pupil_, *text_, packs_);
+    expect_as_read(ModelFiles::open(dir_ / "out" / kModelFile), *pupil_);
+  }
 }
 
 }  // namespace

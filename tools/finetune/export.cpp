@@ -4,7 +4,7 @@
 #include "lib/base/output.h"
 #include "lib/quant/quantize_model.h"
 #include "lib/quant/types.h"
-#include "tools/common/models.h"
+#include "tools/finetune/blocks.h"
 #include "tools/finetune/unfinished.h"
 #include "tools/finetune/verify.h"
 
@@ -16,14 +16,7 @@ namespace fs = std::filesystem;
 // A GGUF file of one that is whole, or of a folder.
 void pack_gguf(const fs::path& from, const fs::path& to, const FinetuneSettings& s) {
   const ModelFiles files = ModelFiles::open(from);
-  TypeChoice choice{.mix = &mix_named(s.export_type),
-                    .pure = false,
-                    .calibrated = false,
-                    .rules = {},
-                    .keep = {},
-                    .head = {},
-                    .embedding = {}};
-  const QuantizePlan plan = plan_quantization(files, choice, true, data_folder());
+  const QuantizePlan plan = plan_blocks(s, files);
   ThreadPool pool(static_cast<int>(s.threads));
   const auto out = open_file(to);
   SumJournal sums;
@@ -38,13 +31,14 @@ void write_gguf_of(const FinetuneSettings& s, const Pupil& pupil, const ModelFil
   if (base.is_gguf())
     write_trained_gguf(pupil.trained(), from);
   else
-    write_trained_folder(pupil.trained(), from);
+    write_trained_folder(pupil.trained(), from, DType::f32);
   pack_gguf(from, folder / kModelFile, s);
 }
 
 }  // namespace
 
 std::string export_kind(const FinetuneSettings& s, const ModelFiles& base) {
+  if (!s.qat.empty()) return "gguf";
   if (s.export_given || !s.full()) return s.export_kind;
   return base.is_gguf() ? "gguf" : "merged";
 }

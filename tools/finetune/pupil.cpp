@@ -1,6 +1,7 @@
 #include "tools/finetune/pupil.h"
 
 #include "lib/base/error.h"
+#include "tools/finetune/blocks.h"
 
 namespace r1 {
 namespace {
@@ -52,25 +53,31 @@ Pupil::Pupil(std::unique_ptr<Backend> backend, const FinetuneSettings& s, const 
                                .dropout = s.dropout,
                                .modules = s.modules,
                                .seed = static_cast<std::uint64_t>(s.seed)});
+  if (!s.qat.empty())
+    rounded_ = std::make_unique<RoundedWeights>(trained(), block_types(s, files_), round_to_blocks,
+                                                static_cast<int>(s.threads));
 }
 
 Learner Pupil::learner() const {
   return {*network_, adapter_ ? adapter_->weights() : params_->taken(),
-          adapter_ ? &adapter_->matrices() : nullptr, &newline_};
+          adapter_ ? &adapter_->matrices() : nullptr, &newline_, rounded_.get()};
 }
 
 std::int64_t Pupil::learnt() const { return numbers_in(learner().weights); }
 std::int64_t Pupil::weights() const { return numbers_in(params_->taken()); }
 
 std::vector<float> Pupil::logits(const Pack& pack) const {
-  return logits_of(*backend_, *network_, adapter_ ? &adapter_->matrices() : nullptr, newline_,
-                   pack);
+  if (rounded_ != nullptr) rounded_->refresh();
+  return logits_of(*backend_, *network_, adapter_ ? &adapter_->matrices() : nullptr, newline_, pack,
+                   rounded_.get());
 }
 
 std::vector<float> logits_of(Backend& backend, const Network& network, const LowRanks* adapters,
-                             const std::vector<std::uint8_t>& newline, const Pack& pack) {
+                             const std::vector<std::uint8_t>& newline, const Pack& pack,
+                             const RoundedWeights* rounded) {
   Arena arena(backend);
   Graph g(backend, arena);
+  if (rounded != nullptr) g.replace_weights([rounded](const Tensor& w) { return rounded->of(w); });
   if (adapters != nullptr) g.adapt_weights(adapters);
   const Tensor y = network.forward(g, network_rows(g, network, newline, pack)).value;
   std::vector<float> logits(static_cast<std::size_t>(y.shape.elements()));

@@ -43,10 +43,11 @@ class Pupil {
   const Network& network() const { return *network_; }
   const Adapter* adapter() const { return adapter_ ? &*adapter_ : nullptr; }
   Learner learner() const;
+  const RoundedWeights* rounded() const { return rounded_.get(); }  // of --qat
   TrainedModel trained() const { return {*backend_, files_, *params_, adapter()}; }
   std::int64_t learnt() const;   // numbers
   std::int64_t weights() const;  // in all, of the base
-  // Logits [rows, V] of a pack.
+  // Logits [rows, V] of a pack; with --qat of the weights as they will be written.
   std::vector<float> logits(const Pack& pack) const;
 
  private:
@@ -56,10 +57,12 @@ class Pupil {
   std::unique_ptr<Network> network_;
   std::optional<Adapter> adapter_;
   std::vector<std::uint8_t> newline_;
+  std::unique_ptr<RoundedWeights> rounded_;  // of --qat
 };
 
 // Logits [rows, V] of a pack by any network, in f32.
 std::vector<float> logits_of(Backend& backend, const Network& network, const LowRanks* adapters,
-                             const std::vector<std::uint8_t>& newline, const Pack& pack);
+                             const std::vector<std::uint8_t>& newline, const Pack& pack,
+                             const RoundedWeights* rounded = nullptr);
 
 }  // namespace r1

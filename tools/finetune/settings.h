@@ -31,6 +31,7 @@ struct FinetuneSettings {
   bool rslora = false;
   std::vector<std::string> modules;
   std::string quantize_base;  // empty: as it is
+  std::string qat;            // empty: not
   std::string optimizer = "adamw";
   double rate = 0, muon_rate = 0.02, weight_decay = 0.01, clip = 1;
   bool rate_given = false;                        // else it is that of the method

@@ -98,6 +98,14 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                        "memory where their rows are whole blocks of it; what is merged is merged "
                        "into the model's own.",
                .choices = {"q8_0", "q4_0", "q4_k"}});
+  o.push_back({.name = "qat",
+               .group = g,
+               .into = &s.qat,
+               .metavar = "TYPE",
+               .help =
+                   "Learn what survives this type, one of r1-quantize's --type: the model reads "
+                   "its weights as a .gguf file of it will have them, and is exported as that.",
+               .built_in = "none"});
   o.push_back({.name = "optimizer",
                .group = g,
                .into = &s.optimizer,

@@ -233,5 +233,44 @@ TEST(Graph, DropoutIsOfWhatALowRankMatrixReadsWhileItLearns) {
   EXPECT_EQ(t.rig.get(g.linear(t.x, t.w).value), plain[0]);
 }
 
+// Another matrix is read in place of w + s b a. x has its gradient, a and b those of the sum.
+TEST(Graph, AMatrixThatIsReplacedTeachesWhatItStandsFor) {
+  Beside t;
+  t.low.magnitude = {};
+  const std::vector<std::vector<float>> plain = [&] {
+    t.rig->zero(t.x.grad);
+    t.rig->zero(t.low.a.grad);
+    t.rig->zero(t.low.b.grad);
+    Graph g(t.rig.backend(), t.rig.arena(), Graph::Mode::training);
+    const LowRanks all = {{t.w.value.data, t.low}};
+    g.adapt_weights(&all, {});
+    const Var y = g.linear(t.x, t.w);
+    t.rig->copy_from_host(y.grad, std::vector<float>(20, 1.0f).data());
+    g.backward();
+    return std::vector{t.rig.get(t.low.a.grad), t.rig.get(t.low.b.grad)};
+  }();
+  const Tensor other = t.rig.put({5, 7}, test::random_values(35, 9, -1.0f, 1.0f));
+  for (const Var& v : {t.x, t.low.a, t.low.b}) t.rig->zero(v.grad);
+  Graph g(t.rig.backend(), t.rig.arena(), Graph::Mode::training);
+  const LowRanks all = {{t.w.value.data, t.low}};
+  g.adapt_weights(&all, {});
+  g.replace_weights([&](const Tensor& w) { return w.data == t.w.value.data ? other : w; });
+  const Var y = g.linear(t.x, t.w);
+  t.rig->copy_from_host(y.grad, std::vector<float>(20, 1.0f).data());
+  g.backward();
+  EXPECT_EQ(t.rig.get(t.low.a.grad), plain[0]);
+  EXPECT_EQ(t.rig.get(t.low.b.grad), plain[1]);
+  const std::vector<float> x = t.rig.get(t.x.value), q = t.rig.get(other);
+  const std::vector<float> dx = t.rig.get(t.x.grad), value = t.rig.get(y.value);
+  for (std::size_t k = 0; k < 7; ++k) {
+    double sum = 0;
+    for (std::size_t n = 0; n < 5; ++n) sum += q[n * 7 + k];
+    EXPECT_NEAR(dx[k], sum, 1e-5);
+  }
+  double first = 0;
+  for (std::size_t k = 0; k < 7; ++k) first += double{x[k]} * q[k];
+  EXPECT_NEAR(value[0], first, 1e-5);
+}
+
 }  // namespace
 }  // namespace r1

@@ -1,0 +1,37 @@
+#include "lib/train/rounded_weights.h"
+
+#include <utility>
+#include <vector>
+
+namespace r1 {
+
+RoundedWeights::RoundedWeights(const TrainedModel& model, const Types& types, RoundRow round,
+                               int threads)
+    : model_(model), round_(std::move(round)), pool_(threads), memory_(model.backend) {
+  for (const auto& [name, weight] : model.params.taken()) {
+    const auto type = types.find(name);
+    if (type == types.end()) continue;
+    weights_[weight.value.data] = {
+        {name, *model.base.find(name)}, type->second, memory_.zeros(weight.value.shape)};
+  }
+  refresh();
+}
+
+void RoundedWeights::refresh() {
+  for (const auto& [learnt, w] : weights_) {
+    std::vector<float> values = model_.values(w.source);
+    const auto K = static_cast<std::size_t>(w.rounded.cols());
+    pool_.for_ranges(w.rounded.rows(), 1, [&, &weight = w](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r)
+        round_(std::span(values).subspan(static_cast<std::size_t>(r) * K, K), weight.type);
+    });
+    model_.backend.copy_from_host(w.rounded, values.data());
+  }
+}
+
+Tensor RoundedWeights::of(const Tensor& weight) const {
+  const auto found = weights_.find(weight.data);
+  return found == weights_.end() ? weight : found->second.rounded;
+}
+
+}  // namespace r1
