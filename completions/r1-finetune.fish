@@ -29,6 +29,7 @@ complete -c r1-finetune -l epochs -x -d 'In place of --iters: how often to read 
 complete -c r1-finetune -l time-budget -x -d 'In place of --iters: as many steps as let everything, the export too, be done in this time, such as 2h.'
 complete -c r1-finetune -l batch-size -x -d 'Sequences of a step.'
 complete -c r1-finetune -l micro-batch -x -d 'Sequences that go through the model together, in memory and speed alone.'
+complete -c r1-finetune -l grad-checkpoint -d 'Keep of a layer what goes into it, and run it again on the way back: a fraction of the memory, a third more time, the same result.'
 complete -c r1-finetune -l schedule -x -a 'cosine linear constant wsd' -d 'How the learning rate falls; wsd: flat, then down to the end.'
 complete -c r1-finetune -l lr-warmup -x -d 'Share of the steps in which it rises.'
 complete -c r1-finetune -l min-lr -x -d 'Share of its peak that it keeps at the end.'

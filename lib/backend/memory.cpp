@@ -31,7 +31,14 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 }
 
 Tensor Arena::take(const Shape& shape, DType dtype) {
-  Region& r = regions_[current_];
+  return take_from(regions_[current_], shape, dtype);
+}
+
+Tensor Arena::take_lasting(const Shape& shape, DType dtype) {
+  return take_from(regions_[0], shape, dtype);
+}
+
+Tensor Arena::take_from(Region& r, const Shape& shape, DType dtype) {
   Tensor t{nullptr, shape, dtype, backend_.device()};
   const std::size_t bytes = aligned(std::max<std::size_t>(t.bytes(), 1));
   while (r.block < r.blocks.size() && r.used + bytes > r.blocks[r.block].bytes()) {

@@ -44,6 +44,7 @@ class Arena {
   // A step may go in turns, as a network goes layer by layer: what is taken in one turn is valid
   // until the turn after the next begins. So a step needs the memory of two turns, not of all.
   void turn();
+  Tensor take_lasting(const Shape& shape, DType dtype);  // valid until `reset`, in any turn
   void reset();
   void release();                                   // as reset, and gives the memory back
   std::size_t peak_bytes() const { return peak_; }  // held at once, at most
@@ -59,6 +60,7 @@ class Arena {
     std::size_t most = 0;             // of `total`, since the arena's reset
   };
   void gather(Region& region);
+  Tensor take_from(Region& region, const Shape& shape, DType dtype);
 
   Backend& backend_;
   std::array<Region, 3> regions_;  // before the first turn, and turns by turns

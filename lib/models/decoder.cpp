@@ -136,18 +136,23 @@ class Decoder : public Network {
     const Tensor table = g.rope_table(rows.position, frequencies_, config_.rope.magnitude);
     Var x = g.embedding(embedding_, rows.ids);  // [T, D]
     for (std::int64_t i = 0; i < config_.layers; ++i) {
-      const Layer& l = layers_[static_cast<std::size_t>(i)];
-      g.next_layer();
-      x = attention(g, l, i, x, table, rows);                                        // [T, D]
-      const Var n = g.rms_norm(x, l.ffn_norm, config_.eps, {l.ffn_gate, l.ffn_up});  // [T, D]
-      const Var gate = g.linear(n, l.ffn_gate), up = g.linear(n, l.ffn_up);          // [T, K]
-      x = g.linear(g.swiglu(gate, up, {l.ffn_down}), l.ffn_down, {.residual = x});   // [T, D]
+      x = g.layer(x, [this, &g, i, table, rows](const Var& in) {
+        const Layer& l = layers_[static_cast<std::size_t>(i)];
+        return feed_forward(g, l, attention(g, l, i, in, table, rows));
+      });
     }
     if (!rows.wanted.empty()) x = g.gather_rows(x, rows.wanted);  // [R, D]
     return g.rms_norm(x, norm_, config_.eps, {head_});            // [R, D]
   }
 
  private:
+  // x [T, D] -> x + what becomes of its rows [T, D]
+  Var feed_forward(Graph& g, const Layer& l, const Var& x) const {
+    const Var n = g.rms_norm(x, l.ffn_norm, config_.eps, {l.ffn_gate, l.ffn_up});    // [T, D]
+    const Var gate = g.linear(n, l.ffn_gate), up = g.linear(n, l.ffn_up);            // [T, K]
+    return g.linear(g.swiglu(gate, up, {l.ffn_down}), l.ffn_down, {.residual = x});  // [T, D]
+  }
+
   // x [T, D] -> x + what its rows saw [T, D]
   Var attention(Graph& g, const Layer& l, std::int64_t i, const Var& x, const Tensor& table,
                 const Rows& rows) const {

@@ -56,7 +56,7 @@ DType Graph::operand_type(Readers readers, std::int64_t T) const {
 
 Var Graph::output(const Shape& shape, DType dtype) {
   Var v{take(shape, dtype), {}};
-  if (training()) {
+  if (notes()) {
     v.grad = take(shape);
     backend_.zero(v.grad);
   }
@@ -347,6 +347,31 @@ Var Graph::attention_paged(const Var& q, const PagedKv& kv, const Var& A, const 
   assert(!training());
   const Var y = output(s);
   backend_.attention_paged(y.value, q.value, kv, A.value, sequence, position, options);
+  return y;
+}
+
+Var Graph::layer(const Var& x, const Layer& body) {
+  if (!recompute_) {
+    if (!training()) arena_.turn();
+    return body(x);
+  }
+  arena_.turn();
+  passing_ = true;
+  const Var passed = body({x.value, {}});
+  passing_ = false;
+  const Shape& shape = passed.value.shape;
+  const Var y{arena_.take_lasting(shape, DType::f32), arena_.take_lasting(shape, DType::f32)};
+  backend_.copy(y.value, passed.value);
+  backend_.zero(y.grad);
+  note([=, this] {
+    std::vector<std::function<void()>> before;
+    before.swap(tape_);
+    arena_.turn();
+    const Var again = body(x);
+    backend_.copy(again.grad, y.grad);
+    backward();
+    before.swap(tape_);
+  });
   return y;
 }
 

@@ -55,11 +55,12 @@ class Graph {
 
   Backend& backend() { return backend_; }
   bool training() const { return mode_ == Mode::training; }
-  // A network calls it before each layer: in inference a layer's Vars are valid until the end of
-  // the next one, so that memory is that of two layers.
-  void next_layer() {
-    if (!training()) arena_.turn();
-  }
+  // A network's layer, x -> body(x): in inference its Vars are valid until the end of the next one,
+  // so that memory is that of two layers. With `recompute_layers` it is so in training too: x is
+  // kept alone, and `body`, which is called again on the way back, owns what else it reads.
+  using Layer = std::function<Var(const Var& x)>;
+  Var layer(const Var& x, const Layer& body);
+  void recompute_layers() { recompute_ = training(); }
   // Hears of the operands of each `linear` from now on, before it runs: calibration.
   using Watch = std::function<void(const Tensor& x, const Tensor& w)>;
   void watch_products(Watch watch) { watch_ = std::move(watch); }
@@ -130,12 +131,15 @@ class Graph {
   DType operand_type(Readers readers, std::int64_t T) const;
   template <typename Step>
   void note(Step&& step) {  // in inference nothing is kept, and nothing allocated
-    if (training()) tape_.emplace_back(std::forward<Step>(step));
+    if (notes()) tape_.emplace_back(std::forward<Step>(step));
   }
+  bool notes() const { return training() && !passing_; }
 
   Backend& backend_;
   Arena& arena_;
   Mode mode_;
+  bool recompute_ = false;
+  bool passing_ = false;  // through a layer that will be run again
   std::vector<std::function<void()>> tape_;
   Watch watch_;
   Replace replace_;

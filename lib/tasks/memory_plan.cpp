@@ -17,7 +17,7 @@ std::string as_size(std::uint64_t bytes) {
   return fmt::format("{:.0f}M", static_cast<double>(bytes) / (1 << 20));
 }
 
-// What a step of most rows takes from its arena, two layers of it (Graph::next_layer), and its
+// What a step of most rows takes from its arena, two layers of it (Graph::layer), and its
 // logits. A card's products also take a copy of their input and of one weight in bf16.
 std::uint64_t step_bytes(const DecoderConfig& config, const MemoryUse& use) {
   const DecoderConfig::Attention& a = config.attention;

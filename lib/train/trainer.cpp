@@ -73,6 +73,7 @@ double Trainer::run(const Pack& pack, float share, std::int64_t number) {
       random_bits(options_.dropout.seed, kDropout, static_cast<std::uint64_t>(number));
   if (learner_.adapters != nullptr)
     g.adapt_weights(learner_.adapters, {.share = options_.dropout.share, .seed = seed});
+  if (options_.recompute) g.recompute_layers();
   if (learner_.rounded != nullptr)
     g.replace_weights([this](const Tensor& w) { return learner_.rounded->of(w); });
   Rows rows = network_rows(g, learner_.network, *learner_.newline, pack);

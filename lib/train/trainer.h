@@ -17,7 +17,8 @@ namespace r1 {
 struct TrainOptions {
   std::int64_t batch = 16;   // packs of a step
   std::int64_t at_once = 1;  // packs that go through the network together: speed and memory alone
-  double clip = 1;           // the gradient's norm at most; 0: any
+  bool recompute = false;  // layers on the way back: their memory is that of two, and the same bits
+  double clip = 1;         // the gradient's norm at most; 0: any
   ScheduleOptions schedule;
   OptimizerOptions optimizer;
   double beta = 0.1;  // of DPO, where the data are pairs: how far from the reference it may go

@@ -43,6 +43,7 @@ void write_curve(const std::filesystem::path& folder, const std::vector<TrainRec
 TrainOptions train_options(const FinetuneSettings& s) {
   return {.batch = s.batch,
           .at_once = packs_at_once(s),
+          .recompute = s.recompute,
           .clip = s.clip,
           .schedule = {.schedule = schedule_named(s.schedule),
                        .warmup = s.warmup,

@@ -40,6 +40,7 @@ struct FinetuneSettings {
   LoadOptions load_options() const;  // of the base
   // schedule
   std::int64_t iters = 1000, batch = 16, micro_batch = 0;
+  bool recompute = false;
   double epochs = 0;  // 0: iters counts
   std::string schedule = "cosine";
   double warmup = 0.03, min_rate = 0, decay_share = 0.2;

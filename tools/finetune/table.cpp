@@ -163,6 +163,11 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
                      "Sequences that go through the model together, in memory and speed alone.", 1,
                      1 << 20));
   o.back().built_in = "1,024 tokens of them";
+  o.push_back({.name = "grad-checkpoint",
+               .group = g,
+               .into = &s.recompute,
+               .help = "Keep of a layer what goes into it, and run it again on the way back: a "
+                       "fraction of the memory, a third more time, the same result."});
   o.push_back({.name = "schedule",
                .group = g,
                .into = &s.schedule,

@@ -103,10 +103,11 @@ TEST(Graph, ALayersValuesLastUntilTheEndOfTheNext) {
     const Var one{rig.put({40, 50}, std::vector<float>(2000, 1.0f)), {}};
     Var x = one;
     for (int layer = 0; layer < 5; ++layer) {
-      g.next_layer();
-      const Var twice = g.add(x, x);
-      for (int i = 0; i < 3; ++i) rig.unwritten({400, 500});  // what else a layer wants
-      x = g.add(twice, one);
+      x = g.layer(x, [&](const Var& in) {
+        const Var twice = g.add(in, in);
+        for (int i = 0; i < 3; ++i) rig.unwritten({400, 500});  // what else a layer wants
+        return g.add(twice, one);
+      });
     }
     EXPECT_EQ(rig.get(x.value), std::vector<float>(2000, 63.0f));  // 2 (2 (… 2 + 1) + 1) + 1
   }
@@ -119,13 +120,32 @@ TEST(Graph, AStepHoldsTheMemoryOfTwoLayers) {
     Graph g(backend, arena);
     Var x = g.make({300, 500});
     for (int layer = 0; layer < layers; ++layer) {
-      g.next_layer();
-      x = g.add(g.add(x, x), x);
+      x = g.layer(x, [&](const Var& in) { return g.add(g.add(in, in), in); });
     }
     return arena.peak_bytes();
   };
   EXPECT_EQ(peak(20), peak(2));
   EXPECT_GT(peak(2), peak(1));
+}
+
+TEST(Graph, LayersThatAreRunAgainTakeTheMemoryOfTwo) {
+  RefBackend backend;
+  const auto peak = [&](int layers, bool recompute) {
+    Arena arena(backend);
+    Graph g(backend, arena, Graph::Mode::training);
+    if (recompute) g.recompute_layers();
+    Var x = g.make({300, 500});
+    for (int layer = 0; layer < layers; ++layer)
+      x = g.layer(x, [&](const Var& in) {
+        Var y = in;
+        for (int i = 0; i < 8; ++i) y = g.add(y, in);
+        return y;
+      });
+    backend.copy_from_host(x.grad, std::vector<float>(150000, 1.0f).data());
+    g.backward();
+    return arena.peak_bytes();
+  };
+  EXPECT_LT(peak(20, true), peak(20, false) / 3);
 }
 
 TEST(Graph, AStepLikeTheOneBeforeTakesNoMemoryFromTheBackend) {
@@ -136,8 +156,7 @@ TEST(Graph, AStepLikeTheOneBeforeTakesNoMemoryFromTheBackend) {
     Graph g(backend, arena);
     Var x = g.make({300, 500});
     for (int layer = 0; layer < 4; ++layer) {
-      if (layer > 0) g.next_layer();
-      x = g.add(x, x);
+      x = g.layer(x, [&](const Var& in) { return g.add(in, in); });
     }
     arena.reset();
     if (step == 1) after_two_steps = backend.allocations;

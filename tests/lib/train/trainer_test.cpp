@@ -134,6 +134,26 @@ TEST(Trainer, WhatGoesAtOnceChangesNoGradient) {
   }
 }
 
+TEST(Trainer, LayersThatAreRunAgainGiveTheSameBits) {
+  for (const char* name : {"llama", "r1plus"}) {
+    SCOPED_TRACE(name);
+    std::vector<std::map<std::string, std::vector<float>>> gradients, weights;
+    std::vector<std::size_t> memory;
+    for (const bool recompute : {false, true}) {
+      TrainOptions options{.batch = 3, .at_once = 2, .recompute = recompute};
+      options.optimizer.rate = 0.01;
+      Pupil pupil({"cpu", 2}, name, options, 100, true);
+      for (int i = 0; i < 3; ++i) pupil.trainer().step();
+      gradients.push_back(pupil.gradients());
+      weights.push_back(pupil.weights());
+      memory.push_back(pupil.trainer().peak_bytes());
+    }
+    EXPECT_EQ(gradients[0], gradients[1]);
+    EXPECT_EQ(weights[0], weights[1]);
+    EXPECT_NE(memory[0], memory[1]);
+  }
+}
+
 TEST(Trainer, LearnsWhatItReads) {
   for (const auto& [kind, name] :
        {std::pair{OptimizerKind::adamw, "llama"}, std::pair{OptimizerKind::muon, "r1plus"}}) {
