@@ -41,10 +41,9 @@ void CpuBackend::rms_norm_backward(const Tensor& dx, const Tensor& dw, const Ten
     });
   if (!dw.empty())  // by columns, so that threads do not share them
     for_rows(D, R, [&](std::int64_t begin, std::int64_t end) {
-      float* sums = dw.as<float>();
+      float* __restrict sums = dw.as<float>();
       for (std::int64_t r = 0; r < R; ++r) {
         const float *in = row(x, r), *dout = row(dy, r), scale = rstd.as<float>()[r];
-#pragma GCC ivdep
         for (std::int64_t d = begin; d < end; ++d) sums[d] += dout[d] * in[d] * scale;
       }
     });

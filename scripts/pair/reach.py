@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """How far the gates of the runs gate-SEED look back: the mean over heads, layers and rows of held-out text of the mask's sum,
-which is the length of a window that lets as much through. Writes window.json.
+which is the length of a window that lets as much through. Writes reach.json.
 
     reach.py --work DIR --length N --seeds N
 """
@@ -41,7 +41,7 @@ def main():
     a = parser.parse_args()
     data = learnt.Data(a.work, "heldout.jsonl", a.length, 0)
     means = [reach(learnt.load(a.work / "runs" / f"gate-{s}"), data) for s in range(a.seeds)]
-    (a.work / "window.json").write_text(json.dumps(round(sum(means) / len(means))) + "\n")
+    (a.work / "reach.json").write_text(json.dumps(round(sum(means) / len(means))) + "\n")
     print("reach by seed:", means)
 
 

@@ -43,7 +43,7 @@ def fill_in(caret):
 def complete(tool, weights, requests):
     """What r1-complete answers."""
     lines = "".join(json.dumps({"id": str(i), **r}) + "\n" for i, r in enumerate(requests))
-    done = subprocess.run([tool, "-m", weights, "--jsonl", "--stop-at", "line", "-n", str(MOST)], input=lines,
+    done = subprocess.run([tool, "-m", weights, "--jsonl", "--stop-at", "line", "--fit", "-n", str(MOST)], input=lines,
                           stdout=subprocess.PIPE, text=True, check=True)
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(records) == len(requests) and all(r["status"] == "ok" for r in records)
