@@ -75,8 +75,8 @@ std::vector<Given> parse_command_line(const Program& program,
 // The first value of a list replaces its default (`first`), later ones are added.
 void set_value(const Option& option, std::string_view value, std::string_view shown, bool first);
 
-// A whole decimal number; a decimal fraction, as 0.3 or 1e-5; "30s"; "64K". Fail with `usage` and the name of the
-// option.
+// A whole decimal number; a decimal fraction, as 0.3 or 1e-5; "30s"; "64K". Fail with `usage` and
+// the name of the option.
 std::int64_t parse_integer(std::string_view text, std::string_view shown);
 double parse_number(std::string_view text, std::string_view shown);
 std::optional<double> number_in(std::string_view text);  // a decimal fraction, or nothing
