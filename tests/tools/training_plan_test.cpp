@@ -19,6 +19,7 @@ class Plan : public testing::Test {
         text_(files_, {}) {
     settings_.max_seq_length = kLength;
     settings_.batch = 3;
+    settings_.micro_batch = 1;
   }
 
   TrainingPlan plan() const { return plan_training(settings_, files_, text_); }
@@ -74,6 +75,8 @@ TEST_F(Plan, OfAllWeightsHoldsThemTheirGradientsAndMoments) {
   EXPECT_EQ(p.gradients, 2 * bytes);
   EXPECT_EQ(p.moments, 2 * bytes);
   EXPECT_EQ(p.checkpoint, 3 * bytes);
+  settings_.micro_batch = 3;  // all at once: there is nothing to add up
+  EXPECT_EQ(plan().gradients, bytes);
   settings_.optimizer = "muon";  // one moment of each matrix in a layer
   EXPECT_EQ(p.moments - plan().moments, 4 * static_cast<std::uint64_t>(kLayers));
 }

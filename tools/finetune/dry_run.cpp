@@ -81,6 +81,33 @@ std::string as_json(const FinetuneSettings& s, const ModelFiles& files, const Tr
   return w.end_object().text() + "\n";
 }
 
+// By a step of twice what goes at once.
+void count_memory(TrainingPlan& plan, CountingBackend& counter, const Pupil& pupil,
+                  const Packer& packs, TrainOptions options) {
+  options.batch = 2 * options.at_once;
+  Trainer trainer(counter, pupil.learner(), packs, options);
+  const std::uint64_t held = counter.bytes();
+  counter.reset_peak();
+  trainer.step();
+  plan.activations = counter.peak() - held;
+  plan.checkpoint = bytes_of(trainer.state());
+}
+
+// Of a step, by steps of one sequence and of two: the optimizer's are in both.
+double operations_of(CountingBackend& counter, const Pupil& pupil, const Packer& packs,
+                     TrainOptions options) {
+  const auto sequences = static_cast<double>(options.batch);
+  options.at_once = 1;
+  double counted[2] = {};
+  for (options.batch = 1; options.batch <= 2; ++options.batch) {
+    Trainer trainer(counter, pupil.learner(), packs, options);
+    const double before = counter.operations();
+    trainer.step();
+    counted[options.batch - 1] = counter.operations() - before;
+  }
+  return counted[0] + (sequences - 1) * (counted[1] - counted[0]);
+}
+
 }  // namespace
 
 TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
@@ -89,29 +116,16 @@ TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
   CountingBackend& counter = *backend;
   Pupil pupil(std::move(backend), s, files, text);
   const auto learnt = 4 * static_cast<std::uint64_t>(pupil.learnt());  // bytes
-  TrainOptions options = train_options(s);
+  const TrainOptions options = train_options(s);
   const bool apart = options.at_once < options.batch;  // gradients, and their sums
   TrainingPlan plan{.adapter = s.full() ? 0 : learnt, .gradients = apart ? 2 * learnt : learnt};
   plan.weights = counter.bytes() - plan.adapter - learnt;
 
   const std::vector<TrainingSample> samples = {whole_sequence(s.max_seq_length)};
   const Packer packs(samples, s.max_seq_length, true, 0);
-  double counted[2] = {};  // of what goes at once, and of twice that: the optimizer's are in both
-  for (const std::int64_t times : {1, 2}) {
-    options.batch = times * options.at_once;
-    Trainer trainer(counter, pupil.learner(), packs, options);
-    const std::uint64_t held = counter.bytes();
-    const double before = counter.operations();
-    counter.reset_peak();
-    trainer.step();
-    counted[times - 1] = counter.operations() - before;
-    plan.activations = counter.peak() - held;
-    plan.checkpoint = bytes_of(trainer.state());
-  }
+  count_memory(plan, counter, pupil, packs, options);
+  plan.operations = operations_of(counter, pupil, packs, options);
   plan.moments = plan.checkpoint - learnt;
-  plan.operations =
-      counted[0] + (static_cast<double>(s.batch) / static_cast<double>(options.at_once) - 1) *
-                       (counted[1] - counted[0]);
   return plan;
 }
 
