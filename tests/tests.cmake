@@ -124,6 +124,7 @@ foreach(case IN LISTS cases)
     ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/tiny.gguf ${case})
   set_tests_properties(cli.${case} PROPERTIES FIXTURES_REQUIRED tiny_model TIMEOUT 60)
 endforeach()
+set_tests_properties(cli.finetune_scratch PROPERTIES TIMEOUT 180)  # a dozen runs
 if(NOT R1_SANITIZE)
   set_tests_properties(cli.bench_machine PROPERTIES TIMEOUT 300)  # every operation
   add_test(NAME no_network COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/no_network_test.sh
