@@ -81,9 +81,9 @@ class Finetuner {
     refuse_if(s_.dpo() && s_.full(),
               "--objective dpo is of --fine-tune-type lora and dora: it is held against the model "
               "without them");
-    refuse_if(
-        !s_.qat.empty() && (s_.method == "dora" || s_.dropout > 0 || !s_.quantize_base.empty()),
-        "--qat is of --fine-tune-type lora and full, without --dropout and --quantize-base");
+    refuse_if(!s_.qat.empty() &&
+                  (s_.method == "dora" || s_.dpo() || s_.dropout > 0 || !s_.quantize_base.empty()),
+              "--qat goes neither with dora and dpo nor with --dropout and --quantize-base");
     refuse_if(!s_.qat.empty() && s_.export_given && s_.export_kind != "gguf",
               "--qat is exported as the .gguf file that it was taught for");
     if (!s_.qat.empty()) mix_named(s_.export_type = s_.qat);  // fails for what is none

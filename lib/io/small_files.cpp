@@ -7,6 +7,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/output.h"
+#include "lib/base/write_file.h"
 
 namespace r1 {
 
@@ -36,11 +37,7 @@ std::vector<fs::path> small_files(const fs::path& folder) {
 
 void copy_small_files(const std::vector<fs::path>& files, const fs::path& folder) {
   constexpr std::size_t kMost = std::size_t{1} << 30;
-  for (const fs::path& path : files) {
-    const auto out = open_file(folder / path.filename());
-    out->write(read_file(path, kMost));
-    out->close();
-  }
+  for (const fs::path& path : files) write_file(folder / path.filename(), read_file(path, kMost));
 }
 
 }  // namespace r1

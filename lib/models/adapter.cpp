@@ -13,6 +13,7 @@
 #include "lib/base/output.h"
 #include "lib/base/random.h"
 #include "lib/base/sha256.h"
+#include "lib/base/write_file.h"
 #include "lib/models/decoder_config.h"
 #include "lib/models/gguf_export.h"
 #include "lib/models/tensor_names.h"
@@ -322,9 +323,7 @@ void Adapter::write(const std::filesystem::path& folder, const std::string& base
     keep(kB, p.matrices->b.value, p.target.head_dim);
     if (choice_.dora) keep(kMagnitude, p.matrices->magnitude.value, p.target.head_dim);
   }
-  const auto config = open_file(folder / kConfig);
-  config->write(config_text(choice_, modules, base));
-  config->close();
+  write_file(folder / kConfig, config_text(choice_, modules, base));
   const auto weights = open_file(folder / kWeights);
   write_safetensors(*weights, tensors, {{"format", "pt"}});
   weights->close();

@@ -8,6 +8,7 @@
 #include "lib/base/error.h"
 #include "lib/base/output.h"
 #include "lib/base/random.h"
+#include "lib/base/write_file.h"
 #include "lib/io/safetensors.h"
 #include "lib/models/decoder_config.h"
 
@@ -116,13 +117,6 @@ std::vector<float> values_of(const NamedTensor& t, std::int64_t layers, std::uin
   return values;
 }
 
-void write_config(const Json& config, const std::filesystem::path& path) {
-  JsonWriter w;
-  const auto out = open_file(path);
-  out->write(w.value(config).text() + "\n");
-  out->close();
-}
-
 }  // namespace
 
 void write_fresh_model(const Json& given, std::int64_t vocab, std::uint64_t seed,
@@ -140,7 +134,8 @@ void write_fresh_model(const Json& given, std::int64_t vocab, std::uint64_t seed
     out->write(as_text(std::as_bytes(std::span(values))));
   }
   out->close();
-  write_config(config, folder / "config.json");
+  JsonWriter w;
+  write_file(folder / "config.json", w.value(config).text() + "\n");
 }
 
 }  // namespace r1

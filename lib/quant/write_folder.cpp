@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/output.h"
+#include "lib/base/write_file.h"
 #include "lib/io/small_files.h"
 #include "lib/quant/folder_strip.h"
 #include "lib/tensor/quant_block.h"
@@ -144,12 +145,6 @@ class ShardWriter {
   ThreadPool& pool_;
 };
 
-void write_text(const fs::path& path, const std::string& text) {
-  const auto out = open_file(path);
-  out->write(text);
-  out->close();
-}
-
 [[noreturn]] void fail_verification(const fs::path& path) {
   fail(ErrorKind::write, "{} is not what was written when it is read again",
        escaped(path.string()));
@@ -200,13 +195,13 @@ ResumePoint resume_folder(const fs::path& folder, const ModelFiles& files, const
 
 void write_folder(const fs::path& folder, const ModelFiles& files, const FolderPlan& plan,
                   const WriteFolderOptions& options, ThreadPool& pool, SumJournal& journal) {
-  write_text(folder / "config.json", plan.config);  // first: it says whose folder this is
+  write_file(folder / "config.json", plan.config);  // first: it says whose folder this is
   std::uint64_t done = 0;
   for (const FolderShard& shard : plan.shards)
     ShardWriter(folder / shard.file, plan, options, pool).write(shard, files, journal, done);
   copy_small_files(plan.copied, folder);
   options.progress(done);
-  if (!plan.index.empty()) write_text(folder / kFolderIndex, plan.index);
+  if (!plan.index.empty()) write_file(folder / kFolderIndex, plan.index);
 }
 
 std::vector<TensorError> verify_folder(const fs::path& folder, const ModelFiles& files,

@@ -10,6 +10,7 @@
 #include "lib/base/json.h"
 #include "lib/base/output.h"
 #include "lib/base/sha256.h"
+#include "lib/base/write_file.h"
 
 namespace r1 {
 namespace {
@@ -100,9 +101,7 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
   w.key("numbers").begin_object();
   for (const auto& [key, number] : progress.numbers) w.key(key).number(number);
   w.end_object();
-  const auto manifest = open_file(to / kManifest);
-  manifest->write(w.end_object().text() + "\n");
-  manifest->close();
+  write_file(to / kManifest, w.end_object().text() + "\n");
   std::int64_t whole = 0;
   for (const fs::path& old : folders_in(folder))
     if (!read_manifest(old) || ++whole > keep) remove_checkpoint(old);

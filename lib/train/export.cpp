@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/output.h"
+#include "lib/base/write_file.h"
 #include "lib/io/small_files.h"
 #include "lib/tensor/quant_block.h"
 
@@ -100,9 +101,7 @@ void write_trained_folder(const TrainedModel& model, const fs::path& folder,
   config.begin_object();
   for (const auto& [key, value] : model.base.config().object("config.json"))
     if (key != "quantization_config") config.key(key).value(value);
-  const auto out = open_file(folder / "config.json");
-  out->write(config.end_object().text() + "\n");
-  out->close();
+  write_file(folder / "config.json", config.end_object().text() + "\n");
 }
 
 void write_trained_gguf(const TrainedModel& model, const fs::path& path) {

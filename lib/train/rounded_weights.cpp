@@ -11,22 +11,28 @@ RoundedWeights::RoundedWeights(const TrainedModel& model, const Types& types, Ro
   for (const auto& [name, weight] : model.params.taken()) {
     const auto type = types.find(name);
     if (type == types.end()) continue;
-    weights_[weight.value.data] = {
-        {name, *model.base.find(name)}, type->second, memory_.zeros(weight.value.shape)};
+    const bool changes =
+        model.adapter == nullptr || model.adapter->matrices().contains(weight.value.data);
+    renew(weights_[weight.value.data] = {{name, *model.base.find(name)},
+                                         type->second,
+                                         memory_.zeros(weight.value.shape),
+                                         changes});
   }
-  refresh();
 }
 
 void RoundedWeights::refresh() {
-  for (const auto& [learnt, w] : weights_) {
-    std::vector<float> values = model_.values(w.source);
-    const auto K = static_cast<std::size_t>(w.rounded.cols());
-    pool_.for_ranges(w.rounded.rows(), 1, [&, &weight = w](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin; r < end; ++r)
-        round_(std::span(values).subspan(static_cast<std::size_t>(r) * K, K), weight.type);
-    });
-    model_.backend.copy_from_host(w.rounded, values.data());
-  }
+  for (const auto& [learnt, weight] : weights_)
+    if (weight.changes) renew(weight);
+}
+
+void RoundedWeights::renew(const Weight& w) {
+  std::vector<float> values = model_.values(w.source);
+  const auto K = static_cast<std::size_t>(w.rounded.cols());
+  pool_.for_ranges(w.rounded.rows(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r)
+      round_(std::span(values).subspan(static_cast<std::size_t>(r) * K, K), w.type);
+  });
+  model_.backend.copy_from_host(w.rounded, values.data());
 }
 
 Tensor RoundedWeights::of(const Tensor& weight) const {

@@ -31,8 +31,10 @@ class RoundedWeights {
   struct Weight {
     NamedTensor source;  // in the base's files
     DType type = DType::f32;
-    Tensor rounded;  // f32, on the backend
+    Tensor rounded;       // f32, on the backend
+    bool changes = true;  // while it is taught
   };
+  void renew(const Weight& weight);
 
   TrainedModel model_;
   RoundRow round_;

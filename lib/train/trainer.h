@@ -16,13 +16,13 @@ namespace r1 {
 
 struct TrainOptions {
   std::int64_t batch = 16;   // packs of a step
-  std::int64_t at_once = 1;  // packs that go through the network together: speed and memory alone
+  std::int64_t at_once = 1;  // packs that go through the network together: to the last digits
   bool recompute = false;  // layers on the way back: their memory is that of two, and the same bits
   double clip = 1;         // the gradient's norm at most; 0: any
   ScheduleOptions schedule;
   OptimizerOptions optimizer;
   double beta = 0.1;  // of DPO, where the data are pairs: how far from the reference it may go
-  Dropout dropout;    // of what adapters read; each pack has a seed of its own, made of this one
+  Dropout dropout;    // of what adapters read; what goes at once has a seed of its own
 };
 
 // What is learnt of a network.

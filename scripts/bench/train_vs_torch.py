@@ -27,7 +27,7 @@ from safetensors.torch import load_file
 import daw
 import packs
 from r1_model import R1, Config
-from train import Muon, Share
+from train import optimizers
 
 RATE, MUON_RATE, DECAY = 1e-3, 0.02, 0.01  # the defaults of a run from scratch
 SMALL = dict(layers=4, width=64, heads=4, kv_heads=2, head_dim=16, inner=160)
@@ -59,13 +59,7 @@ class Torch:
         self.a, self.form, self.model = a, form, R1(shape)
         weights = load_file(start / "model.safetensors")
         self.model.load_state_dict(weights)
-        named = list(self.model.named_parameters())
-        hidden = [p for n, p in named if optimizer == "muon" and p.dim() == 2 and "layers" in n and ".daw." not in n]
-        rest = [p for _, p in named if not any(p is h for h in hidden)]
-        self.muon = Muon(hidden, Share(0, 1)) if hidden else None
-        groups = [{"params": [p for p in rest if p.dim() == 2], "weight_decay": DECAY},
-                  {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0}]
-        self.adam = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.95), eps=1e-8, fused=True)
+        self.muon, self.adam = optimizers(self.model, RATE, DECAY, optimizer == "muon")
         tokenizer = spm.SentencePieceProcessor(model_file=str(start / "tokenizer.model"))
         size = tokenizer.get_piece_size()
         self.newline = torch.tensor([int(tokenizer.id_to_piece(i) == "<0x0A>") for i in range(size)])

@@ -15,8 +15,9 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "reference"))
 import torch
 
+import daw
 import learnt
-from train import Muon, Share
+from train import optimizers
 
 ADAM, MUON, DECAY, VALIDATED = 3e-3, 0.02, 0.1, 64
 
@@ -25,9 +26,7 @@ def attend(q, k, v, A, document):
     """q, k, v [B, H, T, hd], A [B, T, H]: a mask below 1 brings a score nearer to 0, and takes no token away."""
     a = A.transpose(1, 2)
     mask = torch.exp((a[..., :, None] - a[..., None, :]).clamp(max=0))
-    z = mask * (q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5
-    seen = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).tril() & (document[:, :, None] == document[:, None, :])
-    return torch.softmax(z.masked_fill(~seen[:, None], float("-inf")), -1) @ v
+    return daw.literal(q, k, v, mask, document)
 
 
 def main():
@@ -43,13 +42,7 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     model = learnt.load(a.work / "runs" / f"gate-{a.seed}" / "start")
     data = learnt.Data(a.work, "train.jsonl", a.length, a.seed)
-    named = list(model.named_parameters())
-    hidden = [p for n, p in named if p.dim() == 2 and "layers" in n and ".daw." not in n]
-    rest = [p for _, p in named if not any(p is h for h in hidden)]
-    muon = Muon(hidden, Share(0, 1))
-    adam = torch.optim.AdamW([{"params": [p for p in rest if p.dim() == 2], "weight_decay": DECAY},
-                              {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0}],
-                             lr=ADAM, betas=(0.9, 0.95), fused=True)
+    muon, adam = optimizers(model, ADAM, DECAY)
     for step in range(1, a.steps + 1):
         loss, tokens = learnt.loss_of(model, data, range((step - 1) * a.batch, step * a.batch), attend)
         (loss / tokens).backward()

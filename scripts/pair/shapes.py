@@ -32,13 +32,13 @@ def config(size, variant, window=None):
     s = SIZES[size]
     layers, width, heads, inner = {"r1": s.r1, "r1-plus": s.plus}.get(variant, s.ablation)
     plus = variant in ("r1-plus", "gate", "gate+newline+gain", "literal")
-    switches = variant != "gate"
+    whole = variant in ("r1-plus", "gate+newline+gain")
     c = {"architectures": ["R1PlusForCausalLM" if plus else "R1ForCausalLM"], "model_type": "r1-plus" if plus else "r1",
          "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": heads,
          "head_dim": width // heads, "intermediate_size": inner, "max_position_embeddings": 2 * s.length,
          "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": True}
     if plus:
-        c["daw"] = {"newline": switches and variant != "literal", "gain": switches and variant != "literal"}
+        c["daw"] = {"newline": whole, "gain": whole}
     if variant == "window":
         c["sliding_window"] = window
     return c

@@ -92,12 +92,14 @@ def flash_attention(q, k, v, A, document):
     return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)[..., :hd].float()
 
 
-def literal(q, k, v, mask):
+def literal(q, k, v, mask, document=None):
     """The formula as first published, softmax((mask * q k) / sqrt(d)) v: an ablation, not used.
 
-    mask [B, H, T, T] in (0, 1].
+    mask [B, H, T, T] in (0, 1];  document [B, T], or all is one.
     """
     T = q.shape[2]
     z = mask * (q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5
     seen = torch.ones(T, T, dtype=torch.bool, device=q.device).tril()
+    if document is not None:
+        seen = (seen & (document[:, :, None] == document[:, None, :]))[:, None]
     return torch.softmax(z.masked_fill(~seen, float("-inf")), -1) @ v

@@ -213,6 +213,17 @@ class Share:
         return result
 
 
+def optimizers(model, rate, decay, muon=True):
+    """Muon of the hidden matrices, or None, and AdamW of the rest, as r1-finetune divides them."""
+    named = list(model.named_parameters())
+    hidden = [p for n, p in named if muon and p.dim() == 2 and "layers" in n and ".daw." not in n]
+    rest = [p for _, p in named if not any(p is h for h in hidden)]
+    groups = [{"params": [p for p in rest if p.dim() == 2], "weight_decay": decay},
+              {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0}]
+    adam = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), eps=1e-8, fused=True)
+    return Muon(hidden, Share(0, 1)) if hidden else None, adam
+
+
 def rate(progress):
     """Share of the full learning rate at a share of the time."""
     if progress < 0.02:

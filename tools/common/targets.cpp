@@ -11,6 +11,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/output.h"
+#include "lib/base/write_file.h"
 
 namespace r1 {
 namespace {
@@ -116,9 +117,7 @@ void Targets::write(const fs::path& target, std::string_view text) const {
     if (options_.if_exists == "append") whole = joined(read_file(target), text);
     if (options_.if_exists == "prepend") whole = joined(whole, read_file(target));
   }
-  const auto out = open_file(target);
-  out->write(whole);
-  out->close();
+  write_file(target, whole);
 }
 
 }  // namespace r1

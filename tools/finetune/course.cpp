@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lib/base/error.h"
+#include "lib/base/write_file.h"
 #include "tools/common/signals.h"
 #include "tools/finetune/curve.h"
 
@@ -30,12 +31,6 @@ Schedule schedule_named(const std::string& name) {
 std::int64_t packs_at_once(const FinetuneSettings& s) {
   const std::int64_t packs = s.micro_batch > 0 ? s.micro_batch : kTokensAtOnce / s.max_seq_length;
   return std::clamp<std::int64_t>(packs, 1, s.batch);
-}
-
-void write_curve(const std::filesystem::path& folder, const std::vector<TrainRecord>& records) {
-  const auto out = open_file(folder / "loss.svg");
-  out->write(loss_svg(records));
-  out->close();
 }
 
 }  // namespace
@@ -119,7 +114,7 @@ void Course::run() {
     if (over() || caught_signal() != 0 || step.step % s_.save_every == 0) save(saved_);
     stop_when_interrupted(fmt::format("; --resume goes on after step {}", step.step));
   }
-  write_curve(s_.output, log_->close());
+  write_file(std::filesystem::path(s_.output) / "loss.svg", loss_svg(log_->close()));
   if (s_.early_stop == 0) return;
   std::vector<std::string> damaged;
   best_.load(pupil_.backend(), tensors_, damaged);

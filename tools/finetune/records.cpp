@@ -8,6 +8,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
+#include "lib/base/write_file.h"
 
 namespace r1 {
 namespace {
@@ -72,9 +73,7 @@ fs::path partial(const fs::path& path) { return path.string() + ".partial"; }
 
 // A journal that begins with this text, whatever an earlier run left.
 std::unique_ptr<Output> begin_journal(const fs::path& path, const std::string& text) {
-  const auto begun = open_file(partial(path));
-  begun->write(text);
-  begun->close();
+  write_file(partial(path), text);
   return open_journal(path);
 }
 

@@ -5,6 +5,7 @@
 #include "lib/base/json.h"
 #include "lib/base/output.h"
 #include "lib/base/sha256.h"
+#include "lib/base/write_file.h"
 
 namespace r1 {
 namespace {
@@ -76,11 +77,7 @@ bool RunFile::says_finished() const {
   return std::filesystem::exists(path_, none) && read_file(path_) == text_;
 }
 
-void RunFile::write() const {
-  const auto out = open_file(path_);
-  out->write(text_);
-  out->close();
-}
+void RunFile::write() const { write_file(path_, text_); }
 
 void RunFile::remove() const {
   std::error_code none;

@@ -3,7 +3,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
-#include "lib/base/output.h"
+#include "lib/base/write_file.h"
 #include "lib/models/fresh_model.h"
 #include "lib/text/bpe_tokenizer.h"
 #include "lib/text/sentencepiece_tokenizer.h"
@@ -17,24 +17,18 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMostLines = 400'000;  // that a tokenizer is made of
 
-void write_text(const fs::path& path, std::string_view text) {
-  const auto out = open_file(path);
-  out->write(text);
-  out->close();
-}
-
 // Returns how many tokens it has.
 std::int64_t write_tokenizer(const FinetuneSettings& s, const fs::path& folder) {
   if (s.tokenizer.ends_with(".json")) {
     const std::string text = read_file(s.tokenizer);
-    write_text(folder / "tokenizer.json", text);
+    write_file(folder / "tokenizer.json", text);
     return make_bpe_tokenizer(parse_json(text, escaped(s.tokenizer)))->size();
   }
   const std::string model =
       s.tokenizer == "train"
           ? train_sentencepiece(text_lines({s.data.begin(), s.data.end()}, kMostLines), s.vocab)
           : read_file(s.tokenizer);
-  write_text(folder / "tokenizer.model", model);
+  write_file(folder / "tokenizer.model", model);
   return make_sentencepiece_tokenizer(as_bytes(model), escaped(s.tokenizer))->size();
 }
 

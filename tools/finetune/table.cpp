@@ -159,9 +159,11 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
                .brief = true,
                .built_in = "none"});
   o.push_back(number("batch-size", g, s.batch, "Sequences of a step.", 1, 1 << 20));
-  o.push_back(number("micro-batch", g, s.micro_batch,
-                     "Sequences that go through the model together, in memory and speed alone.", 1,
-                     1 << 20));
+  o.push_back(
+      number("micro-batch", g, s.micro_batch,
+             "Sequences that go through the model together: what that changes is speed, memory "
+             "and last digits.",
+             1, 1 << 20));
   o.back().built_in = "1,024 tokens of them";
   o.push_back({.name = "grad-checkpoint",
                .group = g,

@@ -8,6 +8,7 @@
 
 #include "lib/models/adapter.h"
 #include "lib/train/trainer.h"
+#include "tests/support/adapter_pupil.h"
 #include "tests/support/backends.h"
 #include "tests/support/tiny.h"
 
@@ -73,20 +74,10 @@ std::vector<TrainingSample> pairs() {
   return all;
 }
 
-class Liker {
+class Liker : public test::AdapterPupil {
  public:
   Liker(const test::Candidate& candidate, std::int64_t length, std::int64_t batch)
-      : backend_(candidate.open()),
-        files_(ModelFiles::open(test::kTiny / "llama")),
-        params_(*backend_, files_, {.compute = DType::f32}),
-        network_(load_network(files_, params_)),
-        adapter_(Adapter::fresh(*backend_, params_, files_, {.rank = 4})),
-        samples_(pairs()),
-        packer_(samples_, length, true, 5),
-        trainer_(*backend_, {*network_, adapter_.weights(), &adapter_.matrices(), &newline_},
-                 packer_, options(batch)) {}
-  Trainer& trainer() { return trainer_; }
-  const Packer& packer() const { return packer_; }
+      : AdapterPupil(candidate, pairs(), length, options(batch)) {}
 
  private:
   static TrainOptions options(std::int64_t batch) {
@@ -95,15 +86,6 @@ class Liker {
     o.optimizer.rate = 0.01;
     return o;
   }
-  std::unique_ptr<Backend> backend_;
-  ModelFiles files_;
-  Params params_;
-  std::unique_ptr<Network> network_;
-  Adapter adapter_;
-  std::vector<std::uint8_t> newline_;  // not looked at
-  std::vector<TrainingSample> samples_;
-  Packer packer_;
-  Trainer trainer_;
 };
 
 TEST(Preference, BeginsAtLogTwoAndFalls) {

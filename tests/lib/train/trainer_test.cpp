@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "lib/models/adapter.h"
+#include "tests/support/adapter_pupil.h"
 #include "tests/support/backends.h"
 #include "tests/support/tiny.h"
 
@@ -182,35 +183,26 @@ TEST(Trainer, ThreadsDoNotChangeABit) {
   EXPECT_EQ(all[0], all[2]);
 }
 
-// A tiny checkpoint that stays as it is, and the LoRA that is taught beside it.
-class Beside {
+// The LoRA of random samples.
+class Beside : public test::AdapterPupil {
  public:
   Beside(const test::Candidate& candidate, float dropout)
-      : backend_(candidate.open()),
-        files_(ModelFiles::open(test::kTiny / "llama")),
-        params_(*backend_, files_, {.compute = DType::f32}),
-        network_(load_network(files_, params_)),
-        adapter_(Adapter::fresh(*backend_, params_, files_, {.rank = 3})),
-        samples_(samples(network_->shape().vocab)),
-        packer_(samples_, 100, true, 5),
-        trainer_(*backend_, {*network_, adapter_.weights(), &adapter_.matrices(), &newline_},
-                 packer_, options(dropout)) {}
+      : AdapterPupil(candidate, samples(std::ssize(test::read_golden("llama").newline)), 100,
+                     options(dropout)) {}
 
-  Trainer& trainer() { return trainer_; }
-  const Packer& packer() const { return packer_; }
   std::vector<std::vector<float>> state() {
     std::vector<std::vector<float>> all;
-    for (const NamedTensor& t : trainer_.state()) {
+    for (const NamedTensor& t : trainer().state()) {
       all.emplace_back(test::count(t.tensor.shape));
-      backend_->copy_to_host(all.back().data(), t.tensor);
+      backend().copy_to_host(all.back().data(), t.tensor);
     }
     return all;
   }
   void go_on(const std::vector<std::vector<float>>& state, std::int64_t done) {
-    const std::vector<NamedTensor> to = trainer_.state();
+    const std::vector<NamedTensor> to = trainer().state();
     for (std::size_t i = 0; i < to.size(); ++i)
-      backend_->copy_from_host(to[i].tensor, state[i].data());
-    trainer_.go_on(done);
+      backend().copy_from_host(to[i].tensor, state[i].data());
+    trainer().go_on(done);
   }
 
  private:
@@ -219,15 +211,6 @@ class Beside {
     o.optimizer.rate = 0.01;
     return o;
   }
-  std::unique_ptr<Backend> backend_;
-  ModelFiles files_;
-  Params params_;
-  std::unique_ptr<Network> network_;
-  Adapter adapter_;
-  std::vector<std::uint8_t> newline_;  // not looked at
-  std::vector<TrainingSample> samples_;
-  Packer packer_;
-  Trainer trainer_;
 };
 
 TEST(Trainer, DropsTheSameForAnyNumberOfThreadsAndWhereItGoesOn) {
