@@ -50,13 +50,14 @@ class Finetuner {
     plan(lessons);
     ui.say(kTool, lessons.described(), 1);
     if (s_.dry_run) return rehearse(files, text, lessons);
+    auto backend = open_backend(s_.device, {.threads = static_cast<int>(s_.threads)});
+    choose_precision(backend->device() == Device::cuda);
     const RunFile run_file(s_, files);
     if (s_.resume && run_file.says_finished()) {
       ui.say(kTool, fmt::format("{} is finished already", escaped(s_.output)), 1);
       return 0;
     }
-    Pupil pupil(open_backend(s_.device, {.threads = static_cast<int>(s_.threads)}), s_, files,
-                text);
+    Pupil pupil(std::move(backend), s_, files, text);
     const SamplePrompts prompts(s_, text, pupil.network());
     begin_output(run_file);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
@@ -87,6 +88,8 @@ class Finetuner {
     refuse_if(!s_.qat.empty() && s_.export_given && s_.export_kind != "gguf",
               "--qat is exported as the .gguf file that it was taught for");
     if (!s_.qat.empty()) mix_named(s_.export_type = s_.qat);  // fails for what is none
+    refuse_if(!s_.full() && s_.precision == "fp8",
+              "--precision fp8 is of --fine-tune-type full: adapters are too small for it");
     refuse_if(!s_.init.empty() && !s_.model.empty(), "--init takes the place of --model");
     refuse_if(s_.init.empty() != s_.tokenizer.empty(), "--init and --tokenizer go together");
     refuse_if(!s_.init.empty() && s_.method_given && s_.method != "full",
@@ -116,7 +119,12 @@ class Finetuner {
         1, std::llround(std::ceil(s_.epochs * packs / static_cast<double>(s_.batch))));
   }
 
-  int rehearse(const ModelFiles& files, const TextOfModel& text, const Lessons& lessons) const {
+  void choose_precision(bool on_card) {
+    if (s_.precision.empty()) s_.precision = on_card ? "bf16" : "fp32";
+  }
+
+  int rehearse(const ModelFiles& files, const TextOfModel& text, const Lessons& lessons) {
+    choose_precision(s_.device == "cuda");
     const auto out = open_stdout();
     out->write(dry_run(s_, files, text, lessons));
     out->close();

@@ -33,9 +33,10 @@ class CpuBackend : public Backend {
   void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) override;
   void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
                        const Tensor& w) override;
-  void round_to_fp8(const Tensor& y, const Tensor& scale, const Tensor& x) override;
-  void linear_fp8(const Tensor& y, const Tensor& x, const Tensor& x_scale, const Tensor& w,
-                  const Tensor& w_scale) override;
+  void round(const Tensor& y, const Tensor& x) override;
+  void round_to_fp8(const Tensor& y, const Tensor& turned, const Tensor& scale,
+                    const Tensor& x) override;
+  void multiply(const Tensor& y, const Factor& a, const Factor& b, const Epilogue& then) override;
   void add_bias(const Tensor& y, const Tensor& x, const Tensor& b) override;
   void add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) override;
   void scale_columns(const Tensor& y, const Tensor& x, const Tensor& m, const Tensor& d) override;
@@ -103,8 +104,13 @@ class CpuBackend : public Backend {
   // Row n of a weight, widened; `room` holds it when it is not f32 already.
   const float* weight_row(const Tensor& w, std::int64_t n, std::vector<float>& room) const;
 
+  // Elements from `first` on of y, of any plain type, become x [n].
+  void store(const Tensor& y, std::int64_t first, const float* x, std::int64_t n) const;
+
   // out [R, C] += a [R, I] b [I, C], plain f32.
   void add_product(const Tensor& out, const cpu::Strided& a, const float* b, std::int64_t I);
+  // A factor's numbers without its scale, in `room`.
+  Tensor widened(std::vector<float>& room, const Factor& f);
 
   struct PagedAttention;
   // attention_paged, and the log of each softmax's sum in lse [T, H] unless that is empty.
@@ -122,6 +128,7 @@ class CpuBackend : public Backend {
   std::vector<std::int32_t> start_;
   std::vector<float> sum_;
   std::vector<float> keys_, values_, decay_;  // pages of `attention`
+  std::vector<float> a_, b_, turned_;         // factors of `multiply`
 };
 
 }  // namespace r1

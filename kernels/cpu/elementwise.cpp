@@ -29,9 +29,17 @@ void each_kept(const Tensor& t, const Dropout& options, std::int64_t begin, std:
 }  // namespace
 
 void CpuBackend::swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) {
+  constexpr std::int64_t kAtOnce = 1024;
   for_rows(y.shape.elements(), 4, [&](std::int64_t begin, std::int64_t end) {
-    kernels_.swiglu(y.as<float>() + begin, gate.as<float>() + begin, up.as<float>() + begin,
-                    end - begin);
+    if (y.dtype == DType::f32)
+      return kernels_.swiglu(y.as<float>() + begin, gate.as<float>() + begin,
+                             up.as<float>() + begin, end - begin);
+    float room[kAtOnce];
+    for (std::int64_t i = begin; i < end; i += kAtOnce) {
+      const std::int64_t n = std::min(kAtOnce, end - i);
+      kernels_.swiglu(room, gate.as<float>() + i, up.as<float>() + i, n);
+      store(y, i, room, n);
+    }
   });
 }
 

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <vector>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/rows.h"
@@ -12,12 +13,14 @@ void CpuBackend::rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, 
   const std::int64_t D = x.cols();
   const float* weight = w.as<float>();
   for_rows(x.rows(), D, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> room(static_cast<std::size_t>(y.dtype == DType::f32 ? 0 : D));
     for (std::int64_t r = begin; r < end; ++r) {
       const float* in = row(x, r);
-      float* out = row(y, r);
+      float* out = room.empty() ? row(y, r) : room.data();
       const float mean = kernels_.dot(in, in, D) / static_cast<float>(D);
       const float scale = 1.0f / std::sqrt(mean + eps);
       for (std::int64_t d = 0; d < D; ++d) out[d] = in[d] * scale * weight[d];
+      if (!room.empty()) store(y, r * D, out, D);
       if (!rstd.empty()) rstd.as<float>()[r] = scale;
     }
   });

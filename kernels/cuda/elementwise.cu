@@ -16,12 +16,17 @@ namespace {
 
 __device__ inline float swiglu_of(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
 
-// Four numbers a thread, in 16-byte loads.
+// Four numbers a thread, in 16-byte loads where they are whole.
 template <typename Type>
 void swiglu_fours(const Tensor& y, const Tensor& gate, const Tensor& up, cudaStream_t stream) {
   auto* to = y.as<typename Type::Bits>();
   const float *g = gate.as<float>(), *u = up.as<float>();
-  each("swiglu", stream, y.shape.elements() / 4, [=] __device__(std::int64_t i) {
+  const std::int64_t n = y.shape.elements();
+  each("swiglu", stream, (n + 3) / 4, [=] __device__(std::int64_t i) {
+    if (4 * i + 4 > n) {
+      for (std::int64_t k = 4 * i; k < n; ++k) to[k] = Type::round(swiglu_of(g[k], u[k]));
+      return;
+    }
     float gates[4], v[4];
     cuda::load16<cuda::F32>(gates, g + 4 * i);
     cuda::load16<cuda::F32>(v, u + 4 * i);
@@ -33,13 +38,8 @@ void swiglu_fours(const Tensor& y, const Tensor& gate, const Tensor& up, cudaStr
 }  // namespace
 
 void CudaBackend::swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) {
-  const std::int64_t n = y.shape.elements();
-  if (n % 4 == 0)
-    return cuda::for_operand(
-        y.dtype, [&](auto type) { swiglu_fours<decltype(type)>(y, gate, up, stream_); });
-  float* to = y.as<float>();
-  const float *g = gate.as<float>(), *u = up.as<float>();
-  each("swiglu", stream_, n, [=] __device__(std::int64_t i) { to[i] = swiglu_of(g[i], u[i]); });
+  cuda::for_operand(y.dtype,
+                    [&](auto type) { swiglu_fours<decltype(type)>(y, gate, up, stream_); });
 }
 
 // silu'(g) = s (1 + g (1 - s)) with s = sigmoid(g).

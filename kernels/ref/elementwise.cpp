@@ -1,8 +1,10 @@
 #include <cassert>
 #include <cmath>
+#include <vector>
 
 #include "kernels/ref/ref_backend.h"
 #include "kernels/ref/rows.h"
+#include "lib/tensor/quant_block.h"
 
 namespace r1 {
 
@@ -11,10 +13,12 @@ using ref::row;
 using ref::sigmoid;
 
 void RefBackend::swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) {
+  std::vector<float> values;
   for (std::int64_t i = 0; i < y.shape.elements(); ++i) {
     const double g = gate.as<float>()[i];
-    y.as<float>()[i] = static_cast<float>(g * sigmoid(g) * up.as<float>()[i]);
+    values.push_back(static_cast<float>(g * sigmoid(g) * up.as<float>()[i]));
   }
+  pack(y.data, values, y.dtype);
 }
 
 // silu'(g) = s (1 + g (1 - s)) with s = sigmoid(g).

@@ -1,7 +1,9 @@
 #include <cmath>
+#include <vector>
 
 #include "kernels/ref/ref_backend.h"
 #include "kernels/ref/rows.h"
+#include "lib/tensor/quant_block.h"
 
 namespace r1 {
 
@@ -11,14 +13,17 @@ using ref::row;
 void RefBackend::rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, const Tensor& w,
                           float eps) {
   const std::int64_t D = x.cols();
+  std::vector<float> values(static_cast<std::size_t>(x.shape.elements()));
   for (std::int64_t r = 0; r < x.rows(); ++r) {
     double squares = 0.0;
     for (std::int64_t d = 0; d < D; ++d) squares += double{row(x, r)[d]} * row(x, r)[d];
     const double scale = 1.0 / std::sqrt(squares / static_cast<double>(D) + eps);
     for (std::int64_t d = 0; d < D; ++d)
-      row(y, r)[d] = static_cast<float>(row(x, r)[d] * scale * w.as<float>()[d]);
+      values[static_cast<std::size_t>(r * D + d)] =
+          static_cast<float>(row(x, r)[d] * scale * w.as<float>()[d]);
     if (!rstd.empty()) rstd.as<float>()[r] = static_cast<float>(scale);
   }
+  pack(y.data, values, y.dtype);
 }
 
 // With n = x rstd:  dx += rstd (dy w - n mean(dy w n)),  dw += sum of dy n over rows.

@@ -22,9 +22,10 @@ class RefBackend : public Backend {
   void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) override;
   void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
                        const Tensor& w) override;
-  void round_to_fp8(const Tensor& y, const Tensor& scale, const Tensor& x) override;
-  void linear_fp8(const Tensor& y, const Tensor& x, const Tensor& x_scale, const Tensor& w,
-                  const Tensor& w_scale) override;
+  void round(const Tensor& y, const Tensor& x) override;
+  void round_to_fp8(const Tensor& y, const Tensor& turned, const Tensor& scale,
+                    const Tensor& x) override;
+  void multiply(const Tensor& y, const Factor& a, const Factor& b, const Epilogue& then) override;
   void add_bias(const Tensor& y, const Tensor& x, const Tensor& b) override;
   void add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) override;
   void scale_columns(const Tensor& y, const Tensor& x, const Tensor& m, const Tensor& d) override;

@@ -63,6 +63,13 @@ struct Epilogue {
   Activation activation = Activation::none;
 };
 
+// One side of `multiply`: values [R, K], or their transpose [K, R] where K does not run along rows.
+struct Factor {
+  Tensor values;
+  bool along_k = true;
+  Tensor scale;  // [1] f32, of 8-bit floats
+};
+
 struct AdamwOptions {
   float learning_rate = 1e-3f, beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, weight_decay = 0.0f;
   float gradient_scale = 1.0f;  // g is multiplied by it first: clipping
@@ -118,20 +125,25 @@ class Backend {
   // Quantized w: x is rounded to 8 bits in blocks of 32 (cpu); `ref` takes x as it is.
   virtual void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) = 0;
   // What `linear` would round T rows of x to before it multiplies them by w, f32 being as they are.
-  // In this type x may be given to `linear`, and y asked of rms_norm and swiglu (y.dtype says so):
-  // they round as `linear` does, and the product has the same bits.
+  // In this type x may be given to `linear`, and y asked of rms_norm and swiglu: they round as
+  // `linear` does, and the product has the same bits.
   virtual DType operand_type(const Tensor& /*w*/, std::int64_t /*T*/) const { return DType::f32; }
   // Of y = x w^T alone.  dx += dy w;  dw += dy^T x (only for a plain f32 w).
   virtual void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                const Tensor& x, const Tensor& w) = 0;
 
+  // y = x rounded to nearest even, too large becoming infinite.  x f32, y f16 or bf16 of one shape.
+  virtual void round(const Tensor& y, const Tensor& x) = 0;
   // y = x / scale rounded to the 8-bit float that y is, too large becoming the largest. scale =
   // max |x| / the type's largest, or 1 where that is no normal number: x is all zeros. Divisions
-  // are rounded to f32.  x f32, y of one shape; scale f32 [1].
-  virtual void round_to_fp8(const Tensor& y, const Tensor& scale, const Tensor& x) = 0;
-  // y = x_scale w_scale x w^T.  y f32 [T, N]; x [T, K], w [N, K] of any 8-bit floats; scales [1].
-  virtual void linear_fp8(const Tensor& y, const Tensor& x, const Tensor& x_scale, const Tensor& w,
-                          const Tensor& w_scale) = 0;
+  // are rounded to f32.  x f32, y [R, C]; turned [C, R], the transpose of y, may be empty; scale
+  // f32 [1].
+  virtual void round_to_fp8(const Tensor& y, const Tensor& turned, const Tensor& scale,
+                            const Tensor& x) = 0;
+  // y = a b^T, times the scales, and then what the epilogue says, whose residual may be y itself:
+  // y += a b^T.  y f32 [M, N]; a [M, K] and b [N, K] of f16 or of bf16, or any 8-bit floats.
+  virtual void multiply(const Tensor& y, const Factor& a, const Factor& b,
+                        const Epilogue& then) = 0;
 
   // y = x + b by row.  x, y [T, N]; b [N].   db += sum of dy over rows; dx += dy.
   virtual void add_bias(const Tensor& y, const Tensor& x, const Tensor& b) = 0;
@@ -150,12 +162,13 @@ class Backend {
 
   // --- by row ---------------------------------------------------------------------------------
   // y = x / rms(x) * w.  x, y [R, D]; w [D]; rstd [R] is kept for the backward pass, may be empty.
+  // y may be f16 or bf16.
   virtual void rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, const Tensor& w,
                         float eps) = 0;
   virtual void rms_norm_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                  const Tensor& x, const Tensor& w, const Tensor& rstd) = 0;
 
-  // y = silu(gate) * up.  All [T, K].
+  // y = silu(gate) * up.  All [T, K]; y may be f16 or bf16.
   virtual void swiglu(const Tensor& y, const Tensor& gate, const Tensor& up) = 0;
   virtual void swiglu_backward(const Tensor& dgate, const Tensor& dup, const Tensor& dy,
                                const Tensor& gate, const Tensor& up) = 0;

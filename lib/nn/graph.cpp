@@ -23,6 +23,13 @@ void want(bool fits, const char* op, const Shapes&... shapes) {
 bool is(const Tensor& t, const Shape& shape) { return t.shape == shape; }
 bool is_or_empty(const Tensor& t, const Shape& shape) { return t.empty() || t.shape == shape; }
 
+// An operand whose columns, or whose rows, are summed over.
+Factor along(const Operand& o) { return {o.values, true, o.scale}; }
+Factor across(const Operand& o) {
+  const bool turned = !o.turned.empty();
+  return {turned ? o.turned : o.values, turned, o.scale};
+}
+
 // The shared part of both attentions: whole groups of query heads, key heads of the same width.
 bool heads_fit(const Shape& q, const Shape& k) {
   return q.rank() == 3 && k.rank() >= 3 && q[2] == k[-1] && k[1] > 0 && q[1] % k[1] == 0;
@@ -43,11 +50,16 @@ Tensor Graph::floats(std::span<const float> values) {
 }
 
 DType Graph::operand_type(Readers readers, std::int64_t T) const {
-  if (training() || watch_ || replace_ || adapters_ != nullptr) return DType::f32;
+  if (watch_ || replace_ || adapters_ != nullptr) return DType::f32;
+  const auto type_for = [&](const Var& w) {
+    if (!training()) return backend_.operand_type(w.value, T);
+    const Operand copy = copy_of(w);
+    return copy.values.empty() || is_float8(copy.values.dtype) ? DType::f32 : copy.values.dtype;
+  };
   std::optional<DType> common;
   for (const Var& w : readers) {
     if (w.value.empty()) continue;
-    const DType type = backend_.operand_type(w.value, T);
+    const DType type = type_for(w);
     if (common.value_or(type) != type) return DType::f32;
     common = type;
   }
@@ -148,13 +160,77 @@ Var Graph::product(const Var& x, const Var& w, const Then& then) {
        "linear's epilogue", s, b.value.shape, r.value.shape);
   if (watch_) watch_(x.value, w.value);
   const Var y = output(s);
-  backend_.linear(y.value, x.value, weight(w), {b.value, r.value, then.activation});
+  const Operand read = multiply(y.value, x.value, w, {b.value, r.value, then.activation});
   note([=, this] {
     if (!r.grad.empty()) backend_.add_scaled(r.grad, y.grad, 1.0f);
     if (!b.grad.empty()) backend_.add_bias_backward({}, b.grad, y.grad);
-    backend_.linear_backward(x.grad, w.grad, y.grad, x.value, weight(w));
+    multiply_backward(x.grad, w.grad, y.grad, read, w);
   });
   return y;
+}
+
+Operand Graph::copy_of(const Var& w) const {
+  if (rounded_ == DType::f32) return {};
+  if (const auto found = copies_->find(w.value.data); found != copies_->end()) return found->second;
+  const bool own = w.grad.empty() && !w.value.packed && w.value.dtype == rounded_;
+  return own ? Operand{w.value, {}, {}} : Operand{};
+}
+
+Operand Graph::multiply(const Tensor& y, const Tensor& x, const Var& w, const Epilogue& then) {
+  const Operand copy = copy_of(w);
+  if (copy.values.empty()) {
+    backend_.linear(y, x, weight(w), then);
+    return {x, {}, {}};
+  }
+  const Operand read = rounded(x, copy.values.dtype, !w.grad.empty());
+  backend_.multiply(y, along(read), along(copy), then);
+  return read;
+}
+
+void Graph::multiply_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
+                              const Operand& x, const Var& w) {
+  const Operand copy = copy_of(w);
+  if (copy.values.empty()) return backend_.linear_backward(dx, dw, dy, x.values, weight(w));
+  const DType type = copy.values.dtype;
+  const bool eight = is_float8(type);
+  const auto again = [&](Tensor& room, const Shape& shape, DType dtype) {
+    Tensor t{room.data, shape, dtype, room.device};
+    if (room.empty() || room.bytes() < t.bytes()) room = t = take(shape, dtype);
+    return t;
+  };
+  Operand d{again(gradient_.values, dy.shape, eight ? DType::f8_e5m2 : type), {}, {}};
+  if (eight) {
+    if (!dw.empty()) d.turned = again(gradient_.turned, {dy.cols(), dy.rows()}, DType::f8_e5m2);
+    d.scale = again(gradient_.scale, {1}, DType::f32);
+    backend_.round_to_fp8(d.values, d.turned, d.scale, dy);
+  } else {
+    backend_.round(d.values, dy);
+  }
+  if (!dx.empty()) backend_.multiply(dx, along(d), across(copy), {.residual = dx});
+  if (!dw.empty()) backend_.multiply(dw, across(d), across(x), {.residual = dw});
+}
+
+Operand Graph::rounded(const Tensor& x, DType type, bool turned) {
+  if (x.dtype == type) return {x, {}, {}};
+  turned = turned && is_float8(type);
+  if (last_.of == x.data && last_.operand.values.dtype == type && last_.turned >= turned)
+    return last_.operand;
+  Operand o{take(x.shape, type), {}, {}};
+  if (is_float8(type)) {
+    if (turned) o.turned = take({x.cols(), x.rows()}, type);
+    o.scale = take({1});
+    backend_.round_to_fp8(o.values, o.turned, o.scale, x);
+  } else {
+    backend_.round(o.values, x);
+  }
+  last_ = {x.data, turned, o};
+  return o;
+}
+
+void Graph::turn() {
+  arena_.turn();
+  last_ = {};
+  gradient_ = {};
 }
 
 Var Graph::add_bias(const Var& x, const Var& b) {
@@ -352,10 +428,10 @@ Var Graph::attention_paged(const Var& q, const PagedKv& kv, const Var& A, const 
 
 Var Graph::layer(const Var& x, const Layer& body) {
   if (!recompute_) {
-    if (!training()) arena_.turn();
+    if (!training()) turn();
     return body(x);
   }
-  arena_.turn();
+  turn();
   passing_ = true;
   const Var passed = body({x.value, {}});
   passing_ = false;
@@ -366,7 +442,7 @@ Var Graph::layer(const Var& x, const Layer& body) {
   note([=, this] {
     std::vector<std::function<void()>> before;
     before.swap(tape_);
-    arena_.turn();
+    turn();
     const Var again = body(x);
     backend_.copy(again.grad, y.grad);
     backward();

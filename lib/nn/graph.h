@@ -41,6 +41,13 @@ struct LowRank {
 };
 using LowRanks = std::map<const void*, LowRank>;  // by the weight's memory
 
+// A matrix as products read it: itself in f32 and in blocks, or rounded to 16 bits, or to 8 with a
+// scale and its transpose, which is what cards multiply by on the way back.
+struct Operand {
+  Tensor values, turned, scale;  // [R, C], [C, R], [1]; the last two of 8-bit floats
+};
+using Operands = std::map<const void*, Operand>;  // by the memory of what is rounded
+
 // Checks shapes, takes memory from the arena, and runs each op as it is called: there is no graph
 // to build or to plan. With `Mode::training` it also notes how to run each op backwards; the
 // model code is the same. Vars are valid until the arena is reset.
@@ -69,6 +76,14 @@ class Graph {
   // product of an adapter is in it already.
   using Replace = std::function<Tensor(const Tensor& w)>;
   void replace_weights(Replace replace) { replace_ = std::move(replace); }
+  // From now on products with these weights are made of their rounded copies, and what they meet,
+  // on the way back too, is rounded to the same type: gradients of e4m3 to e5m2. Frozen weights
+  // that are plain and of `type` themselves are their own copies. Sums are f32, and all else is.
+  // The copies outlive the graph.
+  void round_products(DType type, const Operands* copies) {
+    rounded_ = type;
+    copies_ = copies;
+  }
   // `linear` adds them to the products of their weights from now on. They outlive the graph. In
   // training some of what they read is dropped; the streams are their numbers.
   void adapt_weights(const LowRanks* adapters, const Dropout& dropout = {}) {
@@ -83,6 +98,12 @@ class Graph {
   Tensor integers(std::span<const std::int32_t> values);  // i32 [n] on the device
   Tensor floats(std::span<const float> values);           // f32 [n] on the device
   Var make(const Shape& shape);                           // zeroed; with a gradient when training
+
+  // What `linear` is made of, for those who bring the memory: y = x w^T and the epilogue; and dx +=
+  // dy w, dw += dy^T x, where an empty one is skipped. Between them they keep x as it was read.
+  Operand multiply(const Tensor& y, const Tensor& x, const Var& w, const Epilogue& then = {});
+  void multiply_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Operand& x,
+                         const Var& w);
 
   Var linear(const Var& x, const Var& w, const Then& then = {});  // [T, K], [N, K] -> [T, N]
   Var add_bias(const Var& x, const Var& b);                       // [T, N], [N]        -> [T, N]
@@ -125,6 +146,11 @@ class Graph {
   Var adapted(const Var& x, const Var& w, const Then& then, const LowRank& low);
   // The same where `w` is replaced by what has the adapter's product in it.
   Var through_replaced(const Var& x, const Var& w, const Then& then, const LowRank& low);
+  // A weight's rounded copy; empty where products read it as it is.
+  Operand copy_of(const Var& w) const;
+  // x [T, K] rounded to a type; what is turned is wanted of 8-bit floats alone.
+  Operand rounded(const Tensor& x, DType type, bool turned);
+  void turn();  // of the arena
   // As `make`, but the value is not zeroed.
   Var output(const Shape& shape, DType dtype = DType::f32);
   // The type in which all readers take T rows; f32 where they differ, or others look too.
@@ -145,6 +171,15 @@ class Graph {
   Replace replace_;
   const LowRanks* adapters_ = nullptr;
   Dropout dropout_;  // of what they read
+  DType rounded_ = DType::f32;
+  const Operands* copies_ = nullptr;
+  // Rounded last: several products read one value.
+  struct {
+    const void* of = nullptr;
+    bool turned = false;
+    Operand operand;
+  } last_;
+  Operand gradient_;  // of the product on its way back; its memory is used again
 };
 
 }  // namespace r1

@@ -35,13 +35,13 @@ std::vector<float> head_losses(Graph& g, const Var& hidden, const Var& head,
     const std::int64_t n = std::min(each, R - begin);
     const Tensor x = rows_of(hidden.value, begin, n), y = rows_of(logits, 0, n);
     const Tensor target = rows_of(ids, begin, n);
-    backend.linear(y, x, g.weight(head), {});
+    const Operand read = g.multiply(y, x, head);
     backend.cross_entropy(rows_of(losses, begin, n), y, target);
     if (!back) continue;
     const Tensor dy = rows_of(dlogits, 0, n);
     backend.zero(dy);
     backend.cross_entropy_backward(dy, rows_of(dlosses, begin, n), y, target);
-    backend.linear_backward(rows_of(hidden.grad, begin, n), head.grad, dy, x, g.weight(head));
+    g.multiply_backward(rows_of(hidden.grad, begin, n), head.grad, dy, read, head);
   }
   std::vector<float> host(static_cast<std::size_t>(R));
   backend.copy_to_host(host.data(), losses);

@@ -47,13 +47,6 @@ Tensor orthogonal(Backend& backend, Arena& arena, Tensor x) {
   return x;
 }
 
-// A matrix inside a layer, by Hugging Face's names or GGUF's.
-bool is_hidden_matrix(const std::string& name, const Shape& shape) {
-  const bool in_layer =
-      name.find("layers.") != std::string::npos || name.find("blk.") != std::string::npos;
-  return shape.rank() == 2 && in_layer && name.find("daw") == std::string::npos;
-}
-
 }  // namespace
 
 Optimizer::Optimizer(Backend& backend, const NamedVars& weights,

@@ -61,6 +61,9 @@ Trainer::Trainer(Backend& backend, const Learner& learner, const Packer& data,
       memory_(backend),
       sums_(sums_of(learner_.weights, options.at_once >= options.batch, memory_)),
       optimizer_(backend, learner_.weights, sums_, options.optimizer),
+      copies_(backend, learner_.adapters == nullptr ? learner_.weights : NamedVars(),
+              learner_.network.head(), options.precision),
+      scale_(LossScale::of(options.precision)),
       arena_(backend) {}
 
 double Trainer::run(const Pack& pack, float share, std::int64_t number) {
@@ -73,6 +76,7 @@ double Trainer::run(const Pack& pack, float share, std::int64_t number) {
       random_bits(options_.dropout.seed, kDropout, static_cast<std::uint64_t>(number));
   if (learner_.adapters != nullptr)
     g.adapt_weights(learner_.adapters, {.share = options_.dropout.share, .seed = seed});
+  round_products(g);
   if (options_.recompute) g.recompute_layers();
   if (learner_.rounded != nullptr)
     g.replace_weights([this](const Tensor& w) { return learner_.rounded->of(w); });
@@ -103,6 +107,7 @@ std::vector<double> Trainer::references(const Pack& pack) {
   if (!std::all_of(pack.pairs.begin(), pack.pairs.end(), is_known)) {
     arena_.reset();
     Graph g(backend_, arena_);
+    round_products(g);
     const Wanted wanted = wanted_of(pack);
     Rows rows = network_rows(g, learner_.network, *learner_.newline, pack);
     rows.wanted = g.integers(wanted.rows);
@@ -113,6 +118,15 @@ std::vector<double> Trainer::references(const Pack& pack) {
   }
   for (const Pack::Pair& pair : pack.pairs) all.push_back(references_.at(pair.sample));
   return all;
+}
+
+void Trainer::refresh() {
+  if (learner_.rounded != nullptr) learner_.rounded->refresh();
+  copies_.refresh(learner_.rounded);
+}
+
+void Trainer::round_products(Graph& g) const {
+  if (options_.precision != DType::f32) g.round_products(options_.precision, &copies_.operands());
 }
 
 // Squares are summed by weight in f32, over the weights in double.
@@ -144,35 +158,37 @@ TrainStep Trainer::step() {
   const double share = result.tokens == 0 ? 0 : 1 / static_cast<double>(counted);
   const bool apart = parts.size() > 1;
   for (const Tensor& sum : sums_) backend_.zero(sum);
-  if (learner_.rounded != nullptr) learner_.rounded->refresh();
+  refresh();
   double loss = 0;
   std::int64_t number = done_ * options_.batch;
   for (const Pack& part : parts) {
     for (std::size_t i = 0; apart && i < sums_.size(); ++i)
       backend_.zero(learner_.weights[i].second.grad);
-    loss += run(part, static_cast<float>(share), number++);
+    loss += run(part, static_cast<float>(share * scale_.value), number++);
     for (std::size_t i = 0; apart && i < sums_.size(); ++i)
       backend_.add_scaled(sums_[i], learner_.weights[i].second.grad, 1.0f);
   }
   result.loss = loss * share;
-
-  result.norm = norm();
+  result.loss_scale = scale_.value;
+  result.norm = norm() / scale_.value;
   const double share_of_rate = rate_share(options_.schedule, result.step);
   result.rate = options_.optimizer.rate * share_of_rate;
   result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.norm);
-  skipped_ = result.skipped ? skipped_ + 1 : 0;
+  skipped_ = result.skipped && scale_.value == 1 ? skipped_ + 1 : 0;
   if (skipped_ == kMostSkipped)
     fail(ErrorKind::model, "the loss is not finite, three steps in a row; the last was step {}",
          result.step);
   const bool clipped = options_.clip > 0 && result.norm > options_.clip;
   if (!result.skipped && result.tokens > 0)
-    optimizer_.step(result.step, share_of_rate, clipped ? options_.clip / result.norm : 1);
+    optimizer_.step(result.step, share_of_rate,
+                    (clipped ? options_.clip / result.norm : 1) / scale_.value);
+  if (options_.precision == DType::f16) scale_.count(!result.skipped);
   ++done_;
   return result;
 }
 
 double Trainer::evaluate(const Packer& data, std::int64_t packs) {
-  if (learner_.rounded != nullptr) learner_.rounded->refresh();
+  refresh();
   double loss = 0;
   std::int64_t counted = 0;
   for (std::int64_t n = 0; n < packs; ++n) {

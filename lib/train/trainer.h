@@ -8,6 +8,7 @@
 #include "lib/models/network.h"
 #include "lib/train/optimizer.h"
 #include "lib/train/packing.h"
+#include "lib/train/precision.h"
 #include "lib/train/rounded_weights.h"
 #include "lib/train/schedule.h"
 #include "lib/train/weights.h"
@@ -18,7 +19,8 @@ struct TrainOptions {
   std::int64_t batch = 16;   // packs of a step
   std::int64_t at_once = 1;  // packs that go through the network together: to the last digits
   bool recompute = false;  // layers on the way back: their memory is that of two, and the same bits
-  double clip = 1;         // the gradient's norm at most; 0: any
+  DType precision = DType::f32;  // of products, as WeightCopies says; sums and all else are f32
+  double clip = 1;               // the gradient's norm at most; 0: any
   ScheduleOptions schedule;
   OptimizerOptions optimizer;
   double beta = 0.1;  // of DPO, where the data are pairs: how far from the reference it may go
@@ -45,6 +47,7 @@ struct TrainStep {
   double norm = 0;          // of the gradient before it was clipped
   std::int64_t tokens = 0;  // trained, in this step
   bool skipped = false;     // loss or norm was not finite: nothing was learnt
+  double loss_scale = 1;    // that the step had; not 1 with f16
 };
 
 // Teaches a network a data set, step by step. The loss is the sum over all trained tokens of the
@@ -58,16 +61,21 @@ class Trainer {
   Trainer(Backend& backend, const Learner& learner, const Packer& data,
           const TrainOptions& options);
 
-  TrainStep step();  // fails with `model` after three skipped steps in a row
+  // Fails with `model` after three skipped steps in a row that no smaller loss scale can mend.
+  TrainStep step();
   std::int64_t done() const { return done_; }                     // steps
   const std::vector<Tensor>& gradients() const { return sums_; }  // of the last step, by weight
   // Nats a trained token, or a pair, over the first `packs` packs of some data.
   double evaluate(const Packer& data, std::int64_t packs);
 
-  // What a run goes on with: weights by name, and moments. Written into by a checkpoint that is
-  // read; then `go_on` says how many steps it had done.
+  // What a run goes on with: weights by name, and moments, and the loss scale. Written into by a
+  // checkpoint that is read; then `go_on` says how many steps it had done.
   std::vector<NamedTensor> state() const;
-  void go_on(std::int64_t done) { done_ = done; }
+  const LossScale& loss_scale() const { return scale_; }
+  void go_on(std::int64_t done, const LossScale& scale) {
+    done_ = done;
+    scale_ = scale;
+  }
   // Another number of steps in all, which the schedule goes by from now on.
   void plan_steps(std::int64_t steps) { options_.schedule.steps = steps; }
   std::size_t peak_bytes() const { return arena_.peak_bytes(); }  // of activations
@@ -81,7 +89,9 @@ class Trainer {
                    float share);
   // What the reference says of the pack's pairs; each pair is asked once.
   std::vector<double> references(const Pack& pack);
-  double norm();  // of the sums
+  double norm();   // of the sums
+  void refresh();  // what stands for the weights, after they changed
+  void round_products(Graph& g) const;
 
   Backend& backend_;
   Learner learner_;
@@ -90,6 +100,8 @@ class Trainer {
   DeviceTensors memory_;
   std::vector<Tensor> sums_;  // of the gradients of a step's packs
   Optimizer optimizer_;
+  WeightCopies copies_;
+  LossScale scale_;
   Arena arena_;
   std::map<const TrainingSample*, double> references_;
   std::int64_t done_ = 0, skipped_ = 0;

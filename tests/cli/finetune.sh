@@ -29,6 +29,8 @@ teach --fine-tune-type dora -o dora >/dev/null; jq -r .use_dora dora/adapter_con
 teach --fine-tune-type dora --export gguf --export-type f32 -o merged >/dev/null; r1-complete -m merged/model.gguf -p 'def f' -n 6 | cmp - beside && echo same
 # Beside packed matrices; what is merged is merged into the model's own numbers, or the run would not end well.
 teach --quantize-base q4_0 --export gguf --export-type f32 -o packed >/dev/null; ls packed; teach --quantize-base q4_0 -o beside_packed >/dev/null
+# In bf16, there and when it is read again.
+teach --precision bf16 --export gguf --export-type f32 -o half | jq -s '.[-1].loss < .[0].loss'; teach --precision bf16 -o half_adapter >/dev/null
 # One answer is liked better than another: log 2 at first, and less in the end.
 for i in 1 2 3 4; do echo '{"prompt":"def f'$i'(x):","chosen":" return x","rejected":" pass"}'; done >pairs.jsonl
 like() { r1-finetune -q --data pairs.jsonl --objective dpo --max-seq-length 64 --batch-size 1 --iters 12 --learning-rate 0.02 --steps-per-report 4 "$@"; }

@@ -135,21 +135,26 @@ TEST(CudaStep, TheLibraryMultipliesManyRows) {
   }
 }
 
-TEST(CudaStep, TheLibraryMultipliesGradientsAndEightBitFloats) {
+TEST(CudaStep, TheLibraryMultipliesGradientsAndRoundedNumbers) {
   Rig rig({"cuda-host"});
   const Tensor dy = rig.begun({3, 16}), w = rig.begun({16, 8}), x = rig.begun({3, 8});
   const Tensor dx = rig.begun({3, 8}), dw = rig.begun({16, 8});
   EXPECT_EQ(library_products([&] { rig->linear_backward(dx, dw, dy, x, w); }), 2);
-  const auto fp8 = [&](DType x_type, DType w_type) {
-    return library_products([&] {
-      const Tensor a = rig.plain_weight({3, 16}, test::random_values(48, 1), x_type);
-      const Tensor b = rig.plain_weight({4, 16}, test::random_values(64, 2), w_type);
-      rig->linear_fp8(rig.unwritten({3, 4}), a, rig.put({1}, {1.0f}), b, rig.put({1}, {1.0f}));
-    });
+  const auto products = [&](DType a_type, DType b_type, bool along_k) {
+    const Tensor one = rig.put({1}, {1.0f}), scale = is_float8(a_type) ? one : Tensor{};
+    const Shape a_shape = along_k ? Shape{16, 32} : Shape{32, 16}, b_shape{16, 32};
+    const Tensor a = rig.plain_weight(a_shape, test::random_values(512, 1), a_type);
+    const Tensor b = rig.plain_weight(b_shape, test::random_values(512, 2), b_type);
+    const Tensor y = rig.unwritten({16, 16});
+    return library_products([&] { rig->multiply(y, {a, along_k, scale}, {b, true, scale}, {}); });
   };
-  EXPECT_EQ(fp8(DType::f8_e4m3, DType::f8_e4m3), 1);
-  EXPECT_EQ(fp8(DType::f8_e5m2, DType::f8_e4m3), 1);
-  EXPECT_EQ(fp8(DType::f8_e5m2, DType::f8_e5m2), 0);  // it has no way: our own tiles
+  EXPECT_EQ(products(DType::bf16, DType::bf16, true), 1);
+  EXPECT_EQ(products(DType::f16, DType::f16, false), 1);
+  EXPECT_EQ(products(DType::f8_e4m3, DType::f8_e4m3, true), 1);
+  EXPECT_EQ(products(DType::f8_e5m2, DType::f8_e4m3, true), 1);
+  // It has no way: our own tiles.
+  EXPECT_EQ(products(DType::f8_e5m2, DType::f8_e5m2, true), 0);
+  EXPECT_EQ(products(DType::f8_e4m3, DType::f8_e4m3, false), 0);
 }
 
 }  // namespace

@@ -20,23 +20,32 @@ void add_linear(Cases& cases, std::int64_t T, DType type) {
                    [T, type](OpInputs& in) { return linear_run(in, T, kWidth, kInner, type); }});
 }
 
-void add_fp8(Cases& cases) {
+// What a step of training in 16 and 8 bits is made of: rounding, and products that add.
+void add_rounded(Cases& cases) {
   constexpr std::int64_t T = 512;
-  constexpr DType kType = DType::f8_e4m3;
-  cases.push_back(
-      {"round_to_fp8", rows_of(T, kInner), T, kType, [](OpInputs& in) {
-         const Tensor x = in.floats({T, kInner}), y = in.raw(x.shape, kType);
-         const Tensor scale = in.floats({1});
-         return moves({x, x, y}, [&b = in.backend(), y, scale, x] { b.round_to_fp8(y, scale, x); });
-       }});
-  cases.push_back(
-      {"linear_fp8", fmt::format("{}x{}x{}", T, kWidth, kInner), T, kType, [](OpInputs& in) {
-         const Tensor x = in.values({T, kWidth}, kType), w = in.values({kInner, kWidth}, kType);
-         const Tensor y = in.raw({T, kInner}, DType::f32), scale = in.floats({1});
-         return multiplies(
-             {w, x, y}, kType, 2.0 * static_cast<double>(T * kWidth * kInner),
-             [&b = in.backend(), y, x, w, scale] { b.linear_fp8(y, x, scale, w, scale); });
-       }});
+  for (const DType type : {DType::bf16, DType::f8_e4m3}) {
+    const bool eight = is_float8(type);
+    cases.push_back({eight ? "round_to_fp8" : "round", rows_of(T, kInner), T, type,
+                     [eight, type](OpInputs& in) {
+                       const Tensor x = in.floats({T, kInner}), y = in.raw(x.shape, type);
+                       const Tensor turned = in.raw({kInner, T}, type), scale = in.floats({1});
+                       Backend& b = in.backend();
+                       if (!eight) return moves({x, y}, [&b, y, x] { b.round(y, x); });
+                       return moves({x, x, y, turned}, [&b, y, turned, scale, x] {
+                         b.round_to_fp8(y, turned, scale, x);
+                       });
+                     }});
+    cases.push_back(
+        {"multiply", fmt::format("{}/{}x{}x{}", to_string(type), T, kWidth, kInner), T, type,
+         [eight, type](OpInputs& in) {
+           const Tensor x = in.values({T, kWidth}, type), w = in.values({kInner, kWidth}, type);
+           const Tensor y = in.floats({T, kInner}), scale = eight ? in.floats({1}) : Tensor{};
+           return multiplies({w, x, y}, type, 2.0 * static_cast<double>(T * kWidth * kInner),
+                             [&b = in.backend(), y, x, w, scale] {
+                               b.multiply(y, {x, true, scale}, {w, true, scale}, {});
+                             });
+         }});
+  }
 }
 
 void add_products(Cases& cases) {
@@ -44,7 +53,7 @@ void add_products(Cases& cases) {
     for (const DType type : {DType::f32, DType::bf16, DType::q8_0, DType::q4_0, DType::q4_k,
                              DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs})
       add_linear(cases, T, type);
-  add_fp8(cases);
+  add_rounded(cases);
   constexpr std::int64_t T = 64;
   cases.push_back({"linear_backward", fmt::format("{}x{}x{}", T, kWidth, kInner), T, DType::f32,
                    [](OpInputs& in) {

@@ -57,6 +57,10 @@ void CountingBackend::linear_backward(const Tensor& dx, const Tensor& dw, const 
     if (!wanted->empty()) operations_ += product(x, w);
 }
 
+void CountingBackend::multiply(const Tensor& y, const Factor& a, const Factor&, const Epilogue&) {
+  operations_ += 2.0 * static_cast<double>(y.cols() * a.values.shape.elements());
+}
+
 void CountingBackend::attention(const Tensor&, const Tensor&, const Tensor& q, const Tensor&,
                                 const Tensor&, const Tensor&, const Tensor&,
                                 const AttentionOptions& options) {

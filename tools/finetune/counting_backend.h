@@ -40,9 +40,9 @@ class CountingBackend : public Backend {
                           const AttentionOptions& options) override;
 
   // Next to nothing beside those.
-  void round_to_fp8(const Tensor&, const Tensor&, const Tensor&) override {}
-  void linear_fp8(const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                  const Tensor&) override {}
+  void round(const Tensor&, const Tensor&) override {}
+  void round_to_fp8(const Tensor&, const Tensor&, const Tensor&, const Tensor&) override {}
+  void multiply(const Tensor& y, const Factor& a, const Factor& b, const Epilogue&) override;
   void add_bias(const Tensor&, const Tensor&, const Tensor&) override {}
   void add_bias_backward(const Tensor&, const Tensor&, const Tensor&) override {}
   void embedding(const Tensor&, const Tensor&, const Tensor&) override {}

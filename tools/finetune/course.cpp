@@ -39,6 +39,7 @@ TrainOptions train_options(const FinetuneSettings& s) {
   return {.batch = s.batch,
           .at_once = packs_at_once(s),
           .recompute = s.recompute,
+          .precision = s.product_type(),
           .clip = s.clip,
           .schedule = {.schedule = schedule_named(s.schedule),
                        .warmup = s.warmup,
@@ -78,8 +79,15 @@ Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& le
       begun_(begun) {}
 
 std::map<std::string, double> Course::numbers_of(const State& s) {
-  return {{"loss", s.loss}, {"steps", s.steps}, {"tokens", s.tokens},  {"skipped", s.skipped},
-          {"best", s.best}, {"worse", s.worse}, {"planned", s.planned}};
+  return {{"loss", s.loss},
+          {"steps", s.steps},
+          {"tokens", s.tokens},
+          {"skipped", s.skipped},
+          {"best", s.best},
+          {"worse", s.worse},
+          {"planned", s.planned},
+          {"loss_scale", s.scale.value},
+          {"good", static_cast<double>(s.scale.good)}};
 }
 
 Course::State Course::state_of(const std::map<std::string, double>& n) {
@@ -89,7 +97,8 @@ Course::State Course::state_of(const std::map<std::string, double>& n) {
           .skipped = n.at("skipped"),
           .best = n.at("best"),
           .worse = n.at("worse"),
-          .planned = n.at("planned")};
+          .planned = n.at("planned"),
+          .scale = {n.at("loss_scale"), static_cast<std::int64_t>(n.at("good"))}};
 }
 
 void Course::run() {
@@ -131,8 +140,8 @@ std::optional<std::int64_t> Course::go_on() {
   for (const std::string& name : damaged)
     ui_.say(kTool, fmt::format("{} is damaged, and passed over", escaped(name)), 0);
   if (!progress) return std::nullopt;
-  trainer_.go_on(progress->step);
   state_ = state_of(progress->numbers);
+  trainer_.go_on(progress->step, state_.scale);
   if (state_.planned > 0) plan(static_cast<std::int64_t>(state_.planned));
   tokens_reported_ = state_.tokens;
   ui_.say(kTool, fmt::format("goes on after step {}", progress->step), 1);
@@ -141,6 +150,7 @@ std::optional<std::int64_t> Course::go_on() {
 
 void Course::count(const TrainStep& step) {
   state_.tokens += static_cast<double>(step.tokens);
+  state_.scale = trainer_.loss_scale();
   if (step.skipped) {
     ++state_.skipped;
     return;
@@ -188,6 +198,9 @@ void Course::report(const TrainStep& step, const Look& found) {
                .norm = step.step > 0 ? std::optional(step.norm) : std::nullopt,
                .tokens = static_cast<std::int64_t>(state_.tokens),
                .skipped = static_cast<std::int64_t>(state_.skipped),
+               .loss_scale = s_.precision == "fp16" && step.step > 0
+                                 ? std::optional(step.loss_scale)
+                                 : std::nullopt,
                .val_loss = found.val_loss,
                .samples = found.samples,
                .tokens_per_second = (state_.tokens - tokens_reported_) / seconds_since(reported_),

@@ -45,6 +45,7 @@ class Course {
     double tokens = 0, skipped = 0;  // since the first step
     double best = std::numeric_limits<double>::max(), worse = 0;  // of --val; times in a row
     double planned = 0;                                           // steps, by --time-budget
+    LossScale scale;
   };
   static std::map<std::string, double> numbers_of(const State& s);
   static State state_of(const std::map<std::string, double>& numbers);

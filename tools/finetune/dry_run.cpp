@@ -29,8 +29,9 @@ TrainingSample whole_sequence(std::int64_t length) {
 }
 
 using Part = std::pair<const char*, std::uint64_t>;
-std::array<Part, 7> parts_of(const TrainingPlan& p) {
+std::array<Part, 8> parts_of(const TrainingPlan& p) {
   return {{{"weights", p.weights},
+           {"copies", p.copies},
            {"adapter", p.adapter},
            {"gradients", p.gradients},
            {"moments", p.moments},
@@ -85,12 +86,14 @@ std::string as_json(const FinetuneSettings& s, const ModelFiles& files, const Tr
 void count_memory(TrainingPlan& plan, CountingBackend& counter, const Pupil& pupil,
                   const Packer& packs, TrainOptions options) {
   options.batch = 2 * options.at_once;
+  const std::uint64_t before = counter.bytes();
   Trainer trainer(counter, pupil.learner(), packs, options);
   const std::uint64_t held = counter.bytes();
   counter.reset_peak();
   trainer.step();
   plan.activations = counter.peak() - held;
   plan.checkpoint = bytes_of(trainer.state());
+  plan.copies = held - before - plan.checkpoint;  // sums are as large as the weights in it
 }
 
 // Of a step, by steps of one sequence and of two: the optimizer's are in both.

@@ -12,6 +12,7 @@ namespace r1 {
 // step of full sequences without computing it.
 struct TrainingPlan {
   std::uint64_t weights = 0;      // of the model
+  std::uint64_t copies = 0;       // of what is learnt, rounded for products
   std::uint64_t adapter = 0;      // its own
   std::uint64_t gradients = 0;    // of a sequence, and their sums
   std::uint64_t moments = 0;      // of the optimizer
@@ -21,7 +22,7 @@ struct TrainingPlan {
   double operations = 0;  // of a step, in products and in attention
 
   std::uint64_t total() const {
-    return weights + adapter + gradients + moments + activations + checkpoint + program;
+    return weights + copies + adapter + gradients + moments + activations + checkpoint + program;
   }
 };
 TrainingPlan plan_training(const FinetuneSettings& settings, const ModelFiles& files,

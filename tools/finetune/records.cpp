@@ -29,6 +29,7 @@ std::string line_of(const TrainRecord& r, std::int64_t index, bool timing) {
   w.key("loss").number(or_nan(r.loss)).key("lr").number(r.rate).key("tokens").integer(r.tokens);
   w.key("grad_norm").number(or_nan(r.norm)).key("val_loss").number(or_nan(r.val_loss));
   if (r.skipped > 0) w.key("skipped").integer(r.skipped);
+  if (r.loss_scale) w.key("loss_scale").number(*r.loss_scale);
   if (!r.samples.empty()) {
     w.key("samples").begin_array();
     for (const std::string& text : r.samples) w.string(text);
@@ -47,7 +48,7 @@ TrainRecord record_in(std::string_view line) {
     const Json& value = json.at(key, kFile);
     return value.is_null() ? std::nullopt : std::optional(value.number(kFile));
   };
-  const Json* skipped = json.find("skipped");
+  const Json *skipped = json.find("skipped"), *scale = json.find("loss_scale");
   std::vector<std::string> samples;
   if (const Json* texts = json.find("samples"))
     for (const Json& text : texts->array(kFile)) samples.push_back(text.string(kFile));
@@ -57,6 +58,7 @@ TrainRecord record_in(std::string_view line) {
           .norm = number("grad_norm"),
           .tokens = json.at("tokens", kFile).integer(kFile),
           .skipped = skipped == nullptr ? 0 : skipped->integer(kFile),
+          .loss_scale = scale == nullptr ? std::nullopt : std::optional(scale->number(kFile)),
           .val_loss = number("val_loss"),
           .samples = std::move(samples)};
 }

@@ -21,6 +21,7 @@ struct TrainRecord {
   std::optional<double> norm;  // likewise
   std::int64_t tokens = 0;     // trained since the beginning
   std::int64_t skipped = 0;    // steps, since the beginning
+  std::optional<double> loss_scale;  // of fp16
   std::optional<double> val_loss;
   std::vector<std::string> samples;          // what follows each --sample-prompt
   double tokens_per_second = 0, memory = 0;  // with --timing; bytes

@@ -32,7 +32,7 @@ void add_settings(JsonWriter& w, const FinetuneSettings& s) {
   }
   w.key("learning_rate").number(s.rate).key("muon_learning_rate").number(s.muon_rate);
   w.key("weight_decay").number(s.weight_decay).key("clip").number(s.clip);
-  w.key("qat").string(s.qat);
+  w.key("qat").string(s.qat).key("precision").string(s.precision);
   if (s.time_budget > 0)
     w.key("time_budget_ms").integer(s.time_budget);
   else

@@ -32,6 +32,8 @@ struct FinetuneSettings {
   std::vector<std::string> modules;
   std::string quantize_base;  // empty: as it is
   std::string qat;            // empty: not
+  std::string precision;      // of products; empty: the device's
+  DType product_type() const;
   std::string optimizer = "adamw";
   double rate = 0, muon_rate = 0.02, weight_decay = 0.01, clip = 1;
   bool rate_given = false;                        // else it is that of the method

@@ -106,6 +106,14 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                    "Learn what survives this type, one of r1-quantize's --type: the model reads "
                    "its weights as a .gguf file of it will have them, and is exported as that.",
                .built_in = "none"});
+  o.push_back({.name = "precision",
+               .group = g,
+               .into = &s.precision,
+               .metavar = "TYPE",
+               .help = "What matrices and what they meet are rounded to in products; weights, sums "
+                       "and all else stay fp32. fp8 is of all weights.",
+               .choices = {"fp32", "bf16", "fp16", "fp8"},
+               .built_in = "fp32, on a card bf16"});
   o.push_back({.name = "optimizer",
                .group = g,
                .into = &s.optimizer,
@@ -283,8 +291,15 @@ void add_result(std::vector<Option>& o, FinetuneSettings& s) {
 
 }  // namespace
 
+DType FinetuneSettings::product_type() const {
+  if (precision == "bf16") return DType::bf16;
+  if (precision == "fp16") return DType::f16;
+  return precision == "fp8" ? DType::f8_e4m3 : DType::f32;
+}
+
 LoadOptions FinetuneSettings::load_options() const {
-  LoadOptions options{.compute = DType::f32, .trainable = full()};
+  const bool rounds = !full() && product_type() == DType::bf16;
+  LoadOptions options{.compute = rounds ? DType::bf16 : DType::f32, .trainable = full()};
   for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k})
     if (quantize_base == to_string(type)) options.layers = type;
   return options;

@@ -115,10 +115,11 @@ double divergence_of_model(const fs::path& folder, const Pupil& pupil, const Tex
   check_text(files, text);
   const Other have(files, trained, text);
   const std::int64_t vocab = pupil.network().shape().vocab;
-  if (s.quantize_base.empty())
+  if (s.quantize_base.empty() && s.load_options().compute == DType::f32)
     return divergence([&](const Pack& pack) { return pupil.logits(pack); }, std::cref(have), vocab,
                       packs);
-  // What was merged was merged into the base's own numbers: so is what it is held against.
+  // What was merged was merged into the base's own numbers, and nothing is rounded on the way into
+  // products: so it is with what it is held against.
   Other want(trained.base, trained, text);
   const Unfinished beside(folder);
   pupil.adapter()->write(beside.path(), s.model);

@@ -95,6 +95,23 @@ TEST(Graph, GradientsStartAtZeroInMemoryThatWasUsedBefore) {
     EXPECT_EQ(rig.get(t), std::vector<float>(15, 0.0f));
 }
 
+// What is multiplied has 8 bits; a gradient that bf16 holds comes back whole.
+TEST(Graph, FrozenWeightsOfTheTypeOfProductsAreReadAsTheyAre) {
+  test::Rig rig({"ref"});
+  Graph g(rig.backend(), rig.arena(), Graph::Mode::training);
+  const Operands none;
+  g.round_products(DType::bf16, &none);
+  const Var w{rig.plain_weight({2, 3}, {1, 2, 3, -1, 0.5f, 4}, DType::bf16), {}};
+  const Var x = g.make({1, 3}), y = [&] {
+    rig->copy_from_host(x.value, std::vector<float>{1.001f, 2, 0.25f}.data());
+    return g.linear(x, w);
+  }();
+  EXPECT_EQ(rig.get(y.value), (std::vector<float>{5.75f, 1}));  // 1.001 becomes 1
+  rig->copy_from_host(y.grad, std::vector<float>{2, -4}.data());
+  g.backward();
+  EXPECT_EQ(rig.get(x.grad), (std::vector<float>{6, 2, -10}));
+}
+
 TEST(Graph, ALayersValuesLastUntilTheEndOfTheNext) {
   test::Rig rig({"ref"});
   for (int step = 0; step < 3; ++step) {
