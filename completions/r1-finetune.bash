@@ -47,6 +47,12 @@ _r1_finetune() {
     --precision)
       COMPREPLY=($(compgen -W 'fp32 bf16 fp16 fp8' -- "$cur"))
       return ;;
+    --weight-type)
+      COMPREPLY=($(compgen -W 'fp32 bf16' -- "$cur"))
+      return ;;
+    --moments)
+      COMPREPLY=($(compgen -W 'fp32 bf16' -- "$cur"))
+      return ;;
     --optimizer)
       COMPREPLY=($(compgen -W 'adamw muon' -- "$cur"))
       return ;;
@@ -164,7 +170,7 @@ _r1_finetune() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--data --val --max-seq-length --long --fim-rate --no-packing --no-mask-prompt --fine-tune-type --objective --beta --rank --alpha --rslora --dropout --target-modules --quantize-base --qat --precision --optimizer --learning-rate --muon-learning-rate --weight-decay --clip --init --tokenizer --vocab --iters --epochs --time-budget --batch-size --micro-batch --grad-checkpoint --schedule --lr-warmup --min-lr --decay-share --steps-per-report --steps-per-eval --early-stop --sample-prompt --sample-tokens --timing --log-csv --tensorboard --save-every --keep-last --resume --force -f --dry-run --json --output -o --export --export-type --no-verify --model -m --model-path --device --threads -t --seed -s --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--data --val --max-seq-length --long --fim-rate --no-packing --no-mask-prompt --fine-tune-type --objective --beta --rank --alpha --rslora --dropout --target-modules --quantize-base --qat --precision --weight-type --moments --optimizer --learning-rate --muon-learning-rate --weight-decay --clip --init --tokenizer --vocab --iters --epochs --time-budget --batch-size --micro-batch --grad-checkpoint --schedule --lr-warmup --min-lr --decay-share --steps-per-report --steps-per-eval --early-stop --sample-prompt --sample-tokens --timing --log-csv --tensorboard --save-every --keep-last --resume --force -f --dry-run --json --output -o --export --export-type --no-verify --model -m --model-path --device --threads -t --seed -s --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

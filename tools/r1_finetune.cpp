@@ -88,6 +88,12 @@ class Finetuner {
     refuse_if(!s_.qat.empty() && s_.export_given && s_.export_kind != "gguf",
               "--qat is exported as the .gguf file that it was taught for");
     if (!s_.qat.empty()) mix_named(s_.export_type = s_.qat);  // fails for what is none
+    const bool half = s_.weight_type == "bf16";
+    refuse_if(half && (!s_.full() || s_.optimizer == "muon" || !s_.qat.empty()),
+              "--weight-type bf16 is of --fine-tune-type full by AdamW, without --qat");
+    refuse_if(half && !s_.precision.empty() && s_.precision != "bf16",
+              "--weight-type bf16 goes with --precision bf16");
+    if (half) s_.precision = "bf16";
     refuse_if(!s_.full() && s_.precision == "fp8",
               "--precision fp8 is of --fine-tune-type full: adapters are too small for it");
     refuse_if(!s_.init.empty() && !s_.model.empty(), "--init takes the place of --model");

@@ -1,9 +1,11 @@
-// AdamW, and the sum of squares that clipping needs. Bound by memory: 28 bytes an element.
+// AdamW, and the sum of squares that clipping needs. Bound by memory: 28 bytes an element, less
+// with bf16.
 #include <cmath>
 #include <cstdint>
 
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/reduce.cuh"
+#include "lib/backend/stochastic.h"
 
 namespace r1 {
 namespace {
@@ -26,12 +28,27 @@ __global__ void total_kernel(float* out, const float* sums, std::int64_t n) {
   if (threadIdx.x == 0) out[0] += sum;
 }
 
+// A tensor of f32 or bf16.
+struct Either {
+  explicit Either(const Tensor& t)
+      : wide(t.dtype == DType::f32 ? t.as<float>() : nullptr), narrow(t.as<std::uint16_t>()) {}
+  __device__ float operator[](std::int64_t i) const {
+    return wide != nullptr ? wide[i] : cuda::bfloat_to_float(narrow[i]);
+  }
+  __device__ void set(std::int64_t i, float value, std::uint32_t chance) const {
+    if (wide != nullptr)
+      wide[i] = value;
+    else
+      narrow[i] = bf16_by_chance(value, chance);
+  }
+  float* wide;
+  std::uint16_t* narrow;
+};
+
 }  // namespace
 
 void CudaBackend::adamw(const Tensor& w, const Tensor& m, const Tensor& v, const Tensor& g,
                         const AdamwOptions& options) {
-  float *weights = w.as<float>(), *means = m.as<float>(), *squares = v.as<float>();
-  const float* gradients = g.as<float>();
   const auto seen = [&](float beta) {  // 1 / (1 - beta^step), where f32 would cancel
     return static_cast<float>(1.0 /
                               (1.0 - std::pow(double{beta}, static_cast<double>(options.step))));
@@ -39,14 +56,19 @@ void CudaBackend::adamw(const Tensor& w, const Tensor& m, const Tensor& v, const
   const float seen1 = seen(options.beta1), seen2 = seen(options.beta2);
   const float new1 = static_cast<float>(1.0 - double{options.beta1});
   const float new2 = static_cast<float>(1.0 - double{options.beta2});
+  const Either weights(w), means(m), squares(v);
+  const float* gradients = g.as<float>();
+  const bool rounds = weights.wide == nullptr || means.wide == nullptr || squares.wide == nullptr;
   cuda::each("adamw", stream_, w.shape.elements(), [=] __device__(std::int64_t i) {
     const float gi = options.gradient_scale * gradients[i], wi = weights[i];
     const float mi = options.beta1 * means[i] + new1 * gi;
     const float vi = options.beta2 * squares[i] + new2 * gi * gi;
     const float change = mi * seen1 / (sqrtf(vi * seen2) + options.epsilon);
-    means[i] = mi;
-    squares[i] = vi;
-    weights[i] = wi - options.learning_rate * (change + options.weight_decay * wi);
+    const WeightChances chances = rounds ? weight_chances(options.seed, i) : WeightChances{};
+    means.set(i, mi, chances.first);
+    squares.set(i, vi, chances.second);
+    weights.set(i, wi - options.learning_rate * (change + options.weight_decay * wi),
+                chances.weight);
   });
 }
 

@@ -74,6 +74,7 @@ struct AdamwOptions {
   float learning_rate = 1e-3f, beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, weight_decay = 0.0f;
   float gradient_scale = 1.0f;  // g is multiplied by it first: clipping
   std::int64_t step = 1;        // from 1: corrects the bias of the moments
+  std::uint64_t seed = 0;       // of how bf16 is rounded: another one in each step, of each tensor
 };
 
 // Every operation the models need, once per device. Outputs come first. All pointers live on
@@ -261,7 +262,7 @@ class Backend {
   virtual void cross_entropy_backward(const Tensor& dlogits, const Tensor& dloss,
                                       const Tensor& logits, const Tensor& targets) = 0;
   // Decoupled weight decay, arXiv:1711.05101. w, m, v, g of one shape; w, m, v are changed in
-  // place.
+  // place, and each may be bf16, which is rounded by chance (stochastic.h).
   virtual void adamw(const Tensor& w, const Tensor& m, const Tensor& v, const Tensor& g,
                      const AdamwOptions& options) = 0;
   // out [1] += the sum of squares of x, added in chunks of fixed size.

@@ -77,9 +77,9 @@ class Graph {
   using Replace = std::function<Tensor(const Tensor& w)>;
   void replace_weights(Replace replace) { replace_ = std::move(replace); }
   // From now on products with these weights are made of their rounded copies, and what they meet,
-  // on the way back too, is rounded to the same type: gradients of e4m3 to e5m2. Frozen weights
-  // that are plain and of `type` themselves are their own copies. Sums are f32, and all else is.
-  // The copies outlive the graph.
+  // on the way back too, is rounded to the same type: gradients of e4m3 to e5m2. Weights that are
+  // plain and of `type` themselves are their own copies. Sums are f32, and all else is. The copies
+  // outlive the graph.
   void round_products(DType type, const Operands* copies) {
     rounded_ = type;
     copies_ = copies;

@@ -57,17 +57,19 @@ const Tensor& Params::claim(const std::string& name, const Shape& shape) {
   return *tensor;
 }
 
-Tensor Params::allocate(const Shape& shape) {
-  Tensor t{nullptr, shape, DType::f32, backend_.device()};
+Tensor Params::allocate(const Shape& shape, DType dtype) {
+  Tensor t{nullptr, shape, dtype, backend_.device()};
   t.data = memory_.emplace_back(backend_, t.bytes()).data();
   return t;
 }
 
-Tensor Params::widened(const Tensor& host) {
+Tensor Params::plain(const Tensor& host, DType dtype) {
   std::vector<float> values(static_cast<std::size_t>(host.shape.elements()));
   unpack(values, host.data, host.dtype);
-  const Tensor t = allocate(host.shape);
-  backend_.copy_from_host(t, values.data());
+  const Tensor t = allocate(host.shape, dtype);
+  std::vector<std::byte> stored(t.bytes());
+  pack(stored.data(), values, dtype);
+  backend_.copy_from_host(t, stored.data());
   files_.release(host);
   return t;
 }
@@ -102,7 +104,7 @@ Var Params::layer_matrix(const std::string& name, const Shape& shape) {
 }
 
 Var Params::load(const std::string& name, const Tensor& host) {
-  if (options_.trainable) return keep(name, widened(host));
+  if (options_.trainable) return keep(name, plain(host, options_.trained));
   Backend::Weight weight = backend_.load_weight(host, options_.compute);
   if (!weight.memory.empty()) {
     memory_.push_back(std::move(weight.memory));
@@ -112,7 +114,7 @@ Var Params::load(const std::string& name, const Tensor& host) {
 }
 
 Var Params::exact(const std::string& name, const Shape& shape) {
-  return keep(name, widened(claim(name, shape)));
+  return keep(name, plain(claim(name, shape)));
 }
 
 std::vector<float> Params::row_squares(const std::string& name) const {

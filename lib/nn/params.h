@@ -16,7 +16,8 @@ namespace r1 {
 
 struct LoadOptions {
   DType compute = DType::bf16;  // as Backend::load_weight: f32 keeps every bit
-  bool trainable = false;       // plain f32 weights with room for a gradient
+  bool trainable = false;       // plain weights with room for a gradient in f32
+  DType trained = DType::f32;   // of trainable matrices; or bf16, rounded to nearest
   // Frozen matrices of layers are packed to it, rounded to nearest, where rows are whole blocks and
   // the file has them in 16 or 32 bits.
   std::optional<DType> layers;
@@ -49,8 +50,9 @@ class Params {
 
  private:
   const Tensor& claim(const std::string& name, const Shape& shape);
-  Tensor widened(const Tensor& host);  // a plain f32 copy on the backend
-  Tensor allocate(const Shape& shape);
+  // A plain copy on the backend, of f32 or bf16.
+  Tensor plain(const Tensor& host, DType dtype = DType::f32);
+  Tensor allocate(const Shape& shape, DType dtype = DType::f32);
   Var keep(const std::string& name, const Tensor& value);
   Var load(const std::string& name, const Tensor& host);
 

@@ -67,7 +67,9 @@ bool read_state(Backend& backend, const fs::path& path, const std::string& sha25
     for (const NamedTensor& want : state) {
       const auto is = [&](const NamedTensor& t) { return t.name == want.name; };
       const auto at = std::find_if(found.tensors.begin(), found.tensors.end(), is);
-      if (at == found.tensors.end() || at->tensor.shape != want.tensor.shape) return false;
+      if (at == found.tensors.end() || at->tensor.shape != want.tensor.shape ||
+          at->tensor.dtype != want.tensor.dtype)
+        return false;
       backend.copy_from_host(want.tensor, at->tensor.data);
     }
     return true;
@@ -86,11 +88,11 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
   fs::create_directories(to, error);
   if (error) fail(ErrorKind::write, "{}: {}", escaped(to.string()), error.message());
   std::vector<NamedTensor> labels = state;
-  std::vector<std::vector<float>> values;
+  std::vector<std::vector<std::byte>> values;
   for (NamedTensor& t : labels) {
-    values.emplace_back(static_cast<std::size_t>(t.tensor.shape.elements()));
+    values.emplace_back(t.tensor.bytes());
     backend.copy_to_host(values.back().data(), t.tensor);
-    t.tensor = {values.back().data(), t.tensor.shape, DType::f32};
+    t.tensor = {values.back().data(), t.tensor.shape, t.tensor.dtype};
   }
   const auto out = open_file(to / kState);
   write_safetensors(*out, labels, {});

@@ -15,8 +15,10 @@ namespace {
 namespace fs = std::filesystem;
 
 std::vector<float> on_host(Backend& backend, const Tensor& t) {
+  std::vector<std::byte> stored(t.bytes());
   std::vector<float> values(static_cast<std::size_t>(t.shape.elements()));
-  backend.copy_to_host(values.data(), t);
+  backend.copy_to_host(stored.data(), t);
+  unpack(values, stored.data(), t.dtype);
   return values;
 }
 

@@ -10,6 +10,7 @@ namespace {
 // near 1: x <- a x + b (x x^T) x + c (x x^T)^2 x, five times.
 constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
 constexpr int kTurns = 5;
+constexpr std::uint64_t kRounding = std::uint64_t{0xbf16} << 32;  // stream of seeds, by weight
 
 Tensor orthogonal(Backend& backend, Arena& arena, Tensor x) {
   const std::int64_t rows = x.shape[0], cols = x.shape[1];
@@ -55,10 +56,16 @@ Optimizer::Optimizer(Backend& backend, const NamedVars& weights,
   for (std::size_t i = 0; i < weights.size(); ++i) {
     const auto& [name, weight] = weights[i];
     const Shape& shape = weight.value.shape;
-    Moments m{weight.value, gradients[i], memory_.zeros(shape),
-              {},           name,         shape.rank() == 2 ? options.weight_decay : 0};
-    if (options.kind == OptimizerKind::adamw || !is_hidden_matrix(name, shape))
-      m.second = memory_.zeros(shape);
+    const bool turned = options.kind == OptimizerKind::muon && is_hidden_matrix(name, shape);
+    const DType type = turned ? DType::f32 : options.moments;
+    Moments m{weight.value,
+              gradients[i],
+              memory_.zeros(shape, type),
+              {},
+              name,
+              shape.rank() == 2 ? options.weight_decay : 0,
+              i};
+    if (!turned) m.second = memory_.zeros(shape, type);
     moments_.push_back(m);
   }
 }
@@ -69,14 +76,16 @@ void Optimizer::step(std::int64_t step, double share, double scale) {
 }
 
 void Optimizer::adamw(const Moments& m, std::int64_t step, double share, double scale) {
-  backend_.adamw(m.weight, m.first, m.second, m.gradient,
-                 {.learning_rate = static_cast<float>(options_.rate * share),
-                  .beta1 = static_cast<float>(options_.beta1),
-                  .beta2 = static_cast<float>(options_.beta2),
-                  .epsilon = static_cast<float>(options_.epsilon),
-                  .weight_decay = static_cast<float>(m.weight_decay),
-                  .gradient_scale = static_cast<float>(scale),
-                  .step = step});
+  backend_.adamw(
+      m.weight, m.first, m.second, m.gradient,
+      {.learning_rate = static_cast<float>(options_.rate * share),
+       .beta1 = static_cast<float>(options_.beta1),
+       .beta2 = static_cast<float>(options_.beta2),
+       .epsilon = static_cast<float>(options_.epsilon),
+       .weight_decay = static_cast<float>(m.weight_decay),
+       .gradient_scale = static_cast<float>(scale),
+       .step = step,
+       .seed = random_bits(options_.seed, kRounding + m.number, static_cast<std::uint64_t>(step))});
 }
 
 // v <- momentum v + (1 - momentum) g;  w <- (1 - rate decay) w - rate s orthogonal(g + momentum (v

@@ -19,6 +19,8 @@ struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
   double weight_decay = 0.01;  // of matrices; vectors have none
   double momentum = 0.95;      // of Muon
+  DType moments = DType::f32;  // of AdamW's; or bf16, rounded by chance, as weights of bf16 are
+  std::uint64_t seed = 0;      // of that
 };
 
 // Moves weights against their gradients. AdamW: arXiv:1711.05101. Muon: hidden matrices go along
@@ -40,6 +42,7 @@ class Optimizer {
     Tensor weight, gradient, first, second;  // `second` is empty for Muon
     std::string name;
     double weight_decay = 0;
+    std::uint64_t number = 0;  // of the weight
   };
   void adamw(const Moments& m, std::int64_t step, double share, double scale);
   void muon(const Moments& m, double share, double scale);

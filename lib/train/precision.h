@@ -8,7 +8,7 @@
 
 namespace r1 {
 
-// Copies of matrices that are learnt in f32, rounded to what products are made in
+// Copies of matrices that are kept in more bits, rounded to what products are made in
 // (arXiv:1710.03740): of layers, but for DAW's gates, whose sums run over whole documents; and of
 // the head, which has bf16 where layers have 8-bit floats.
 class WeightCopies {

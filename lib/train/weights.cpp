@@ -14,8 +14,8 @@ Tensor DeviceTensors::take(const Shape& shape, DType dtype) {
   return t;
 }
 
-Tensor DeviceTensors::zeros(const Shape& shape) {
-  const Tensor t = take(shape, DType::f32);
+Tensor DeviceTensors::zeros(const Shape& shape, DType dtype) {
+  const Tensor t = take(shape, dtype);
   backend_.zero(t);
   return t;
 }

@@ -19,7 +19,7 @@ class DeviceTensors {
  public:
   explicit DeviceTensors(Backend& backend) : backend_(backend) {}
   Tensor take(const Shape& shape, DType dtype);
-  Tensor zeros(const Shape& shape);  // f32
+  Tensor zeros(const Shape& shape, DType dtype = DType::f32);
 
  private:
   Backend& backend_;

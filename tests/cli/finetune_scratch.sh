@@ -19,10 +19,11 @@ teach --init shape.json -o seven; echo $?; teach --init shape.json --tokenizer t
 teach --init shape.json --tokenizer train -m tiny.gguf -o seven; echo $?; teach --init shape.json --tokenizer train --fine-tune-type lora -o seven; echo $?
 jq '.vocab_size = 100' shape.json >small.json; teach --init small.json --tokenizer one/tokenizer.model -o eight; echo $?
 echo '{' >broken.json; teach --init broken.json --tokenizer one/tokenizer.model -o nine; echo $?
-# Products of fewer bits; broken off, the same bits come of them.
-for p in bf16 fp16 fp8; do teach --init shape.json --tokenizer one/tokenizer.model --precision $p --save-every 10 -o $p >log.jsonl
-  jq -sc '[.[-1].loss < .[0].loss - 0.3, .[-1].loss_scale]' log.jsonl; cp $p/model.safetensors $p.whole; rm -r $p/step-00000030 $p/run.json $p/*.safetensors
-  teach --init shape.json --tokenizer one/tokenizer.model --precision $p --save-every 10 --resume -o $p >/dev/null; cmp $p/model.safetensors $p.whole && echo same; done
+# Products of fewer bits, and weights and moments; broken off, the same bits come of them.
+fewer() { teach --init shape.json --tokenizer one/tokenizer.model --save-every 10 -o few --resume "$@"; }
+for bits in '--precision bf16' '--precision fp16' '--precision fp8' '--optimizer adamw --learning-rate 0.02 --weight-type bf16 --moments bf16'; do
+  fewer $bits | jq -sc '[.[-1].loss < .[0].loss - 0.3, .[-1].loss_scale]'; cp few/model.safetensors whole; rm -r few/step-00000030 few/run.json few/*.safetensors
+  fewer $bits >/dev/null; cmp few/model.safetensors whole && echo same; rm -r few; done
 # Through the blocks of a type, and exported as them; beside an adapter they are merged into the model's own numbers.
 teach --init shape.json --tokenizer one/tokenizer.model --qat q8_0 -o ten | jq -s '.[-1].loss < .[0].loss - 0.3'; ls ten; [ -n "$(r1-complete -m ten/model.gguf -p 'def f' -n 4)" ] && echo speaks
 r1-finetune -q -m ./one --data code.txt --max-seq-length 64 --batch-size 2 --iters 4 --qat q4_0 -o eleven >/dev/null; ls eleven | grep -c gguf

@@ -1,5 +1,7 @@
+#include <cmath>
 #include <limits>
 
+#include "lib/backend/stochastic.h"
 #include "tests/support/kernel_test.h"
 
 namespace r1 {
@@ -72,6 +74,50 @@ TEST_F(LossTest, AdamwAgrees) {
                             std::vector<double>(all, test::roundings(4) * 0.2),
                             std::vector<double>(all, test::roundings(4) * 0.2)});
     }
+}
+
+// Of every combination of f32 and bf16: what backends differ by in f32 may carry a number over the
+// chance that it was given, one step of bf16 up or down.
+TEST_F(LossTest, AdamwInHalfAgrees) {
+  constexpr std::int64_t n = 1021;
+  for (int half = 1; half < 8; ++half) {
+    SCOPED_TRACE(half);
+    const auto type = [half](int bit) { return half >> bit & 1 ? DType::bf16 : DType::f32; };
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const Tensor w = rig.plain_weight({1, n}, test::random_values(n, 1), type(0));
+      const Tensor m = rig.plain_weight({1, n}, test::random_values(n, 2, -0.1f, 0.1f), type(1));
+      const Tensor v = rig.plain_weight({1, n}, test::random_values(n, 3, 0.001f, 0.1f), type(2));
+      rig->adamw(w, m, v, rig.put({n}, test::random_values(n, 4)), {.seed = 7});
+      const auto widened = [&](const Tensor& t) {
+        if (t.dtype == DType::f32) return rig.get(t);
+        std::vector<float> values(static_cast<std::size_t>(n));
+        unpack(values, rig.get<std::uint16_t>(t).data(), t.dtype);
+        return values;
+      };
+      return {widened(w), widened(m), widened(v)};
+    };
+    std::vector<std::vector<double>> allowed;
+    for (int i = 0; const auto& values : on_ref(op))
+      allowed.push_back(test::tolerances(
+          test::magnitudes(values), type(i++) == DType::bf16 ? 0x1p-7 : test::roundings(32), 1e-6));
+    expect_agreement(op, allowed);
+  }
+}
+
+// A change of a hundredth of a step of bf16 is nothing to the nearest number, but to the mean it
+// is.
+TEST_F(LossTest, RoundingByChanceIsRightInTheMean) {
+  constexpr float kStep = 0x1p-7f, kValue = 1.0f + kStep / 100;
+  int up = 0;
+  for (std::int64_t i = 0; i < 20000; ++i) {
+    const float rounded = bf16_to_f32(bf16_by_chance(kValue, weight_chances(3, i).weight));
+    ASSERT_TRUE(rounded == 1.0f || rounded == 1.0f + kStep);
+    up += rounded > 1.0f;
+  }
+  EXPECT_NEAR(up, 200, 5 * std::sqrt(200));
+  EXPECT_EQ(bf16_to_f32(bf16_by_chance(INFINITY, 0xFFFF)), INFINITY);
+  EXPECT_TRUE(std::isnan(bf16_to_f32(bf16_by_chance(NAN, 0xFFFF))));
+  EXPECT_EQ(bf16_to_f32(bf16_by_chance(-2.5f, 0xFFFF)), -2.5f);
 }
 
 TEST_F(LossTest, SumOfSquaresAgreesAndAdds) {

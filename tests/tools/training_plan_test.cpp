@@ -92,6 +92,18 @@ TEST_F(Plan, OfFewerBitsHoldsCopiesOfMatrices) {
   EXPECT_EQ(plan().copies, 2 * layers + 2 * head + 4 * 7 * 2);
 }
 
+TEST_F(Plan, OfWeightsInHalfHoldsNoCopies) {
+  settings_.method = "full";
+  settings_.precision = "bf16";
+  const TrainingPlan whole = plan();
+  settings_.weight_type = settings_.moments = "bf16";
+  const TrainingPlan half = plan();
+  EXPECT_EQ(half.copies, 0u);
+  EXPECT_EQ(whole.weights - half.weights, whole.copies);
+  EXPECT_EQ(half.moments, whole.moments / 2);
+  EXPECT_EQ(half.gradients, whole.gradients);
+}
+
 TEST_F(Plan, OfAnAdapterHoldsTheModelBesideIt) {
   settings_.rank = 4;
   settings_.modules = {"q_proj"};

@@ -49,7 +49,9 @@ TrainOptions train_options(const FinetuneSettings& s) {
           .optimizer = {.kind = s.optimizer == "muon" ? OptimizerKind::muon : OptimizerKind::adamw,
                         .rate = s.rate,
                         .muon_rate = s.muon_rate,
-                        .weight_decay = s.weight_decay},
+                        .weight_decay = s.weight_decay,
+                        .moments = s.moments == "bf16" ? DType::bf16 : DType::f32,
+                        .seed = static_cast<std::uint64_t>(s.seed)},
           .beta = s.beta,
           .dropout = {.share = static_cast<float>(s.dropout),
                       .seed = static_cast<std::uint64_t>(s.seed)}};

@@ -19,6 +19,16 @@ std::uint64_t bytes_of(const std::vector<NamedTensor>& tensors) {
   return bytes;
 }
 
+// Of what is learnt, and of its gradients.
+std::pair<std::uint64_t, std::uint64_t> bytes_learnt(const Pupil& pupil) {
+  std::uint64_t weights = 0, gradients = 0;
+  for (const auto& [name, weight] : pupil.learner().weights) {
+    weights += weight.value.bytes();
+    gradients += weight.grad.bytes();
+  }
+  return {weights, gradients};
+}
+
 // One document that fills a sequence. Where a token is not learnt, as hardly ever are all, what is
 // learnt is gathered.
 TrainingSample whole_sequence(std::int64_t length) {
@@ -93,7 +103,9 @@ void count_memory(TrainingPlan& plan, CountingBackend& counter, const Pupil& pup
   trainer.step();
   plan.activations = counter.peak() - held;
   plan.checkpoint = bytes_of(trainer.state());
-  plan.copies = held - before - plan.checkpoint;  // sums are as large as the weights in it
+  const auto [learnt, gradients] = bytes_learnt(pupil);
+  plan.moments = plan.checkpoint - learnt;
+  plan.copies = held - before - plan.moments - gradients;  // the last for sums
 }
 
 // Of a step, by steps of one sequence and of two: the optimizer's are in both.
@@ -118,17 +130,17 @@ TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
   auto backend = std::make_unique<CountingBackend>();
   CountingBackend& counter = *backend;
   Pupil pupil(std::move(backend), s, files, text);
-  const auto learnt = 4 * static_cast<std::uint64_t>(pupil.learnt());  // bytes
+  const auto [learnt, gradients] = bytes_learnt(pupil);
   const TrainOptions options = train_options(s);
   const bool apart = options.at_once < options.batch;  // gradients, and their sums
-  TrainingPlan plan{.adapter = s.full() ? 0 : learnt, .gradients = apart ? 2 * learnt : learnt};
-  plan.weights = counter.bytes() - plan.adapter - learnt;
+  TrainingPlan plan{.adapter = s.full() ? 0 : learnt,
+                    .gradients = apart ? 2 * gradients : gradients};
+  plan.weights = counter.bytes() - plan.adapter - gradients;
 
   const std::vector<TrainingSample> samples = {whole_sequence(s.max_seq_length)};
   const Packer packs(samples, s.max_seq_length, true, 0);
   count_memory(plan, counter, pupil, packs, options);
   plan.operations = operations_of(counter, pupil, packs, options);
-  plan.moments = plan.checkpoint - learnt;
   return plan;
 }
 

@@ -33,6 +33,7 @@ void add_settings(JsonWriter& w, const FinetuneSettings& s) {
   w.key("learning_rate").number(s.rate).key("muon_learning_rate").number(s.muon_rate);
   w.key("weight_decay").number(s.weight_decay).key("clip").number(s.clip);
   w.key("qat").string(s.qat).key("precision").string(s.precision);
+  w.key("weight_type").string(s.weight_type).key("moments").string(s.moments);
   if (s.time_budget > 0)
     w.key("time_budget_ms").integer(s.time_budget);
   else

@@ -114,6 +114,19 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                        "and all else stay fp32. fp8 is of all weights.",
                .choices = {"fp32", "bf16", "fp16", "fp8"},
                .built_in = "fp32, on a card bf16"});
+  o.push_back({.name = "weight-type",
+               .group = g,
+               .into = &s.weight_type,
+               .metavar = "TYPE",
+               .help = "What matrices are kept in while all weights are learnt by AdamW; bf16, of "
+                       "half the memory, is rounded up or down by chance, right in the mean.",
+               .choices = {"fp32", "bf16"}});
+  o.push_back({.name = "moments",
+               .group = g,
+               .into = &s.moments,
+               .metavar = "TYPE",
+               .help = "The same of AdamW's moments.",
+               .choices = {"fp32", "bf16"}});
   o.push_back({.name = "optimizer",
                .group = g,
                .into = &s.optimizer,
@@ -300,6 +313,7 @@ DType FinetuneSettings::product_type() const {
 LoadOptions FinetuneSettings::load_options() const {
   const bool rounds = !full() && product_type() == DType::bf16;
   LoadOptions options{.compute = rounds ? DType::bf16 : DType::f32, .trainable = full()};
+  if (weight_type == "bf16") options.trained = DType::bf16;
   for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k})
     if (quantize_base == to_string(type)) options.layers = type;
   return options;

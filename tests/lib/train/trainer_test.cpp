@@ -33,11 +33,11 @@ std::vector<TrainingSample> samples(std::int64_t vocab) {
 class Pupil {
  public:
   Pupil(const test::Candidate& candidate, const std::string& name, const TrainOptions& options,
-        std::int64_t length, bool together)
+        std::int64_t length, bool together, DType weights = DType::f32)
       : golden_(test::read_golden(name)),
         backend_(candidate.open()),
         files_(ModelFiles::open(test::kTiny / name)),
-        params_(*backend_, files_, {.compute = DType::f32, .trainable = true}),
+        params_(*backend_, files_, {.compute = DType::f32, .trainable = true, .trained = weights}),
         network_(load_network(files_, params_)),
         samples_(samples(network_->shape().vocab)),
         packer_(samples_, length, together, 5),
@@ -216,6 +216,23 @@ TEST(Trainer, RoundedProductsLearnToo) {
       for (int i = 0; i < 60; ++i) pupil.trainer().step();
       EXPECT_LT(pupil.trainer().evaluate(pupil.packer(), 4), 0.3 * before);
     }
+}
+
+// Steps of a small rate are smaller than those of bf16: to the nearest number nothing would move.
+TEST(Trainer, WeightsAndMomentsInHalfLearnToo) {
+  double losses[2] = {};
+  for (const DType type : {DType::f32, DType::bf16}) {
+    TrainOptions options{.batch = 4, .precision = DType::bf16};
+    options.optimizer = {.rate = 2e-4, .moments = type, .seed = 5};
+    options.schedule.steps = 100;
+    Pupil pupil({"cpu", 2}, "llama", options, 128, true, type);
+    const double before = pupil.trainer().evaluate(pupil.packer(), 4);
+    for (int i = 0; i < 100; ++i) pupil.trainer().step();
+    double& loss = losses[type == DType::bf16];
+    loss = pupil.trainer().evaluate(pupil.packer(), 4);
+    EXPECT_LT(loss, before - 0.1);
+  }
+  EXPECT_NEAR(losses[1], losses[0], 0.02 * losses[0]);
 }
 
 // A gradient that f16 cannot hold is no reason to stop: the scale is halved until it can.
