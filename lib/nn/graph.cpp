@@ -68,16 +68,14 @@ DType Graph::operand_type(Readers readers, std::int64_t T) const {
 
 Var Graph::output(const Shape& shape, DType dtype) {
   Var v{take(shape, dtype), {}};
-  if (notes()) {
-    v.grad = take(shape);
-    backend_.zero(v.grad);
-  }
+  if (notes()) v.number = numbered();
   return v;
 }
 
 Var Graph::make(const Shape& shape) {
-  const Var v = output(shape);
-  backend_.zero(v.value);
+  Var v{take(shape), training() ? take(shape) : Tensor{}};
+  for (const Tensor& t : {v.value, v.grad})
+    if (!t.empty()) backend_.zero(t);
   return v;
 }
 
@@ -101,8 +99,9 @@ Var Graph::adapted(const Var& x, const Var& w, const Then& then, const LowRank& 
   const bool scaled = !low.magnitude.value.empty();  // the product, not what is added to it
   const Dropout drop{dropout_.share, dropout_.seed, low.number};
   const Var read = training() && drop.share > 0 ? dropout(x, drop) : x;
-  Var y = product(x, w, scaled ? Then{} : then);
-  y = add(y, product(product(read, low.a, {}), low.b, {}), low.scale);
+  const Var few = product(read, low.a, {});  // [T, r]
+  const Var of_scale = low.scale == 1.0f ? few : add(few, few, low.scale - 1);
+  Var y = product(of_scale, low.b, {.residual = product(x, w, scaled ? Then{} : then)});
   if (!scaled) return y;
   y = scale_columns(y, low.magnitude, low.norms.empty() ? row_norms(w, low) : low.norms);
   if (!then.bias.value.empty()) y = add_bias(y, then.bias);
@@ -115,7 +114,8 @@ Var Graph::through_replaced(const Var& x, const Var& w, const Then& then, const 
   if (!training()) return y;
   const Var still{x.value, {}};  // its gradient comes through the weight alone
   const Var beside = product(product(still, low.a, {}), low.b, {});
-  note([=, this] { backend_.add_scaled(beside.grad, y.grad, low.scale); });
+  note({},
+       [=, this](const Tensor&) { backend_.add_scaled(gradient(beside), gradient(y), low.scale); });
   return y;
 }
 
@@ -161,10 +161,10 @@ Var Graph::product(const Var& x, const Var& w, const Then& then) {
   if (watch_) watch_(x.value, w.value);
   const Var y = output(s);
   const Operand read = multiply(y.value, x.value, w, {b.value, r.value, then.activation});
-  note([=, this] {
-    if (!r.grad.empty()) backend_.add_scaled(r.grad, y.grad, 1.0f);
-    if (!b.grad.empty()) backend_.add_bias_backward({}, b.grad, y.grad);
-    multiply_backward(x.grad, w.grad, y.grad, read, w);
+  note(y, [=, this](const Tensor& dy) {
+    if (is_wanted(b)) backend_.add_bias_backward({}, gradient(b), dy);
+    multiply_backward(gradient(x), w.grad, dy, read, w);
+    pass_on(y, dy, r);
   });
   return y;
 }
@@ -238,7 +238,10 @@ Var Graph::add_bias(const Var& x, const Var& b) {
        b.value.shape);
   const Var y = output(x.value.shape);
   backend_.add_bias(y.value, x.value, b.value);
-  note([=, this] { backend_.add_bias_backward(x.grad, b.grad, y.grad); });
+  note(y, [=, this](const Tensor& dy) {
+    backend_.add_bias_backward({}, gradient(b), dy);
+    pass_on(y, dy, x);
+  });
   return y;
 }
 
@@ -247,14 +250,16 @@ Var Graph::scale_columns(const Var& x, const Var& m, const Tensor& d) {
        "scale_columns", x.value.shape, m.value.shape, d.shape);
   const Var y = output(x.value.shape);
   backend_.scale_columns(y.value, x.value, m.value, d);
-  note([=, this] { backend_.scale_columns_backward(x.grad, m.grad, y.grad, x.value, m.value, d); });
+  note(y, [=, this](const Tensor& dy) {
+    backend_.scale_columns_backward(gradient(x), gradient(m), dy, x.value, m.value, d);
+  });
   return y;
 }
 
 Var Graph::dropout(const Var& x, const Dropout& options) {
   const Var y = output(x.value.shape);
   backend_.dropout(y.value, x.value, options);
-  note([=, this] { backend_.dropout_backward(x.grad, y.grad, options); });
+  note(y, [=, this](const Tensor& dy) { backend_.dropout_backward(gradient(x), dy, options); });
   return y;
 }
 
@@ -262,7 +267,7 @@ Var Graph::embedding(const Var& w, const Tensor& ids) {
   want(w.value.shape.rank() == 2 && ids.shape.rank() == 1, "embedding", w.value.shape, ids.shape);
   const Var y = output({ids.shape[0], w.value.shape[1]});
   backend_.embedding(y.value, weight(w), ids);
-  note([=, this] { backend_.embedding_backward(w.grad, y.grad, ids); });
+  note(y, [=, this](const Tensor& dy) { backend_.embedding_backward(gradient(w), dy, ids); });
   return y;
 }
 
@@ -272,7 +277,9 @@ Var Graph::rms_norm(const Var& x, const Var& w, float eps, Readers readers) {
   const Var y = output(x.value.shape, operand_type(readers, x.value.rows()));
   const Tensor rstd = training() ? take({x.value.rows()}) : Tensor{};
   backend_.rms_norm(y.value, rstd, x.value, w.value, eps);
-  note([=, this] { backend_.rms_norm_backward(x.grad, w.grad, y.grad, x.value, w.value, rstd); });
+  note(y, [=, this](const Tensor& dy) {
+    backend_.rms_norm_backward(gradient(x), gradient(w), dy, x.value, w.value, rstd);
+  });
   return y;
 }
 
@@ -280,14 +287,16 @@ Var Graph::swiglu(const Var& gate, const Var& up, Readers readers) {
   want(is(up.value, gate.value.shape), "swiglu", gate.value.shape, up.value.shape);
   const Var y = output(gate.value.shape, operand_type(readers, gate.value.rows()));
   backend_.swiglu(y.value, gate.value, up.value);
-  note([=, this] { backend_.swiglu_backward(gate.grad, up.grad, y.grad, gate.value, up.value); });
+  note(y, [=, this](const Tensor& dy) {
+    backend_.swiglu_backward(gradient(gate), gradient(up), dy, gate.value, up.value);
+  });
   return y;
 }
 
 Var Graph::gelu(const Var& x) {
   const Var y = output(x.value.shape);
   backend_.gelu(y.value, x.value);
-  note([=, this] { backend_.gelu_backward(x.grad, y.grad, x.value); });
+  note(y, [=, this](const Tensor& dy) { backend_.gelu_backward(gradient(x), dy, x.value); });
   return y;
 }
 
@@ -301,9 +310,9 @@ Var Graph::add(const Var& x, const Var& y, float scale) {
     backend_.copy(z.value, x.value);
     backend_.add_scaled(z.value, y.value, scale);
   }
-  note([=, this] {
-    if (!x.grad.empty()) backend_.add_scaled(x.grad, z.grad, 1.0f);
-    if (!y.grad.empty()) backend_.add_scaled(y.grad, z.grad, scale);
+  note(z, [=, this](const Tensor& dz) {
+    if (is_wanted(y)) backend_.add_scaled(gradient(y), dz, scale);
+    pass_on(z, dz, x);
   });
   return z;
 }
@@ -313,14 +322,14 @@ Var Graph::gather_rows(const Var& x, const Tensor& rows) {
        rows.shape);
   const Var y = output({rows.shape[0], x.value.shape[1]});
   backend_.gather_rows(y.value, x.value, rows);
-  note([=, this] { backend_.gather_rows_backward(x.grad, y.grad, rows); });
+  note(y, [=, this](const Tensor& dy) { backend_.gather_rows_backward(gradient(x), dy, rows); });
   return y;
 }
 
-// Both labels turn, so gradients meet in the same memory and there is nothing to note.
+// Labels turn and the number stays, so gradients meet in the same memory: there is nothing to note.
 Var Graph::reshape(const Var& x, const Shape& shape) {
   want(x.value.shape.elements() == shape.elements(), "reshape", x.value.shape, shape);
-  return {x.value.reshaped(shape), x.grad.empty() ? Tensor{} : x.grad.reshaped(shape)};
+  return {x.value.reshaped(shape), x.grad.empty() ? Tensor{} : x.grad.reshaped(shape), x.number};
 }
 
 Tensor Graph::rope_table(const Tensor& positions, const Tensor& frequencies, float magnitude) {
@@ -336,7 +345,9 @@ Var Graph::rope(const Var& x, const Tensor& table, bool interleaved) {
   want(s.rank() == 3 && s[2] % 2 == 0 && is(table, {s[0], s[2] / 2, 2}), "rope", s, table.shape);
   const Var y = output(s);
   backend_.rope(y.value, x.value, table, interleaved);
-  note([=, this] { backend_.rope_backward(x.grad, y.grad, table, interleaved); });
+  note(y, [=, this](const Tensor& dy) {
+    backend_.rope_backward(gradient(x), dy, table, interleaved);
+  });
   return y;
 }
 
@@ -349,9 +360,9 @@ Var Graph::daw_decay(const Var& a, const Var& b, const Var& l, const Tensor& new
        "daw_decay", s, b.value.shape, l.value.shape, newline.shape, start.shape, base.shape);
   const Var A = output(s);
   backend_.daw_decay(A.value, a.value, b.value, l.value, newline, start, base);
-  note([=, this] {
-    backend_.daw_decay_backward(a.grad, b.grad, l.grad, A.grad, a.value, b.value, l.value, newline,
-                                start);
+  note(A, [=, this](const Tensor& dA) {
+    backend_.daw_decay_backward(gradient(a), gradient(b), gradient(l), dA, a.value, b.value,
+                                l.value, newline, start);
   });
   return A;
 }
@@ -363,8 +374,9 @@ Var Graph::daw_gain(const Var& q, const Var& a, const Var& b) {
        "daw_gain", s, g, b.value.shape);
   const Var y = output(s);
   backend_.daw_gain(y.value, q.value, a.value, b.value);
-  note([=, this] {
-    backend_.daw_gain_backward(q.grad, a.grad, b.grad, y.grad, q.value, a.value, b.value);
+  note(y, [=, this](const Tensor& dy) {
+    backend_.daw_gain_backward(gradient(q), gradient(a), gradient(b), dy, q.value, a.value,
+                               b.value);
   });
   return y;
 }
@@ -378,9 +390,9 @@ Var Graph::attention(const Var& q, const Var& k, const Var& v, const Var& A, con
   const Var y = output(s);
   const Tensor lse = training() ? take({s[0], s[1]}) : Tensor{};
   backend_.attention(y.value, lse, q.value, k.value, v.value, A.value, start, options);
-  note([=, this] {
-    backend_.attention_backward(q.grad, k.grad, v.grad, A.grad, y.grad, y.value, lse, q.value,
-                                k.value, v.value, A.value, start, options);
+  note(y, [=, this](const Tensor& dy) {
+    backend_.attention_backward(gradient(q), gradient(k), gradient(v), gradient(A), dy, y.value,
+                                lse, q.value, k.value, v.value, A.value, start, options);
   });
   return y;
 }
@@ -390,8 +402,8 @@ Var Graph::cross_entropy(const Var& logits, const Tensor& targets) {
   want(s.rank() == 2 && is(targets, {s[0]}), "cross_entropy", s, targets.shape);
   const Var loss = output({s[0]});
   backend_.cross_entropy(loss.value, logits.value, targets);
-  note([=, this] {
-    backend_.cross_entropy_backward(logits.grad, loss.grad, logits.value, targets);
+  note(loss, [=, this](const Tensor& dloss) {
+    backend_.cross_entropy_backward(gradient(logits), dloss, logits.value, targets);
   });
   return loss;
 }
@@ -435,26 +447,60 @@ Var Graph::layer(const Var& x, const Layer& body) {
   passing_ = true;
   const Var passed = body({x.value, {}});
   passing_ = false;
-  const Shape& shape = passed.value.shape;
-  const Var y{arena_.take_lasting(shape, DType::f32), arena_.take_lasting(shape, DType::f32)};
+  const Var y{arena_.take_lasting(passed.value.shape, DType::f32), {}, numbered()};
   backend_.copy(y.value, passed.value);
-  backend_.zero(y.grad);
-  note([=, this] {
-    std::vector<std::function<void()>> before;
+  note(y, [=, this](const Tensor& dy) {
+    Tape before;
     before.swap(tape_);
     turn();
-    const Var again = body(x);
-    backend_.copy(again.grad, y.grad);
+    pass_on(y, dy, body(x));
     backward();
     before.swap(tape_);
   });
   return y;
 }
 
+std::size_t Graph::numbered() {
+  gradients_.push_back(nullptr);
+  return gradients_.size();
+}
+
+Tensor Graph::gradient(const Var& v) {
+  if (v.number == 0) return v.grad;
+  void*& memory = gradients_[v.number - 1];
+  const Shape& shape = v.value.shape;
+  Tensor t{memory, shape, DType::f32, v.value.device};
+  if (memory != nullptr) return t;
+  if (auto lent = free_.extract(t.bytes()))
+    t.data = lent.mapped();
+  else
+    t = arena_.take_lasting(shape, DType::f32);
+  memory = t.data;
+  backend_.zero(t);
+  return t;
+}
+
+void Graph::pass_on(const Var& y, const Tensor& dy, const Var& x) {
+  if (!is_wanted(x)) return;
+  if (x.number > 0 && gradients_[x.number - 1] == nullptr)
+    std::swap(gradients_[x.number - 1], gradients_[y.number - 1]);
+  else
+    backend_.add_scaled(gradient(x), dy, 1.0f);
+}
+
 void Graph::backward() {
   while (!tape_.empty()) {
-    tape_.back()();
+    const auto [y, step] = std::move(tape_.back());
     tape_.pop_back();
+    if (y.number == 0) {
+      step({});
+      continue;
+    }
+    if (gradients_[y.number - 1] == nullptr) continue;
+    const Tensor dy = gradient(y);
+    step(dy);
+    void* const memory = std::exchange(gradients_[y.number - 1], nullptr);
+    if (memory != nullptr) free_.emplace(dy.bytes(), memory);  // else it was passed on
   }
 }
 

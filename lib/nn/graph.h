@@ -11,10 +11,13 @@
 
 namespace r1 {
 
-// A value, and the place its gradient is added up: empty when nobody asked for one.
+// A value, and where its gradient is added up. A weight brings its own memory for it, and what an
+// op gives has a number: its graph lends the memory between the first that adds to it and the op's
+// way back. Neither: nobody asked for one.
 struct Var {
   Tensor value;
   Tensor grad;
+  std::size_t number = 0;  // from 1
 };
 
 // What becomes of a product on its way out, as in `Epilogue`.
@@ -136,7 +139,10 @@ class Graph {
                       const Tensor& position,
                       const AttentionOptions& options);  // [T, H, hd] -> [T, H, hd]
 
-  // Adds d(sum of loss.value * loss.grad) to the grad of everything that led to `loss`.
+  // What a gradient is added to: [as the value] f32, zeros at first, valid until it went back
+  // through the op that gave the value. Empty when nobody asked for one.
+  Tensor gradient(const Var& v);
+  // Takes all gradients that are there back to what led to them.
   void backward();
 
  private:
@@ -155,10 +161,16 @@ class Graph {
   Var output(const Shape& shape, DType dtype = DType::f32);
   // The type in which all readers take T rows; f32 where they differ, or others look too.
   DType operand_type(Readers readers, std::int64_t T) const;
+  // How y's gradient goes back to what y was made of: step(dy). It is not asked where no gradient
+  // came to y. In inference nothing is kept, and nothing allocated.
   template <typename Step>
-  void note(Step&& step) {  // in inference nothing is kept, and nothing allocated
-    if (notes()) tape_.emplace_back(std::forward<Step>(step));
+  void note(const Var& y, Step&& step) {
+    if (notes()) tape_.emplace_back(y, std::forward<Step>(step));
   }
+  // The last that a step does with dy: it is added to x's gradient, or becomes it.
+  void pass_on(const Var& y, const Tensor& dy, const Var& x);
+  std::size_t numbered();  // another gradient
+  static bool is_wanted(const Var& v) { return v.number > 0 || !v.grad.empty(); }
   bool notes() const { return training() && !passing_; }
 
   Backend& backend_;
@@ -166,7 +178,10 @@ class Graph {
   Mode mode_;
   bool recompute_ = false;
   bool passing_ = false;  // through a layer that will be run again
-  std::vector<std::function<void()>> tape_;
+  using Tape = std::vector<std::pair<Var, std::function<void(const Tensor& dy)>>>;
+  Tape tape_;
+  std::vector<void*> gradients_;            // by number; null where no memory is lent
+  std::multimap<std::size_t, void*> free_;  // what is lent again, by bytes
   Watch watch_;
   Replace replace_;
   const LowRanks* adapters_ = nullptr;

@@ -31,6 +31,7 @@ std::vector<float> head_losses(Graph& g, const Var& hidden, const Var& head,
   const Tensor ids = g.integers(targets);
   const Tensor dlogits = back ? g.take({each, V}) : Tensor{};
   const Tensor dlosses = back ? g.floats(shares) : Tensor{};
+  const Tensor dhidden = back ? g.gradient(hidden) : Tensor{};
   for (std::int64_t begin = 0; begin < R; begin += each) {
     const std::int64_t n = std::min(each, R - begin);
     const Tensor x = rows_of(hidden.value, begin, n), y = rows_of(logits, 0, n);
@@ -41,7 +42,7 @@ std::vector<float> head_losses(Graph& g, const Var& hidden, const Var& head,
     const Tensor dy = rows_of(dlogits, 0, n);
     backend.zero(dy);
     backend.cross_entropy_backward(dy, rows_of(dlosses, begin, n), y, target);
-    g.multiply_backward(rows_of(hidden.grad, begin, n), head.grad, dy, read, head);
+    g.multiply_backward(rows_of(dhidden, begin, n), head.grad, dy, read, head);
   }
   std::vector<float> host(static_cast<std::size_t>(R));
   backend.copy_to_host(host.data(), losses);

@@ -58,7 +58,7 @@ class Runner {
         g.cross_entropy(network_->forward(g, batch.rows(g)), g.integers(targets));  // [T]
     if (learn) {
       const std::vector<float> share(targets.size(), static_cast<float>(1 / counted));
-      backend_->copy_from_host(losses.grad, share.data());
+      backend_->copy_from_host(g.gradient(losses), share.data());
       g.backward();
     }
     const std::vector<float> each = host(losses);

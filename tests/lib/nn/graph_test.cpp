@@ -82,7 +82,7 @@ TEST(Graph, InferenceKeepsNoGradients) {
   Graph g(backend, arena);
   const Var x = g.make({2, 3}), w = g.make({4, 3});
   EXPECT_TRUE(x.grad.empty());
-  EXPECT_TRUE(g.linear(x, w).grad.empty());
+  EXPECT_TRUE(g.gradient(g.linear(x, w)).empty());
 }
 
 TEST(Graph, GradientsStartAtZeroInMemoryThatWasUsedBefore) {
@@ -91,7 +91,7 @@ TEST(Graph, GradientsStartAtZeroInMemoryThatWasUsedBefore) {
   rig.arena().reset();
   Graph g(rig.backend(), rig.arena(), Graph::Mode::training);
   const Var x = g.make({3, 5}), y = g.add(x, x);
-  for (const Tensor& t : {x.value, x.grad, y.grad})
+  for (const Tensor& t : {x.value, x.grad, g.gradient(y)})
     EXPECT_EQ(rig.get(t), std::vector<float>(15, 0.0f));
 }
 
@@ -107,7 +107,7 @@ TEST(Graph, FrozenWeightsOfTheTypeOfProductsAreReadAsTheyAre) {
     return g.linear(x, w);
   }();
   EXPECT_EQ(rig.get(y.value), (std::vector<float>{5.75f, 1}));  // 1.001 becomes 1
-  rig->copy_from_host(y.grad, std::vector<float>{2, -4}.data());
+  rig->copy_from_host(g.gradient(y), std::vector<float>{2, -4}.data());
   g.backward();
   EXPECT_EQ(rig.get(x.grad), (std::vector<float>{6, 2, -10}));
 }
@@ -145,6 +145,33 @@ TEST(Graph, AStepHoldsTheMemoryOfTwoLayers) {
   EXPECT_GT(peak(2), peak(1));
 }
 
+TEST(Graph, MemoryOfGradientsIsLentAgain) {
+  RefBackend backend;
+  const auto peak = [&](Graph::Mode mode) {
+    Arena arena(backend);
+    Graph g(backend, arena, mode);
+    const Var x = g.make({300, 500}), w = g.make({500, 500});
+    Var y = x;
+    for (int i = 0; i < 40; ++i) y = g.linear(y, w, {.residual = y});
+    if (g.training()) backend.zero(g.gradient(y));
+    g.backward();
+    return arena.peak_bytes();
+  };
+  EXPECT_LT(static_cast<double>(peak(Graph::Mode::training)),
+            1.2 * static_cast<double>(peak(Graph::Mode::inference)));
+}
+
+TEST(Graph, AGradientThatNobodyAddedToGoesNowhere) {
+  test::Rig rig({"ref"});
+  Graph g(rig.backend(), rig.arena(), Graph::Mode::training);
+  const Var x = g.make({2, 3});
+  g.add(x, x);
+  const Var z = g.add(x, x, 3.0f);
+  rig->copy_from_host(g.gradient(z), std::vector<float>(6, 1.0f).data());
+  g.backward();
+  EXPECT_EQ(rig.get(x.grad), std::vector<float>(6, 4.0f));
+}
+
 TEST(Graph, LayersThatAreRunAgainTakeTheMemoryOfTwo) {
   RefBackend backend;
   const auto peak = [&](int layers, bool recompute) {
@@ -158,7 +185,7 @@ TEST(Graph, LayersThatAreRunAgainTakeTheMemoryOfTwo) {
         for (int i = 0; i < 8; ++i) y = g.add(y, in);
         return y;
       });
-    backend.copy_from_host(x.grad, std::vector<float>(150000, 1.0f).data());
+    backend.copy_from_host(g.gradient(x), std::vector<float>(150000, 1.0f).data());
     g.backward();
     return arena.peak_bytes();
   };
@@ -187,7 +214,7 @@ TEST(Graph, ARefusedOperationLeavesNothingToRunBackwards) {
   Graph g(rig.backend(), rig.arena(), Graph::Mode::training);
   const Var x = g.make({2, 3}), y = g.add(x, x);
   EXPECT_FAILS(ErrorKind::model, "add", g.add(y, g.make({3, 2})));
-  rig->copy_from_host(y.grad, std::vector<float>(6, 1.0f).data());
+  rig->copy_from_host(g.gradient(y), std::vector<float>(6, 1.0f).data());
   g.backward();
   EXPECT_EQ(rig.get(x.grad), std::vector<float>(6, 2.0f));
 }
@@ -220,7 +247,7 @@ struct Beside {
     const LowRanks all = {{w.value.data, low}};
     g.adapt_weights(&all, dropout);
     const Var y = g.linear(x, w);
-    rig->copy_from_host(y.grad, std::vector<float>(20, 1.0f).data());
+    rig->copy_from_host(g.gradient(y), std::vector<float>(20, 1.0f).data());
     g.backward();
     return {rig.get(y.value), rig.get(x.grad), rig.get(low.a.grad), rig.get(low.b.grad),
             rig.get(low.magnitude.grad)};
@@ -281,7 +308,7 @@ TEST(Graph, AMatrixThatIsReplacedTeachesWhatItStandsFor) {
     const LowRanks all = {{t.w.value.data, t.low}};
     g.adapt_weights(&all, {});
     const Var y = g.linear(t.x, t.w);
-    t.rig->copy_from_host(y.grad, std::vector<float>(20, 1.0f).data());
+    t.rig->copy_from_host(g.gradient(y), std::vector<float>(20, 1.0f).data());
     g.backward();
     return std::vector{t.rig.get(t.low.a.grad), t.rig.get(t.low.b.grad)};
   }();
@@ -292,7 +319,7 @@ TEST(Graph, AMatrixThatIsReplacedTeachesWhatItStandsFor) {
   g.adapt_weights(&all, {});
   g.replace_weights([&](const Tensor& w) { return w.data == t.w.value.data ? other : w; });
   const Var y = g.linear(t.x, t.w);
-  t.rig->copy_from_host(y.grad, std::vector<float>(20, 1.0f).data());
+  t.rig->copy_from_host(g.gradient(y), std::vector<float>(20, 1.0f).data());
   g.backward();
   EXPECT_EQ(t.rig.get(t.low.a.grad), plain[0]);
   EXPECT_EQ(t.rig.get(t.low.b.grad), plain[1]);

@@ -231,7 +231,7 @@ Backward backward(const Case& c, const Values& values, const std::vector<float>&
   for (int n = 0; n < options.times; ++n) {
     Graph g(rig.backend(), rig.arena(), Graph::Mode::training);
     const Var result = c.build(g, in);
-    rig->copy_from_host(result.grad, weights.data());
+    rig->copy_from_host(g.gradient(result), weights.data());
     g.backward();
   }
   Backward out;
