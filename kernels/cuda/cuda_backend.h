@@ -118,6 +118,8 @@ class CudaBackend : public Backend {
   cuda::Blas* blas();  // opened when it is first wanted; nullptr where there is none
   // Forward products by cuBLASLt. False: it has no way, and nothing was queued.
   bool linear_blas(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then);
+  // The same of dx += dy w, for weights that products read in 16 bits.
+  bool add_by_half(const Tensor& dx, const Tensor& dy, const Tensor& w);
 
   const bool batch_invariant_;
   bool recording_ = false;  // calls go into a graph: nothing may allocate or come from the host

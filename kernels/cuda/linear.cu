@@ -23,17 +23,6 @@ namespace {
 // long as the product of some 500 rows takes.
 constexpr std::int64_t kBlasRows = 5, kBlasRowsOfQuants = 1024;
 
-template <typename Source>
-void round_source(std::uint16_t* to, const Source& source, cudaStream_t stream) {
-  const std::int64_t fours = source.cols / 4;
-  auto* out = reinterpret_cast<uint2*>(to);
-  cuda::each("linear", stream, source.rows * fours, [=] __device__(std::int64_t i) {
-    float v[4];
-    source.four(v, i / fours, i % fours * 4);
-    out[i] = {cuda::pack_bfloats(v[0], v[1]), cuda::pack_bfloats(v[2], v[3])};
-  });
-}
-
 }  // namespace
 
 bool CudaBackend::linear_blas(const Tensor& y, const Tensor& x, const Tensor& w,
@@ -44,19 +33,14 @@ bool CudaBackend::linear_blas(const Tensor& y, const Tensor& x, const Tensor& w,
   if (!rounds && (w.dtype != DType::f32 || K % 4 != 0)) return false;
   if (blas() == nullptr) return false;
   const std::size_t x_bytes = rounds ? cuda::half_rows_bytes(x) : 0;
-  const std::size_t w_bytes = quants ? static_cast<std::size_t>(N * K) * 2 : 0;
-  auto* workspace =
-      static_cast<std::byte*>(scratch(cuda::Blas::kWorkspaceBytes + x_bytes + w_bytes));
+  auto* workspace = static_cast<std::byte*>(
+      scratch(cuda::Blas::kWorkspaceBytes + x_bytes + cuda::whole_weight_bytes(w)));
   std::byte* room = workspace + cuda::Blas::kWorkspaceBytes;
-  auto* w_rounded = reinterpret_cast<std::uint16_t*>(room + x_bytes);
   cuda::BlasMatrix a{x.data, DType::f32, K}, b{w.data, w.dtype, K};
   if (rounds) {
     const DType type = cuda::rounded_type(w);
     a = {cuda::half_rows(x, type, room, stream_), type, cuda::rounded_pitch(K)};
-  }
-  if (quants) {
-    cuda::with_source(w, [&](auto source) { round_source(w_rounded, source, stream_); });
-    b = {w_rounded, DType::bf16, K};
+    b = {cuda::whole_weight(w, room + x_bytes, stream_), type, K};
   }
   return blas()->multiply(y, a, b, K, then, workspace, stream_);
 }

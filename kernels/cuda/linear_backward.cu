@@ -3,6 +3,7 @@
 
 #include "kernels/cuda/blas.h"
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/linear_mma.h"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/tiled_product.cuh"
 
@@ -10,6 +11,20 @@ namespace r1 {
 
 using cuda::operand;
 using cuda::source_f32;
+
+// A gradient as the product on the way there took x: rounded, where that was.
+bool CudaBackend::add_by_half(const Tensor& dx, const Tensor& dy, const Tensor& w) {
+  if (!cuda::suits_tensor_cores(w)) return false;
+  const DType type = cuda::rounded_type(w);
+  const std::size_t dy_bytes = cuda::half_rows_bytes(dy);
+  auto* workspace = static_cast<std::byte*>(
+      scratch(cuda::Blas::kWorkspaceBytes + dy_bytes + cuda::whole_weight_bytes(w)));
+  std::byte* room = workspace + cuda::Blas::kWorkspaceBytes;
+  const cuda::BlasMatrix a{cuda::half_rows(dy, type, room, stream_), type,
+                           cuda::rounded_pitch(dy.cols())};
+  const cuda::BlasMatrix b{cuda::whole_weight(w, room + dy_bytes, stream_), type, w.cols(), false};
+  return blas()->multiply(dx, a, b, w.rows(), {.residual = dx}, workspace, stream_);
+}
 
 // dx [T, K] += dy [T, N] w [N, K];  dw [N, K] += dy^T x.
 void CudaBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
@@ -23,8 +38,11 @@ void CudaBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tens
     return blas()->multiply(sum, a, b, terms, {.residual = sum}, room, stream_);
   };
   const cuda::BlasMatrix along_n{dy.data, DType::f32, N}, along_t{dy.data, DType::f32, N, false};
-  if (!dx.empty() &&
-      !(w.dtype == DType::f32 && by_blas(dx, along_n, {w.data, w.dtype, K, false}, N)))
+  const auto dx_by_blas = [&] {
+    if (w.dtype == DType::f32) return by_blas(dx, along_n, {w.data, w.dtype, K, false}, N);
+    return whole && add_by_half(dx, dy, w);
+  };
+  if (!dx.empty() && !dx_by_blas())
     cuda::with_source(w, [&](auto source) {
       cuda::tiled_product<true>("linear_backward", stream_, dx.as<float>(), T, K, N,
                                 operand<true>(source_f32(dy)), operand<false>(source));

@@ -5,6 +5,7 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/linear_mma.h"
 #include "kernels/cuda/mma_product.cuh"
+#include "kernels/cuda/weight_source.cuh"
 
 namespace r1::cuda {
 namespace {
@@ -84,6 +85,16 @@ void round_rows_to(std::uint16_t* to, const Tensor& x, cudaStream_t stream) {
   });
 }
 
+template <typename Source>
+void round_source(uint2* to, const Source& source, cudaStream_t stream) {
+  const std::int64_t fours = source.cols / 4;
+  each("linear", stream, source.rows * fours, [=] __device__(std::int64_t i) {
+    float v[4];
+    source.four(v, i / fours, i % fours * 4);
+    to[i] = {pack_bfloats(v[0], v[1]), pack_bfloats(v[2], v[3])};
+  });
+}
+
 }  // namespace
 
 const std::uint16_t* half_rows(const Tensor& x, DType type, void* room, cudaStream_t stream) {
@@ -91,6 +102,16 @@ const std::uint16_t* half_rows(const Tensor& x, DType type, void* room, cudaStre
   auto* to = static_cast<std::uint16_t*>(room);
   type == DType::f16 ? round_rows_to<F16>(to, x, stream) : round_rows_to<Bf16>(to, x, stream);
   return to;
+}
+
+std::size_t whole_weight_bytes(const Tensor& w) {
+  return is_quantized(w.dtype) ? static_cast<std::size_t>(w.shape.elements()) * 2 : 0;
+}
+
+const std::uint16_t* whole_weight(const Tensor& w, void* room, cudaStream_t stream) {
+  if (!is_quantized(w.dtype)) return w.as<std::uint16_t>();
+  with_source(w, [&](auto source) { round_source(static_cast<uint2*>(room), source, stream); });
+  return static_cast<const std::uint16_t*>(room);
 }
 
 void linear_mma(const Tensor& y, const Tensor& x, const Tensor& w, void* room, const Finish& finish,

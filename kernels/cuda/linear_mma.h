@@ -29,4 +29,9 @@ const std::uint16_t* half_rows(const Tensor& x, DType type, void* room, cudaStre
 std::size_t half_rows_bytes(const Tensor& x);
 std::int64_t rounded_pitch(std::int64_t K);
 
+// w [N, K] as rounded_type(w), for products by others: w itself, or of a quantized one a copy in
+// `room`, of whole_weight_bytes.
+const std::uint16_t* whole_weight(const Tensor& w, void* room, cudaStream_t stream);
+std::size_t whole_weight_bytes(const Tensor& w);
+
 }  // namespace r1::cuda

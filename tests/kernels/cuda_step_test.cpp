@@ -140,6 +140,12 @@ TEST(CudaStep, TheLibraryMultipliesGradientsAndRoundedNumbers) {
   const Tensor dy = rig.begun({3, 16}), w = rig.begun({16, 8}), x = rig.begun({3, 8});
   const Tensor dx = rig.begun({3, 8}), dw = rig.begun({16, 8});
   EXPECT_EQ(library_products([&] { rig->linear_backward(dx, dw, dy, x, w); }), 2);
+  for (const DType dtype : {DType::bf16, DType::q4_0, DType::q6_k}) {
+    const Tensor packed =
+        rig.loaded_weight({16, 256}, test::random_values(4096, 1), dtype, DType::bf16);
+    const Tensor dwide = rig.begun({3, 256}), wide = rig.begun({3, 256});
+    EXPECT_EQ(library_products([&] { rig->linear_backward(dwide, {}, dy, wide, packed); }), 1);
+  }
   const auto products = [&](DType a_type, DType b_type, bool along_k) {
     const Tensor one = rig.put({1}, {1.0f}), scale = is_float8(a_type) ? one : Tensor{};
     const Shape a_shape = along_k ? Shape{16, 32} : Shape{32, 16}, b_shape{16, 32};

@@ -275,8 +275,16 @@ TEST_F(LinearTest, TheGradientOfTheInputAgreesForEveryType) {
         };
         const std::vector<float> size = on_ref(
             op(test::magnitudes(dy), test::magnitudes(stored(p.w, form.dtype)), {DType::f32}))[0];
-        const double share = test::roundings(N + 8) + form.bf16_roundings() * test::kBf16 * 1.01;
-        expect_agreement(op(dy, p.w, form), {test::tolerances(size, share, 2.0 * share)});
+        const auto allowed = [&](double roundings_to_bf16) {
+          const double share = test::roundings(N + 8) + roundings_to_bf16 * test::kBf16 * 1.01;
+          return std::vector<std::vector<double>>{test::tolerances(size, share, 2.0 * share)};
+        };
+        // A card may round dy and what blocks say, as on the way there.
+        const auto is_card = [](const Rig& rig) { return rig.name().starts_with("cuda"); };
+        const double there = form.bf16_roundings(), card = is_quantized(form.dtype) ? 2 : there;
+        expect_agreement(op(dy, p.w, form), allowed(there),
+                         [&](auto& rig) { return !is_card(rig); });
+        expect_agreement(op(dy, p.w, form), allowed(card), is_card);
       }
 }
 
