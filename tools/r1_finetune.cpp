@@ -45,7 +45,7 @@ class Finetuner {
     const TemporaryFolder rehearsed(s_.dry_run && !s_.init.empty());
     const ModelFiles files = ModelFiles::open(base(rehearsed.path()));
     check_export(s_, files);
-    const TextOfModel text(files, data_folder());
+    const TextOfModel text(files, data_folder(), s_.chat_template);
     const Lessons lessons(s_, text.forms());
     plan(lessons);
     ui.say(kTool, lessons.described(), 1);
@@ -57,15 +57,18 @@ class Finetuner {
       ui.say(kTool, fmt::format("{} is finished already", escaped(s_.output)), 1);
       return 0;
     }
+    if (s_.resume && checkpoints_of(s_, run_file.recipe()).any()) run_file.refuse_others(s_.output);
     Pupil pupil(std::move(backend), s_, files, text);
     const SamplePrompts prompts(s_, text, pupil.network());
     begin_output(run_file);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
-    Course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_).run();
+    const bool wanted = ui.progress || s_.timing;
+    const double most = wanted ? tokens_at_peak(pupil.backend(), files, text, lessons) : 0;
+    Course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_, most).run();
     const double found = export_trained(s_, pupil, text, lessons.some(kVerified));
     if (!s_.no_verify)
       ui.say(kTool, fmt::format("read again it differs by {:.2g} nats a token", found), 1);
-    run_file.write();
+    run_file.finish();
     return 0;
   }
 
@@ -129,6 +132,15 @@ class Finetuner {
     if (s_.precision.empty()) s_.precision = on_card ? "bf16" : "fp32";
   }
 
+  // A second; 0: not known.
+  double tokens_at_peak(Backend& backend, const ModelFiles& files, const TextOfModel& text,
+                        const Lessons& lessons) const {
+    const double peak = product_peak(backend);
+    if (!(peak > 0)) return 0;
+    const StepWork work = work_of_step(s_, files, text, lessons.packs());
+    return peak * work.tokens / work.operations;
+  }
+
   int rehearse(const ModelFiles& files, const TextOfModel& text, const Lessons& lessons) {
     choose_precision(s_.device == "cuda");
     const auto out = open_stdout();
@@ -172,10 +184,14 @@ class Finetuner {
     std::error_code error;
     fs::create_directories(s_.output, error);
     if (error) fail(ErrorKind::write, "{}: {}", escaped(s_.output), error.message());
-    if (!s_.force) return;
+    if (s_.force) remove_earlier(run_file);
+    run_file.begin();
+  }
+
+  void remove_earlier(const RunFile& run_file) const {
+    std::error_code error;
     for (const char* ending : {"", ".partial"})
       if (!s_.log_csv.empty()) fs::remove(s_.log_csv + ending, error);
-    run_file.remove();
     checkpoints_of(s_, run_file.recipe()).remove_all();
     best_of(s_, run_file.recipe()).remove_all();
   }

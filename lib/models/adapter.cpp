@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fnmatch.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/output.h"
@@ -18,6 +19,7 @@
 #include "lib/models/gguf_export.h"
 #include "lib/models/tensor_names.h"
 #include "lib/tensor/quant_block.h"
+#include "lib/text/chat_template.h"
 
 namespace r1 {
 namespace {
@@ -258,6 +260,10 @@ void Adapter::read_folder(const Params& base, const ModelFiles& files,
   choice_ = read_config(parse_json(read_file(config), config.string()), escaped(config.string()));
   const MappedFile file(weights);
   digest_ = sha256_hex(file);
+  if (std::error_code none; std::filesystem::exists(path / kChatTemplateFile, none)) {
+    chat_template_ = read_file(path / kChatTemplateFile, 1 << 20);
+    digest_ += sha256_hex(as_bytes(chat_template_));
+  }
   const SafetensorsFile found = parse_safetensors(file.bytes(), weights.string());
   Tensors tensors(found.tensors, escaped(weights.string()));
   for (const Target& t : targets_of(base, files)) {
@@ -291,6 +297,7 @@ void Adapter::read_gguf(const Params& base, const ModelFiles& files,
   if (of != architecture)
     fail(ErrorKind::model, "{} is of architecture {}, and the model is {}", where, escaped(of),
          architecture);
+  chat_template_ = gguf.string(kChatTemplateKey).value_or("");
   const double alpha = gguf.number(kAlpha).value_or(0);
   if (!std::isfinite(alpha)) fail(ErrorKind::model, "{}: {} is {}", where, kAlpha, alpha);
   Tensors tensors(gguf.tensors(), where);
@@ -324,6 +331,7 @@ void Adapter::write(const std::filesystem::path& folder, const std::string& base
     if (choice_.dora) keep(kMagnitude, p.matrices->magnitude.value, p.target.head_dim);
   }
   write_file(folder / kConfig, config_text(choice_, modules, base));
+  if (!chat_template_.empty()) write_file(folder / kChatTemplateFile, chat_template_);
   const auto weights = open_file(folder / kWeights);
   write_safetensors(*weights, tensors, {{"format", "pt"}});
   weights->close();
@@ -333,11 +341,12 @@ void Adapter::write(const std::filesystem::path& folder, const std::string& base
 void Adapter::write_gguf(const std::filesystem::path& path, const ModelFiles& files) const {
   if (choice_.dora) fail(ErrorKind::usage, "a GGUF adapter has no place for what DoRA learns");
   const double alpha = scale_of(choice_, choice_.rank) * static_cast<double>(choice_.rank);
-  const GgufMetadata metadata = {
+  GgufMetadata metadata = {
       {"general.architecture", std::string(read_decoder_config(files).architecture)},
       {"general.type", std::string(kAdapter)},
       {"adapter.type", std::string(kLora)},
       {kAlpha, static_cast<float>(alpha)}};
+  if (!chat_template_.empty()) metadata.emplace_back(kChatTemplateKey, chat_template_);
   std::vector<std::vector<float>> values;
   std::vector<NamedTensor> tensors;
   for (const Pair& p : pairs_) {

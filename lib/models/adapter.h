@@ -42,7 +42,10 @@ class Adapter {
   // One GGUF file, which has no place for DoRA. `files` are the base's.
   void write_gguf(const std::filesystem::path& path, const ModelFiles& files) const;
 
-  const std::string& digest() const { return digest_; }  // SHA-256 of the weights that were read
+  const std::string& digest() const { return digest_; }  // SHA-256 of what was read
+  // What conversations look like, in place of the base's; empty: as there. Written too.
+  const std::string& chat_template() const { return chat_template_; }
+  void set_chat_template(std::string source) { chat_template_ = std::move(source); }
   const LowRanks& matrices() const { return matrices_; }
   // What is learnt, by the names that the file of weights has.
   const std::vector<std::pair<std::string, Var>>& weights() const { return weights_; }
@@ -79,7 +82,7 @@ class Adapter {
   Backend* backend_;
   Rows rows_;  // of the base
   AdapterChoice choice_;
-  std::string digest_;
+  std::string digest_, chat_template_;
   std::vector<Pair> pairs_;
   LowRanks matrices_;
   std::vector<std::pair<std::string, Var>> weights_;

@@ -114,7 +114,8 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
     fail(ErrorKind::model, "{}: the tokenizer has {} tokens, and the embedding {} rows",
          escaped(path.string()), m.tokenizer->size(), vocab);
   m.fim = FimForm::find(*m.tokenizer);
-  m.chat_template = read_chat_template(*m.files);
+  m.chat_template = m.adapter && !m.adapter->chat_template().empty() ? m.adapter->chat_template()
+                                                                     : read_chat_template(*m.files);
   const Json generation =
       m.files->is_gguf() ? Json() : m.files->side_file("generation_config.json");
   read_sampling(m, generation);

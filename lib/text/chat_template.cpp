@@ -280,9 +280,8 @@ std::vector<PromptPart> ChatTemplate::render_with_answer(const std::vector<ChatM
 }
 
 std::string read_chat_template(const ModelFiles& files) {
-  if (files.is_gguf())
-    return std::string(files.gguf().string("tokenizer.chat_template").value_or(""));
-  const std::filesystem::path alone = files.side_path("chat_template.jinja");
+  if (files.is_gguf()) return std::string(files.gguf().string(kChatTemplateKey).value_or(""));
+  const std::filesystem::path alone = files.side_path(kChatTemplateFile);
   if (std::filesystem::exists(alone)) return read_file(alone, 1 << 20);
   const Json config = files.side_file("tokenizer_config.json");
   const Json* source = config.find("chat_template");

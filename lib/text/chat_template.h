@@ -42,6 +42,10 @@ class ChatTemplate {
   bool inst_is_marker_ = false;  // inst: [INST] is a token
 };
 
+// Where a folder and a GGUF file have it.
+inline constexpr const char *kChatTemplateFile = "chat_template.jinja",
+                            *kChatTemplateKey = "tokenizer.chat_template";
+
 // The template of a model's files as it stands there; empty when there is none.
 std::string read_chat_template(const ModelFiles& files);
 

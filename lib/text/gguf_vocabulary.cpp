@@ -40,7 +40,7 @@ class Vocabulary {
     put_special(*tokenizer);
     put_fim(*tokenizer);
     if (std::string chat = read_chat_template(folder_); !chat.empty())
-      out_.emplace_back("tokenizer.chat_template", std::move(chat));
+      out_.emplace_back(kChatTemplateKey, std::move(chat));
     return std::move(out_);
   }
 

@@ -124,6 +124,11 @@ std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,
   return std::nullopt;
 }
 
+bool Checkpoints::any() const {
+  const std::vector<fs::path> all = folders_in(folder);
+  return std::any_of(all.begin(), all.end(), [](const fs::path& f) { return read_manifest(f); });
+}
+
 void Checkpoints::remove_all() const {
   for (const fs::path& old : folders_in(folder)) remove_checkpoint(old);
 }

@@ -31,6 +31,7 @@ struct Checkpoints {
   // names of those that were passed over. Fails with `usage` for one of another recipe.
   std::optional<Progress> load(Backend& backend, const std::vector<NamedTensor>& state,
                                std::vector<std::string>& damaged) const;
+  bool any() const;  // with a manifest
   void remove_all() const;
 };
 

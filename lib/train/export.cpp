@@ -8,11 +8,14 @@
 #include "lib/base/write_file.h"
 #include "lib/io/small_files.h"
 #include "lib/tensor/quant_block.h"
+#include "lib/text/chat_template.h"
 
 namespace r1 {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char *kConfig = "config.json", *kTokenizerConfig = "tokenizer_config.json";
 
 std::vector<float> on_host(Backend& backend, const Tensor& t) {
   std::vector<std::byte> stored(t.bytes());
@@ -44,6 +47,14 @@ void merge(std::vector<float>& values, const LowRank& pair, Backend& backend) {
     const double factor = scaled && squares > 0 ? lengths[n] / std::sqrt(squares) : 1;
     for (std::size_t k = 0; k < K; ++k) values[n * K + k] = static_cast<float>(factor * row[k]);
   }
+}
+
+std::string without(const Json& document, std::string_view member) {
+  JsonWriter w;
+  w.begin_object();
+  for (const auto& [key, value] : document.object("a model's description"))
+    if (key != member) w.key(key).value(value);
+  return w.end_object().text() + "\n";
 }
 
 // Writes header and tensors, each made when its turn comes.
@@ -99,18 +110,23 @@ void write_trained_folder(const TrainedModel& model, const fs::path& folder,
   };
   write_tensors(model, folder / "model.safetensors", labels, header, false);
   copy_small_files(small_files(model.base.path()), folder);
-  JsonWriter config;
-  config.begin_object();
-  for (const auto& [key, value] : model.base.config().object("config.json"))
-    if (key != "quantization_config") config.key(key).value(value);
-  write_file(folder / "config.json", config.end_object().text() + "\n");
+  if (!model.chat_template.empty()) {
+    write_file(folder / kChatTemplateFile, model.chat_template);
+    if (const Json tokenizer = model.base.side_file(kTokenizerConfig); !tokenizer.is_null())
+      write_file(folder / kTokenizerConfig, without(tokenizer, "chat_template"));
+  }
+  write_file(folder / kConfig, without(model.base.config(), "quantization_config"));
 }
 
 void write_trained_gguf(const TrainedModel& model, const fs::path& path) {
   GgufMetadata metadata;
+  const bool replaced = !model.chat_template.empty();
   for (const auto& [key, value] : model.base.gguf().raw_metadata())
-    if (key != "general.file_type" && !key.starts_with("split.")) metadata.emplace_back(key, value);
+    if (key != "general.file_type" && !key.starts_with("split.") &&
+        !(replaced && key == kChatTemplateKey))
+      metadata.emplace_back(key, value);
   metadata.emplace_back("general.file_type", std::uint32_t{0});
+  if (replaced) metadata.emplace_back(kChatTemplateKey, model.chat_template);
   std::vector<NamedTensor> labels;
   for (const NamedTensor& t : model.base.tensors())
     labels.push_back({t.name, {nullptr, t.tensor.shape, DType::f32}});

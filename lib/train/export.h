@@ -19,6 +19,7 @@ struct TrainedModel {
   const ModelFiles& base;
   const Params& params;              // of the base, on the backend
   const Adapter* adapter = nullptr;  // none: all weights were learnt
+  std::string chat_template = {};    // in place of the base's; empty: that
 
   // A tensor's numbers, merged in f32.
   std::vector<float> values(const NamedTensor& tensor) const;
@@ -26,7 +27,8 @@ struct TrainedModel {
 
 // The whole model into a folder that is there, each tensor in its base's type, f32 where that was
 // quantized; or all of them in `type`: config.json, model.safetensors, and the base's tokenizer and
-// other small files byte for byte. The base is a Hugging Face folder.
+// other small files byte for byte, less a chat template that is replaced. The base is a Hugging
+// Face folder.
 void write_trained_folder(const TrainedModel& model, const std::filesystem::path& folder,
                           std::optional<DType> type = {});
 

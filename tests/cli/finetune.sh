@@ -11,7 +11,8 @@ recipe() { echo '{"prompt":"def f"}' | r1-complete "$@" -n 6 --jsonl | jq -r .pa
 teach --sample-prompt 'def f' --sample-prompt @code.txt --sample-tokens 6 -o shown >log.jsonl; jq -c '[.step, (.samples | length)]' log.jsonl; cmp log.jsonl shown/records.jsonl
 cmp one/adapter_model.safetensors shown/adapter_model.safetensors && echo same; [ "$(tail -1 log.jsonl | jq -r '.samples[0]')" = "$(r1-complete --adapter shown --no-heal -p 'def f' -n 6)" ] && echo same
 # A rehearsal writes nothing.
-teach --dry-run -o rehearsed; teach --dry-run --json | jq -c '.schema, .model.name == env.R1_MODEL, (.memory | .total == ([.[]] | add) - .total), .data, .steps, .flop_per_step'; ls -d rehearsed 2>/dev/null
+teach --dry-run -o rehearsed | sed 's/peak is .*/peak is/'; teach --dry-run --json | jq -c '.schema, .model.name == env.R1_MODEL, (.memory | .total == ([.[]] | add) - .total), .data, .steps, .flop_per_step, .data_flop_per_step, (.data_flop_per_step * .steps / .peak_flop_s / .seconds_at_peak * 1e6 | round)'; ls -d rehearsed 2>/dev/null
+teach --dry-run --time-budget 2h | sed -n '3s/peak is .*: [0-9]* steps, or [0-9]* at/peak is … at/p'; teach --dry-run --device cuda | sed -n 3p
 # Broken off, it goes on with what would have come: what is dropped too.
 teach --dropout 0.2 -o three --save-every 3 --iters 8 >whole.jsonl; cmp whole.jsonl three/records.jsonl && echo same
 teach --dropout 0.2 -o four --save-every 3 --iters 8 | head -0; rm -r four/step-00000008 four/run.json four/adapter*
@@ -22,6 +23,7 @@ teach --dropout 0.2 -o four --save-every 3 --iters 8 --resume -v; echo $?
 # Over before its steps are: when nothing is won any more, and when the time is.
 printf 'nothing like that' >other.txt; teach --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 2 -o stopped | jq -s '.[-1].step < 60'; ls stopped/best | wc -l
 teach --time-budget 1s --iters 2 -o timed | jq -s '.[-1].step > 3'
+teach --timing -o measured | jq -s '.[-1] | .tok_s > 0 and .share_of_peak > 0 and .share_of_peak < 1'; grep -c share measured/records.jsonl
 # The same as one file.
 teach --export gguf-adapter -o file >/dev/null; ls file; r1-complete --adapter file/adapter.gguf -p 'def f' -n 6 | cmp - taught && echo same
 # Lengths of rows too; merged they answer alike.

@@ -11,7 +11,7 @@ try --data a.txt --precision fp8 -o out_; try --data a.txt --precision int8 -o o
 try --data a.txt --fine-tune-type dora --export gguf-adapter -o out_; try --data a.txt --fine-tune-type full --export gguf-adapter -o out_
 try -m ./small.gguf --data a.txt --quantize-base q4_0 -o out_; try -m ./small.gguf --data a.txt --export gguf -o out_
 mkdir full; touch full/x; try --data a.txt -o full; ls full
-try --data a.txt --sample-prompt @none.txt -o out_
+try --data a.txt --sample-prompt @none.txt -o out_; try --data a.txt --sample-prompt @none.txt --dry-run
 mv a.txt full/records.jsonl; try --data full/records.jsonl -f -o full; mv full/records.jsonl a.txt
 mkdir events; touch events/events.out.tfevents.0000000000.r1-finetune; try --data a.txt --tensorboard events -o out_
 try --data a.txt --export gguf --export-type q9 -o out_

@@ -54,6 +54,20 @@ TEST_F(Plan, OfAllWeightsCountsEachProductForwardAndTwiceBack) {
   EXPECT_EQ(plan().operations, 3 * (6 * (T * (kLayers + kGates) + (T - 1) * head) + attention));
 }
 
+// Documents of a quarter of a sequence: products of all rows, attention within each.
+TEST_F(Plan, OfDataCountsWhatItsDocumentsSee) {
+  settings_.method = "full";
+  settings_.batch = 16;
+  const std::vector<TrainingSample> samples(64, {std::vector<TokenId>(kLength / 4 + 1, 7),
+                                                 std::vector<std::uint8_t>(kLength / 4 + 1, 1)});
+  const Packer packs(samples, kLength, true, 0);
+  const StepWork work = work_of_step(settings_, files_, text_, packs);
+  const double T = kLength, head = 32.0 * static_cast<double>(text_.tokenizer().size());
+  const double attention = 2 * 7 * 2 * 4 * (T / 4 * (T / 4 + 1) / 2) * 32;  // layers, products
+  EXPECT_EQ(work.tokens, 16 * T);
+  EXPECT_EQ(work.operations, 16 * (6 * T * (kLayers + kGates + head) + attention));
+}
+
 TEST_F(Plan, OfMuonCountsItsProductsOnceAStep) {
   settings_.method = "full";
   const double adamw = plan().operations;

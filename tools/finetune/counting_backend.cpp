@@ -10,14 +10,6 @@ double product(const Tensor& x, const Tensor& w) {
   return 2.0 * static_cast<double>(x.rows()) * static_cast<double>(w.shape.elements());
 }
 
-// Of one product of each row, q [T, H, hd], with all positions that it sees.
-double attention_product(const Tensor& q, std::int64_t window) {
-  const auto T = static_cast<double>(q.shape[0]);
-  const double seen = window > 0 ? std::min(T, static_cast<double>(window)) : T;
-  const double pairs = seen * (seen + 1) / 2 + (T - seen) * seen;
-  return 2 * pairs * static_cast<double>(q.shape[1] * q.shape[2]);
-}
-
 }  // namespace
 
 void* CountingBackend::allocate(std::size_t bytes) {
@@ -33,6 +25,12 @@ void CountingBackend::release(void* memory) {
   const auto piece = pieces_.find(memory);
   bytes_ -= piece->second.bytes;
   pieces_.erase(piece);
+}
+
+void CountingBackend::copy_from_host(const Tensor& dst, const void* src) {
+  if (dst.dtype != DType::i32) return;
+  const auto* values = static_cast<const std::int32_t*>(src);
+  integers_[dst.data].assign(values, values + dst.shape.elements());
 }
 
 void CountingBackend::copy_to_host(void* dst, const Tensor& src) {
@@ -61,19 +59,30 @@ void CountingBackend::multiply(const Tensor& y, const Factor& a, const Factor&, 
   operations_ += 2.0 * static_cast<double>(y.cols() * a.values.shape.elements());
 }
 
+double CountingBackend::attention_product(const Tensor& q, const Tensor& start,
+                                          std::int64_t window) const {
+  const std::vector<std::int32_t>& first = integers_.at(start.data);
+  std::int64_t pairs = 0;
+  for (std::int64_t t = 0; t < q.shape[0]; ++t) {
+    const std::int64_t before = t + 1 - first[static_cast<std::size_t>(t)];
+    pairs += window > 0 ? std::min(before, window) : before;
+  }
+  return 2 * static_cast<double>(pairs * q.shape[1] * q.shape[2]);
+}
+
 void CountingBackend::attention(const Tensor&, const Tensor&, const Tensor& q, const Tensor&,
-                                const Tensor&, const Tensor&, const Tensor&,
+                                const Tensor&, const Tensor&, const Tensor& start,
                                 const AttentionOptions& options) {
-  operations_ += 2 * attention_product(q, options.window);
+  operations_ += 2 * attention_product(q, start, options.window);
 }
 
 // q k^T once more, and the gradients of v, of the softmax, of q and of k.
 void CountingBackend::attention_backward(const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                                          const Tensor&, const Tensor&, const Tensor&,
                                          const Tensor& q, const Tensor&, const Tensor&,
-                                         const Tensor&, const Tensor&,
+                                         const Tensor&, const Tensor& start,
                                          const AttentionOptions& options) {
-  operations_ += 5 * attention_product(q, options.window);
+  operations_ += 5 * attention_product(q, start, options.window);
 }
 
 }  // namespace r1

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <vector>
 
 #include "lib/backend/backend.h"
 #include "lib/base/reserved_pages.h"
@@ -8,7 +9,8 @@
 namespace r1 {
 
 // Computes nothing, and counts what would be: memory, and the operations of products and of
-// attention. Its tensors have addresses and no bytes; what is read from it is zero.
+// attention. Its tensors have addresses and no bytes but those of integers; what is read from it is
+// zero.
 class CountingBackend : public Backend {
  public:
   std::uint64_t bytes() const { return bytes_; }     // taken now
@@ -19,7 +21,7 @@ class CountingBackend : public Backend {
   std::string describe() const override { return "none"; }
   void* allocate(std::size_t bytes) override;
   void release(void* memory) override;
-  void copy_from_host(const Tensor&, const void*) override {}
+  void copy_from_host(const Tensor& dst, const void* src) override;
   void copy_to_host(void* dst, const Tensor& src) override;
   void copy(const Tensor&, const Tensor&) override {}
   void zero(const Tensor&) override {}
@@ -31,12 +33,11 @@ class CountingBackend : public Backend {
   void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue&) override;
   void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
                        const Tensor& w) override;
-  // As if all rows were one document, starting with the first.
   void attention(const Tensor& y, const Tensor&, const Tensor& q, const Tensor&, const Tensor&,
-                 const Tensor&, const Tensor&, const AttentionOptions& options) override;
+                 const Tensor&, const Tensor& start, const AttentionOptions& options) override;
   void attention_backward(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                           const Tensor&, const Tensor&, const Tensor& q, const Tensor&,
-                          const Tensor&, const Tensor&, const Tensor&,
+                          const Tensor&, const Tensor&, const Tensor& start,
                           const AttentionOptions& options) override;
 
   // Next to nothing beside those.
@@ -89,11 +90,15 @@ class CountingBackend : public Backend {
   void sum_squares(const Tensor&, const Tensor&) override {}
 
  private:
+  // Of one product of each row, q [T, H, hd], with all positions that it sees.
+  double attention_product(const Tensor& q, const Tensor& start, std::int64_t window) const;
+
   struct Piece {
     ReservedPages pages;
     std::size_t bytes;
   };
   std::map<void*, Piece> pieces_;
+  std::map<const void*, std::vector<std::int32_t>> integers_;  // by address, as copied last
   std::uint64_t bytes_ = 0, peak_ = 0;
   double operations_ = 0;
 };

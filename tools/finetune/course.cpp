@@ -67,7 +67,7 @@ Checkpoints best_of(const FinetuneSettings& s, const std::string& recipe) {
 
 Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
                const SamplePrompts& prompts, const std::string& recipe, const Ui& ui,
-               Clock::time_point begun)
+               Clock::time_point begun, double most)
     : s_(settings),
       pupil_(pupil),
       lessons_(lessons),
@@ -78,7 +78,8 @@ Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& le
       best_(best_of(settings, recipe)),
       tensors_(trainer_.state()),
       steps_(settings.iters),
-      begun_(begun) {}
+      begun_(begun),
+      most_(most) {}
 
 std::map<std::string, double> Course::numbers_of(const State& s) {
   return {{"loss", s.loss},
@@ -107,6 +108,22 @@ void Course::run() {
   if (s_.time_budget > 0) plan(std::numeric_limits<std::int64_t>::max());  // until it is measured
   const std::optional<std::int64_t> done = s_.resume ? go_on() : std::nullopt;
   log_.emplace(s_, done);
+  try {
+    teach();
+  } catch (...) {  // nothing that is drawn may hide why it ends
+    try {
+      draw(log_->so_far());
+    } catch (const Error&) {
+    }
+    throw;
+  }
+  draw(log_->close());
+  if (s_.early_stop == 0) return;
+  std::vector<std::string> damaged;
+  best_.load(pupil_.backend(), tensors_, damaged);
+}
+
+void Course::teach() {
   if (trainer_.done() == 0 && looks()) report({}, look());
   start_ = {Clock::now(), trainer_.done(), state_.tokens};
   ProgressLine line(ui_.progress);
@@ -122,13 +139,15 @@ void Course::run() {
       report(step, found);
     }
     line.draw([&] { return progress(step); });
-    if (over() || caught_signal() != 0 || step.step % s_.save_every == 0) save(saved_);
-    stop_when_interrupted(fmt::format("; --resume goes on after step {}", step.step));
+    const bool stopped = caught_signal() != 0;
+    if (over() || stopped || step.step % s_.save_every == 0) save(saved_);
+    if (stopped) stop_when_interrupted(fmt::format("; --resume goes on after step {}", step.step));
   }
-  write_file(std::filesystem::path(s_.output) / "loss.svg", loss_svg(log_->close()));
-  if (s_.early_stop == 0) return;
-  std::vector<std::string> damaged;
-  best_.load(pupil_.backend(), tensors_, damaged);
+}
+
+void Course::draw(const std::vector<TrainRecord>& records) const {
+  if (!records.empty())
+    write_file(std::filesystem::path(s_.output) / "loss.svg", loss_svg(records));
 }
 
 bool Course::over() const {
@@ -193,6 +212,7 @@ void Course::show(const std::vector<std::string>& samples) const {
 }
 
 void Course::report(const TrainStep& step, const Look& found) {
+  const double rate = (state_.tokens - tokens_reported_) / seconds_since(reported_);
   const bool learnt = state_.steps > 0;
   log_->write({.step = step.step,
                .loss = learnt ? std::optional(state_.loss / state_.steps) : std::nullopt,
@@ -205,7 +225,8 @@ void Course::report(const TrainStep& step, const Look& found) {
                                  : std::nullopt,
                .val_loss = found.val_loss,
                .samples = found.samples,
-               .tokens_per_second = (state_.tokens - tokens_reported_) / seconds_since(reported_),
+               .tokens_per_second = rate,
+               .share_of_peak = most_ > 0 ? std::optional(rate / most_) : std::nullopt,
                .memory = static_cast<double>(trainer_.peak_bytes())});
   show(found.samples);
   state_.loss = state_.steps = 0;
@@ -218,8 +239,8 @@ void Course::plan(std::int64_t steps) {
   trainer_.plan_steps(steps);
 }
 
-// "step 12 of 1000, loss 2.314, 5120 tokens/s, 12 min left"; before the budget is planned it is not
-// known of how many.
+// "step 12 of 1000, loss 2.314, 5120 tokens/s, 41 % of peak, 12 min left"; before the budget is
+// planned it is not known of how many.
 std::string Course::progress(const TrainStep& step) const {
   const bool planned = s_.time_budget == 0 || state_.planned > 0;
   const double seconds = seconds_since(start_.time);
@@ -227,8 +248,9 @@ std::string Course::progress(const TrainStep& step) const {
   const std::int64_t left = steps_ - step.step;
   std::string line = fmt::format("step {}", step.step);
   if (planned) line += fmt::format(" of {}", steps_);
-  line += fmt::format(", loss {:.3f}, {:.0f} tokens/s", step.loss,
-                      (state_.tokens - start_.tokens) / seconds);
+  const double rate = (state_.tokens - start_.tokens) / seconds;
+  line += fmt::format(", loss {:.3f}, {:.0f} tokens/s", step.loss, rate);
+  if (most_ > 0) line += fmt::format(", {:.0f} % of peak", 100 * rate / most_);
   if (planned && left > 0)
     line += fmt::format(", {} left", duration(each * static_cast<double>(left)));
   return line;

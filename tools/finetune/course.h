@@ -29,13 +29,14 @@ class Course {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `begun`: when the time budget began. What it is given outlives it.
+  // `begun`: when the time budget began. `most`: tokens a second at the machine's peak; 0: not
+  // known. What it is given outlives it.
   Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
          const SamplePrompts& prompts, const std::string& recipe, const Ui& ui,
-         Clock::time_point begun);
+         Clock::time_point begun, double most);
 
   // Afterwards the pupil knows what is to be exported. Fails with `interrupted` after a signal,
-  // when a checkpoint is written.
+  // when a checkpoint is written. However it ends, the curve is drawn as far as there are records.
   void run();
 
  private:
@@ -50,6 +51,8 @@ class Course {
   static std::map<std::string, double> numbers_of(const State& s);
   static State state_of(const std::map<std::string, double>& numbers);
 
+  void teach();  // the steps
+  void draw(const std::vector<TrainRecord>& records) const;
   std::optional<std::int64_t> go_on();  // after so many steps; nothing: from the first on
   void count(const TrainStep& step);
   // What is found out now and then.
@@ -80,6 +83,7 @@ class Course {
   std::optional<TrainLog> log_;
   std::int64_t steps_;                  // in all
   Clock::time_point begun_, measured_;  // the run; behind its first step
+  double most_;                         // tokens a second
   // Where this process began with its steps.
   struct {
     Clock::time_point time;

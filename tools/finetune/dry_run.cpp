@@ -1,17 +1,24 @@
 #include "tools/finetune/dry_run.h"
 
+#include <algorithm>
 #include <array>
+#include <chrono>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "lib/backend/open_backend.h"
 #include "lib/base/json.h"
 #include "tools/common/progress.h"
 #include "tools/finetune/counting_backend.h"
 #include "tools/finetune/course.h"
+#include "tools/finetune/samples.h"
 
 namespace r1 {
 namespace {
+
+constexpr std::int64_t kCounted = 16;  // sequences of the data at least
 
 std::uint64_t bytes_of(const std::vector<NamedTensor>& tensors) {
   std::uint64_t bytes = 0;
@@ -55,8 +62,24 @@ std::string shown(std::uint64_t bytes, const char* name) {
 }
 
 std::string operations(double count) {
-  return count < 1e12 ? fmt::format("{:.3g} GFLOP", count / 1e9)
-                      : fmt::format("{:.3g} TFLOP", count / 1e12);
+  if (count < 1e12) return fmt::format("{:.3g} GFLOP", count / 1e9);
+  return count < 1e15 ? fmt::format("{:.3g} TFLOP", count / 1e12)
+                      : fmt::format("{:.3g} PFLOP", count / 1e15);
+}
+
+// How long all steps take, or how many there are in the time that is given: at the peak, which no
+// run reaches, and at half of it, which many do.
+std::string time_plan(const FinetuneSettings& s, const TrainingPlan& plan) {
+  const double work = plan.data_operations, all = work * static_cast<double>(s.iters);
+  std::string line = s.time_budget > 0 ? operations(work) + " a step with these data"
+                                       : operations(all) + " in all with these data";
+  if (!(plan.peak > 0)) return line + "; how long that takes is measured of processors alone\n";
+  line += fmt::format("; this machine's peak is {}/s: ", operations(plan.peak));
+  if (s.time_budget == 0)
+    return line + fmt::format("{}, or {} at half of it\n", duration(all / plan.peak),
+                              duration(2 * all / plan.peak));
+  const double most = static_cast<double>(s.time_budget) / 1e3 * plan.peak / work;
+  return line + fmt::format("{:.0f} steps, or {:.0f} at half of it\n", most, most / 2);
 }
 
 std::string as_text(const FinetuneSettings& s, const TrainingPlan& plan, const Lessons& lessons,
@@ -68,6 +91,7 @@ std::string as_text(const FinetuneSettings& s, const TrainingPlan& plan, const L
   std::string text = fmt::format(
       "{}\n{} of {} sequences, up to {} tokens each: at most {} a step\n", lessons.described(),
       steps, s.batch, s.max_seq_length, operations(plan.operations));
+  text += time_plan(s, plan);
   for (const auto& [name, bytes] : parts_of(plan))
     if (bytes > 0) text += shown(bytes, name);
   return text + shown(plan.total(), "in all") + "\n" + sample + "\n";
@@ -88,7 +112,14 @@ std::string as_json(const FinetuneSettings& s, const ModelFiles& files, const Tr
   w.key("sequences").integer(lessons.epoch()).end_object().key("steps");
   s.time_budget > 0 ? w.null() : w.integer(s.iters);
   w.key("batch_size").integer(s.batch).key("max_seq_length").integer(s.max_seq_length);
-  w.key("flop_per_step").number(plan.operations).key("sample").string(sample);
+  w.key("flop_per_step").number(plan.operations);
+  w.key("data_flop_per_step").number(plan.data_operations);
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const double peak = plan.peak > 0 ? plan.peak : kNone;
+  const double steps = s.time_budget > 0 ? kNone : static_cast<double>(s.iters);
+  w.key("peak_flop_s").number(peak);
+  w.key("seconds_at_peak").number(steps * plan.data_operations / peak);
+  w.key("sample").string(sample);
   return w.end_object().text() + "\n";
 }
 
@@ -108,19 +139,26 @@ void count_memory(TrainingPlan& plan, CountingBackend& counter, const Pupil& pup
   plan.copies = held - before - plan.moments - gradients;  // the last for sums
 }
 
+// Weights that are rounded have the same products: there is no need to round them.
+Learner counted(const Pupil& pupil) {
+  Learner learner = pupil.learner();
+  learner.rounded = nullptr;
+  return learner;
+}
+
 // Of a step, by steps of one sequence and of two: the optimizer's are in both.
 double operations_of(CountingBackend& counter, const Pupil& pupil, const Packer& packs,
                      TrainOptions options) {
   const auto sequences = static_cast<double>(options.batch);
   options.at_once = 1;
-  double counted[2] = {};
+  double found[2] = {};
   for (options.batch = 1; options.batch <= 2; ++options.batch) {
-    Trainer trainer(counter, pupil.learner(), packs, options);
+    Trainer trainer(counter, counted(pupil), packs, options);
     const double before = counter.operations();
     trainer.step();
-    counted[options.batch - 1] = counter.operations() - before;
+    found[options.batch - 1] = counter.operations() - before;
   }
-  return counted[0] + (sequences - 1) * (counted[1] - counted[0]);
+  return found[0] + (sequences - 1) * (found[1] - found[0]);
 }
 
 }  // namespace
@@ -130,6 +168,7 @@ TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
   auto backend = std::make_unique<CountingBackend>();
   CountingBackend& counter = *backend;
   Pupil pupil(std::move(backend), s, files, text);
+  const SamplePrompts prompts(s, text, pupil.network());  // fails for what the run would fail for
   const auto [learnt, gradients] = bytes_learnt(pupil);
   const TrainOptions options = train_options(s);
   const bool apart = options.at_once < options.batch;  // gradients, and their sums
@@ -144,9 +183,41 @@ TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
   return plan;
 }
 
+StepWork work_of_step(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text,
+                      const Packer& packs) {
+  auto backend = std::make_unique<CountingBackend>();
+  const CountingBackend& counter = *backend;
+  Pupil pupil(std::move(backend), s, files, text);
+  Trainer trainer(pupil.backend(), counted(pupil), packs, train_options(s));
+  const std::int64_t steps = (kCounted + s.batch - 1) / s.batch;
+  if (s.dpo()) trainer.evaluate(packs, steps * s.batch);  // its reference is known then
+  const double before = counter.operations();
+  StepWork work;
+  for (std::int64_t n = 0; n < steps; ++n)
+    work.tokens += static_cast<double>(trainer.step().tokens) / static_cast<double>(steps);
+  work.operations = (counter.operations() - before) / static_cast<double>(steps);
+  return work;
+}
+
+double product_peak(Backend& backend) {
+  constexpr std::int64_t kRounds = 20'000;  // of some hundred cycles: longer than threads wake up
+  using Clock = std::chrono::steady_clock;
+  std::array<double, 20> rates;  // other programs leave some of them alone
+  for (double& rate : rates) {
+    const auto begin = Clock::now();
+    const double done = backend.multiply_in_registers(DType::f32, kRounds);
+    rate = done / std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+  std::sort(rates.begin(), rates.end());
+  return rates[rates.size() - 3];  // the best one alone may be luck
+}
+
 std::string dry_run(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text,
                     const Lessons& lessons) {
-  const TrainingPlan plan = plan_training(s, files, text);
+  TrainingPlan plan = plan_training(s, files, text);
+  plan.data_operations = work_of_step(s, files, text, lessons.packs()).operations;
+  if (s.device == "cpu")  // a rehearsal opens no card
+    plan.peak = product_peak(*open_backend(s.device, {.threads = static_cast<int>(s.threads)}));
   const std::string sample = render_sample(lessons.first(), text.tokenizer());
   return s.json ? as_json(s, files, plan, lessons, sample) : as_text(s, plan, lessons, sample);
 }

@@ -19,14 +19,28 @@ struct TrainingPlan {
   std::uint64_t activations = 0;  // of a sequence, with their gradients
   std::uint64_t checkpoint = 0;   // while one is written
   std::uint64_t program = MemoryPlan().program;
-  double operations = 0;  // of a step, in products and in attention
+  double operations = 0;                 // of a step, in products and in attention
+  double data_operations = 0, peak = 0;  // of a step of the data; a second, 0: not known
 
   std::uint64_t total() const {
     return weights + copies + adapter + gradients + moments + activations + checkpoint + program;
   }
 };
+// Fails as the run would before its first step.
 TrainingPlan plan_training(const FinetuneSettings& settings, const ModelFiles& files,
                            const TextOfModel& text);
+
+// Of a step of the data, the mean of the first: operations as above, and tokens that are learnt.
+// What is asked once in a run, as the reference of DPO is, is left out.
+struct StepWork {
+  double operations = 0, tokens = 0;
+};
+StepWork work_of_step(const FinetuneSettings& settings, const ModelFiles& files,
+                      const TextOfModel& text, const Packer& packs);
+
+// Operations a second that all threads reach in products of 32 bits, on registers alone, in good
+// moments of a tenth of a second; 0: not known, as of a card.
+double product_peak(Backend& backend);
 
 // What --dry-run prints: data, plan, and a sample.
 std::string dry_run(const FinetuneSettings& settings, const ModelFiles& files,

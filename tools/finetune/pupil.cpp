@@ -1,10 +1,22 @@
 #include "tools/finetune/pupil.h"
 
+#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "tools/finetune/blocks.h"
 
 namespace r1 {
 namespace {
+
+constexpr std::size_t kMostOfTemplate = std::size_t{1} << 20;
+const std::vector<ChatMessage> kAsked = {{"system", "s"}, {"user", "u"}};
+
+std::string named_template(const std::string& file) {
+  try {
+    return read_file(file, kMostOfTemplate);
+  } catch (const Error& e) {
+    fail(ErrorKind::usage, "{}", e.what());
+  }
+}
 
 std::int64_t numbers_in(const NamedVars& weights) {
   std::int64_t numbers = 0;
@@ -14,14 +26,18 @@ std::int64_t numbers_in(const NamedVars& weights) {
 
 }  // namespace
 
-TextOfModel::TextOfModel(const ModelFiles& files, const std::filesystem::path& data_dir)
+TextOfModel::TextOfModel(const ModelFiles& files, const std::filesystem::path& data_dir,
+                         const std::string& chat_template)
     : tokenizer_(load_tokenizer(files, data_dir)),
       fim_(FimForm::find(*tokenizer_)),
-      template_(read_chat_template(files)) {
-  if (template_.empty()) return;
+      template_(chat_template.empty() ? read_chat_template(files) : named_template(chat_template)),
+      replaced_(!chat_template.empty()) {
+  if (template_.empty() && !replaced_) return;
   try {
     chat_template_ = ChatTemplate::recognise(template_);
-  } catch (const Error&) {  // only conversations want one, and say so
+    if (replaced_) encode_parts(*tokenizer_, chat_template_->render_with_answer(kAsked, ""), false);
+  } catch (const Error& e) {  // only conversations want the model's, and say so
+    if (replaced_) fail(ErrorKind::usage, "{}: {}", escaped(chat_template), e.what());
   }
 }
 
@@ -38,7 +54,10 @@ std::vector<std::uint8_t> TextOfModel::newline() const {
 
 Pupil::Pupil(std::unique_ptr<Backend> backend, const FinetuneSettings& s, const ModelFiles& files,
              const TextOfModel& text)
-    : files_(files), backend_(std::move(backend)), newline_(text.newline()) {
+    : files_(files),
+      backend_(std::move(backend)),
+      newline_(text.newline()),
+      replaced_template_(text.replaced_template()) {
   params_ = std::make_unique<Params>(*backend_, files_, s.load_options());
   network_ = load_network(files_, *params_);
   if (text.tokenizer().size() > network_->shape().vocab)
@@ -53,6 +72,7 @@ Pupil::Pupil(std::unique_ptr<Backend> backend, const FinetuneSettings& s, const 
                                .dropout = s.dropout,
                                .modules = s.modules,
                                .seed = static_cast<std::uint64_t>(s.seed)});
+  if (adapter_) adapter_->set_chat_template(replaced_template_);
   if (!s.qat.empty())
     rounded_ = std::make_unique<RoundedWeights>(trained(), block_types(s, files_), round_to_blocks,
                                                 static_cast<int>(s.threads));

@@ -19,17 +19,22 @@ namespace r1 {
 // What a model's files say of its text, before its weights are loaded.
 class TextOfModel {
  public:
-  TextOfModel(const ModelFiles& files, const std::filesystem::path& data_dir);
+  // `chat_template`: a file of one, in place of the model's. Fails with `usage` where it is of no
+  // known form, or of markers that the model has not.
+  TextOfModel(const ModelFiles& files, const std::filesystem::path& data_dir,
+              const std::string& chat_template = {});
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   TextForms forms() const;
-  const std::string& template_source() const { return template_; }  // empty: none
-  std::vector<std::uint8_t> newline() const;                        // by token id
+  const std::string& template_source() const { return template_; }              // empty: none
+  std::string replaced_template() const { return replaced_ ? template_ : ""; }  // likewise
+  std::vector<std::uint8_t> newline() const;                                    // by token id
 
  private:
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<FimForm> fim_;
   std::string template_;
+  bool replaced_;
   std::optional<ChatTemplate> chat_template_;
 };
 
@@ -44,7 +49,9 @@ class Pupil {
   const Adapter* adapter() const { return adapter_ ? &*adapter_ : nullptr; }
   Learner learner() const;
   const RoundedWeights* rounded() const { return rounded_.get(); }  // of --qat
-  TrainedModel trained() const { return {*backend_, files_, *params_, adapter()}; }
+  TrainedModel trained() const {
+    return {*backend_, files_, *params_, adapter(), replaced_template_};
+  }
   std::int64_t learnt() const;   // numbers
   std::int64_t weights() const;  // in all, of the base
   // Logits [rows, V] of a pack; with --qat of the weights as they will be written.
@@ -57,6 +64,7 @@ class Pupil {
   std::unique_ptr<Network> network_;
   std::optional<Adapter> adapter_;
   std::vector<std::uint8_t> newline_;
+  std::string replaced_template_;
   std::unique_ptr<RoundedWeights> rounded_;  // of --qat
 };
 

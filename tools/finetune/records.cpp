@@ -37,6 +37,7 @@ std::string line_of(const TrainRecord& r, std::int64_t index, bool timing) {
   }
   if (timing) {
     w.key("tok_s").number(r.tokens_per_second);
+    if (r.share_of_peak) w.key("share_of_peak").number(*r.share_of_peak);
     w.key("mem").integer(static_cast<std::int64_t>(r.memory));
   }
   return w.end_object().text() + "\n";
@@ -79,10 +80,13 @@ std::unique_ptr<Output> begin_journal(const fs::path& path, const std::string& t
   return open_journal(path);
 }
 
-std::vector<TrainRecord> kept_records(const fs::path& path, std::int64_t done) {
+std::vector<TrainRecord> written_records(const fs::path& path) {
   std::error_code none;
-  std::vector<TrainRecord> kept =
-      read_records(fs::exists(partial(path), none) ? partial(path) : path);
+  return read_records(fs::exists(partial(path), none) ? partial(path) : path);
+}
+
+std::vector<TrainRecord> kept_records(const fs::path& path, std::int64_t done) {
+  std::vector<TrainRecord> kept = written_records(path);
   std::erase_if(kept, [&](const TrainRecord& r) { return r.step > done; });
   return kept;
 }
@@ -126,6 +130,8 @@ void TrainLog::write(const TrainRecord& r) {
     out_.reset();
   }
 }
+
+std::vector<TrainRecord> TrainLog::so_far() const { return written_records(path_); }
 
 std::vector<TrainRecord> TrainLog::close() {
   if (csv_ != nullptr) csv_->close();

@@ -23,8 +23,11 @@ struct TrainRecord {
   std::int64_t skipped = 0;    // steps, since the beginning
   std::optional<double> loss_scale;  // of fp16
   std::optional<double> val_loss;
-  std::vector<std::string> samples;          // what follows each --sample-prompt
-  double tokens_per_second = 0, memory = 0;  // with --timing; bytes
+  std::vector<std::string> samples;  // what follows each --sample-prompt
+  // With --timing.
+  double tokens_per_second = 0;
+  std::optional<double> share_of_peak;  // of the machine's, where that is known
+  double memory = 0;                    // bytes
 };
 
 // Those of a file of records, up to the first line that is none: a run may have been cut there. No
@@ -39,7 +42,8 @@ class TrainLog {
   // `done`: steps that are gone on after; records of later ones are made again. Nothing: a new run.
   TrainLog(const FinetuneSettings& settings, std::optional<std::int64_t> done);
   void write(const TrainRecord& record);
-  std::vector<TrainRecord> close();  // those of the whole run
+  std::vector<TrainRecord> so_far() const;  // those of the whole run, from its journal
+  std::vector<TrainRecord> close();         // all of them
 
  private:
   std::filesystem::path path_;

@@ -1,5 +1,13 @@
 #include "tools/finetune/run_file.h"
 
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
@@ -9,6 +17,8 @@
 
 namespace r1 {
 namespace {
+
+constexpr const char* kName = "run.json";
 
 void add_files(JsonWriter& w, const char* key, const std::vector<std::string>& names) {
   w.key(key).begin_array();
@@ -35,7 +45,7 @@ void add_settings(JsonWriter& w, const FinetuneSettings& s) {
   w.key("qat").string(s.qat).key("precision").string(s.precision);
   w.key("weight_type").string(s.weight_type).key("moments").string(s.moments);
   if (s.time_budget > 0)
-    w.key("time_budget_ms").integer(s.time_budget);
+    w.key("time_budget").string(fmt::format("{}ms", s.time_budget));
   else
     w.key("iters").integer(s.iters);
   w.key("batch_size")
@@ -46,16 +56,65 @@ void add_settings(JsonWriter& w, const FinetuneSettings& s) {
       .string(s.schedule);
   w.key("lr_warmup").number(s.warmup).key("min_lr").number(s.min_rate);
   w.key("decay_share").number(s.decay_share).key("max_seq_length").integer(s.max_seq_length);
-  w.key("packing").boolean(!s.no_packing).key("mask_prompt").boolean(!s.no_mask_prompt);
+  w.key("no_packing").boolean(s.no_packing).key("no_mask_prompt").boolean(s.no_mask_prompt);
   w.key("long").string(s.too_long).key("fim_rate").number(s.fim_rate);
   w.key("early_stop").integer(s.early_stop).key("steps_per_eval").integer(s.steps_per_eval);
   w.key("seed").integer(s.seed);
 }
 
+// Keys of what is no option.
+constexpr std::pair<std::string_view, const char*> kOthers[] = {
+    {"version", "with another r1-finetune"},
+    {"commit", "with another r1-finetune"},
+    {"base", "with another model"},
+    {"base_digest", "with another model"},
+    {"data", "with other data"},
+    {"val", "with another --val"},
+    {"init", "with another --init"},
+    {"chat_template", "with another --chat-template"}};
+
+// "100", or nothing where the option says nothing; a switch that is on has no more to say.
+std::optional<std::string> value_of(const Json* value) {
+  if (value == nullptr || value->is_null()) return {};
+  if (value->is_bool())
+    return value->boolean(kName) ? std::optional<std::string>("") : std::nullopt;
+  const std::string text =
+      value->is_string() ? escaped(value->string(kName)) : JsonWriter().value(*value).text();
+  return text.empty() || text == "[]" ? std::nullopt : std::optional(" " + text);
+}
+
+// "with --iters 100, not 200"
+std::string how_begun(const std::string& key, const Json* was, const Json* is) {
+  for (const auto& [name, words] : kOthers)
+    if (key == name) return words;
+  std::string option = "--" + key;
+  std::replace(option.begin(), option.end(), '_', '-');
+  const std::optional<std::string> before = value_of(was), now = value_of(is);
+  if (!before) return "without " + option + now.value_or("");
+  return "with " + option + *before + (now ? ", not" + *now : "");
+}
+
+// Whatever one document has and the other says otherwise; where there is nothing of that kind, what
+// only one of them has.
+std::string difference(const Json& was, const Json& is) {
+  std::vector<std::string> both, one;
+  const auto add = [&](const std::string& key, const Json* a, const Json* b) {
+    std::vector<std::string>& list = a != nullptr && b != nullptr ? both : one;
+    std::string words = how_begun(key, a, b);
+    if (std::find(list.begin(), list.end(), words) == list.end()) list.push_back(std::move(words));
+  };
+  const auto text = [](const Json* j) { return j == nullptr ? "" : JsonWriter().value(*j).text(); };
+  for (const auto& [key, value] : was.object(kName))
+    if (const Json* now = is.find(key); text(now) != text(&value)) add(key, &value, now);
+  for (const auto& [key, value] : is.object(kName))
+    if (was.find(key) == nullptr) add(key, nullptr, &value);
+  return fmt::format("{}", fmt::join(both.empty() ? one : both, ", and "));
+}
+
 }  // namespace
 
 RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
-    : path_(std::filesystem::path(s.output) / "run.json") {
+    : path_(std::filesystem::path(s.output) / kName), begun_(path_.string() + ".partial") {
   JsonWriter w;
   w.begin_object().key("schema").string("r1.run/1").key("tool").string("r1-finetune");
   w.key("version").string(build_info().version).key("commit").string(build_info().commit);
@@ -66,6 +125,7 @@ RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
   }
   add_files(w, "data", s.data);
   add_files(w, "val", s.val);
+  if (!s.chat_template.empty()) add_files(w, "chat_template", {s.chat_template});
   add_settings(w, s);
   w.key("export").string(s.export_given ? s.export_kind : "").key("export_type");
   w.string(s.export_type).key("device").string(s.device);
@@ -78,11 +138,26 @@ bool RunFile::says_finished() const {
   return std::filesystem::exists(path_, none) && read_file(path_) == text_;
 }
 
-void RunFile::write() const { write_file(path_, text_); }
-
-void RunFile::remove() const {
+void RunFile::refuse_others(const std::string& folder) const {
   std::error_code none;
+  const std::filesystem::path& was = std::filesystem::exists(begun_, none) ? begun_ : path_;
+  if (!std::filesystem::exists(was, none)) return;  // its checkpoints have the last word
+  const std::string text = read_file(was);
+  if (text != text_)
+    fail(ErrorKind::usage, "{} was begun {}; -f begins anew", escaped(folder),
+         difference(parse_json(text, kName), parse_json(text_, kName)));
+}
+
+void RunFile::begin() const {
+  std::error_code none;
+  write_file(begun_, text_);
   std::filesystem::remove(path_, none);
+}
+
+void RunFile::finish() const {
+  std::error_code error;
+  std::filesystem::rename(begun_, path_, error);
+  if (error) fail(ErrorKind::write, "{}: {}", escaped(path_.string()), error.message());
 }
 
 }  // namespace r1

@@ -8,8 +8,8 @@
 
 namespace r1 {
 
-// run.json in the folder of a run: what it was made of. Written last, so that it says too that the
-// run is finished.
+// run.json in the folder of a run: what it was made of. While the run is not finished it is
+// run.json.partial.
 class RunFile {
  public:
   // Reads all of the data, and the base: their SHA-256 are part of it.
@@ -18,11 +18,13 @@ class RunFile {
   // 16 digits: what the bytes of the result depend on.
   const std::string& recipe() const { return recipe_; }
   bool says_finished() const;  // a run of this recipe
-  void write() const;
-  void remove() const;
+  // Fails with `usage`, and says in what, where the run in this folder differs from this one.
+  void refuse_others(const std::string& folder) const;
+  void begin() const;
+  void finish() const;
 
  private:
-  std::filesystem::path path_;
+  std::filesystem::path path_, begun_;
   std::string text_, recipe_;
 };
 

@@ -20,7 +20,7 @@ struct FinetuneSettings {
   std::vector<std::string> data, val;
   std::int64_t max_seq_length = 2048;
   bool no_packing = false, no_mask_prompt = false;
-  std::string too_long = "drop";
+  std::string too_long = "drop", chat_template;
   double fim_rate = 0;
   // method
   std::string method = "lora", objective = "sft";

@@ -49,6 +49,13 @@ void add_data(std::vector<Option>& o, FinetuneSettings& s) {
                .choices = {"drop", "cut"}});
   o.push_back(number("fim-rate", g, s.fim_rate,
                      "Share of plain texts that are learnt with a gap to fill in.", 0, 1));
+  o.push_back({.name = "chat-template",
+               .group = g,
+               .into = &s.chat_template,
+               .metavar = "FILE",
+               .help = "Conversations look as this template has it, not the model's own, if there "
+                       "is one; it is exported too.",
+               .completes = Completes::file});
   o.push_back(
       {.name = "no-packing", .group = g, .into = &s.no_packing, .help = "One sample a sequence."});
   o.push_back({.name = "no-mask-prompt",
@@ -222,11 +229,11 @@ void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
                .completes = Completes::text_or_file});
   o.push_back(number("sample-tokens", g, s.sample_tokens, "Tokens of each such completion at most.",
                      1, 1 << 20));
-  o.push_back(
-      {.name = "timing",
-       .group = g,
-       .into = &s.timing,
-       .help = "Records say tokens a second and memory; they then differ from run to run."});
+  o.push_back({.name = "timing",
+               .group = g,
+               .into = &s.timing,
+               .help = "Records say tokens a second, their share of the machine's peak, and "
+                       "memory; they then differ from run to run."});
   o.push_back({.name = "log-csv",
                .group = g,
                .into = &s.log_csv,

@@ -100,6 +100,8 @@ double divergence_of_adapter(const fs::path& written, const Pupil& pupil, const 
                              const std::vector<Pack>& packs) {
   const TrainedModel t = pupil.trained();
   const Adapter adapter = Adapter::read(t.backend, t.params, t.base, written);
+  if (adapter.chat_template() != t.chat_template)
+    fail(ErrorKind::model, "{} has another chat template", escaped(written.string()));
   const Logits have = [&](const Pack& pack) {
     return logits_of(t.backend, pupil.network(), &adapter.matrices(), text.newline(), pack);
   };

@@ -38,8 +38,10 @@ class CheckpointTest : public testing::Test {
 
 TEST_F(CheckpointTest, TheNewestIsReadAndOldOnesGo) {
   EXPECT_EQ(load(), std::nullopt);
+  EXPECT_FALSE(at_.any());
   for (const std::int64_t step : {1, 20, 300}) save(step);
   EXPECT_EQ(load(), 300);
+  EXPECT_TRUE(at_.any());
   EXPECT_EQ(values_, std::vector<float>(4, 300.0f));
   EXPECT_FALSE(fs::exists(folder_.path() / "step-00000001"));
   EXPECT_TRUE(fs::exists(folder_.path() / "step-00000020"));
@@ -57,6 +59,9 @@ TEST_F(CheckpointTest, ADamagedOneIsPassedOverByName) {
   EXPECT_EQ(damaged_, std::vector<std::string>{newest.string()});
   fs::remove(newest / "manifest.json");
   EXPECT_EQ(load(), 1);
+  fs::rename(folder_.path() / "step-00000001/manifest.json", folder_.path() / "kept");
+  EXPECT_FALSE(at_.any());
+  fs::rename(folder_.path() / "kept", folder_.path() / "step-00000001/manifest.json");
   save(3);  // what was broken off goes
   EXPECT_FALSE(fs::exists(newest));
   EXPECT_EQ(load(), 3);

@@ -483,7 +483,8 @@ TEST(Dataset, NamesWhatTheModelLacks) {
   scene.chat = nullptr;
   scene.fills_in = false;
   EXPECT_EQ(scene.why({kTwoAnswers}),
-            "E_USAGE: data.jsonl:1: the model has no chat template of a known form");
+            "E_USAGE: data.jsonl:1: the model has no chat template of a known form; "
+            "--chat-template names one");
   EXPECT_EQ(scene.why({R"({"prefix":"","suffix":"","middle":""})"}),
             "E_USAGE: data.jsonl:1: the model has no tokens for a gap to fill in");
   scene.options.fim_rate = 1e-9;

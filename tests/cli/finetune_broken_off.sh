@@ -1,0 +1,16 @@
+# A signal ends the run behind a checkpoint, and what it learnt by then is drawn.
+for i in 1 2 3 4; do printf 'def f%s(x):\n    return x + %s\n' $i $i; done >code.txt
+teach() { r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --learning-rate 0.02 --steps-per-report 1 --save-every 3 "$@"; }
+mkfifo p; r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --iters 1000000 --steps-per-report 1 -o one >p & pid=$!
+read -r line <p; kill -TERM $pid; wait $pid; echo $?
+ls one | sed 's/step-.*/a checkpoint/'; grep -c '<polyline' one/loss.svg
+# So does a disk that is full while a checkpoint is written: the one before is whole, and the run goes on from it to the same bytes.
+teach --iters 8 -o whole >/dev/null; cp -r whole cut; rm -r cut/step-0000000[68] cut/run.json cut/adapter* cut/loss.svg; mv cut/records.jsonl cut/records.jsonl.partial
+for most in 4 80 112; do (trap '' XFSZ; ulimit -f $most; teach --iters 8 --resume -o cut >/dev/null); echo $?; done
+ls cut cut/step-*; grep -c '<polyline' cut/loss.svg
+teach --iters 8 --resume -o cut >/dev/null
+for file in adapter_model.safetensors records.jsonl loss.svg step-00000008/state.safetensors; do cmp "whole/$file" "cut/$file" && echo same; done
+# Another run is not gone on with, and what differs is named.
+try() { r1-finetune --data code.txt --max-seq-length 64 --batch-size 1 --iters 1000000 --resume -o one "$@" >out; echo "$? $(wc -c <out)"; }
+try --steps-per-report 1 --iters 200; try --rslora --rank 4; try --target-modules q_proj --qat q8_0; try --time-budget 2h
+cp code.txt other.txt; try --val other.txt; echo x >>code.txt; try; rm one/run.json.partial; try
