@@ -135,7 +135,7 @@ class Finetuner {
   // A second; 0: not known.
   double tokens_at_peak(Backend& backend, const ModelFiles& files, const TextOfModel& text,
                         const Lessons& lessons) const {
-    const double peak = product_peak(backend);
+    const double peak = product_peak(backend);  // of a card it is not known
     if (!(peak > 0)) return 0;
     const StepWork work = work_of_step(s_, files, text, lessons.packs());
     return peak * work.tokens / work.operations;

@@ -18,22 +18,28 @@ constexpr std::size_t kPiece = std::size_t{4} << 20;  // of each thread: 0.15 ms
 constexpr double kLongEnough = 20e6, kBurst = 1e6;    // nanoseconds
 
 // Work a nanosecond, where `burst` does so many rounds and returns the work done: the best of 20
-// milliseconds, of five at least. Bursts grow until waking the threads or the card does not count.
+// milliseconds, of five at least. Bursts grow until waking the threads or the card does not count,
+// nor waiting for a processor that others use: twice the rounds take more than half as long again.
 double best_of_bursts(const std::function<double(std::int64_t)>& burst) {
   constexpr int kLeastBursts = 5;  // the first may be one that was kept waiting
   double best = 0;
   int bursts = 0;
   std::int64_t rounds = 1;
+  double half = 0;  // what half the rounds took
   const auto start = Clock::now();
   do {
     const auto begin = Clock::now();
     const double done = burst(rounds);
     const double taken = nanoseconds_since(begin);
     if (!(done > 0)) return 0;
-    if (taken < kBurst)
+    if (rounds == 1 || taken < kBurst || taken < 1.5 * half) {
+      half = taken;
       rounds *= 2;
-    else
-      best = std::max(best, done / taken), ++bursts;
+      bursts = 0;
+    } else {
+      best = std::max(best, done / taken);
+      ++bursts;
+    }
   } while (bursts < kLeastBursts || nanoseconds_since(start) < kLongEnough);
   return best;
 }
