@@ -6,10 +6,11 @@ file(GLOB entries CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/*_fuz
 set(request_fuzz_reads tools/complete/requests.cpp tools/common/inputs.cpp
   tools/common/signals.cpp)
 set(config_file_fuzz_reads tools/common/config_file.cpp)
+set(adapter_fuzz_links r1_kernels)  # its weights go to a backend
 foreach(entry IN LISTS entries)
   get_filename_component(name ${entry} NAME_WE)
   add_executable(${name} ${entry} ${${name}_reads})
-  target_link_libraries(${name} PRIVATE r1 r1_core)
+  target_link_libraries(${name} PRIVATE r1 ${${name}_links} r1_core)
   target_compile_definitions(${name} PRIVATE
     R1_TEST_DATA="${R1_TEST_DATA}" R1_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
   if(R1_FUZZ)
