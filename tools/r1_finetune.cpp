@@ -6,14 +6,17 @@
 
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
+#include "lib/models/adapter.h"
 #include "lib/quant/types.h"
 #include "tools/common/models.h"
+#include "tools/common/progress.h"
 #include "tools/common/results.h"
 #include "tools/finetune/course.h"
 #include "tools/finetune/dry_run.h"
 #include "tools/finetune/event_file.h"
 #include "tools/finetune/export.h"
 #include "tools/finetune/lessons.h"
+#include "tools/finetune/output_lock.h"
 #include "tools/finetune/pupil.h"
 #include "tools/finetune/run_file.h"
 #include "tools/finetune/scratch.h"
@@ -27,6 +30,14 @@ namespace fs = std::filesystem;
 
 constexpr const char* kTool = "r1-finetune";
 constexpr std::int64_t kVerified = 8;  // packs
+// What another run may have left in the output, and nobody is to take for this one's.
+constexpr const char* kProducts[] = {"adapter_config.json",
+                                     "adapter_model.safetensors",
+                                     Adapter::kFile,
+                                     "config.json",
+                                     "model.safetensors",
+                                     kModelFile,
+                                     "loss.svg"};
 
 class Finetuner {
  public:
@@ -49,6 +60,8 @@ class Finetuner {
     const Lessons lessons(s_, text.forms());
     plan(lessons);
     ui.say(kTool, lessons.described(), 1);
+    if (const std::string out = lessons.left_out(); !out.empty() && !s_.dry_run)
+      ui.say(kTool, "not learnt: " + out, 0);
     if (s_.dry_run) return rehearse(files, text, lessons);
     auto backend = open_backend(s_.device, {.threads = static_cast<int>(s_.threads)});
     choose_precision(backend->device() == Device::cuda);
@@ -64,17 +77,23 @@ class Finetuner {
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
     const bool wanted = ui.progress || s_.timing;
     const double most = wanted ? tokens_at_peak(pupil.backend(), files, text, lessons) : 0;
-    Course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_, most).run();
+    Course course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_, most);
+    course.run();
     const double found = export_trained(s_, pupil, text, lessons.some(kVerified));
     if (!s_.no_verify)
       ui.say(kTool, fmt::format("read again it differs by {:.2g} nats a token", found), 1);
     run_file.finish();
+    tell_end(ui, files);
+    if (const std::string& why = course.lost_records(); !why.empty())
+      fail(ErrorKind::write, "{}; {}/records.jsonl has all records", why, escaped(s_.output));
     return 0;
   }
 
   void check() {
     if (!s_.init.empty() && !s_.method_given) s_.method = "full";
-    refuse_if(!s_.operands.empty(), "-m names the model, and --data what it learns");
+    if (!s_.operands.empty())
+      fail(ErrorKind::usage, "{} is no option: -m names the model, and --data what it learns",
+           escaped(s_.operands.front()));
     refuse_if(s_.data.empty(), "--data names what is learnt");
     refuse_if(s_.output.empty() && !s_.dry_run, "-o names the folder that is written");
     refuse_if(!s_.full() && s_.optimizer == "muon", "--optimizer muon is of --fine-tune-type full");
@@ -90,15 +109,16 @@ class Finetuner {
               "--qat goes neither with dora and dpo nor with --dropout and --quantize-base");
     refuse_if(!s_.qat.empty() && s_.export_given && s_.export_kind != "gguf",
               "--qat is exported as the .gguf file that it was taught for");
-    if (!s_.qat.empty()) mix_named(s_.export_type = s_.qat);  // fails for what is none
+    if (!s_.qat.empty() && !is_mix(s_.export_type = s_.qat))
+      fail(ErrorKind::usage, "--qat {} is none that is written here", escaped(s_.qat));
     const bool half = s_.weight_type == "bf16";
     refuse_if(half && (!s_.full() || s_.optimizer == "muon" || !s_.qat.empty()),
               "--weight-type bf16 is of --fine-tune-type full by AdamW, without --qat");
     refuse_if(half && !s_.precision.empty() && s_.precision != "bf16",
               "--weight-type bf16 goes with --precision bf16");
     if (half) s_.precision = "bf16";
-    refuse_if(!s_.full() && s_.precision == "fp8",
-              "--precision fp8 is of --fine-tune-type full: adapters are too small for it");
+    refuse_if(!s_.full() && (s_.precision == "fp8" || s_.precision == "fp16"),
+              "--precision fp16 and fp8 are of --fine-tune-type full");
     refuse_if(!s_.init.empty() && !s_.model.empty(), "--init takes the place of --model");
     refuse_if(s_.init.empty() != s_.tokenizer.empty(), "--init and --tokenizer go together");
     refuse_if(!s_.init.empty() && s_.method_given && s_.method != "full",
@@ -128,6 +148,19 @@ class Finetuner {
         1, std::llround(std::ceil(s_.epochs * packs / static_cast<double>(s_.batch))));
   }
 
+  void tell_end(const Ui& ui, const ModelFiles& base) const {
+    const std::chrono::duration<double> spent = Course::Clock::now() - start_;
+    const double budget = static_cast<double>(s_.time_budget) / 1e3;
+    if (budget > 0 && spent.count() > budget)
+      ui.say(kTool, fmt::format("took {} of {}", duration(spent.count()), duration(budget)), 0);
+    if (!ui.stderr_tty) return;
+    const std::string kind = export_kind(s_, base), dir = escaped(s_.output);
+    const std::string what = exports_adapter(kind) ? "--adapter " + dir
+                             : kind == "gguf"      ? fmt::format("-m {}/{}", dir, kModelFile)
+                                                   : "-m " + dir;
+    ui.say(kTool, fmt::format("r1-complete {} uses what was learnt", what), 0);
+  }
+
   void choose_precision(bool on_card) {
     if (s_.precision.empty()) s_.precision = on_card ? "bf16" : "fp32";
   }
@@ -150,8 +183,11 @@ class Finetuner {
   }
 
   // Fails with `usage` for what would be replaced.
-  void check_output() const {
+  void check_output() {
     if (s_.dry_run) return;
+    if (!s_.log_csv.empty() && is_device(s_.log_csv))
+      fail(ErrorKind::usage, "{} is no file; records for a pipe come on standard output",
+           escaped(s_.log_csv));
     std::error_code error;
     const bool there = fs::exists(s_.output, error) && !fs::is_empty(s_.output, error);
     if (there && !fs::is_directory(s_.output, error))
@@ -164,6 +200,7 @@ class Finetuner {
     if (!s_.force && !s_.resume && holds_event_files(s_.tensorboard))
       fail(ErrorKind::usage, "{} has the events of another run; -f replaces them",
            escaped(s_.tensorboard));
+    if (there) lock_.take(s_.output);
   }
 
   // What is taught. A model that has learnt nothing is made, in the output or, to rehearse, in
@@ -180,10 +217,11 @@ class Finetuner {
     return folder;
   }
 
-  void begin_output(const RunFile& run_file) const {
+  void begin_output(const RunFile& run_file) {
     std::error_code error;
     fs::create_directories(s_.output, error);
     if (error) fail(ErrorKind::write, "{}: {}", escaped(s_.output), error.message());
+    lock_.take(s_.output);
     if (s_.force) remove_earlier(run_file);
     run_file.begin();
   }
@@ -192,12 +230,14 @@ class Finetuner {
     std::error_code error;
     for (const char* ending : {"", ".partial"})
       if (!s_.log_csv.empty()) fs::remove(s_.log_csv + ending, error);
+    for (const char* name : kProducts) fs::remove(fs::path(s_.output) / name, error);
     checkpoints_of(s_, run_file.recipe()).remove_all();
     best_of(s_, run_file.recipe()).remove_all();
   }
 
   FinetuneSettings s_;
   StandardOptions standard_;
+  OutputLock lock_;
   Course::Clock::time_point start_ = Course::Clock::now();
 };
 

@@ -172,7 +172,11 @@ void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
 
 void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
   const fs::path config = folder / "config.json";
-  if (!is_there(config)) fail(ErrorKind::not_found, "{} has no config.json", shown(folder));
+  if (!is_there(config)) {
+    constexpr const char* kFile = "model.gguf";  // as r1-finetune calls it
+    const std::string other = is_there(folder / kFile) ? fmt::format(", but {}", kFile) : "";
+    fail(ErrorKind::not_found, "{} has no config.json{}", shown(folder), other);
+  }
   config_ = parse_json(read_file(config), config.string());
   const Json index = side_file(kIndex);
   if (index.is_null() && !is_there(folder / "model.safetensors")) fail_without_weights(folder);

@@ -233,9 +233,14 @@ Adapter Adapter::fresh(Backend& backend, const Params& base, const ModelFiles& f
 Adapter Adapter::read(Backend& backend, const Params& base, const ModelFiles& files,
                       const std::filesystem::path& path) {
   Adapter adapter(backend, files);
-  std::error_code none;
-  if (std::filesystem::is_regular_file(path, none))
+  const auto is_file = [](const std::filesystem::path& p) {
+    std::error_code none;
+    return std::filesystem::is_regular_file(p, none);
+  };
+  if (is_file(path))
     adapter.read_gguf(base, files, path);
+  else if (is_file(path / kFile) && !is_file(path / kConfig))
+    adapter.read_gguf(base, files, path / kFile);
   else
     adapter.read_folder(base, files, path);
   return adapter;

@@ -32,8 +32,9 @@ class Adapter {
   // With room for gradients. Fails with `usage` where no module has such a name.
   static Adapter fresh(Backend& backend, const Params& base, const ModelFiles& files,
                        const AdapterChoice& choice);
-  // A folder or a GGUF file, for inference. Fails with `model` for an adapter of another kind or of
-  // another base.
+  // A folder, with peft's two files or a GGUF one, or a GGUF file, for inference. Fails with
+  // `model` for an adapter of another kind or of another base.
+  static constexpr const char* kFile = "adapter.gguf";  // in a folder
   static Adapter read(Backend& backend, const Params& base, const ModelFiles& files,
                       const std::filesystem::path& path);
 

@@ -182,7 +182,7 @@ TEST_F(Verify, RowsOfQThatAreNotInPairsAreFound) {
   EXPECT_FAILS(ErrorKind::model, "differs from the model in memory by", verify());
   s_.export_kind = "gguf-adapter";
   export_trained(s_, *pupil_, *text_, packs_);
-  edit_gguf(kAdapterFile, as_it_is, turn("blk.1.attn_q.weight.lora_b"));
+  edit_gguf(Adapter::kFile, as_it_is, turn("blk.1.attn_q.weight.lora_b"));
   EXPECT_FAILS(ErrorKind::model, "differs from the model in memory by", verify());
 }
 

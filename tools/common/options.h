@@ -41,7 +41,7 @@ struct Option {
   std::string config_refuses = {};  // the one value that no config file may give it
   std::string environment = {};     // "R1_THREADS"
   bool* given = nullptr;            // set when the value does not come from us
-  std::string built_in = {};        // the default's own words; run_program notes them
+  std::string built_in = {};        // the default in words; empty: run_program notes the value
 };
 
 struct Program {

@@ -335,7 +335,8 @@ void add_standard_options(Program& program, StandardOptions& s) {
 int run_program(Program& program, StandardOptions& standard, const char* manual, int argc,
                 char** argv, const std::function<int(const Ui&)>& body) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  for (Option& option : program.options) option.built_in = value_text(option);
+  for (Option& option : program.options)
+    if (option.built_in.empty()) option.built_in = value_text(option);
   std::optional<Ui> ui;  // once the settings are read
   const auto complain = [&](std::string_view why) {
     if (!ui) ui = Ui::detect(static_cast<int>(standard.quiet), 0, true, standard.color);

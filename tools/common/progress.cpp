@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace r1 {
@@ -11,6 +12,13 @@ namespace {
 
 void put(const std::string& text) {
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+// As much of a line as the terminal has columns.
+std::string fitting(const std::string& line) {
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return line;
+  return line.substr(0, size.ws_col - 1u);  // the cursor stands in the last
 }
 
 }  // namespace
@@ -36,7 +44,7 @@ void ProgressLine::draw(const std::function<std::string()>& line) {
   const Clock::time_point now = Clock::now();
   if (!wanted_ || now < next_) return;
   next_ = now + std::chrono::milliseconds(100);
-  put("\r\x1b[K" + line());
+  put("\r\x1b[K" + fitting(line()));
   drawn_ = true;
 }
 

@@ -35,6 +35,7 @@ class Course {
          const SamplePrompts& prompts, const std::string& recipe, const Ui& ui,
          Clock::time_point begun, double most);
 
+  const std::string& lost_records() const { return log_->lost(); }  // of standard output
   // Afterwards the pupil knows what is to be exported. Fails with `interrupted` after a signal,
   // when a checkpoint is written. However it ends, the curve is drawn as far as there are records.
   void run();

@@ -183,20 +183,32 @@ TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
   return plan;
 }
 
+// A large step is counted by parts of it: the optimizer's work is in both.
 StepWork work_of_step(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text,
                       const Packer& packs) {
   auto backend = std::make_unique<CountingBackend>();
   const CountingBackend& counter = *backend;
   Pupil pupil(std::move(backend), s, files, text);
-  Trainer trainer(pupil.backend(), counted(pupil), packs, train_options(s));
-  const std::int64_t steps = (kCounted + s.batch - 1) / s.batch;
-  if (s.dpo()) trainer.evaluate(packs, steps * s.batch);  // its reference is known then
-  const double before = counter.operations();
-  StepWork work;
-  for (std::int64_t n = 0; n < steps; ++n)
-    work.tokens += static_cast<double>(trainer.step().tokens) / static_cast<double>(steps);
-  work.operations = (counter.operations() - before) / static_cast<double>(steps);
-  return work;
+  TrainOptions options = train_options(s);
+  const auto batch = static_cast<double>(options.batch);
+  const auto of = [&](std::int64_t sequences, std::int64_t steps) {
+    options.batch = sequences;
+    options.at_once = std::min(options.at_once, sequences);
+    Trainer trainer(pupil.backend(), counted(pupil), packs, options);
+    if (s.dpo()) trainer.evaluate(packs, steps * sequences);  // its reference is known then
+    const double before = counter.operations();
+    StepWork work;
+    for (std::int64_t n = 0; n < steps; ++n)
+      work.tokens += static_cast<double>(trainer.step().tokens) / static_cast<double>(steps);
+    work.operations = (counter.operations() - before) / static_cast<double>(steps);
+    return work;
+  };
+  if (options.batch <= 2 * kCounted)
+    return of(options.batch, (kCounted + options.batch - 1) / options.batch);
+  const StepWork some = of(kCounted, 1), more = of(2 * kCounted, 1);
+  const double times = (batch - kCounted) / kCounted;
+  return {some.operations + times * (more.operations - some.operations),
+          some.tokens + times * (more.tokens - some.tokens)};
 }
 
 double product_peak(Backend& backend) {

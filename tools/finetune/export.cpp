@@ -60,10 +60,16 @@ void check_export(const FinetuneSettings& s, const ModelFiles& base) {
     fail(ErrorKind::usage, "{} is a GGUF file, of which no folder is made; --export gguf", name);
   if (!s.quantize_base.empty() && !has_plain_weights(base))
     fail(ErrorKind::usage, "{} is quantized already; --quantize-base wants 16 or 32 bits", name);
+  if (!s.full() && !s.qat.empty() && !has_plain_weights(base))
+    fail(ErrorKind::usage,
+         "{} is quantized, and --qat beside it wants the model in 16 or 32 bits; --fine-tune-type "
+         "full learns all of it",
+         name);
   if (!s.full() && !exports_adapter(kind) && !has_plain_weights(base))
     fail(ErrorKind::usage,
          "{} is quantized, and a merge wants the model in 16 or 32 bits; --export adapter", name);
-  if (kind == "gguf") mix_named(s.export_type);  // fails for what is none
+  if (kind == "gguf" && !is_mix(s.export_type))
+    fail(ErrorKind::usage, "--export-type {} is none that is written here", escaped(s.export_type));
 }
 
 double export_trained(const FinetuneSettings& s, const Pupil& pupil, const TextOfModel& text,
@@ -74,7 +80,7 @@ double export_trained(const FinetuneSettings& s, const Pupil& pupil, const TextO
   if (kind == "adapter") {
     pupil.adapter()->write(folder.path(), s.model);
   } else if (kind == "gguf-adapter") {
-    pupil.adapter()->write_gguf(folder.path() / kAdapterFile, trained.base);
+    pupil.adapter()->write_gguf(folder.path() / Adapter::kFile, trained.base);
   } else if (kind == "merged") {
     write_trained_folder(trained, folder.path());
   } else {

@@ -7,7 +7,7 @@
 
 namespace r1 {
 
-inline constexpr const char *kModelFile = "model.gguf", *kAdapterFile = "adapter.gguf";
+inline constexpr const char* kModelFile = "model.gguf";
 
 // What of --export is meant.
 std::string export_kind(const FinetuneSettings& settings, const ModelFiles& base);

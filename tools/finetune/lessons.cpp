@@ -35,13 +35,19 @@ std::vector<Pack> Lessons::some(std::int64_t count) const {
   return some;
 }
 
-std::string Lessons::described() const {
-  std::string left_out;
-  if (data_.too_long > 0) left_out += fmt::format(", {} too long", data_.too_long);
+std::string Lessons::left_out() const {
+  std::vector<std::string> parts;
+  if (data_.too_long > 0) parts.push_back(fmt::format("{} too long", data_.too_long));
   if (data_.nothing_trained > 0)
-    left_out += fmt::format(", {} with nothing to learn", data_.nothing_trained);
+    parts.push_back(fmt::format("{} with nothing to learn", data_.nothing_trained));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string Lessons::described() const {
+  const std::string out = left_out();
   return fmt::format("{} samples of {} tokens, {} of them learnt, in {} sequences{}",
-                     data_.samples.size(), data_.tokens, data_.trained, epoch(), left_out);
+                     data_.samples.size(), data_.tokens, data_.trained, epoch(),
+                     out.empty() ? "" : ", " + out);
 }
 
 }  // namespace r1

@@ -26,6 +26,7 @@ class Lessons {
   const TrainingSample& first() const { return data_.samples[0]; }
   // The first packs of --val, or else of what is learnt.
   std::vector<Pack> some(std::int64_t count) const;
+  std::string left_out() const;   // "5 too long"; empty: nothing
   std::string described() const;  // one line
 
  private:

@@ -1,6 +1,8 @@
 #include "tools/finetune/records.h"
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include <fmt/format.h>
@@ -126,7 +128,8 @@ void TrainLog::write(const TrainRecord& r) {
   try {
     out_->write(line_of(r, index_++, timing_));
     out_->flush();
-  } catch (const Error&) {  // nobody reads on
+  } catch (const Error& e) {  // the training goes on
+    if (const std::string_view why = e.what(); !why.ends_with(std::strerror(EPIPE))) lost_ = why;
     out_.reset();
   }
 }

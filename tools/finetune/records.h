@@ -44,11 +44,14 @@ class TrainLog {
   void write(const TrainRecord& record);
   std::vector<TrainRecord> so_far() const;  // those of the whole run, from its journal
   std::vector<TrainRecord> close();         // all of them
+  // Why standard output has not all of them; empty: it has, or nobody reads on.
+  const std::string& lost() const { return lost_; }
 
  private:
   std::filesystem::path path_;
   std::unique_ptr<Output> out_, journal_, csv_;
   std::optional<EventFile> events_;
+  std::string lost_;
   bool timing_;  // standard output gets what differs from run to run too
   std::int64_t index_ = 0, journal_index_ = 0;
 };

@@ -118,7 +118,7 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .into = &s.precision,
                .metavar = "TYPE",
                .help = "What matrices and what they meet are rounded to in products; weights, sums "
-                       "and all else stay fp32. fp8 is of all weights.",
+                       "and all else stay fp32. fp16 and fp8 are of all weights.",
                .choices = {"fp32", "bf16", "fp16", "fp8"},
                .built_in = "fp32, on a card bf16"});
   o.push_back({.name = "weight-type",
@@ -182,7 +182,7 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
                .help =
                    "In place of --iters: as many steps as let everything, the export too, be done "
                    "in this time, such as 2h.",
-               .least = 0,
+               .least = 1,
                .unit = Option::Unit::milliseconds,
                .brief = true,
                .built_in = "none"});

@@ -134,7 +134,7 @@ double divergence_of_model(const fs::path& folder, const Pupil& pupil, const Tex
 double verify_export(const FinetuneSettings& s, const Pupil& pupil, const TextOfModel& text,
                      const std::vector<Pack>& packs, const fs::path& folder) {
   const std::string kind = export_kind(s, pupil.trained().base);
-  const fs::path adapter = kind == "adapter" ? folder : folder / kAdapterFile;
+  const fs::path adapter = kind == "adapter" ? folder : folder / Adapter::kFile;
   const double found = exports_adapter(kind) ? divergence_of_adapter(adapter, pupil, text, packs)
                                              : divergence_of_model(folder, pupil, text, packs, s);
   const double most = most_divergence(kind, s.export_type, !s.qat.empty());
