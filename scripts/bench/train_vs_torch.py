@@ -6,7 +6,8 @@
 
 `curve`: a small r1-plus and a small r1 with AdamW and with Muon; the largest difference of the loss of any step.
 `speed`: tokens a second of a model of 10 million parameters, PyTorch in f32, in bf16 where products can be, and
-compiled; the two take turns. Wants torch, sentencepiece and safetensors.
+compiled; the two take turns. Wants torch, sentencepiece and safetensors. A text that has U+2581 itself is read otherwise by
+sentencepiece's Python, which takes it for a space.
 """
 import argparse
 import json
