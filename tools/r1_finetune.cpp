@@ -210,7 +210,7 @@ class Finetuner {
       if (s_.model.empty()) s_.model = kShippedModel;
       return find_model(s_.model, model_places(s_.model_path));
     }
-    const fs::path folder = s_.dry_run ? elsewhere : fs::path(s_.output) / "start";
+    fs::path folder = s_.dry_run ? elsewhere : fs::path(s_.output) / "start";
     std::error_code error;
     if (s_.force) fs::remove_all(folder, error);
     write_start(s_, folder);
