@@ -8,6 +8,7 @@
 #include "lib/base/error.h"
 #include "lib/models/adapter.h"
 #include "lib/quant/types.h"
+#include "lib/text/chat_template.h"
 #include "tools/common/models.h"
 #include "tools/common/progress.h"
 #include "tools/common/results.h"
@@ -31,13 +32,9 @@ namespace fs = std::filesystem;
 constexpr const char* kTool = "r1-finetune";
 constexpr std::int64_t kVerified = 8;  // packs
 // What another run may have left in the output, and nobody is to take for this one's.
-constexpr const char* kProducts[] = {"adapter_config.json",
-                                     "adapter_model.safetensors",
-                                     Adapter::kFile,
-                                     "config.json",
-                                     "model.safetensors",
-                                     kModelFile,
-                                     "loss.svg"};
+constexpr const char* kProducts[] = {Adapter::kConfig,  Adapter::kWeights,   Adapter::kFile,
+                                     "config.json",     "model.safetensors", kModelFile,
+                                     kChatTemplateFile, "loss.svg"};
 
 class Finetuner {
  public:

@@ -104,8 +104,9 @@ class CpuBackend : public Backend {
   // Row n of a weight, widened; `room` holds it when it is not f32 already.
   const float* weight_row(const Tensor& w, std::int64_t n, std::vector<float>& room) const;
 
-  // Elements from `first` on of y, of any plain type, become x [n].
+  // Elements from `first` on of a tensor of any plain type become x [n], and the other way.
   void store(const Tensor& y, std::int64_t first, const float* x, std::int64_t n) const;
+  static void load(float* x, const Tensor& t, std::int64_t first, std::int64_t n);
 
   // out [R, C] += a [R, I] b [I, C], plain f32.
   void add_product(const Tensor& out, const cpu::Strided& a, const float* b, std::int64_t I);

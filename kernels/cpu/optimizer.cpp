@@ -5,20 +5,6 @@
 #include "lib/backend/stochastic.h"
 
 namespace r1 {
-namespace {
-
-constexpr std::int64_t kAtOnce = 512;
-
-// n elements from `first` on: themselves where they are f32, else widened in `room`.
-float* wide(const Tensor& t, std::int64_t first, std::int64_t n, float* room) {
-  if (t.dtype == DType::f32) return t.as<float>() + first;
-  std::transform(t.as<std::uint16_t>() + first, t.as<std::uint16_t>() + first + n, room,
-                 bf16_to_f32);
-  return room;
-}
-
-}  // namespace
-
 void CpuBackend::adamw(const Tensor& w, const Tensor& m, const Tensor& v, const Tensor& g,
                        const AdamwOptions& options) {
   const auto seen = [&](float beta) {
@@ -32,6 +18,7 @@ void CpuBackend::adamw(const Tensor& w, const Tensor& m, const Tensor& v, const 
                        .epsilon = options.epsilon,
                        .weight_decay = options.weight_decay,
                        .gradient_scale = options.gradient_scale};
+  constexpr std::int64_t kAtOnce = 512;
   const bool plain = w.dtype == DType::f32 && m.dtype == DType::f32 && v.dtype == DType::f32;
   for_rows(w.shape.elements(), 4, [&](std::int64_t begin, std::int64_t end) {
     if (plain)
@@ -40,7 +27,12 @@ void CpuBackend::adamw(const Tensor& w, const Tensor& m, const Tensor& v, const 
     float room[3][kAtOnce];
     for (std::int64_t i = begin; i < end; i += kAtOnce) {
       const std::int64_t n = std::min(kAtOnce, end - i);
-      float* const at[] = {wide(w, i, n, room[0]), wide(m, i, n, room[1]), wide(v, i, n, room[2])};
+      const auto wide = [&](const Tensor& t, float* to) {
+        if (t.dtype == DType::f32) return t.as<float>() + i;
+        load(to, t, i, n);
+        return to;
+      };
+      float* const at[] = {wide(w, room[0]), wide(m, room[1]), wide(v, room[2])};
       kernels_.adamw(at[0], at[1], at[2], g.as<float>() + i, n, how);
       for (std::int64_t k = 0; k < n; ++k) {
         const WeightChances chances = weight_chances(options.seed, i + k);

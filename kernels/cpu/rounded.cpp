@@ -15,21 +15,20 @@ namespace {
 
 float scale_of(const Factor& f) { return f.scale.empty() ? 1.0f : f.scale.as<float>()[0]; }
 
-// Elements from `first` on.
-void widen(float* to, const Tensor& t, std::int64_t first, std::int64_t n) {
-  const std::byte* from =
-      t.as<std::byte>() + static_cast<std::size_t>(first) * block_bytes(t.dtype);
-  if (t.dtype != DType::bf16) return unpack({to, static_cast<std::size_t>(n)}, from, t.dtype);
-  const auto* bits = reinterpret_cast<const std::uint16_t*>(from);
-  for (std::int64_t i = 0; i < n; ++i) to[i] = std::bit_cast<float>(std::uint32_t{bits[i]} << 16);
-}
-
 }  // namespace
 
 void CpuBackend::store(const Tensor& y, std::int64_t first, const float* x, std::int64_t n) const {
   if (y.dtype == DType::bf16) return kernels_.to_bf16(y.as<std::uint16_t>() + first, x, n);
   pack(y.as<std::byte>() + static_cast<std::size_t>(first) * block_bytes(y.dtype),
        {x, static_cast<std::size_t>(n)}, y.dtype);
+}
+
+void CpuBackend::load(float* x, const Tensor& t, std::int64_t first, std::int64_t n) {
+  const std::byte* from =
+      t.as<std::byte>() + static_cast<std::size_t>(first) * block_bytes(t.dtype);
+  if (t.dtype != DType::bf16) return unpack({x, static_cast<std::size_t>(n)}, from, t.dtype);
+  const auto* bits = reinterpret_cast<const std::uint16_t*>(from);
+  for (std::int64_t i = 0; i < n; ++i) x[i] = std::bit_cast<float>(std::uint32_t{bits[i]} << 16);
 }
 
 void CpuBackend::round(const Tensor& y, const Tensor& x) {
@@ -63,7 +62,7 @@ Tensor CpuBackend::widened(std::vector<float>& room, const Factor& f) {
   const Tensor& t = f.values;
   room.resize(static_cast<std::size_t>(t.shape.elements()));
   for_rows(t.rows(), t.cols(), [&](std::int64_t begin, std::int64_t end) {
-    widen(room.data() + begin * t.cols(), t, begin * t.cols(), (end - begin) * t.cols());
+    load(room.data() + begin * t.cols(), t, begin * t.cols(), (end - begin) * t.cols());
   });
   return {room.data(), t.shape, DType::f32};
 }

@@ -55,27 +55,14 @@ __global__ void largest_kernel(int* most, const float* x, std::int64_t n) {
   if (threadIdx.x == 0) atomicMax(most, __float_as_int(largest));
 }
 
-template <typename Format>
-void round_to_float8(const Tensor& y, const Tensor& scale, const Tensor& x, const Tensor& most,
-                     cudaStream_t stream) {
-  auto* to = y.as<std::uint8_t>();
-  float* scale_to = scale.as<float>();
-  const float *from = x.as<float>(), *largest = most.as<float>();
-  cuda::each("round_to_fp8", stream, x.shape.elements(), [=] __device__(std::int64_t i) {
-    const float s = float8_scale<Format>(largest[0]);
-    if (i == 0) scale_to[0] = s;
-    to[i] = f32_to_float8<Format>(from[i] / s);
-  });
-}
-
-// Both copies at once: a block takes a square of kSquare x kSquare, a thread fours of its rows, and
-// then fours of its columns from shared memory.
+// Both copies at once, or y alone: a block takes a square of kSquare x kSquare, a thread fours of
+// its rows, and then fours of its columns from shared memory.
 constexpr int kSquare = 64, kFours = kSquare / 4;
 
 template <typename Format>
 __global__ void __launch_bounds__(kThreads)
-    round_and_turn_kernel(std::uint8_t* y, std::uint8_t* turned, float* scale, const float* x,
-                          const float* most, std::int64_t R, std::int64_t C) {
+    round_kernel(std::uint8_t* y, std::uint8_t* turned, float* scale, const float* x,
+                 const float* most, std::int64_t R, std::int64_t C) {
   __shared__ std::uint8_t tile[kSquare][kSquare + 4];
   const std::int64_t r0 = std::int64_t{blockIdx.y} * kSquare,
                      c0 = std::int64_t{blockIdx.x} * kSquare;
@@ -90,6 +77,7 @@ __global__ void __launch_bounds__(kThreads)
       tile[r][column + i] = bits;
       y[row * C + c] = bits;
     }
+  if (turned == nullptr) return;
   __syncthreads();
   for (int c = static_cast<int>(threadIdx.x) / kFours; c < kSquare; c += kThreads / kFours)
     for (int i = 0; i < 4; ++i)
@@ -98,12 +86,12 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename Format>
-void round_and_turn(const Tensor& y, const Tensor& turned, const Tensor& scale, const Tensor& x,
-                    const Tensor& most, cudaStream_t stream) {
+void round_to_float8(const Tensor& y, const Tensor& turned, const Tensor& scale, const Tensor& x,
+                     const Tensor& most, cudaStream_t stream) {
   const std::int64_t R = x.rows(), C = x.cols();
   cuda::launch("round_to_fp8", stream,
                {{cuda::blocks_of(C, kSquare), cuda::blocks_of(R, kSquare)}, kThreads},
-               round_and_turn_kernel<Format>, y.as<std::uint8_t>(), turned.as<std::uint8_t>(),
+               round_kernel<Format>, y.as<std::uint8_t>(), turned.as<std::uint8_t>(),
                scale.as<float>(), x.as<float>(), most.as<float>(), R, C);
 }
 
@@ -156,10 +144,7 @@ void CudaBackend::round_to_fp8(const Tensor& y, const Tensor& turned, const Tens
   cuda::launch("round_to_fp8", stream_, {cuda::blocks_of(n, kThreads * kPerThread), kThreads},
                largest_kernel, most.as<int>(), x.as<float>(), n);
   with_float8(y.dtype, [&](auto format) {
-    if (turned.empty())
-      round_to_float8<decltype(format)>(y, scale, x, most, stream_);
-    else
-      round_and_turn<decltype(format)>(y, turned, scale, x, most, stream_);
+    round_to_float8<decltype(format)>(y, turned, scale, x, most, stream_);
   });
 }
 

@@ -129,7 +129,7 @@ class Backend {
   // In this type x may be given to `linear`, and y asked of rms_norm and swiglu: they round as
   // `linear` does, and the product has the same bits.
   virtual DType operand_type(const Tensor& /*w*/, std::int64_t /*T*/) const { return DType::f32; }
-  // Of y = x w^T alone.  dx += dy w;  dw += dy^T x (only for a plain f32 w).
+  // Of y = x w^T alone, dy rounded or not as x is.  dx += dy w;  dw += dy^T x (of a plain f32 w).
   virtual void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                const Tensor& x, const Tensor& w) = 0;
 

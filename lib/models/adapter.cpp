@@ -24,8 +24,6 @@
 namespace r1 {
 namespace {
 
-constexpr const char* kConfig = "adapter_config.json";
-constexpr const char* kWeights = "adapter_model.safetensors";
 constexpr std::string_view kMatrix = ".weight";
 
 std::string last_part(const std::string& module) { return module.substr(module.rfind('.') + 1); }

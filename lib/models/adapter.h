@@ -34,7 +34,9 @@ class Adapter {
                        const AdapterChoice& choice);
   // A folder, with peft's two files or a GGUF one, or a GGUF file, for inference. Fails with
   // `model` for an adapter of another kind or of another base.
-  static constexpr const char* kFile = "adapter.gguf";  // in a folder
+  // In a folder: peft's two, or the GGUF one.
+  static constexpr const char *kConfig = "adapter_config.json",
+                              *kWeights = "adapter_model.safetensors", *kFile = "adapter.gguf";
   static Adapter read(Backend& backend, const Params& base, const ModelFiles& files,
                       const std::filesystem::path& path);
 

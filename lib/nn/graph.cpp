@@ -37,6 +37,13 @@ bool heads_fit(const Shape& q, const Shape& k) {
 
 }  // namespace
 
+void round_to(Backend& backend, const Operand& to, const Tensor& from) {
+  if (is_float8(to.values.dtype))
+    backend.round_to_fp8(to.values, to.turned, to.scale, from);
+  else
+    backend.round(to.values, from);
+}
+
 Tensor Graph::integers(std::span<const std::int32_t> values) {
   const Tensor t = take({static_cast<std::int64_t>(values.size())}, DType::i32);
   backend_.copy_from_host(t, values.data());
@@ -199,31 +206,25 @@ void Graph::multiply_backward(const Tensor& dx, const Tensor& dw, const Tensor& 
     return t;
   };
   Operand d{again(gradient_.values, dy.shape, eight ? DType::f8_e5m2 : type), {}, {}};
-  if (eight) {
-    if (!dw.empty()) d.turned = again(gradient_.turned, {dy.cols(), dy.rows()}, DType::f8_e5m2);
-    d.scale = again(gradient_.scale, {1}, DType::f32);
-    backend_.round_to_fp8(d.values, d.turned, d.scale, dy);
-  } else {
-    backend_.round(d.values, dy);
-  }
+  if (eight) d.scale = again(gradient_.scale, {1}, DType::f32);
+  if (eight && !dw.empty())
+    d.turned = again(gradient_.turned, {dy.cols(), dy.rows()}, DType::f8_e5m2);
+  round_to(backend_, d, dy);
   if (!dx.empty()) backend_.multiply(dx, along(d), across(copy), {.residual = dx});
   if (!dw.empty()) backend_.multiply(dw, across(d), across(x), {.residual = dw});
 }
 
 Operand Graph::rounded(const Tensor& x, DType type, bool turned) {
   if (x.dtype == type) return {x, {}, {}};
-  turned = turned && is_float8(type);
-  if (last_.of == x.data && last_.operand.values.dtype == type && last_.turned >= turned)
-    return last_.operand;
-  Operand o{take(x.shape, type), {}, {}};
-  if (is_float8(type)) {
-    if (turned) o.turned = take({x.cols(), x.rows()}, type);
-    o.scale = take({1});
-    backend_.round_to_fp8(o.values, o.turned, o.scale, x);
-  } else {
-    backend_.round(o.values, x);
-  }
-  last_ = {x.data, turned, o};
+  const bool eight = is_float8(type);
+  turned = turned && eight;
+  const Operand& last = last_.operand;
+  if (last_.of == x.data && last.values.dtype == type && (!turned || !last.turned.empty()))
+    return last;
+  const Operand o{take(x.shape, type), turned ? take({x.cols(), x.rows()}, type) : Tensor{},
+                  eight ? take({1}) : Tensor{}};
+  round_to(backend_, o, x);
+  last_ = {x.data, o};
   return o;
 }
 

@@ -50,6 +50,7 @@ struct Operand {
   Tensor values, turned, scale;  // [R, C], [C, R], [1]; the last two of 8-bit floats
 };
 using Operands = std::map<const void*, Operand>;  // by the memory of what is rounded
+void round_to(Backend& backend, const Operand& to, const Tensor& from);
 
 // Checks shapes, takes memory from the arena, and runs each op as it is called: there is no graph
 // to build or to plan. With `Mode::training` it also notes how to run each op backwards; the
@@ -191,7 +192,6 @@ class Graph {
   // Rounded last: several products read one value.
   struct {
     const void* of = nullptr;
-    bool turned = false;
     Operand operand;
   } last_;
   Operand gradient_;  // of the product on its way back; its memory is used again

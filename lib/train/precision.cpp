@@ -24,13 +24,8 @@ WeightCopies::WeightCopies(Backend& backend, const NamedVars& weights, const Var
 }
 
 void WeightCopies::refresh(const RoundedWeights* rounded) {
-  for (const auto& [weight, copy] : weights_) {
-    const Tensor from = rounded == nullptr ? weight : rounded->of(weight);
-    if (is_float8(copy.values.dtype))
-      backend_.round_to_fp8(copy.values, copy.turned, copy.scale, from);
-    else
-      backend_.round(copy.values, from);
-  }
+  for (const auto& [weight, copy] : weights_)
+    round_to(backend_, copy, rounded == nullptr ? weight : rounded->of(weight));
 }
 
 void LossScale::count(bool finite) {

@@ -13,7 +13,7 @@ for file in adapter_model.safetensors records.jsonl loss.svg step-00000008/state
 # Records that standard output cannot take are said at the end, where they are not merely unread; the run's folder has them all.
 teach --iters 2 -o lost >/dev/full; echo $?; wc -l <lost/records.jsonl; teach --iters 2 -o unread | head -0; echo ${PIPESTATUS[0]}
 # One run at a time, and nothing of another is left beside what a new one wrote.
-mkdir busy; flock busy r1-finetune -q --data code.txt --iters 1 -o busy; echo $?
+touch lost/chat_template.jinja; mkdir busy; flock busy r1-finetune -q --data code.txt --iters 1 -o busy; echo $?
 teach --iters 2 -f --fine-tune-type full --export-type f32 -o lost >/dev/null; ls lost
 # Another run is not gone on with, and what differs is named.
 try() { r1-finetune --data code.txt --max-seq-length 64 --batch-size 1 --iters 1000000 --resume -o one "$@" >out; echo "$? $(wc -c <out)"; }

@@ -146,19 +146,28 @@ Learner counted(const Pupil& pupil) {
   return learner;
 }
 
-// Of a step, by steps of one sequence and of two: the optimizer's are in both.
-double operations_of(CountingBackend& counter, const Pupil& pupil, const Packer& packs,
-                     TrainOptions options) {
-  const auto sequences = static_cast<double>(options.batch);
-  options.at_once = 1;
-  double found[2] = {};
-  for (options.batch = 1; options.batch <= 2; ++options.batch) {
+// Of a step. A large one is counted by parts of it: the optimizer's work is in both.
+StepWork count_work(CountingBackend& counter, const Pupil& pupil, const Packer& packs,
+                    TrainOptions options) {
+  const std::int64_t batch = options.batch;
+  const auto of = [&](std::int64_t sequences, std::int64_t steps) {
+    options.batch = sequences;
+    options.at_once = std::min(options.at_once, sequences);
     Trainer trainer(counter, counted(pupil), packs, options);
+    if (!packs.pack(0).pairs.empty())
+      trainer.evaluate(packs, steps * sequences);  // DPO's reference is known then
     const double before = counter.operations();
-    trainer.step();
-    found[options.batch - 1] = counter.operations() - before;
-  }
-  return found[0] + (sequences - 1) * (found[1] - found[0]);
+    StepWork work;
+    for (std::int64_t n = 0; n < steps; ++n)
+      work.tokens += static_cast<double>(trainer.step().tokens) / static_cast<double>(steps);
+    work.operations = (counter.operations() - before) / static_cast<double>(steps);
+    return work;
+  };
+  if (batch <= 2 * kCounted) return of(batch, (kCounted + batch - 1) / batch);
+  const StepWork some = of(kCounted, 1), more = of(2 * kCounted, 1);
+  const double times = static_cast<double>(batch - kCounted) / static_cast<double>(kCounted);
+  return {some.operations + times * (more.operations - some.operations),
+          some.tokens + times * (more.tokens - some.tokens)};
 }
 
 }  // namespace
@@ -179,36 +188,16 @@ TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
   const std::vector<TrainingSample> samples = {whole_sequence(s.max_seq_length)};
   const Packer packs(samples, s.max_seq_length, true, 0);
   count_memory(plan, counter, pupil, packs, options);
-  plan.operations = operations_of(counter, pupil, packs, options);
+  plan.operations = count_work(counter, pupil, packs, options).operations;
   return plan;
 }
 
-// A large step is counted by parts of it: the optimizer's work is in both.
 StepWork work_of_step(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text,
                       const Packer& packs) {
   auto backend = std::make_unique<CountingBackend>();
-  const CountingBackend& counter = *backend;
-  Pupil pupil(std::move(backend), s, files, text);
-  TrainOptions options = train_options(s);
-  const auto batch = static_cast<double>(options.batch);
-  const auto of = [&](std::int64_t sequences, std::int64_t steps) {
-    options.batch = sequences;
-    options.at_once = std::min(options.at_once, sequences);
-    Trainer trainer(pupil.backend(), counted(pupil), packs, options);
-    if (s.dpo()) trainer.evaluate(packs, steps * sequences);  // its reference is known then
-    const double before = counter.operations();
-    StepWork work;
-    for (std::int64_t n = 0; n < steps; ++n)
-      work.tokens += static_cast<double>(trainer.step().tokens) / static_cast<double>(steps);
-    work.operations = (counter.operations() - before) / static_cast<double>(steps);
-    return work;
-  };
-  if (options.batch <= 2 * kCounted)
-    return of(options.batch, (kCounted + options.batch - 1) / options.batch);
-  const StepWork some = of(kCounted, 1), more = of(2 * kCounted, 1);
-  const double times = (batch - kCounted) / kCounted;
-  return {some.operations + times * (more.operations - some.operations),
-          some.tokens + times * (more.tokens - some.tokens)};
+  CountingBackend& counter = *backend;
+  const Pupil pupil(std::move(backend), s, files, text);
+  return count_work(counter, pupil, packs, train_options(s));
 }
 
 double product_peak(Backend& backend) {

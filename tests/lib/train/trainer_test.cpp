@@ -254,18 +254,6 @@ TEST(Trainer, AnOverflowHalvesTheLossScale) {
   EXPECT_NE(pupil.weights(), before);
 }
 
-TEST(LossScale, DoublesAfterManyGoodStepsAndNeverFallsBelowOne) {
-  LossScale scale = LossScale::of(DType::f16);
-  EXPECT_EQ(scale.value, 65536);
-  for (std::int64_t i = 1; i < LossScale::kGood; ++i) scale.count(true);
-  EXPECT_EQ(scale.value, 65536);
-  scale.count(true);
-  EXPECT_EQ(scale.value, 131072);
-  for (int i = 0; i < 30; ++i) scale.count(false);
-  EXPECT_EQ(scale.value, 1);
-  EXPECT_EQ(LossScale::of(DType::bf16).value, 1);
-}
-
 TEST(Trainer, ThreadsDoNotChangeABit) {
   std::vector<std::map<std::string, std::vector<float>>> all;
   for (const int threads : {1, 2, 3}) {
