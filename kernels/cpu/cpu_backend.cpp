@@ -67,7 +67,11 @@ void CpuBackend::copy(const Tensor& dst, const Tensor& src) {
   std::memcpy(dst.data, src.data, src.bytes());
 }
 
-void CpuBackend::zero(const Tensor& t) { std::memset(t.data, 0, t.bytes()); }
+void CpuBackend::zero(const Tensor& t) {
+  for_rows(static_cast<std::int64_t>(t.bytes()), 1, [&](std::int64_t begin, std::int64_t end) {
+    std::memset(t.as<std::byte>() + begin, 0, static_cast<std::size_t>(end - begin));
+  });
+}
 
 void CpuBackend::for_rows(std::int64_t rows, std::int64_t work_per_row,
                           const std::function<void(std::int64_t, std::int64_t)>& body) {

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
-#include <cstring>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/panels.h"
@@ -27,20 +26,6 @@ std::size_t row_size(PanelType type, std::int64_t K) {
 // How many of a size fit, in eights: that many rows go through a product at once.
 std::int64_t fitting(std::size_t room, std::size_t size) {
   return static_cast<std::int64_t>(std::max<std::size_t>(1, room / size / 8)) * 8;
-}
-
-// Rows of a transpose, columns [first, first + n) of them, so many side by side: [rows / kGathered,
-// n, kGathered].
-constexpr std::int64_t kGathered = 12;  // whatever a kernel takes at once divides it
-void gather(float* to, const cpu::Strided& a, cpu::Range rows, std::int64_t first, std::int64_t n) {
-  for (std::int64_t k = 0; k < n; ++k) {
-    const float* from = a.at + (first + k) * a.column + rows.begin;
-    const std::int64_t count = rows.end - rows.begin;
-    std::int64_t r = 0;
-    for (; r + kGathered <= count; r += kGathered)
-      std::memcpy(to + r * n + k * kGathered, from + r, sizeof(float) * kGathered);
-    std::copy_n(from + r, count - r, to + r * n + k * kGathered);
-  }
 }
 
 }  // namespace
@@ -109,14 +94,21 @@ void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const
                      chunk = fitting(128 << 10, row_size(type, K));
   const cpu::Rows rows = prepare(x, type);
   for_rows(panels_of(w), kPanelRows * K, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<std::byte> room(w.packed ? 0 : static_cast<std::size_t>(group) * size);
+    thread_local std::vector<std::byte> memory;
+    std::byte* room = cpu::at_least(memory, w.packed ? 0 : group * static_cast<std::int64_t>(size));
     for (std::int64_t first = begin; first < end; first += group) {
       const std::int64_t last = std::min(end, first + group);
       const std::byte* panels = w.as<std::byte>() + static_cast<std::size_t>(first) * size;
       if (!w.packed) {
-        for (std::int64_t p = first; p < last; ++p)
-          cpu::pack_panel(room.data() + static_cast<std::size_t>(p - first) * size, type, w, p);
-        panels = room.data();
+        for (std::int64_t p = first; p < last; ++p) {
+          std::byte* panel = room + static_cast<std::size_t>(p - first) * size;
+          if (w.dtype == DType::f32)
+            kernels_.turn(reinterpret_cast<float*>(panel), 1.0f, row(w, p * kPanelRows), K,
+                          std::min<std::int64_t>(kPanelRows, N - p * kPanelRows), K);
+          else
+            cpu::pack_panel(panel, type, w, p);
+        }
+        panels = room;
       }
       for (std::int64_t t = 0; t < T; t += chunk)
         for (std::int64_t p = first; p < last; ++p)
@@ -140,38 +132,6 @@ const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,
     unpack(room, w.as<std::byte>() + blocks * block_bytes(w.dtype), w.dtype);
   }
   return room.data();
-}
-
-// Panels are strips of b's columns, some of its rows at a time: each stays in the first cache while
-// it meets rows of a that stay in the second. Those of a transpose are gathered: where they stand
-// one element is a page from the next.
-void CpuBackend::add_product(const Tensor& out, const cpu::Strided& a, const float* b,
-                             std::int64_t I) {
-  constexpr std::int64_t kMost = 320, kRows = 40 * kGathered;
-  const std::int64_t parts = (I + kMost - 1) / kMost, each = (I + parts - 1) / parts;
-  const std::int64_t R = out.rows(), C = out.cols(), panels = (C + kPanelRows - 1) / kPanelRows;
-  for_rows(panels, kPanelRows * R * I, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> panel(static_cast<std::size_t>(each * kPanelRows));
-    std::vector<float> gathered(static_cast<std::size_t>(a.column == 1 ? 0 : each * kRows));
-    for (std::int64_t i = 0; i < I; i += each)
-      for (std::int64_t r = 0; r < R; r += kRows) {
-        const std::int64_t inner = std::min(each, I - i), last = std::min(R, r + kRows);
-        if (a.column != 1) gather(gathered.data(), a, {r, last}, i, inner);
-        for (std::int64_t p = begin; p < end; ++p) {
-          const std::int64_t c = p * kPanelRows, n = std::min<std::int64_t>(kPanelRows, C - c);
-          cpu::copy_strip(panel.data(), b + i * C + c, C, inner, n);
-          float* to = out.as<float>() + r * C + c;
-          if (a.column == 1)
-            kernels_.add_product(to, C, panel.data(), {a.at + r * a.row + i, a.row, 1},
-                                 {0, last - r}, inner, n);
-          else
-            for (std::int64_t g = 0; g < last - r; g += kGathered)
-              kernels_.add_product(to + g * C, C, panel.data(),
-                                   {gathered.data() + g * inner, 1, kGathered},
-                                   {0, std::min(kGathered, last - r - g)}, inner, n);
-        }
-      }
-  });
 }
 
 // dx += dy w, dw += dy^T x. A weight in blocks is unpacked some rows at a time.

@@ -19,7 +19,7 @@ void CpuBackend::rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, 
       float* out = room.empty() ? row(y, r) : room.data();
       const float mean = kernels_.dot(in, in, D) / static_cast<float>(D);
       const float scale = 1.0f / std::sqrt(mean + eps);
-      for (std::int64_t d = 0; d < D; ++d) out[d] = in[d] * scale * weight[d];
+      kernels_.scale_by(out, scale, in, weight, D);
       if (!room.empty()) store(y, r * D, out, D);
       if (!rstd.empty()) rstd.as<float>()[r] = scale;
     }
@@ -30,25 +30,17 @@ void CpuBackend::rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, 
 void CpuBackend::rms_norm_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                    const Tensor& x, const Tensor& w, const Tensor& rstd) {
   const std::int64_t R = x.rows(), D = x.cols();
-  const float* weight = w.as<float>();
   if (!dx.empty())
     for_rows(R, D, [&](std::int64_t begin, std::int64_t end) {
-      std::vector<float> dn(static_cast<std::size_t>(D));
-      for (std::int64_t r = begin; r < end; ++r) {
-        const float *in = row(x, r), *d = row(dy, r), scale = rstd.as<float>()[r];
-        for (std::int64_t i = 0; i < D; ++i) dn[static_cast<std::size_t>(i)] = d[i] * weight[i];
-        const float mean = kernels_.dot(dn.data(), in, D) * scale / static_cast<float>(D);
-        kernels_.axpy(row(dx, r), scale, dn.data(), D);
-        kernels_.axpy(row(dx, r), -scale * scale * mean, in, D);
-      }
+      for (std::int64_t r = begin; r < end; ++r)
+        kernels_.rms_norm_backward(row(dx, r), row(dy, r), row(x, r), w.as<float>(),
+                                   rstd.as<float>()[r], D);
     });
   if (!dw.empty())  // by columns, so that threads do not share them
     for_rows(D, R, [&](std::int64_t begin, std::int64_t end) {
-      float* __restrict sums = dw.as<float>();
-      for (std::int64_t r = 0; r < R; ++r) {
-        const float *in = row(x, r), *dout = row(dy, r), scale = rstd.as<float>()[r];
-        for (std::int64_t d = begin; d < end; ++d) sums[d] += dout[d] * in[d] * scale;
-      }
+      for (std::int64_t r = 0; r < R; ++r)
+        kernels_.add_scaled_by(dw.as<float>() + begin, rstd.as<float>()[r], row(x, r) + begin,
+                               row(dy, r) + begin, end - begin);
     });
 }
 

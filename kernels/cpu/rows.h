@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "lib/backend/backend.h"
 
@@ -25,6 +26,13 @@ inline std::byte* page_at(const Tensor& pages, std::int64_t number) {
   const std::int64_t blocks = kPageTokens * pages.cols() / block_elements(pages.dtype);
   return pages.as<std::byte>() +
          static_cast<std::size_t>(number * blocks) * block_bytes(pages.dtype);
+}
+
+// Room for n: a thread keeps it, because memory that comes anew each time is zeroed each time.
+template <typename T>
+T* at_least(std::vector<T>& room, std::int64_t n) {
+  if (room.size() < static_cast<std::size_t>(n)) room.resize(static_cast<std::size_t>(n));
+  return room.data();
 }
 
 }  // namespace r1::cpu

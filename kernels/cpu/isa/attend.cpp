@@ -13,13 +13,15 @@ namespace {
 using cpu::AttendRow;
 using cpu::PastPage;
 
-// z = scale q·k, for the whole page.
+// z = scale q·k, for what some row sees, in whole registers.
 template <int R, typename T>
 R1_INLINE void products(Scores* z, AttendRow* const* rows, const PastPage& page) {
   constexpr int C = columns(R);
+  constexpr std::int64_t kStep = C * kLanes;
+  const cpu::Range seen = seen_by_some(rows, R);
   const float* q[std::size_t{R}];
   for (int r = 0; r < R; ++r) q[r] = rows[r]->q;
-  for (std::int64_t j = 0; j < kTokens; j += C * kLanes) {
+  for (std::int64_t j = seen.begin / kStep * kStep; j < seen.end; j += kStep) {
     Each<Each<Floats, C>, R> sum;
     const T* key = static_cast<const T*>(page.keys) + j;
     for (std::int64_t d = 0; d < page.hd; ++d, key += kTokens) {

@@ -22,14 +22,16 @@ R1_INLINE Floats scales_of(const std::int8_t* block, std::int64_t position) {
   return from_f16(block + cpu::kPageBytes + 2 * position);
 }
 
-// z = scale q·k, for the whole page. A sum of 32 products is below 32 * 127 * 32,767, and so of 31
-// bits.
+// z = scale q·k, for what some row sees, in whole registers. A sum of 32 products is below 32 * 127 *
+// 32,767, and so of 31 bits.
 template <int R>
 R1_INLINE void products(Scores* z, AttendRow* const* rows, const PastPage& page) {
   constexpr int C = columns(R);
+  constexpr std::int64_t kStep = C * kLanes;
+  const cpu::Range seen = seen_by_some(rows, R);
   for (std::int64_t b = 0; b < page.hd / kBlock; ++b) {
     const std::int8_t* keys = block_of(page.keys, b);
-    for (std::int64_t j = 0; j < kTokens; j += C * kLanes) {
+    for (std::int64_t j = seen.begin / kStep * kStep; j < seen.end; j += kStep) {
       Each<Each<Ints, C>, R> sum;
       for (std::int64_t d = 0; d < kBlock; d += 2) {
         Each<Ints, C> k;
@@ -60,7 +62,7 @@ struct Weights {
 
   R1_INLINE void make(const Scores& p, const AttendRow& row, const std::int8_t* block) {
     Scores w;
-    for (std::int64_t j = 0; j < kTokens; j += kLanes)
+    for (std::int64_t j = row.begin / kLanes * kLanes; j < row.end; j += kLanes)
       store(w + j, load<Floats>(p + j) * scales_of(block, j));
     for (std::int64_t j = 0; j < row.begin; ++j) w[j] = 0.0f;
     for (std::int64_t j = row.end; j < kTokens; ++j) w[j] = 0.0f;
@@ -101,13 +103,8 @@ template <int R>
 void attend(AttendRow* const* rows, const PastPage& page) {
   Scores z[std::size_t{R}];
   products<R>(z, rows, page);
-  cpu::Range seen = {rows[0]->begin, rows[0]->end};  // by some row
-  for (int r = 0; r < R; ++r) {
-    weigh(z[r], *rows[r], page);
-    if (rows[r]->begin < seen.begin) seen.begin = rows[r]->begin;
-    if (rows[r]->end > seen.end) seen.end = rows[r]->end;
-  }
-  add_values<R>(rows, z, page, seen);
+  for (int r = 0; r < R; ++r) weigh(z[r], *rows[r], page);
+  add_values<R>(rows, z, page, seen_by_some(rows, R));
 }
 
 }  // namespace

@@ -18,18 +18,30 @@ constexpr int columns(int R) {
   return most > 4 ? 4 : most;
 }
 
-// Turns a row's scores into weights by e^largest, and what it has so far too.
+// The positions of a page that some row sees.
+R1_INLINE cpu::Range seen_by_some(cpu::AttendRow* const* rows, int count) {
+  cpu::Range seen = {rows[0]->begin, rows[0]->end};
+  for (int r = 1; r < count; ++r) {
+    if (rows[r]->begin < seen.begin) seen.begin = rows[r]->begin;
+    if (rows[r]->end > seen.end) seen.end = rows[r]->end;
+  }
+  return seen;
+}
+
+// Turns a row's scores into weights by e^largest, and what it has so far too. Weights of what it
+// does not see are 0 or not there.
 R1_INLINE void weigh(Scores& z, cpu::AttendRow& row, const cpu::PastPage& page) {
+  const std::int64_t low = row.begin / kLanes * kLanes, high = row.end;  // in whole registers
   if (page.decay != nullptr)
-    for (std::int64_t j = 0; j < kTokens; j += kLanes)
+    for (std::int64_t j = low; j < high; j += kLanes)
       store(z + j, load<Floats>(z + j) + (row.own - load<Floats>(page.decay + j)));
-  for (std::int64_t j = 0; j < row.begin; ++j) z[j] = kNothing;
-  for (std::int64_t j = row.end; j < kTokens; ++j) z[j] = kNothing;
+  for (std::int64_t j = low; j < row.begin; ++j) z[j] = kNothing;
+  for (std::int64_t j = row.end; j % kLanes != 0; ++j) z[j] = kNothing;
   Floats most = all(row.largest);
-  for (std::int64_t j = 0; j < kTokens; j += kLanes) most = larger(most, load<Floats>(z + j));
+  for (std::int64_t j = low; j < high; j += kLanes) most = larger(most, load<Floats>(z + j));
   const float top = largest(most);
   Floats total{};
-  for (std::int64_t j = 0; j < kTokens; j += kLanes) {
+  for (std::int64_t j = low; j < high; j += kLanes) {
     const Floats e = exp(load<Floats>(z + j) - top);
     store(z + j, e);
     total += e;

@@ -84,13 +84,22 @@ struct Kernels {
   // done, a multiplication and an addition being two.
   double (*multiply_in_registers)(PanelType type, std::int64_t rounds);
 
+  // An f32 panel [K, 16] of rows of x, `stride` apart, times s: up to 16, the others zero.
+  void (*turn)(float* panel, float s, const float* x, std::int64_t stride, std::int64_t rows,
+               std::int64_t K);
+
   float (*dot)(const float* a, const float* b, std::int64_t n);
-  void (*axpy)(float* y, float s, const float* x, std::int64_t n);  // y += s x
+  void (*axpy)(float* y, float s, const float* x, std::int64_t n);                      // y += s x
+  void (*scale_by)(float* y, float s, const float* a, const float* b, std::int64_t n);  // y = s a b
+  void (*add_scaled_by)(float* y, float s, const float* a, const float* b, std::int64_t n);  // y +=
+  // dx of a row, to which it is added; n is what the norm divides by.
+  void (*rms_norm_backward)(float* dx, const float* dy, const float* x, const float* w, float rstd,
+                            std::int64_t n);
   float (*largest)(const float* x, std::int64_t n);
   // y = exp(x - shift), which may be x itself or null; returns the sum.
   float (*exp_sum)(float* y, const float* x, float shift, std::int64_t n);
-  // p and dp of a row become p (dp - mean), which is taken from dA, and p.
-  void (*softmax_backward)(float* p, float* dp, float* dA, float mean, std::int64_t n);
+  // p of a row and dp less its mean become scale dz and p: dz, their product, is taken from dA.
+  void (*softmax_backward)(float* p, float* dp, float* dA, float scale, std::int64_t n);
   void (*swiglu)(float* y, const float* gate, const float* up, std::int64_t n);
   void (*swiglu_backward)(float* dgate, float* dup, const float* dy, const float* gate,
                           const float* up, std::int64_t n);  // dgate and dup may be null

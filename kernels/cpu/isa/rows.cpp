@@ -17,12 +17,50 @@ R1_INLINE void by_register(std::int64_t count, const Body& body) {
 
 R1_INLINE Floats sigmoid(Floats x) { return 1.0f / (1.0f + exp(-x)); }
 
+using Four [[gnu::vector_size(16)]] = float;
+
 }  // namespace
 
+// By fours both ways: two rounds of pairs.
+void turn(float* panel, float s, const float* x, std::int64_t stride, std::int64_t rows,
+          std::int64_t K) {
+  std::int64_t r = 0;
+  for (; r + 4 <= rows; r += 4, x += 4 * stride) {
+    std::int64_t k = 0;
+    for (; k + 4 <= K; k += 4) {
+      Each<Four, 4> in, pair;
+      for (int i = 0; i < 4; ++i) in[i] = load<Four>(x + i * stride + k) * s;
+      for (int i = 0; i < 2; ++i) {
+        pair[i] = __builtin_shufflevector(in[i], in[i + 2], 0, 4, 1, 5);
+        pair[i + 2] = __builtin_shufflevector(in[i], in[i + 2], 2, 6, 3, 7);
+      }
+      for (int i = 0; i < 4; ++i) {
+        const int p = i / 2 * 2;
+        const Four out = i % 2 == 0 ? __builtin_shufflevector(pair[p], pair[p + 1], 0, 4, 1, 5)
+                                    : __builtin_shufflevector(pair[p], pair[p + 1], 2, 6, 3, 7);
+        __builtin_memcpy(panel + (k + i) * cpu::kPanelRows + r, &out, sizeof out);
+      }
+    }
+    for (; k < K; ++k)
+      for (int i = 0; i < 4; ++i) panel[k * cpu::kPanelRows + r + i] = x[i * stride + k] * s;
+  }
+  for (; r < cpu::kPanelRows; ++r, x += stride)
+    for (std::int64_t k = 0; k < K; ++k)
+      panel[k * cpu::kPanelRows + r] = r < rows ? x[k] * s : 0.0f;
+}
+
+// Several sums side by side: each waits for its last one.
 float dot(const float* a, const float* b, std::int64_t n) {
-  Floats total{};
-  by_register(n, [&](std::int64_t i, std::int64_t m) {
-    total = multiply_add(load_n(a + i, m), load_n(b + i, m), total);
+  constexpr int kSums = 4;
+  Each<Floats, kSums> sums;
+  std::int64_t i = 0;
+  for (; i + kSums * kLanes <= n; i += kSums * kLanes)
+    for (int c = 0; c < kSums; ++c)
+      sums[c] =
+          multiply_add(load<Floats>(a + i + c * kLanes), load<Floats>(b + i + c * kLanes), sums[c]);
+  Floats total = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  by_register(n - i, [&](std::int64_t j, std::int64_t m) {
+    total = multiply_add(load_n(a + i + j, m), load_n(b + i + j, m), total);
   });
   return sum(total);
 }
@@ -30,6 +68,31 @@ float dot(const float* a, const float* b, std::int64_t n) {
 void axpy(float* y, float s, const float* x, std::int64_t n) {
   by_register(n, [&](std::int64_t i, std::int64_t m) {
     store_n(y + i, load_n(y + i, m) + load_n(x + i, m) * s, m);
+  });
+}
+
+void scale_by(float* y, float s, const float* a, const float* b, std::int64_t n) {
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    store_n(y + i, load_n(a + i, m) * s * load_n(b + i, m), m);
+  });
+}
+
+void add_scaled_by(float* y, float s, const float* a, const float* b, std::int64_t n) {
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    store_n(y + i, load_n(y + i, m) + load_n(a + i, m) * load_n(b + i, m) * s, m);
+  });
+}
+
+void rms_norm_backward(float* dx, const float* dy, const float* x, const float* w, float rstd,
+                       std::int64_t n) {
+  Floats total{};
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    total = multiply_add(load_n(dy + i, m) * load_n(w + i, m), load_n(x + i, m), total);
+  });
+  const float along = rstd * rstd * rstd * sum(total) / static_cast<float>(n);
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    const Floats dn = load_n(dy + i, m) * load_n(w + i, m);
+    store_n(dx + i, load_n(dx + i, m) + dn * rstd - load_n(x + i, m) * along, m);
   });
 }
 
@@ -58,10 +121,10 @@ float exp_sum(float* y, const float* x, float shift, std::int64_t n) {
   return sum(total);
 }
 
-void softmax_backward(float* p, float* dp, float* dA, float mean, std::int64_t n) {
+void softmax_backward(float* p, float* dp, float* dA, float scale, std::int64_t n) {
   by_register(n, [&](std::int64_t i, std::int64_t m) {
-    const Floats weight = load_n(p + i, m), dz = weight * (load_n(dp + i, m) - mean);
-    store_n(p + i, dz, m);
+    const Floats weight = load_n(p + i, m), dz = weight * load_n(dp + i, m);
+    store_n(p + i, scale * dz, m);
     store_n(dp + i, weight, m);
     store_n(dA + i, load_n(dA + i, m) - dz, m);
   });

@@ -33,7 +33,10 @@ void add_rows(float* y, std::int64_t stride, const float* panel, const Strided& 
   for (std::int64_t part = 0; part < n; part += kParts * kLanes) {
     Each<Each<Floats, kParts>, R> sum;  // not zeroed as one piece of memory
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) sum[r] = {};
+    for (int r = 0; r < R; ++r) {
+      sum[r] = {};
+      __builtin_prefetch(y + r * stride + part, 1);  // by the end it is there
+    }
     for (std::int64_t k = 0; k < K; ++k) {
       Each<Floats, kParts> v;
       for (int p = 0; p < kParts; ++p)
