@@ -2,11 +2,12 @@
 """Quality and speed of r1-quantize beside llama.cpp's quantizer: the same model, types and threads.
 
     quantize_vs_llamacpp.py MODEL --calibration FILE --text FILE [--types q4_0 q4_k_s] [--threads 2] [--pure]
+    quantize_vs_llamacpp.py MODEL.gguf --speed [--types …] [--threads 2]
 
 MODEL is a Hugging Face folder or a GGUF file that llama.cpp reads. Both quantize it without calibration and with
 one importance matrix, which r1-quantize collects over the calibration text; r1 also with error feedback, and then with
 types of its own choice too, at llama.cpp's size (`--target-bpw`; not with --pure). The files are then held against the model by `r1-bench --quality` over the other text, and their times are medians of the
-ratios of neighbouring turns (A B A B). Needs llama-cpp-python and gguf, and a release build of r1.
+ratios of neighbouring turns (A B A B). `--speed` asks for times alone, without calibration, from the file as it is. Needs llama-cpp-python and gguf, and a release build of r1.
 """
 import argparse
 import ctypes
@@ -103,20 +104,35 @@ def compare(kind, base, calibration, work, args):
               f"{q['kl'] / peer:.2f} | {100 * q['top1']:.1f} % | {took} |", flush=True)
 
 
+def race(kind, model, work, args):
+    turns = [(theirs(model, work / "theirs.gguf", kind, args), ours(model, work / "ours.gguf", kind, args))
+             for _ in range(args.turns)]
+    took = [statistics.median(t) for t in zip(*turns)]
+    print(f"| {kind} | {took[0]:.2f} s | {took[1]:.2f} s | {statistics.median(a / b for a, b in turns):.2f}x |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=pathlib.Path)
-    parser.add_argument("--calibration", required=True)
-    parser.add_argument("--text", required=True, help="not a part of the calibration text")
+    parser.add_argument("--calibration")
+    parser.add_argument("--text", help="not a part of the calibration text")
+    parser.add_argument("--speed", action="store_true", help="measure that alone")
     parser.add_argument("--types", nargs="+", default=["q4_0", "q4_k_s"], choices=FILE_TYPES)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--pure", action="store_true", help="one type for all matrices")
     args = parser.parse_args()
+    if not args.speed and not (args.calibration and args.text):
+        parser.error("--calibration and --text are wanted, or --speed")
     silent = llama_cpp.llama_log_callback(lambda level, text, data: None)
     llama_cpp.llama_log_set(silent, None)
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
+        if args.speed:
+            print("| type | llama.cpp | r1 | r1 is faster by |\n|---|---|---|---|")
+            for kind in args.types:
+                race(kind, args.model, work, args)
+            return
         base, calibration = work / "base.gguf", work / "imatrix.gguf"
         pure = argparse.Namespace(threads=args.threads, pure=False)
         ours(args.model, base, "f32", pure)
