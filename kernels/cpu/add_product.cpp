@@ -19,7 +19,7 @@ constexpr std::int64_t kInner = 512;            // of b, at most
 constexpr std::int64_t kPanels = 64;            // of b, at most
 
 std::int64_t length(Range r) { return r.end - r.begin; }
-Range first_of(Range r, std::int64_t begin, std::int64_t most) {
+Range piece(Range r, std::int64_t begin, std::int64_t most) {
   return {begin, std::min(r.end, begin + most)};
 }
 
@@ -64,15 +64,15 @@ class Share {
     float* strips = cpu::at_least(room, each * kPanelRows * std::min(kPanels, length(panels)));
     for (std::int64_t i = 0; i < I_; i += each)
       for (std::int64_t p = panels.begin; p < panels.end; p += kPanels) {
-        const Range inner = first_of({0, I_}, i, each), some = first_of(panels, p, kPanels);
+        const Range inner = piece({0, I_}, i, each), some = piece(panels, p, kPanels);
         const std::int64_t c = p * kPanelRows;
         cpu::copy_strips(strips, b_ + i * C() + c, C(), length(inner),
                          std::min(length(some) * kPanelRows, C() - c));
         for (std::int64_t r = rows.begin; r < rows.end; r += kRows) {
-          const Range next = r + kRows < rows.end ? first_of(rows, r + kRows, kRows)
-                                                  : first_of(rows, rows.begin, kRows);
-          const Range next_inner = r + kRows < rows.end ? inner : first_of({0, I_}, i + each, each);
-          add_rows(first_of(rows, r, kRows), inner, some, strips, next, next_inner);
+          const bool more = r + kRows < rows.end;
+          add_rows(piece(rows, r, kRows), inner, some, strips,
+                   piece(rows, more ? r + kRows : rows.begin, kRows),
+                   more ? inner : piece({0, I_}, i + each, each));
         }
       }
   }

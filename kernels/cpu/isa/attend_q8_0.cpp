@@ -22,8 +22,8 @@ R1_INLINE Floats scales_of(const std::int8_t* block, std::int64_t position) {
   return from_f16(block + cpu::kPageBytes + 2 * position);
 }
 
-// z = scale q·k, for what some row sees, in whole registers. A sum of 32 products is below 32 * 127 *
-// 32,767, and so of 31 bits.
+// z = scale q·k, for what some row sees, in whole registers. A sum of 32 products is below
+// 32 * 127 * 32,767, and so of 31 bits.
 template <int R>
 R1_INLINE void products(Scores* z, AttendRow* const* rows, const PastPage& page) {
   constexpr int C = columns(R);

@@ -44,9 +44,10 @@ void turn(float* panel, float s, const float* x, std::int64_t stride, std::int64
     for (; k < K; ++k)
       for (int i = 0; i < 4; ++i) panel[k * cpu::kPanelRows + r + i] = x[i * stride + k] * s;
   }
-  for (; r < cpu::kPanelRows; ++r, x += stride)
-    for (std::int64_t k = 0; k < K; ++k)
-      panel[k * cpu::kPanelRows + r] = r < rows ? x[k] * s : 0.0f;
+  for (; r < rows; ++r, x += stride)
+    for (std::int64_t k = 0; k < K; ++k) panel[k * cpu::kPanelRows + r] = x[k] * s;
+  for (; r < cpu::kPanelRows; ++r)
+    for (std::int64_t k = 0; k < K; ++k) panel[k * cpu::kPanelRows + r] = 0.0f;
 }
 
 // Several sums side by side: each waits for its last one.
