@@ -68,7 +68,14 @@ class Finetuner {
       return 0;
     }
     if (s_.resume && checkpoints_of(s_, run_file.recipe()).any()) run_file.refuse_others(s_.output);
+    const Course::Clock::time_point loading = Course::Clock::now();
     Pupil pupil(std::move(backend), s_, files, text);
+    ui.say(kTool,
+           fmt::format(
+               "{}: on {}, loaded in {:.0f} ms", escaped(files.path().string()),
+               pupil.backend().describe(),
+               std::chrono::duration<double, std::milli>(Course::Clock::now() - loading).count()),
+           1);
     const SamplePrompts prompts(s_, text, pupil.network());
     begin_output(run_file);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
@@ -94,10 +101,7 @@ class Finetuner {
     refuse_if(s_.data.empty(), "--data names what is learnt");
     refuse_if(s_.output.empty() && !s_.dry_run, "-o names the folder that is written");
     refuse_if(!s_.full() && s_.optimizer == "muon", "--optimizer muon is of --fine-tune-type full");
-    refuse_if(s_.full() && (!s_.modules.empty() || s_.rslora || s_.dropout > 0),
-              "--target-modules, --rslora and --dropout are of --fine-tune-type lora and dora");
-    refuse_if(s_.full() && !s_.quantize_base.empty(),
-              "--quantize-base is of --fine-tune-type lora and dora: what is learnt is not packed");
+    if (s_.full()) forget_adapters();
     refuse_if(s_.dpo() && s_.full(),
               "--objective dpo is of --fine-tune-type lora and dora: it is held against the model "
               "without them");
@@ -120,7 +124,7 @@ class Finetuner {
     refuse_if(s_.init.empty() != s_.tokenizer.empty(), "--init and --tokenizer go together");
     refuse_if(!s_.init.empty() && s_.method_given && s_.method != "full",
               "all weights are learnt with --init, not an adapter");
-    refuse_if(s_.early_stop > 0 && s_.val.empty(), "--early-stop wants --val");
+    if (s_.val.empty()) s_.early_stop = 0;
     refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
     refuse_if(s_.epochs > 0 && s_.time_budget > 0, "--time-budget chooses steps, as --epochs does");
     for (const std::vector<std::string>* list : {&s_.data, &s_.val}) {
@@ -130,6 +134,14 @@ class Finetuner {
           fail(ErrorKind::usage, "{} is read more than once, and wants to be a file",
                escaped(name));
     }
+  }
+
+  // What a configuration file says of them is not meant where all weights are learnt.
+  void forget_adapters() {
+    s_.modules.clear();
+    s_.quantize_base.clear();
+    s_.rslora = false;
+    s_.dropout = 0;
   }
 
   void choose_rate() {

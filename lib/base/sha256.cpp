@@ -54,8 +54,11 @@ void add_block_plainly(State& state, const unsigned char* block) {
 #if defined(__x86_64__)
 
 bool has_instructions() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b >> 29 & 1) != 0;
+  static const bool has = [] {  // asked once: a virtual machine takes its time to answer
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b >> 29 & 1) != 0;
+  }();
+  return has;
 }
 
 // By the processor's own instructions, which keep the state as (A, B, E, F) and (C, D, G, H) and do

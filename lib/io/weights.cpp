@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <regex>
 #include <set>
 
 #include <fmt/format.h>
@@ -102,12 +104,33 @@ std::vector<fs::path> gguf_shards(const fs::path& path, const GgufFile& first) {
   return paths;
 }
 
+// The one model of a folder that has no config.json but a .gguf file, or several shards of one;
+// nothing where there is none. Fails with `usage` for several.
+std::optional<fs::path> lone_gguf(const fs::path& folder) {
+  const std::regex later_shard("-(?!00001)[0-9]{5}-of-[0-9]{5}\\.gguf$");
+  std::vector<std::string> names;
+  std::error_code unreadable;
+  for (const auto& entry : fs::directory_iterator(folder, unreadable)) {
+    std::string name = entry.path().filename().string();
+    if (name.ends_with(".gguf") && !std::regex_search(name, later_shard))
+      names.push_back(std::move(name));
+  }
+  if (names.empty()) return std::nullopt;
+  std::sort(names.begin(), names.end());
+  if (names.size() > 1)
+    fail(ErrorKind::usage, "{} has several models: name {} or another", shown(folder),
+         shown(folder / names.front()));
+  return folder / names.front();
+}
+
 }  // namespace
 
 ModelFiles ModelFiles::open(const fs::path& path, bool use_mmap) {
   ModelFiles files;
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) {
+    if (!is_there(path / "config.json"))
+      if (const auto file = lone_gguf(path)) return open(*file, use_mmap);
     files.path_ = path;
     files.open_folder(path, use_mmap);
   } else if (path.extension() == ".safetensors") {
@@ -172,11 +195,8 @@ void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
 
 void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
   const fs::path config = folder / "config.json";
-  if (!is_there(config)) {
-    constexpr const char* kFile = "model.gguf";  // as r1-finetune calls it
-    const std::string other = is_there(folder / kFile) ? fmt::format(", but {}", kFile) : "";
-    fail(ErrorKind::not_found, "{} has no config.json{}", shown(folder), other);
-  }
+  if (!is_there(config))
+    fail(ErrorKind::not_found, "{} has no config.json and no .gguf file", shown(folder));
   config_ = parse_json(read_file(config), config.string());
   const Json index = side_file(kIndex);
   if (index.is_null() && !is_there(folder / "model.safetensors")) fail_without_weights(folder);

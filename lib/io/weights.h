@@ -23,7 +23,8 @@ class ModelFiles {
  public:
   static constexpr std::size_t kMostShards = 1000;
 
-  // A .gguf file, a .safetensors file beside a config.json, or a directory with config.json.
+  // A .gguf file, a .safetensors file beside a config.json, or a directory with config.json
+  // or with one .gguf model.
   static ModelFiles open(const std::filesystem::path& path, bool use_mmap = true);
   // The same of what is in memory already, which must outlive it. No file stands beside it.
   static ModelFiles of_gguf(ByteSpan file, std::string_view name);

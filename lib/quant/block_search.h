@@ -11,7 +11,7 @@ namespace r1::quant {
 struct BlockRun {
   const float* x;  // the weights, finite
   std::ptrdiff_t x_stride;
-  const float* importance;  // >= 0, finite
+  const float* importance;  // >= 0, finite; none where all count the same
   std::ptrdiff_t importance_stride;
   int count;  // at most kRun
 };

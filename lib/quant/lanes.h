@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lib/base/vectorized.h"  // for functions that work on them
+
 namespace r1::quant {
 
 // Eight numbers side by side: one register of AVX2, two of others. The searches put a block (or
@@ -13,14 +15,6 @@ namespace r1::quant {
 using Lanes [[gnu::vector_size(32)]] = float;
 using LaneMask [[gnu::vector_size(32)]] = std::int32_t;
 inline constexpr std::size_t kLanes = 8;
-
-// A function that works on lanes, with all it calls, once for AVX2 and once for every machine; no
-// product is fused with a sum, so that both give the same bits. clang knows one of the two only.
-#if defined(__x86_64__) && !defined(__clang__)
-#define R1_ON_LANES [[gnu::flatten, gnu::target_clones("avx2", "default")]]
-#else
-#define R1_ON_LANES [[gnu::flatten]]
-#endif
 
 inline Lanes all(float v) { return v - Lanes{}; }
 inline Lanes select(LaneMask where, Lanes a, Lanes b) { return where ? a : b; }
@@ -40,6 +34,20 @@ inline float largest(Lanes v) {
   float most = v[0];
   for (std::size_t lane = 1; lane < kLanes; ++lane) most = std::max(most, v[lane]);
   return most;
+}
+
+// The half nearest to each, or `away` halves larger in magnitude, between 0 and 65504.
+inline Lanes half_near(Lanes v, int away) {
+  const auto bits = reinterpret_cast<LaneMask>(magnitude(v));
+  // The fraction keeps 10 of its 23 bits; below 2^-14 halves lie 2^-24 apart, as in this sum.
+  const Lanes normal =
+      reinterpret_cast<Lanes>((bits + 0xFFF + ((bits >> 13) & 1)) & ~LaneMask{} << 13);
+  const Lanes subnormal = (magnitude(v) + 0.5f) - 0.5f;
+  const Lanes half = select(magnitude(v) < 0x1p-14f, subnormal, normal);
+  const Lanes binade = reinterpret_cast<Lanes>(reinterpret_cast<LaneMask>(half) & 0x7F800000);
+  const Lanes gap = larger(binade * 0x1p-10f, all(0x1p-24f));
+  const Lanes m = clamp(half + static_cast<float>(away) * gap, Lanes{}, all(65504.0f));
+  return select(v < 0.0f, -m, m);
 }
 
 // The same number of each of eight rows, `stride` apart, in a lane each.

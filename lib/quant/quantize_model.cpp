@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <future>
 
 #include "lib/base/error.h"
 #include "lib/quant/search.h"
@@ -47,7 +48,7 @@ std::uint64_t end_of(const QuantizePlan& plan, std::size_t i) {
 
 // What decides the new tensor's bytes beside its numbers and the options: the scales of its
 // columns, and how it was packed already.
-void add_others(PooledSum& sum, const PlannedTensor& t, const QuantizeOptions& options) {
+void add_others(Checksum& sum, const PlannedTensor& t, const QuantizeOptions& options) {
   if (t.channel_scales != nullptr) sum.add(std::as_bytes(std::span(*t.channel_scales)));
   sum.add(packed_of(options.packed, t.name()));
 }
@@ -87,9 +88,30 @@ Storable pack_rows(std::byte* to, const PlannedTensor& t, const QuantizeOptions&
   return Storable::yes;
 }
 
-TensorSums write_tensor(Output& out, const ModelFiles& files, const PlannedTensor& t,
+// Writes one piece while the next is made. A failure comes with the next call.
+class WriteBehind {
+ public:
+  explicit WriteBehind(Output& out) : out_(out) {}
+
+  // Leaves in `bytes` the room of an earlier piece.
+  void write(std::vector<std::byte>& bytes) {
+    finish();
+    std::swap(bytes, piece_);
+    writing_ = std::async(std::launch::async, [this] { out_.write(as_text(piece_)); });
+  }
+  void finish() {
+    if (writing_.valid()) writing_.get();
+  }
+
+ private:
+  Output& out_;
+  std::vector<std::byte> piece_;
+  std::future<void> writing_;
+};
+
+TensorSums write_tensor(WriteBehind& out, const ModelFiles& files, const PlannedTensor& t,
                         const QuantizeOptions& options, ThreadPool& pool, std::uint64_t before) {
-  PooledSum read(pool), written(pool);
+  Checksum read, written;
   const std::size_t size = row_bytes(t.to, t.from().cols());
   const std::int64_t rows = t.from().rows(), piece = rows_of_piece(t.from());
   std::vector<std::byte> packed;
@@ -104,25 +126,23 @@ TensorSums write_tensor(Output& out, const ModelFiles& files, const PlannedTenso
       if (these != Storable::yes) all = these;
     });
     need_storable(all, t.name(), to_string(t.to));
+    if (r + n == rows) packed.resize(packed.size() + gguf_padding(t.target().bytes()).size());
     const Tensor from = rows_of(t.from(), r, n);
     read.add(bytes_of(from));
     written.add(packed);
-    out.write(as_text(packed));
+    out.write(packed);
     files.release(from);
   }
-  const std::string_view padding = gguf_padding(t.target().bytes());
-  out.write(padding);
-  written.add(as_bytes(padding));
   add_others(read, t, options);
   return {read.hex(), written.hex()};
 }
 
 // As write_tensor's, of what is there now; nothing written where the file ends before.
 TensorSums sums_of(const MappedFile& file, const ModelFiles& files, const QuantizePlan& plan,
-                   const QuantizeOptions& options, ThreadPool& pool, std::size_t i) {
+                   const QuantizeOptions& options, std::size_t i) {
   const PlannedTensor& t = plan.tensors[i];
   if (file.bytes().size() < end_of(plan, i)) return {};
-  PooledSum read(pool), written(pool);
+  Checksum read, written;
   const std::int64_t rows = t.from().rows(), piece = rows_of_piece(t.from());
   files.fetch(t.from());
   for (std::int64_t r = 0; r < rows; r += piece) {
@@ -144,7 +164,7 @@ TensorSums sums_of(const MappedFile& file, const ModelFiles& files, const Quanti
 TensorError verify_tensor(const MappedFile& file, const Tensor& now, const ModelFiles& files,
                           const PlannedTensor& t, const std::string& written, ThreadPool& pool) {
   TensorError error;
-  PooledSum sum(pool);
+  Checksum sum;
   const std::int64_t piece = rows_of_piece(now);
   for (std::int64_t r = 0; r < now.rows(); r += piece) {
     const Tensor rows = rows_of(now, r, std::min(piece, now.rows() - r));
@@ -174,12 +194,14 @@ void write_quantized(Output& out, const ModelFiles& files, const QuantizePlan& p
   const PlannedShard& s = plan.shards[shard];
   const std::size_t done = journal.sums().size();
   if (done == 0) out.write(s.header);
+  WriteBehind behind(out);
   for (std::size_t i = s.first + done; i < s.end; ++i) {
     const PlannedTensor& t = plan.tensors[i];
     files.fetch(t.from());
-    journal.add(write_tensor(out, files, t, options, pool, s.before + plan.begins[i]));
+    journal.add(write_tensor(behind, files, t, options, pool, s.before + plan.begins[i]));
     files.release(t.from());
   }
+  behind.finish();
   options.progress(s.before + s.bytes);
 }
 
@@ -213,8 +235,7 @@ std::filesystem::path sums_path(const std::filesystem::path& partial) {
 
 std::optional<ResumePoint> resume_quantized(const std::filesystem::path& partial,
                                             const ModelFiles& files, const QuantizePlan& plan,
-                                            const QuantizeOptions& options, ThreadPool& pool,
-                                            std::size_t shard) {
+                                            const QuantizeOptions& options, std::size_t shard) {
   const PlannedShard& s = plan.shards[shard];
   ResumePoint point;
   {
@@ -226,7 +247,7 @@ std::optional<ResumePoint> resume_quantized(const std::filesystem::path& partial
     for (std::size_t i = s.first; i < s.end; ++i) names.push_back(plan.tensors[i].name());
     point = resume_point(sums_path(partial), names, [&](std::size_t i) {
       options.progress(s.before + plan.begins[s.first + i]);
-      return sums_of(file, files, plan, options, pool, s.first + i);
+      return sums_of(file, files, plan, options, s.first + i);
     });
   }
   std::error_code error;

@@ -49,7 +49,6 @@ std::filesystem::path sums_path(const std::filesystem::path& partial);
 // `write`.
 std::optional<ResumePoint> resume_quantized(const std::filesystem::path& partial,
                                             const ModelFiles& files, const QuantizePlan& plan,
-                                            const QuantizeOptions& options, ThreadPool& pool,
-                                            std::size_t shard = 0);
+                                            const QuantizeOptions& options, std::size_t shard = 0);
 
 }  // namespace r1

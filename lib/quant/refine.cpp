@@ -38,7 +38,8 @@ Lanes error(const SubBlocks& blocks, Lanes step, Lanes low) {
 
 }  // namespace
 
-R1_ON_LANES void refine(BlockGrid* const* grids, std::size_t j, const BlockRun& run, DType dtype) {
+R1_VECTORIZED void refine(BlockGrid* const* grids, std::size_t j, const BlockRun& run,
+                          DType dtype) {
   constexpr int kReach = 4;
   const Levels shape = levels_of(dtype);
   const SubBlocks blocks = load(run, shape);

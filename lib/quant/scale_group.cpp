@@ -69,7 +69,7 @@ float best_scale(const float* x, const float* importance, DType dtype) {
 
 }  // namespace
 
-R1_ON_LANES void search_groups(BlockGrid* grids, const BlockRun& run, DType scale) {
+R1_VECTORIZED void search_groups(BlockGrid* grids, const BlockRun& run, DType scale) {
   for (int i = 0; i < run.count; ++i) {
     float importance[kGroup];
     relative(importance, run.importance + i * run.importance_stride, kGroup);

@@ -32,7 +32,7 @@ SuperBlock<dtype> load(const float* x, const float* importance) {
   relative(w, importance, 256);
   for (std::size_t f = 0; f < Block::kEights; ++f)
     block.of[f] = {to_lanes<n>(scaled_x + kLanes * n * f, n), to_lanes<n>(w + kLanes * n * f, n),
-                   Block::kLevels};
+                   Block::kLevels, importance == nullptr};
   return block;
 }
 
@@ -135,10 +135,10 @@ BlockGrid search(const float* x, const float* importance) {
 
 }  // namespace
 
-R1_ON_LANES BlockGrid search_q6_k(const float* x, const float* importance) {
+R1_VECTORIZED BlockGrid search_q6_k(const float* x, const float* importance) {
   return search<DType::q6_k>(x, importance);
 }
-R1_ON_LANES BlockGrid search_iq4_xs(const float* x, const float* importance) {
+R1_VECTORIZED BlockGrid search_iq4_xs(const float* x, const float* importance) {
   return search<DType::iq4_xs>(x, importance);
 }
 

@@ -134,10 +134,10 @@ BlockGrid search(const float* x, const float* importance, int most) {
 
 }  // namespace
 
-R1_ON_LANES BlockGrid search_q4_k(const float* x, const float* importance) {
+R1_VECTORIZED BlockGrid search_q4_k(const float* x, const float* importance) {
   return search(x, importance, levels_of(DType::q4_k).most);
 }
-R1_ON_LANES BlockGrid search_q5_k(const float* x, const float* importance) {
+R1_VECTORIZED BlockGrid search_q5_k(const float* x, const float* importance) {
   return search(x, importance, levels_of(DType::q5_k).most);
 }
 

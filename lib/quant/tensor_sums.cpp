@@ -4,6 +4,10 @@
 #include <sstream>
 #include <utility>
 
+#include <fmt/format.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "lib/base/error.h"
 
 namespace r1 {
@@ -11,8 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kRun = std::size_t{64} << 10;
-constexpr std::size_t kDigits = 64;  // of a sum
+constexpr std::size_t kDigits = 32;  // of a sum
 
 // The lines from the first on, up to one that is none, such as one that was cut.
 std::vector<TensorSums> read_sums(const fs::path& path) {
@@ -30,28 +33,16 @@ std::vector<TensorSums> read_sums(const fs::path& path) {
 
 }  // namespace
 
-void PooledSum::add(ByteSpan bytes) {
-  if (in_run_ > 0) {
-    const ByteSpan first = bytes.first(std::min(kRun - in_run_, bytes.size()));
-    run_.add(first);
-    in_run_ += first.size();
-    bytes = bytes.subspan(first.size());
-    if (in_run_ < kRun) return;
-    digests_.add(as_bytes(run_.hex()));
-    run_ = Sha256();
-  }
-  std::vector<std::string> digests(bytes.size() / kRun);
-  pool_.for_ranges(std::ssize(digests), 1, [&](std::int64_t begin, std::int64_t end) {
-    for (auto i = static_cast<std::size_t>(begin); std::cmp_less(i, end); ++i)
-      digests[i] = sha256_hex(bytes.subspan(i * kRun, kRun));
-  });
-  for (const std::string& digest : digests) digests_.add(as_bytes(digest));
-  bytes = bytes.subspan(digests.size() * kRun);
-  run_.add(bytes);
-  in_run_ = bytes.size();
-}
+struct Checksum::State {
+  XXH3_state_t of;
+};
 
-void PooledSum::add(const MappedFile& file, ByteSpan part) {
+Checksum::Checksum() : state_(std::make_unique<State>()) { XXH3_128bits_reset(&state_->of); }
+Checksum::~Checksum() = default;
+
+void Checksum::add(ByteSpan bytes) { XXH3_128bits_update(&state_->of, bytes.data(), bytes.size()); }
+
+void Checksum::add(const MappedFile& file, ByteSpan part) {
   constexpr std::size_t kPiece = std::size_t{16} << 20;
   while (!part.empty()) {
     const ByteSpan piece = part.first(std::min(kPiece, part.size()));
@@ -61,10 +52,9 @@ void PooledSum::add(const MappedFile& file, ByteSpan part) {
   }
 }
 
-std::string PooledSum::hex() const {
-  Sha256 all = digests_;
-  if (in_run_ > 0) all.add(as_bytes(run_.hex()));
-  return all.hex();
+std::string Checksum::hex() const {
+  const XXH128_hash_t sum = XXH3_128bits_digest(&state_->of);
+  return fmt::format("{:016x}{:016x}", sum.high64, sum.low64);
 }
 
 SumJournal::SumJournal(const fs::path& path, std::vector<TensorSums> kept)

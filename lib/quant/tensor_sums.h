@@ -9,24 +9,25 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/output.h"
-#include "lib/base/parallel.h"
-#include "lib/base/sha256.h"
 
 namespace r1 {
 
-// A sum of what comes in parts, made on all threads of the pool: SHA-256 of the SHA-256 of each run
-// of 64 KiB. The same for any number of threads, whatever the parts.
-class PooledSum {
+// A sum of what comes in parts, whatever the parts, that finds what went wrong by accident: XXH3 of
+// 128 bits, at the speed of memory. Digests that are for others are SHA-256.
+class Checksum {
  public:
-  explicit PooledSum(ThreadPool& pool) : pool_(pool) {}
+  Checksum();
+  ~Checksum();
+  Checksum(const Checksum&) = delete;
+  Checksum& operator=(const Checksum&) = delete;
+
   void add(ByteSpan bytes);
   void add(const MappedFile& file, ByteSpan part);  // lets go of its pages as it reads them
-  std::string hex() const;
+  std::string hex() const;                          // 32 digits
 
  private:
-  ThreadPool& pool_;
-  Sha256 digests_, run_;  // of the runs that are whole; the one that is not yet
-  std::size_t in_run_ = 0;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 // Sums of a tensor that is whole.

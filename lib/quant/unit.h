@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 
@@ -13,44 +14,55 @@ namespace r1::quant {
 class Unit {
  public:
   Unit() = default;
-  explicit Unit(float largest) : size_(largest > 0 ? std::ldexp(1.0, std::ilogb(largest)) : 1.0) {}
+  // Beyond its bounds a square is far from the ends of f32, too.
+  explicit Unit(float largest)
+      : size_(std::clamp(power_of_two(largest), 0x1p-100f, 0x1p126f)), inverse_(1.0f / size_) {}
 
-  float of(float plain) const { return static_cast<float>(plain / size_); }
+  float size() const { return size_; }
+  float inverse() const { return inverse_; }
+  float of(float plain) const { return plain * inverse_; }
   float of_half(std::uint16_t half) const { return of(f16_to_f32(half)); }
 
-  // The half nearest to a scale in these units, or `away` halves larger in magnitude.
-  std::uint16_t half(float scale, int away = 0) const {
-    constexpr int kLargest = 0x7BFF;  // 65504
-    const int half = f32_to_f16(static_cast<float>(std::clamp(scale * size_, -65504.0, 65504.0)));
-    return static_cast<std::uint16_t>((half & 0x8000) |
-                                      std::clamp((half & 0x7FFF) + away, 0, kLargest));
+  // The half nearest to a scale in these units.
+  std::uint16_t half(float scale) const {
+    return f32_to_f16(std::clamp(scale * size_, -65504.0f, 65504.0f));
   }
-  // The half nearest to a scale among those not below it.
+  // The half nearest to a scale among those not below it; scale > 0.
   std::uint16_t half_above(float scale) const {
+    constexpr std::uint16_t kLargest = 0x7BFF;  // 65504
     const std::uint16_t nearest = half(scale);
-    return of_half(nearest) < scale ? half(scale, 1) : nearest;
+    const bool below = of_half(nearest) < scale && nearest < kLargest;
+    return static_cast<std::uint16_t>(nearest + (below ? 1 : 0));
   }
 
  private:
-  double size_ = 1.0;
+  // The largest not above v; 0 for what has no leading one.
+  static float power_of_two(float v) {
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(v) & 0x7F800000u);
+  }
+
+  float size_ = 1.0f, inverse_ = 1.0f;
 };
 
 // to [n] <- x [n] in the unit that is returned.
 inline Unit scaled(float* to, const float* x, int n) {
-  float largest = 0;
-  for (int i = 0; i < n; ++i) largest = std::max(largest, std::abs(x[i]));
-  const Unit unit(largest);
+  std::uint32_t largest = 0;  // by their bits, whose order is that of the numbers
+  for (int i = 0; i < n; ++i)
+    largest = std::max(largest, std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFFu);
+  const Unit unit(std::bit_cast<float>(largest));
   for (int i = 0; i < n; ++i) to[i] = unit.of(x[i]);
   return unit;
 }
 
-// to [n] <- importance [n] over its largest. The floor decides where nothing else does: what counts
-// for nothing still gets the scale nearest to it.
+// to [n] <- importance [n] over its largest; ones where there is none. The floor decides where
+// nothing else does: what counts for nothing still gets the scale nearest to it.
 inline void relative(float* to, const float* importance, int n) {
   constexpr float kFloor = 1e-12f;
-  const float largest = *std::max_element(importance, importance + n);
-  for (int i = 0; i < n; ++i)
-    to[i] = largest > 0 ? std::max(importance[i] / largest, kFloor) : 1.0f;
+  const float largest = importance == nullptr ? 0 : *std::max_element(importance, importance + n);
+  if (largest > 0)
+    for (int i = 0; i < n; ++i) to[i] = std::max(importance[i] / largest, kFloor);
+  else
+    std::fill(to, to + n, 1.0f);
 }
 
 }  // namespace r1::quant

@@ -43,8 +43,8 @@ bool has_header(const MappedFile& file, const FolderShard& shard) {
 ByteSpan bytes_of(const Tensor& t) { return {t.as<std::byte>(), t.bytes()}; }
 
 // What a weight is made of: its numbers, and how they were packed already.
-std::string read_sum(const FolderWeight& w, const WriteFolderOptions& options, ThreadPool& pool) {
-  PooledSum read(pool);
+std::string read_sum(const FolderWeight& w, const WriteFolderOptions& options) {
+  Checksum read;
   read.add(bytes_of(w.source.tensor));
   read.add(packed_of(options.packed, w.gguf_name));
   return read.hex();
@@ -52,7 +52,7 @@ std::string read_sum(const FolderWeight& w, const WriteFolderOptions& options, T
 
 // Of weight i as it is there now; nothing written where the file is not whole.
 TensorSums sums_of(const fs::path& folder, const ModelFiles& files, const FolderPlan& plan,
-                   const WriteFolderOptions& options, ThreadPool& pool, std::size_t i) {
+                   const WriteFolderOptions& options, std::size_t i) {
   const FolderWeight& w = plan.weights[i];
   const FolderShard& shard = *std::find_if(plan.shards.begin(), plan.shards.end(),
                                            [i](const FolderShard& s) { return i < s.end; });
@@ -63,9 +63,9 @@ TensorSums sums_of(const fs::path& folder, const ModelFiles& files, const Folder
   const std::uint64_t begin = begin_of(plan, shard, i);
   if (file.bytes().size() < begin + w.bytes() || !has_header(file, shard)) return {};
   files.fetch(w.source.tensor);
-  const std::string read = read_sum(w, options, pool);
+  const std::string read = read_sum(w, options);
   files.release(w.source.tensor);
-  PooledSum written(pool);
+  Checksum written;
   written.add(file, file.bytes().subspan(begin, w.bytes()));
   return {read, written.hex()};
 }
@@ -100,7 +100,7 @@ class ShardWriter {
   // Levels as they are made, then all scales, then the shape.
   TensorSums write_weight(const FolderWeight& w, std::uint64_t& done) {
     const Tensor& from = w.source.tensor;
-    PooledSum read(pool_), written(pool_);
+    Checksum read, written;
     const auto put = [&](ByteSpan bytes) {
       out_->write(as_text(bytes));
       written.add(bytes);
@@ -135,7 +135,7 @@ class ShardWriter {
     if (!scales.empty()) put(scales);
     const std::int64_t shape[2] = {from.rows(), from.cols()};
     if (w.stored.size() == 3) put(std::as_bytes(std::span(shape)));
-    return {read_sum(w, options_, pool_), written.hex()};
+    return {read_sum(w, options_), written.hex()};
   }
 
   fs::path path_;
@@ -151,11 +151,11 @@ class ShardWriter {
 }
 
 void check_shard(const fs::path& path, const FolderPlan& plan, const FolderShard& shard,
-                 const std::vector<TensorSums>& sums, ThreadPool& pool) {
+                 const std::vector<TensorSums>& sums) {
   const MappedFile file(path);
   if (file.bytes().size() != shard.bytes || !has_header(file, shard)) fail_verification(path);
   for (std::size_t i = shard.first; i < shard.end; ++i) {
-    PooledSum written(pool);
+    Checksum written;
     written.add(file, file.bytes().subspan(begin_of(plan, shard, i), plan.weights[i].bytes()));
     if (written.hex() != sums[i].written) fail_verification(path);
   }
@@ -179,7 +179,7 @@ TensorError error_of(const Tensor& now, const Tensor& before, ThreadPool& pool) 
 fs::path folder_sums_path(const fs::path& folder) { return folder / "r1.sums"; }
 
 ResumePoint resume_folder(const fs::path& folder, const ModelFiles& files, const FolderPlan& plan,
-                          const WriteFolderOptions& options, ThreadPool& pool) {
+                          const WriteFolderOptions& options) {
   std::error_code none;
   for (const FolderShard& shard : plan.shards)  // one that was whole is looked through as any
     fs::rename(folder / shard.file, partial_of(folder / shard.file), none);
@@ -189,7 +189,7 @@ ResumePoint resume_folder(const fs::path& folder, const ModelFiles& files, const
   return resume_point(folder_sums_path(folder), names, [&](std::size_t i) {
     options.progress(done);
     done += plan.weights[i].bytes();
-    return sums_of(folder, files, plan, options, pool, i);
+    return sums_of(folder, files, plan, options, i);
   });
 }
 
@@ -208,8 +208,7 @@ std::vector<TensorError> verify_folder(const fs::path& folder, const ModelFiles&
                                        const FolderPlan& plan, const std::vector<TensorSums>& sums,
                                        ThreadPool& pool,
                                        const std::function<void(std::uint64_t)>& progress) {
-  for (const FolderShard& shard : plan.shards)
-    check_shard(folder / shard.file, plan, shard, sums, pool);
+  for (const FolderShard& shard : plan.shards) check_shard(folder / shard.file, plan, shard, sums);
   for (const fs::path& path : plan.copied)
     if (read_file(folder / path.filename(), kMostCopied) != read_file(path, kMostCopied))
       fail_verification(folder / path.filename());

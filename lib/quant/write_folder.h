@@ -45,7 +45,6 @@ std::filesystem::path folder_sums_path(const std::filesystem::path& folder);
 // How far what a broken run with the same plan and options left in `folder` is what write_folder
 // would write.
 ResumePoint resume_folder(const std::filesystem::path& folder, const ModelFiles& files,
-                          const FolderPlan& plan, const WriteFolderOptions& options,
-                          ThreadPool& pool);
+                          const FolderPlan& plan, const WriteFolderOptions& options);
 
 }  // namespace r1

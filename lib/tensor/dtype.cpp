@@ -1,7 +1,8 @@
 #include "lib/tensor/dtype.h"
 
-#include <bit>
 #include <cassert>
+
+#include "lib/tensor/float16.h"
 
 namespace r1 {
 namespace {
@@ -52,36 +53,9 @@ std::string_view to_string(DType dtype) { return facts(dtype).name; }
 std::int64_t block_elements(DType dtype) { return facts(dtype).elements; }
 std::size_t block_bytes(DType dtype) { return facts(dtype).bytes; }
 
-float bf16_to_f32(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
-
-std::uint16_t f32_to_bf16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
-  return static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
-}
-
-float f16_to_f32(std::uint16_t half) {
-  const std::uint32_t sign = std::uint32_t{half & 0x8000u} << 16;
-  const std::uint32_t exponent = (half >> 10) & 0x1Fu, fraction = half & 0x3FFu;
-  if (exponent == 0x1F) return std::bit_cast<float>(sign | 0x7F800000u | (fraction << 13));
-  if (exponent == 0) {  // zero or subnormal: fraction 2^-24, exact in f32
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
-  }
-  return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (fraction << 13));
-}
-
-std::uint16_t f32_to_f16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7FFFFFFFu;
-  if (magnitude > 0x7F800000u) return static_cast<std::uint16_t>(sign | 0x7E00u);
-  if (magnitude >= 0x477FF000u) return static_cast<std::uint16_t>(sign | 0x7C00u);  // rounds to inf
-  if (magnitude < 0x38800000u) {  // below 2^-14: let an f32 addition do the rounding
-    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000u));
-  }
-  const std::uint32_t rounded = magnitude + 0xFFFu + ((magnitude >> 13) & 1u);
-  return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
-}
+float bf16_to_f32(std::uint16_t bits) { return bfloat_to_float(bits); }
+std::uint16_t f32_to_bf16(float value) { return float_to_bfloat(value); }
+float f16_to_f32(std::uint16_t half) { return half_to_float(half); }
+std::uint16_t f32_to_f16(float value) { return float_to_half(value); }
 
 }  // namespace r1

@@ -1,10 +1,13 @@
 #include "lib/tensor/quant_block.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cmath>
 #include <cstring>
 
+#include "lib/base/vectorized.h"
+#include "lib/tensor/float16.h"
 #include "lib/tensor/float8.h"
 #include "lib/tensor/nearest_in_codebook.h"
 
@@ -20,10 +23,8 @@ void unpack_block(Out y, const BlockQ8_0& b) {
 
 void unpack_block(Out y, const BlockQ4_0& b) {
   const float d = f16_to_f32(b.d);
-  for (int j = 0; j < 16; ++j) {
-    y[j] = d * static_cast<float>((b.q[j] & 15) - 8);
-    y[j + 16] = d * static_cast<float>((b.q[j] >> 4) - 8);
-  }
+  for (int i = 0; i < 16; ++i) y[i] = d * static_cast<float>((b.q[i] & 15) - 8);
+  for (int i = 0; i < 16; ++i) y[16 + i] = d * static_cast<float>((b.q[i] >> 4) - 8);
 }
 
 // 32 numbers of the codebook.
@@ -70,32 +71,34 @@ void unpack_block(Out y, const BlockQ5_K& b) {
   }
 }
 
-// Element 32k + i of half a.
-int six_bits(const BlockQ6_K& b, int a, int k, int i) {
-  const int byte = b.l[64 * a + 32 * (k % 2) + i];
-  const int low = k < 2 ? byte & 15 : byte >> 4;
-  return low | ((b.h[32 * a + i] >> (2 * k)) & 3) << 4;
-}
-
 void unpack_block(Out y, const BlockQ6_K& b) {
   const float d = f16_to_f32(b.d);
-  for (int a = 0; a < 2; ++a)
-    for (int k = 0; k < 4; ++k)
-      for (int i = 0; i < 32; ++i) {
-        const std::int8_t step = b.s[8 * a + 2 * k + i / 16];
-        const float scale = d * static_cast<float>(step);
-        y[128 * a + 32 * k + i] = scale * static_cast<float>(six_bits(b, a, k, i) - 32);
-      }
+  for (int j = 0; j < 16; ++j) {  // sub-blocks: eight of each half, two of each quarter of that
+    const int half = j / 8, quarter = j % 8 / 2, begin = 16 * (j % 2);
+    const int low_shift = quarter < 2 ? 0 : 4;
+    const std::uint8_t* low = b.l + 64 * half + 32 * (quarter % 2) + begin;
+    const std::uint8_t* high = b.h + 32 * half + begin;
+    const float scale = d * static_cast<float>(b.s[j]);
+    for (int i = 0; i < 16; ++i) {
+      const int q = ((low[i] >> low_shift) & 15) | ((high[i] >> (2 * quarter)) & 3) << 4;
+      y[16 * j + i] = scale * static_cast<float>(q - 32);
+    }
+  }
 }
 
+// By their bits, whose order is that of the numbers.
 float largest_magnitude(const float* x, int n) {
-  float most = 0;
-  for (int i = 0; i < n; ++i) most = std::max(most, std::abs(x[i]));
-  return most;
+  std::uint32_t most = 0;
+  for (int i = 0; i < n; ++i)
+    most = std::max(most, std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFFu);
+  return std::bit_cast<float>(most);
 }
 
 std::int8_t nearest(float value, int least, int most) {
-  return static_cast<std::int8_t>(std::clamp(static_cast<int>(std::lrint(value)), least, most));
+  constexpr float kWhole = 0x1.8p23f;  // a sum with it is a whole number
+  const float above = value > static_cast<float>(least) ? value : static_cast<float>(least);
+  const float bounded = above < static_cast<float>(most) ? above : static_cast<float>(most);
+  return static_cast<std::int8_t>((bounded + kWhole) - kWhole);
 }
 
 void pack_block(BlockQ8_0& b, const float* x) {
@@ -106,9 +109,10 @@ void pack_block(BlockQ8_0& b, const float* x) {
   set_levels(b, q);
 }
 
-// Of 32 numbers, the one of largest magnitude.
+// Of 32 numbers, the first of largest magnitude.
 float extreme(const float* x) {
-  return *std::max_element(x, x + 32, [](float a, float c) { return std::abs(a) < std::abs(c); });
+  const float most = largest_magnitude(x, 32);
+  return *std::find_if(x, x + 31, [=](float v) { return std::abs(v) == most; });
 }
 
 // The extreme lands on -8, the end of the grid that reaches farther.
@@ -233,8 +237,8 @@ void pack_all(void* blocks, std::span<const float> values, std::size_t elements)
   }
 }
 
-template <typename Bits>
-void widen_all(std::span<float> values, const void* in, float (*widen)(Bits)) {
+template <typename Bits, float (*widen)(Bits)>
+void widen_all(std::span<float> values, const void* in) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     Bits bits = 0;
     std::memcpy(&bits, static_cast<const unsigned char*>(in) + sizeof bits * i, sizeof bits);
@@ -242,8 +246,8 @@ void widen_all(std::span<float> values, const void* in, float (*widen)(Bits)) {
   }
 }
 
-template <typename Bits>
-void narrow_all(void* out, std::span<const float> values, Bits (*narrow)(float)) {
+template <typename Bits, Bits (*narrow)(float)>
+void narrow_all(void* out, std::span<const float> values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     const Bits bits = narrow(values[i]);
     std::memcpy(static_cast<unsigned char*>(out) + sizeof bits * i, &bits, sizeof bits);
@@ -266,14 +270,16 @@ void set_scale_min(std::uint8_t s[12], int j, ScaleMin value) {
 
 void set_levels(BlockQ8_0& b, const std::int8_t levels[32]) { std::memcpy(b.q, levels, 32); }
 
-void set_levels(BlockQ4_0& b, const std::int8_t levels[32]) {
+R1_VECTORIZED void set_levels(BlockQ4_0& b, const std::int8_t levels[32]) {
   for (int j = 0; j < 16; ++j)
     b.q[j] = static_cast<std::uint8_t>((levels[j] + 8) | (levels[j + 16] + 8) << 4);
 }
 
-void set_levels(BlockQ4_K& b, const std::int8_t levels[256]) { set_nibbles(b.q, levels); }
+R1_VECTORIZED void set_levels(BlockQ4_K& b, const std::int8_t levels[256]) {
+  set_nibbles(b.q, levels);
+}
 
-void set_levels(BlockQ5_K& b, const std::int8_t levels[256]) {
+R1_VECTORIZED void set_levels(BlockQ5_K& b, const std::int8_t levels[256]) {
   set_nibbles(b.q, levels);
   for (int l = 0; l < 32; ++l) {
     int bits = 0;
@@ -282,25 +288,31 @@ void set_levels(BlockQ5_K& b, const std::int8_t levels[256]) {
   }
 }
 
-void set_levels(BlockQ6_K& b, const std::int8_t levels[256]) {
-  std::memset(b.l, 0, sizeof b.l);
-  std::memset(b.h, 0, sizeof b.h);
-  for (int e = 0; e < 256; ++e) {
-    const int a = e / 128, k = e % 128 / 32, i = e % 32, q = levels[e] + 32;
-    b.l[64 * a + 32 * (k % 2) + i] |= static_cast<std::uint8_t>((q & 15) << (k < 2 ? 0 : 4));
-    b.h[32 * a + i] |= static_cast<std::uint8_t>((q >> 4) << (2 * k));
-  }
+// The four elements of place i in a half share a byte of high bits, and two of low ones.
+R1_VECTORIZED void set_levels(BlockQ6_K& b, const std::int8_t levels[256]) {
+  for (int a = 0; a < 2; ++a)
+    for (int i = 0; i < 32; ++i) {
+      const auto six_bits_of = [&](int k) {
+        return static_cast<std::uint8_t>(levels[128 * a + 32 * k + i] + 32);
+      };
+      const std::uint8_t q0 = six_bits_of(0), q1 = six_bits_of(1), q2 = six_bits_of(2),
+                         q3 = six_bits_of(3);
+      b.l[64 * a + i] = static_cast<std::uint8_t>((q0 & 15) | q2 << 4);
+      b.l[64 * a + 32 + i] = static_cast<std::uint8_t>((q1 & 15) | q3 << 4);
+      b.h[32 * a + i] =
+          static_cast<std::uint8_t>(q0 >> 4 | q1 >> 4 << 2 | q2 >> 4 << 4 | q3 >> 4 << 6);
+    }
 }
 
-void unpack(std::span<float> values, const void* blocks, DType dtype) {
+R1_VECTORIZED void unpack(std::span<float> values, const void* blocks, DType dtype) {
   switch (dtype) {
     case DType::f32:
       std::memcpy(values.data(), blocks, values.size_bytes());
       return;
     case DType::f16:
-      return widen_all(values, blocks, f16_to_f32);
+      return widen_all<std::uint16_t, half_to_float>(values, blocks);
     case DType::bf16:
-      return widen_all(values, blocks, bf16_to_f32);
+      return widen_all<std::uint16_t, bfloat_to_float>(values, blocks);
     case DType::q8_0:
       return unpack_all<BlockQ8_0>(values, blocks, 32);
     case DType::q4_0:
@@ -316,9 +328,9 @@ void unpack(std::span<float> values, const void* blocks, DType dtype) {
     case DType::iq4_xs:
       return unpack_all<BlockIQ4_XS>(values, blocks, 256);
     case DType::f8_e4m3:
-      return widen_all(values, blocks, float8_to_f32<E4M3>);
+      return widen_all<std::uint8_t, float8_to_f32<E4M3>>(values, blocks);
     case DType::f8_e5m2:
-      return widen_all(values, blocks, float8_to_f32<E5M2>);
+      return widen_all<std::uint8_t, float8_to_f32<E5M2>>(values, blocks);
     case DType::i32:
     case DType::i64:
       break;
@@ -326,15 +338,15 @@ void unpack(std::span<float> values, const void* blocks, DType dtype) {
   assert(false && "no weight type");
 }
 
-void pack(void* blocks, std::span<const float> values, DType dtype) {
+R1_VECTORIZED void pack(void* blocks, std::span<const float> values, DType dtype) {
   switch (dtype) {
     case DType::f32:
       std::memcpy(blocks, values.data(), values.size_bytes());
       return;
     case DType::f16:
-      return narrow_all(blocks, values, f32_to_f16);
+      return narrow_all<std::uint16_t, float_to_half>(blocks, values);
     case DType::bf16:
-      return narrow_all(blocks, values, f32_to_bf16);
+      return narrow_all<std::uint16_t, float_to_bfloat>(blocks, values);
     case DType::q8_0:
       return pack_all<BlockQ8_0>(blocks, values, 32);
     case DType::q4_0:
@@ -350,9 +362,9 @@ void pack(void* blocks, std::span<const float> values, DType dtype) {
     case DType::iq4_xs:
       return pack_all<BlockIQ4_XS>(blocks, values, 256);
     case DType::f8_e4m3:
-      return narrow_all(blocks, values, f32_to_float8<E4M3>);
+      return narrow_all<std::uint8_t, f32_to_float8<E4M3>>(blocks, values);
     case DType::f8_e5m2:
-      return narrow_all(blocks, values, f32_to_float8<E5M2>);
+      return narrow_all<std::uint8_t, f32_to_float8<E5M2>>(blocks, values);
     case DType::i32:
     case DType::i64:
       break;

@@ -2,9 +2,12 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
+#include "lib/base/lines.h"
+#include "lib/base/utf8.h"
 
 namespace r1 {
 
@@ -20,6 +23,14 @@ inline MappedFile open_data(const std::filesystem::path& path) {
 // Is it one sample a line, and not one text?
 inline bool holds_samples(const std::filesystem::path& path) {
   return path.extension() == ".jsonl" || path.extension() == ".json";
+}
+
+// Fails with `usage` for what no text file holds, naming the line.
+inline void need_text(std::string_view text) {
+  for_each_line(text, [](std::string_view line, int number) {
+    if (line.find('\0') != std::string_view::npos || !is_utf8(line))
+      fail(ErrorKind::usage, "line {} is no UTF-8 text", number);
+  });
 }
 
 // What is wrong with data is wrong usage, and never comes up after the first step. What the model's

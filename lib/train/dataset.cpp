@@ -95,6 +95,7 @@ class Reader {
   void read_text(std::string_view text, const std::string& name) {
     naming(name, [&] {
       if (options_.pairs) fail(ErrorKind::usage, "pairs of answers stand in .jsonl");
+      need_text(text);
       if (!text.empty()) add_text(text);
     });
   }

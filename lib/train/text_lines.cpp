@@ -53,6 +53,7 @@ std::vector<std::string> text_lines(const std::vector<std::filesystem::path>& fi
   for (const std::filesystem::path& path : files) {
     const MappedFile file = open_data(path);
     if (!holds_samples(path)) {
+      naming(escaped(path.string()), [&] { need_text(as_text(file.bytes())); });
       collector.add_text(as_text(file.bytes()));
       continue;
     }

@@ -12,6 +12,7 @@ ratios of neighbouring turns (A B A B). `--speed` asks for times alone, without 
 import argparse
 import ctypes
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -32,6 +33,7 @@ def ours(source, target, kind, args, *more):
     types = ["--target-bpw", f"{kind:.4f}"] if isinstance(kind, float) else ["--type", kind]
     command = [BIN / "r1-quantize", source, *types, "-o", target, "-f", "-qq", "-t", str(args.threads),
                *(["--pure"] if args.pure else []), *more]
+    settle()
     start = time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - start
@@ -55,12 +57,18 @@ class Imatrix:
         self.array = (llama_cpp.llama_model_imatrix_data * (len(entries) + 1))(*entries, end)
 
 
+def settle():
+    """Nothing of the run before is on its way to the disk; r1 waits for what it writes, llama.cpp does not."""
+    os.sync()
+
+
 def theirs(source, target, kind, args, imatrix=None):
     """Seconds that llama.cpp takes."""
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype, params.nthread, params.pure = FILE_TYPES[kind], args.threads, args.pure
     if imatrix is not None:
         params.imatrix = ctypes.cast(imatrix.array, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
+    settle()
     start = time.monotonic()
     if llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params)) != 0:
         sys.exit(f"llama.cpp does not make {kind} of {source}")

@@ -42,11 +42,13 @@ def r1_finetune(a, shape, out, **options):
     del c["vocab_size"]
     config.write_text(json.dumps(c))
     tokenizer = a.work / "tokenizer.model"
-    command = [a.r1 / "r1-finetune", "--init", config, "--tokenizer", tokenizer if tokenizer.exists() else "train",
-               "--vocab", str(a.vocab), "--data", a.text, "-o", out, "-f", "--no-packing", "--no-verify", "--timing",
-               "--learning-rate", str(RATE), "--muon-learning-rate", str(MUON_RATE), "--weight-decay", str(DECAY),
+    known = [tokenizer] if tokenizer.exists() else ["train", "--vocab", str(a.vocab)]
+    command = [a.r1 / "r1-finetune", "--init", config, "--tokenizer", *known, "--data", a.text, "-o", out, "-f", "--no-packing", "--no-verify", "--timing",
+               "--learning-rate", str(RATE), "--weight-decay", str(DECAY),
                "--batch-size", str(a.batch), "--max-seq-length", str(a.length), "--steps-per-report", "1",
                "--threads", str(a.threads), "--save-every", "1000000"]
+    if options.get("optimizer") == "muon":
+        command += ["--muon-learning-rate", str(MUON_RATE)]
     for name, value in options.items():
         command += ["--" + name, str(value)]
     lines = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout

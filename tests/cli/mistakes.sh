@@ -4,6 +4,9 @@ echo hello >text; : >empty.gguf; mkdir folder
 try r1-complete -m text -p x
 try r1-complete -m folder -p x
 try r1-complete -m . -p x
+try r1-complete -m ./folder -p x
+ln -s "$TINY_MODEL" folder/a.gguf; try r1-complete -m ./folder -p x -n 1 >/dev/null && echo "the one model of a folder"
+ln -s "$TINY_MODEL" folder/b.gguf; try r1-complete -m ./folder -p x
 try r1-complete -m empty.gguf -p x
 try r1-complete --files-from none
 try r1-complete --only-failed none

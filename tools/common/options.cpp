@@ -1,6 +1,7 @@
 #include "tools/common/options.h"
 
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -198,6 +199,26 @@ std::string nearest_option(const Program& program, std::string_view name) {
 
 void refuse_if(bool wrong, const char* why) {
   if (wrong) fail(ErrorKind::usage, "{}", why);
+}
+
+namespace {
+
+bool is_met(const Option::Want& want, const Program& program) {
+  const auto other = std::find_if(program.options.begin(), program.options.end(),
+                                  [&](const Option& o) { return o.name == want.option; });
+  assert(other != program.options.end());
+  const std::string value = value_text(*other);
+  if (want.values.empty()) return !value.empty() && value != "0" && value != "false";
+  return std::find(want.values.begin(), want.values.end(), value) != want.values.end();
+}
+
+}  // namespace
+
+void refuse_idle(const Program& program, const std::vector<Given>& given) {
+  for (const Given& g : given)
+    if (const auto& want = g.option->wants; want && !is_met(*want, program))
+      fail(ErrorKind::usage, "--{} wants --{}{}{}", g.option->name, want->option,
+           want->values.empty() ? "" : " ", fmt::join(want->values, " or "));
 }
 
 bool is_switch(const Option& option) { return option.metavar.empty(); }

@@ -38,6 +38,13 @@ struct Option {
   // Options that contradict this one: with one of them on the command line, what the configuration
   // or the environment says of this one is not meant.
   std::vector<std::string> gives_way_to = {};
+  // Another option without which, or without one of these values of it, this one would change
+  // nothing: on the command line it is then a mistake.
+  struct Want {
+    std::string option;
+    std::vector<std::string> values = {};
+  };
+  std::optional<Want> wants = {};
   std::string config_refuses = {};  // the one value that no config file may give it
   std::string environment = {};     // "R1_THREADS"
   bool* given = nullptr;            // set when the value does not come from us
@@ -86,6 +93,9 @@ std::string nearest_option(const Program& program, std::string_view name);
 
 // For settings that contradict each other: fails with `usage`, and says why.
 void refuse_if(bool wrong, const char* why);
+
+// Fails with `usage` for an option on the command line that lacks what it wants, once all are set.
+void refuse_idle(const Program& program, const std::vector<Given>& given);
 
 bool is_switch(const Option& option);
 // The value as the option's own words: "0.8", "true"; empty when there is none.

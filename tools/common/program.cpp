@@ -244,6 +244,7 @@ int run_body(Program& program, StandardOptions& standard, const char* manual,
   }
   ui = ui_of(standard);
   try {
+    refuse_idle(program, given);
     return body(*ui);
   } catch (const Error& e) {
     if (e.kind() == ErrorKind::usage) throw Error(e.kind(), e.what() + settings.origins(e.what()));

@@ -86,6 +86,7 @@ std::map<std::string, double> Course::numbers_of(const State& s) {
           {"steps", s.steps},
           {"tokens", s.tokens},
           {"skipped", s.skipped},
+          {"untaught", s.untaught},
           {"best", s.best},
           {"worse", s.worse},
           {"planned", s.planned},
@@ -98,6 +99,7 @@ Course::State Course::state_of(const std::map<std::string, double>& n) {
           .steps = n.at("steps"),
           .tokens = n.at("tokens"),
           .skipped = n.at("skipped"),
+          .untaught = n.at("untaught"),
           .best = n.at("best"),
           .worse = n.at("worse"),
           .planned = n.at("planned"),
@@ -118,6 +120,7 @@ void Course::run() {
     throw;
   }
   draw(log_->close());
+  if (!s_.val.empty()) say_if_unhelpful();
   if (s_.early_stop == 0) return;
   std::vector<std::string> damaged;
   best_.load(pupil_.backend(), tensors_, damaged);
@@ -190,7 +193,7 @@ Course::Look Course::look() {
 double Course::validate() {
   const double loss =
       trainer_.evaluate(lessons_.val_packs(), std::min(kMostValidated, lessons_.val_count()));
-  if (trainer_.done() == 0) return loss;
+  if (trainer_.done() == 0) return state_.untaught = loss;
   if (loss < state_.best) {
     state_.best = loss;
     state_.worse = 0;
@@ -199,6 +202,14 @@ double Course::validate() {
     ++state_.worse;
   }
   return loss;
+}
+
+void Course::say_if_unhelpful() const {
+  if (state_.best >= state_.untaught)
+    ui_.say(kTool,
+            fmt::format("the loss on --val was {:.4g} before the first step, and never less after",
+                        state_.untaught),
+            0);
 }
 
 // For a person who watches; the record has them whole.

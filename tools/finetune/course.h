@@ -45,7 +45,8 @@ class Course {
   struct State {
     double loss = 0, steps = 0;      // since the last record: their sum, and of how many steps
     double tokens = 0, skipped = 0;  // since the first step
-    double best = std::numeric_limits<double>::max(), worse = 0;  // of --val; times in a row
+    double untaught = 0;             // loss on --val before the first step
+    double best = std::numeric_limits<double>::max(), worse = 0;  // after others; times in a row
     double planned = 0;                                           // steps, by --time-budget
     LossScale scale;
   };
@@ -64,6 +65,7 @@ class Course {
   bool looks() const { return !s_.val.empty() || prompts_.any(); }
   Look look();
   double validate();
+  void say_if_unhelpful() const;
   void show(const std::vector<std::string>& samples) const;
   void report(const TrainStep& step, const Look& found);
   void keep_to_budget();

@@ -19,6 +19,11 @@ Dataset read(const std::vector<std::string>& names, const FinetuneSettings& s,
                        .seed = static_cast<std::uint64_t>(s.seed)});
 }
 
+// "1 sample", "2 samples".
+std::string counted(std::int64_t n, std::string_view what) {
+  return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+}
+
 }  // namespace
 
 Lessons::Lessons(const FinetuneSettings& s, const TextForms& forms)
@@ -45,9 +50,9 @@ std::string Lessons::left_out() const {
 
 std::string Lessons::described() const {
   const std::string out = left_out();
-  return fmt::format("{} samples of {} tokens, {} of them learnt, in {} sequences{}",
-                     data_.samples.size(), data_.tokens, data_.trained, epoch(),
-                     out.empty() ? "" : ", " + out);
+  return fmt::format("{} of {} tokens, {} of them learnt, in {}{}",
+                     counted(std::ssize(data_.samples), "sample"), data_.tokens, data_.trained,
+                     counted(epoch(), "sequence"), out.empty() ? "" : ", " + out);
 }
 
 }  // namespace r1

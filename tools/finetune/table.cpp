@@ -74,6 +74,7 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                        "has; the lengths of its rows too (DoRA); or all weights.",
                .choices = {"lora", "dora", "full"},
                .brief = true,
+               .gives_way_to = {"init"},
                .given = &s.method_given});
   o.push_back({.name = "objective",
                .group = g,
@@ -84,6 +85,8 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .choices = {"sft", "dpo"}});
   o.push_back(number("beta", g, s.beta,
                      "Of DPO: the higher, the nearer it stays to the model as it was.", 1e-6, 1e3));
+  o.back().wants = {"objective", {"dpo"}};
+  const std::size_t first = o.size();
   o.push_back(number("rank", g, s.rank, "Rows of the small matrices of LoRA.", 1, 4096));
   o.push_back(
       number("alpha", g, s.alpha, "Their products are multiplied by alpha / rank.", 0, 1e6));
@@ -105,6 +108,7 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                        "memory where their rows are whole blocks of it; what is merged is merged "
                        "into the model's own.",
                .choices = {"q8_0", "q4_0", "q4_k"}});
+  for (std::size_t i = first; i < o.size(); ++i) o[i].wants = {"fine-tune-type", {"lora", "dora"}};
   o.push_back({.name = "qat",
                .group = g,
                .into = &s.qat,
@@ -146,6 +150,7 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
   o.back().built_in = "2e-4 of LoRA, 1e-5 of all weights, 1e-3 from scratch";
   o.back().given = &s.rate_given;
   o.push_back(number("muon-learning-rate", g, s.muon_rate, "At its peak, of Muon.", 0, 10));
+  o.back().wants = {"optimizer", {"muon"}};
   o.push_back(number("weight-decay", g, s.weight_decay, "Of matrices.", 0, 10));
   o.push_back(number("clip", g, s.clip, "Norm of the gradient at most; 0: any.", 0, 1e9));
 }
@@ -164,8 +169,10 @@ void add_scratch(std::vector<Option>& o, FinetuneSettings& s) {
                .into = &s.tokenizer,
                .metavar = "FILE",
                .help = "Its tokenizer.model or tokenizer.json; 'train' makes one of --data.",
-               .completes = Completes::file});
+               .completes = Completes::file,
+               .wants = {{"init"}}});
   o.push_back(number("vocab", g, s.vocab, "Tokens of one that is made.", 300, 1 << 20));
+  o.back().wants = {"tokenizer", {"train"}};
 }
 
 void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
@@ -174,6 +181,7 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
   o.back().brief = true;
   o.push_back(
       number("epochs", g, s.epochs, "In place of --iters: how often to read the data.", 0, 1e6));
+  o.back().gives_way_to = {"iters", "time-budget"};
   o.back().built_in = "none";
   o.push_back({.name = "time-budget",
                .group = g,
@@ -185,6 +193,7 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
                .least = 1,
                .unit = Option::Unit::milliseconds,
                .brief = true,
+               .gives_way_to = {"iters", "epochs"},
                .built_in = "none"});
   o.push_back(number("batch-size", g, s.batch, "Sequences of a step.", 1, 1 << 20));
   o.push_back(
@@ -206,8 +215,10 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
                .choices = {"cosine", "linear", "constant", "wsd"}});
   o.push_back(number("lr-warmup", g, s.warmup, "Share of the steps in which it rises.", 0, 1));
   o.push_back(number("min-lr", g, s.min_rate, "Share of its peak that it keeps at the end.", 0, 1));
+  o.back().wants = {"schedule", {"cosine", "linear", "wsd"}};
   o.push_back(number("decay-share", g, s.decay_share,
                      "Share of the steps in which it falls; only of wsd.", 0, 1));
+  o.back().wants = {"schedule", {"wsd"}};
 }
 
 void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
@@ -220,6 +231,7 @@ void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
   o.push_back(number("early-stop", g, s.early_stop,
                      "Stop when the loss on --val has not fallen so many times; 0: never.", 0,
                      1e9));
+  o.back().wants = {"val"};
   o.push_back({.name = "sample-prompt",
                .group = g,
                .into = &s.sample_prompts,
@@ -229,6 +241,7 @@ void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
                .completes = Completes::text_or_file});
   o.push_back(number("sample-tokens", g, s.sample_tokens, "Tokens of each such completion at most.",
                      1, 1 << 20));
+  o.back().wants = {"sample-prompt"};
   o.push_back({.name = "timing",
                .group = g,
                .into = &s.timing,

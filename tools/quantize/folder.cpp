@@ -96,7 +96,7 @@ void write(QuantizeReport& report, const FolderPlan& plan, const Prepared& prepa
                                    .progress = draw};
   ResumePoint there;
   if (s.resume) {
-    there = resume_folder(partial, report.files, plan, options, pool);
+    there = resume_folder(partial, report.files, plan, options);
     say_what_is_kept(messages, {there}, plan.weights.size());
   }
   SumJournal journal(folder_sums_path(partial), there.kept);

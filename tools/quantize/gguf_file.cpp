@@ -1,6 +1,7 @@
 #include "tools/quantize/gguf_file.h"
 
 #include <filesystem>
+#include <future>
 #include <optional>
 
 #include "lib/base/error.h"
@@ -157,29 +158,41 @@ class GgufMaker {
                                   .imatrix = imatrix_ ? &*imatrix_ : nullptr,
                                   .packed = &packed_,
                                   .progress = draw};
-    const std::vector<ResumePoint> there_already = begin(options, pool);
+    const std::vector<ResumePoint> there_already = begin(options);
     try {
       write_shards(there_already, options, pool);
-      for (const fs::path& path : paths_) open_journal(path)->close();  // all have their names now
-      for (const fs::path& path : paths_) remove_partial(path);         // the sums
+      give_names();
+      for (const fs::path& path : paths_) remove_partial(path);  // the sums
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::interrupted)
         for (const fs::path& path : paths_) remove_partial(path);
       throw;
     }
+  }
+
+  // Digests are made while the disk takes the last of what was written.
+  void give_names() {
+    std::vector<MappedFile> files;
+    for (const fs::path& path : paths_) files.emplace_back(partial_of(path));
+    auto digests = std::async(std::launch::async, [&] {
+      std::vector<std::string> digests_of_files;
+      for (const MappedFile& file : files) digests_of_files.push_back(sha256_hex(file));
+      return digests_of_files;
+    });
+    for (const fs::path& path : paths_) open_journal(path)->close();
+    const std::vector<std::string> sha256 = digests.get();
     for (std::size_t s = 0; s < paths_.size(); ++s)
-      report_.products.push_back(
-          {paths_[s], plan_.shards[s].bytes, sha256_hex(MappedFile(paths_[s]))});
+      report_.products.push_back({paths_[s], plan_.shards[s].bytes, sha256[s]});
   }
 
   // What of each shard is there already: nothing without --resume.
-  std::vector<ResumePoint> begin(const QuantizeOptions& options, ThreadPool& pool) {
+  std::vector<ResumePoint> begin(const QuantizeOptions& options) {
     std::vector<ResumePoint> points(paths_.size());
     for (std::size_t s = 0; s < paths_.size(); ++s) {
       const fs::path partial = partial_of(paths_[s]);
       if (!s_.resume) remove_partial(paths_[s]);
       if (!is_there(partial)) continue;
-      auto point = resume_quantized(partial, report_.files, plan_, options, pool, s);
+      auto point = resume_quantized(partial, report_.files, plan_, options, s);
       if (!point)
         fail(ErrorKind::usage,
              "{} was begun with other options or from another model; -f begins anew",

@@ -168,7 +168,7 @@ class ResumedFileTest : public QuantizeModelTest {
   // The file that comes of it; `kept_` and `why_` say what was made of what was there.
   std::string resumed(const ModelFiles& files, const QuantizePlan& plan,
                       const QuantizeOptions& options = {}) {
-    const auto point = resume_quantized(partial_, files, plan, options, pool_);
+    const auto point = resume_quantized(partial_, files, plan, options);
     EXPECT_TRUE(point.has_value());
     kept_ = point->kept.size();
     why_ = point->why_not;
@@ -211,13 +211,12 @@ TEST_F(ResumedFileTest, AResumedFileIsTheSame) {
                                 : "");
   }
   leave(whole);
-  EXPECT_FALSE(
-      resume_quantized(partial_, files, plan_quantization(files, to("q8_0"), false), {}, pool_));
+  EXPECT_FALSE(resume_quantized(partial_, files, plan_quantization(files, to("q8_0"), false), {}));
   QuantizePlan otherwise = plan;
   otherwise.set_recipe("0123456789abcdef");
   EXPECT_EQ(otherwise.bytes, plan.bytes);
   EXPECT_EQ(otherwise.begins, plan.begins);
-  EXPECT_FALSE(resume_quantized(partial_, files, otherwise, {}, pool_));
+  EXPECT_FALSE(resume_quantized(partial_, files, otherwise, {}));
 }
 
 TEST_F(ResumedFileTest, WhatIsDamagedIsWrittenAnew) {
@@ -236,10 +235,10 @@ TEST_F(ResumedFileTest, WhatWasNotNotedIsWrittenAnew) {
   const ModelFiles files = model();
   const QuantizePlan plan = plan_quantization(files, to("q4_0"), false);
   const std::string whole = made(files, plan, 2);
-  for (const std::size_t characters : {0u, 100u, 131u, 132u, 200u}) {
-    leave(whole, characters);  // a line is "0 ", two sums of 64 and what parts and ends them
+  for (const std::size_t characters : {0u, 50u, 66u, 67u, 68u, 100u}) {
+    leave(whole, characters);  // a line is "0 ", two sums of 32 and what parts and ends them
     EXPECT_EQ(resumed(files, plan), whole) << characters;
-    EXPECT_EQ(kept_, characters / 131);
+    EXPECT_EQ(kept_, characters / 67);
     EXPECT_EQ(why_, "");
   }
 }
@@ -304,9 +303,8 @@ TEST_F(ResumedFileTest, ShardsHoldWhatOneFileHolds) {
         paths[s], files, plan, journal_.sums(), pool_, [](std::uint64_t) {}, s);
     for (const std::uint64_t size : {shard.size() - 1, plan.begins[plan.shards[s].first] - 1}) {
       leave(shard.substr(0, size));
-      EXPECT_FALSE(resume_quantized(partial_, files, plan, {}, pool_, 1 - s));
-      SumJournal journal(sums_path(partial_),
-                         resume_quantized(partial_, files, plan, {}, pool_, s)->kept);
+      EXPECT_FALSE(resume_quantized(partial_, files, plan, {}, 1 - s));
+      SumJournal journal(sums_path(partial_), resume_quantized(partial_, files, plan, {}, s)->kept);
       const auto again = open_journal(folder_ / "again.gguf");
       write_quantized(*again, files, plan, {}, pool_, journal, s);
       again->close();

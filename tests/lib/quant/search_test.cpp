@@ -215,9 +215,9 @@ TEST(Search, OnlyTheProportionsOfTheImportanceCount) {
     for (const DType dtype : kQuantized)
       EXPECT_EQ(searched(row, importance, dtype), searched(row, other, dtype)) << to_string(dtype);
   }
-  const std::vector<float> nothing(512, 0.0f);
+  const std::vector<float> nothing(512, 0.0f), even(512, 1.0f);
   for (const DType dtype : kQuantized)
-    EXPECT_EQ(searched(row, nothing, dtype), searched(row, {}, dtype)) << to_string(dtype);
+    EXPECT_EQ(searched(row, nothing, dtype), searched(row, even, dtype)) << to_string(dtype);
 }
 
 // Blocks are searched four at a time, and stay alone.
