@@ -79,9 +79,8 @@ class Finetuner {
     const SamplePrompts prompts(s_, text, pupil.network());
     begin_output(run_file);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
-    const bool wanted = ui.progress || s_.timing;
-    const double most = wanted ? tokens_at_peak(pupil.backend(), files, text, lessons) : 0;
-    Course course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_, most);
+    const Course::Known known = facts_of_steps(pupil.backend(), files, text, lessons, ui.progress);
+    Course course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_, known);
     course.run();
     const double found = export_trained(s_, pupil, text, lessons.some(kVerified));
     if (!s_.no_verify)
@@ -174,13 +173,13 @@ class Finetuner {
     if (s_.precision.empty()) s_.precision = on_card ? "bf16" : "fp32";
   }
 
-  // A second; 0: not known.
-  double tokens_at_peak(Backend& backend, const ModelFiles& files, const TextOfModel& text,
-                        const Lessons& lessons) const {
-    const double peak = product_peak(backend);  // of a card it is not known
-    if (!(peak > 0)) return 0;
+  // What records and the line of progress say of them; nothing that neither does.
+  Course::Known facts_of_steps(Backend& backend, const ModelFiles& files, const TextOfModel& text,
+                               const Lessons& lessons, bool progress) const {
+    const double peak = progress || s_.timing ? product_peak(backend) : 0;
+    if (!(peak > 0) && s_.precision != "fp8") return {};
     const StepWork work = work_of_step(s_, files, text, lessons.packs());
-    return peak * work.tokens / work.operations;
+    return {peak * work.tokens / work.operations, work.fp8_share};
   }
 
   int rehearse(const ModelFiles& files, const TextOfModel& text, const Lessons& lessons) {

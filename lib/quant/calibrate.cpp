@@ -18,6 +18,10 @@ std::span<const float> floats(const Tensor& x) {
   return {x.as<float>(), static_cast<std::size_t>(x.shape.elements())};
 }
 
+[[noreturn]] void fail_not_finite(std::string_view matrix) {
+  fail(ErrorKind::model, "the inputs of {} are not finite", escaped(matrix));
+}
+
 // A matrix that is to be packed.
 struct Target {
   PlannedTensor tensor;
@@ -86,19 +90,25 @@ std::span<Group> next_batch(std::vector<Group>& groups, std::size_t first, std::
   return std::span(groups).subspan(first, end - first);
 }
 
-void collect_hessians(std::span<Group> batch, const Calibration& calibration, ThreadPool& pool) {
+void collect_hessians(std::span<Group> batch, const Calibration& calibration, ThreadPool& pool,
+                      ImatrixSums* seen) {
   std::map<std::string_view, Group*> wanted;  // by the one matrix of each that counts
   for (Group& group : batch) {
     group.hessian.assign(static_cast<std::size_t>(group.K * group.K), 0.0f);
     wanted[group.targets[0]->tensor.name()] = &group;
   }
   calibration.run(calibration.windows.size(), [&](const std::string& name, const Tensor& x) {
+    if (seen != nullptr) seen->add(name, x);
     if (const auto found = wanted.find(name); found != wanted.end())
       add_to_hessian(found->second->hessian, floats(x), found->second->K, pool);
   });
+  for (const auto& [name, group] : wanted)
+    for (std::int64_t k = 0; k < group->K; ++k)
+      if (!std::isfinite(group->hessian[static_cast<std::size_t>(k * group->K + k)]))
+        fail_not_finite(name);
 }
 
-// -> logits [T, V]
+// What the head reads, [T, D].
 Var read(const Calibration& c, Graph& g, const std::vector<std::int32_t>& window) {
   std::vector<std::int32_t> position, ends_line;
   for (const std::int32_t id : window) {
@@ -111,16 +121,22 @@ Var read(const Calibration& c, Graph& g, const std::vector<std::int32_t>& window
   rows.start = g.integers(std::vector<std::int32_t>(window.size(), 0));
   rows.newline = g.integers(ends_line);
   rows.longest_run = std::ssize(window);
-  return c.network.forward(g, rows);
+  return c.network.hidden(g, rows);
+}
+
+void add_all(ImatrixSums& sums, const Calibration& calibration) {
+  calibration.run(calibration.windows.size(),
+                  [&](const std::string& name, const Tensor& x) { sums.add(name, x); });
 }
 
 PackedTensors pack(const std::vector<Target>& targets, const ModelFiles& files,
-                   const Calibration& calibration, ThreadPool& pool, std::uint64_t room) {
+                   const Calibration& calibration, ThreadPool& pool, std::uint64_t room,
+                   ImatrixSums* seen) {
   std::vector<Group> groups = grouped(targets, calibration);
   PackedTensors packed;
   for (std::size_t first = 0; first < groups.size();) {
     const std::span<Group> batch = next_batch(groups, first, room);
-    collect_hessians(batch, calibration, pool);
+    collect_hessians(batch, calibration, pool, first == 0 ? seen : nullptr);
     for (Group& group : batch) {
       scale_hessian(group);
       const Gptq gptq(std::move(group.hessian), group.K, pool);
@@ -133,6 +149,7 @@ PackedTensors pack(const std::vector<Target>& targets, const ModelFiles& files,
     }
     first += batch.size();
   }
+  if (groups.empty() && seen != nullptr) add_all(*seen, calibration);
   return packed;
 }
 
@@ -156,7 +173,7 @@ void Calibration::run(std::size_t count, const Seen& seen) const {
     g.watch_products([&](const Tensor& x, const Tensor& w) {
       if (const auto found = names.find(w.data); found != names.end()) seen(found->second, x);
     });
-    read(*this, g, windows[i]);
+    seen(names.at(network.head().value.data), read(*this, g, windows[i]).value);
     window_done();
   }
 }
@@ -166,7 +183,7 @@ std::vector<float> Calibration::logits(const std::vector<std::int32_t>& window,
   Arena arena(backend);
   Graph g(backend, arena);
   g.replace_weights(replace);
-  const std::span<const float> all = floats(read(*this, g, window).value);
+  const std::span<const float> all = floats(g.linear(read(*this, g, window), network.head()).value);
   return {all.begin(), all.end()};
 }
 
@@ -181,28 +198,34 @@ std::vector<std::vector<std::string>> Calibration::groups() const {
   return groups;
 }
 
-Imatrix collect_imatrix(const Calibration& calibration) {
-  std::map<std::string, std::vector<double>> sums;
-  std::map<std::string, std::int64_t> counts;
-  calibration.run(calibration.windows.size(), [&](const std::string& name, const Tensor& x) {
-    std::vector<double>& sum = sums[name];
-    const auto K = static_cast<std::size_t>(x.cols());
-    sum.resize(K);
-    const std::span<const float> all = floats(x);
-    for (std::size_t i = 0; i < all.size(); i += K)
-      for (std::size_t k = 0; k < K; ++k) sum[k] += double{all[i + k]} * all[i + k];
-    counts[name] += x.rows();
-  });
+void ImatrixSums::add(const std::string& matrix, const Tensor& x) {
+  Sum& sum = sums_[matrix];
+  const auto K = static_cast<std::size_t>(x.cols());
+  sum.squares.resize(K);
+  const std::span<const float> all = floats(x);
+  for (std::size_t i = 0; i < all.size(); i += K)
+    for (std::size_t k = 0; k < K; ++k) sum.squares[k] += double{all[i + k]} * all[i + k];
+  sum.count += x.rows();
+}
+
+Imatrix ImatrixSums::imatrix() const {
   Imatrix imatrix;
-  for (const auto& [name, sum] : sums) {
+  for (const auto& [name, sum] : sums_) {
     Imatrix::Entry entry;
-    for (const double s : sum) entry.sum2.push_back(static_cast<float>(s));
-    if (!std::all_of(sum.begin(), sum.end(), [](double s) { return std::isfinite(s); }))
-      fail(ErrorKind::model, "the inputs of {} are not finite", escaped(name));
-    entry.count = static_cast<float>(counts[name]);
+    for (const double s : sum.squares) entry.sum2.push_back(static_cast<float>(s));
+    if (!std::all_of(sum.squares.begin(), sum.squares.end(),
+                     [](double s) { return std::isfinite(s); }))
+      fail_not_finite(name);
+    entry.count = static_cast<float>(sum.count);
     imatrix.add(name, std::move(entry));
   }
   return imatrix;
+}
+
+Imatrix collect_imatrix(const Calibration& calibration) {
+  ImatrixSums sums;
+  add_all(sums, calibration);
+  return sums.imatrix();
 }
 
 ByteSpan packed_of(const PackedTensors* packed, std::string_view name) {
@@ -212,23 +235,23 @@ ByteSpan packed_of(const PackedTensors* packed, std::string_view name) {
 }
 
 PackedTensors pack_by_feedback(const QuantizePlan& plan, const Calibration& calibration,
-                               ThreadPool& pool, std::uint64_t room) {
+                               ThreadPool& pool, std::uint64_t room, ImatrixSums* seen) {
   std::vector<Target> targets;
   for (const PlannedTensor& t : plan.tensors)
     if (t.packed_anew()) targets.push_back({t, t.to});
-  return pack(targets, *plan.files, calibration, pool, room);
+  return pack(targets, *plan.files, calibration, pool, room, seen);
 }
 
 PackedTensors pack_by_feedback(const FolderPlan& plan, const ModelFiles& files,
-                               const Calibration& calibration, ThreadPool& pool,
-                               std::uint64_t room) {
+                               const Calibration& calibration, ThreadPool& pool, std::uint64_t room,
+                               ImatrixSums* seen) {
   assert(plan.type == FolderType::w4a16);
   std::vector<Target> targets;
   for (const FolderWeight& w : plan.weights)
     if (w.quantized)
       targets.push_back(
           {{{w.gguf_name, w.source.tensor}}, quant::BlockType::groups(w.stored[1].tensor.dtype)});
-  return pack(targets, files, calibration, pool, room);
+  return pack(targets, files, calibration, pool, room, seen);
 }
 
 }  // namespace r1

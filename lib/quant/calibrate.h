@@ -40,18 +40,32 @@ struct Calibration {
   std::vector<std::vector<std::string>> groups() const;
 };
 
-// Of all matrices. Fails with `model` where inputs are not finite.
+// An importance matrix while a text is read.
+class ImatrixSums {
+ public:
+  void add(const std::string& matrix, const Tensor& x);
+  // Of all matrices. Fails with `model` where inputs are not finite.
+  Imatrix imatrix() const;
+
+ private:
+  struct Sum {
+    std::vector<double> squares;  // [K]
+    std::int64_t count = 0;       // rows
+  };
+  std::map<std::string, Sum> sums_;
+};
+// Of a text that is read for nothing else.
 Imatrix collect_imatrix(const Calibration& calibration);
 
 // Blocks of matrices by error feedback (gptq.h), by name. As many passes over the text as it takes
-// for Hessians of at most `room` bytes, or one group's.
+// for Hessians of at most `room` bytes, or one group's; `seen`, if any, hears the first of them.
 using PackedTensors = std::map<std::string, std::vector<std::byte>, std::less<>>;
 ByteSpan packed_of(const PackedTensors* packed, std::string_view name);  // empty: there is none
 PackedTensors pack_by_feedback(const QuantizePlan& plan, const Calibration& calibration,
-                               ThreadPool& pool, std::uint64_t room);
+                               ThreadPool& pool, std::uint64_t room, ImatrixSums* seen = nullptr);
 // Of a folder of w4a16 groups (scale_group.h), by name in GGUF.
 PackedTensors pack_by_feedback(const FolderPlan& plan, const ModelFiles& files,
-                               const Calibration& calibration, ThreadPool& pool,
-                               std::uint64_t room);
+                               const Calibration& calibration, ThreadPool& pool, std::uint64_t room,
+                               ImatrixSums* seen = nullptr);
 
 }  // namespace r1

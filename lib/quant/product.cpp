@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cassert>
 
-#include "lib/quant/lanes.h"
 #include "lib/quant/product_tile.h"
 
 namespace r1::quant {
@@ -13,7 +12,7 @@ AddRows choose_add_rows() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx2")) return kAddRowsAvx2;
 #endif
-  return add_rows<Lanes>;
+  return add_rows<FourFloats>;
 }
 
 // load(panel, k, column, depth) fills a panel with the rows k … k + depth of b.

@@ -6,6 +6,10 @@
 
 namespace r1::quant {
 
+// One for each place that compiles the products below: of two of one type the linker keeps one.
+using FourFloats [[gnu::vector_size(16)]] = float;   // any machine
+using EightFloats [[gnu::vector_size(32)]] = float;  // product_avx2.cpp alone
+
 inline constexpr int kPanelColumns = 16, kPanelDepth = 128;  // 8 KiB, which stay in the first cache
 using Panel = float[kPanelDepth][kPanelColumns];
 

@@ -68,6 +68,18 @@ TEST_F(Plan, OfDataCountsWhatItsDocumentsSee) {
   EXPECT_EQ(work.operations, 16 * (6 * T * (kLayers + kGates + head) + attention));
 }
 
+TEST_F(Plan, SaysHowMuchOfTheProductsIsInEightBits) {
+  settings_.method = "full";
+  const std::vector<TrainingSample> samples(
+      4, {std::vector<TokenId>(kLength + 1, 7), std::vector<std::uint8_t>(kLength + 1, 1)});
+  const Packer packs(samples, kLength, true, 0);
+  EXPECT_EQ(work_of_step(settings_, files_, text_, packs).fp8_share, 0);
+  settings_.precision = "fp8";  // of layers: gates and the head are not
+  const double head = 32.0 * static_cast<double>(text_.tokenizer().size());
+  EXPECT_NEAR(work_of_step(settings_, files_, text_, packs).fp8_share,
+              kLayers / (kLayers + kGates + head), 1e-12);
+}
+
 TEST_F(Plan, OfMuonCountsItsProductsOnceAStep) {
   settings_.method = "full";
   const double adamw = plan().operations;

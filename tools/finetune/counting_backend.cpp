@@ -46,17 +46,19 @@ Backend::Weight CountingBackend::load_weight(const Tensor& host, DType) {
 }
 
 void CountingBackend::linear(const Tensor&, const Tensor& x, const Tensor& w, const Epilogue&) {
-  operations_ += product(x, w);
+  count(product(x, w));
 }
 
 void CountingBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor&,
                                       const Tensor& x, const Tensor& w) {
   for (const Tensor* wanted : {&dx, &dw})
-    if (!wanted->empty()) operations_ += product(x, w);
+    if (!wanted->empty()) count(product(x, w));
 }
 
 void CountingBackend::multiply(const Tensor& y, const Factor& a, const Factor&, const Epilogue&) {
-  operations_ += 2.0 * static_cast<double>(y.cols() * a.values.shape.elements());
+  const double product = 2.0 * static_cast<double>(y.cols() * a.values.shape.elements());
+  count(product);
+  if (is_float8(a.values.dtype)) fp8_products_ += product;
 }
 
 double CountingBackend::attention_product(const Tensor& q, const Tensor& start,

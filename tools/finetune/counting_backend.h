@@ -16,6 +16,8 @@ class CountingBackend : public Backend {
   std::uint64_t bytes() const { return bytes_; }     // taken now
   std::uint64_t peak() const { return peak_; }       // at most, since `reset_peak`
   double operations() const { return operations_; }  // a multiplication and an addition are two
+  double products() const { return products_; }      // those of products with weights
+  double fp8_products() const { return fp8_products_; }
 
   Device device() const override { return Device::cpu; }
   std::string describe() const override { return "none"; }
@@ -90,6 +92,7 @@ class CountingBackend : public Backend {
   void sum_squares(const Tensor&, const Tensor&) override {}
 
  private:
+  void count(double product) { operations_ += product, products_ += product; }
   // Of one product of each row, q [T, H, hd], with all positions that it sees.
   double attention_product(const Tensor& q, const Tensor& start, std::int64_t window) const;
 
@@ -100,7 +103,7 @@ class CountingBackend : public Backend {
   std::map<void*, Piece> pieces_;
   std::map<const void*, std::vector<std::int32_t>> integers_;  // by address, as copied last
   std::uint64_t bytes_ = 0, peak_ = 0;
-  double operations_ = 0;
+  double operations_ = 0, products_ = 0, fp8_products_ = 0;
 };
 
 }  // namespace r1

@@ -67,7 +67,7 @@ Checkpoints best_of(const FinetuneSettings& s, const std::string& recipe) {
 
 Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
                const SamplePrompts& prompts, const std::string& recipe, const Ui& ui,
-               Clock::time_point begun, double most)
+               Clock::time_point begun, const Known& known)
     : s_(settings),
       pupil_(pupil),
       lessons_(lessons),
@@ -79,7 +79,7 @@ Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& le
       tensors_(trainer_.state()),
       steps_(settings.iters),
       begun_(begun),
-      most_(most) {}
+      known_(known) {}
 
 std::map<std::string, double> Course::numbers_of(const State& s) {
   return {{"loss", s.loss},
@@ -234,10 +234,11 @@ void Course::report(const TrainStep& step, const Look& found) {
                .loss_scale = s_.precision == "fp16" && step.step > 0
                                  ? std::optional(step.loss_scale)
                                  : std::nullopt,
+               .fp8_share = s_.precision == "fp8" ? std::optional(known_.fp8_share) : std::nullopt,
                .val_loss = found.val_loss,
                .samples = found.samples,
                .tokens_per_second = rate,
-               .share_of_peak = most_ > 0 ? std::optional(rate / most_) : std::nullopt,
+               .share_of_peak = known_.most > 0 ? std::optional(rate / known_.most) : std::nullopt,
                .memory = static_cast<double>(trainer_.peak_bytes())});
   show(found.samples);
   state_.loss = state_.steps = 0;
@@ -261,7 +262,7 @@ std::string Course::progress(const TrainStep& step) const {
   if (planned) line += fmt::format(" of {}", steps_);
   const double rate = (state_.tokens - start_.tokens) / seconds;
   line += fmt::format(", loss {:.3f}, {:.0f} tokens/s", step.loss, rate);
-  if (most_ > 0) line += fmt::format(", {:.0f} % of peak", 100 * rate / most_);
+  if (known_.most > 0) line += fmt::format(", {:.0f} % of peak", 100 * rate / known_.most);
   if (planned && left > 0)
     line += fmt::format(", {} left", duration(each * static_cast<double>(left)));
   return line;

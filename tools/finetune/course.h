@@ -29,11 +29,15 @@ class Course {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `begun`: when the time budget began. `most`: tokens a second at the machine's peak; 0: not
-  // known. What it is given outlives it.
+  // What is known of its steps before the first: tokens a second at the machine's peak, and
+  // StepWork::fp8_share; 0: it is not known, or none.
+  struct Known {
+    double most = 0, fp8_share = 0;
+  };
+  // `begun`: when the time budget began. What it is given outlives it.
   Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
          const SamplePrompts& prompts, const std::string& recipe, const Ui& ui,
-         Clock::time_point begun, double most);
+         Clock::time_point begun, const Known& known);
 
   const std::string& lost_records() const { return log_->lost(); }  // of standard output
   // Afterwards the pupil knows what is to be exported. Fails with `interrupted` after a signal,
@@ -86,7 +90,7 @@ class Course {
   std::optional<TrainLog> log_;
   std::int64_t steps_;                  // in all
   Clock::time_point begun_, measured_;  // the run; behind its first step
-  double most_;                         // tokens a second
+  Known known_;
   // Where this process began with its steps.
   struct {
     Clock::time_point time;

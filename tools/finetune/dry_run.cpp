@@ -161,13 +161,14 @@ StepWork count_work(CountingBackend& counter, const Pupil& pupil, const Packer& 
     for (std::int64_t n = 0; n < steps; ++n)
       work.tokens += static_cast<double>(trainer.step().tokens) / static_cast<double>(steps);
     work.operations = (counter.operations() - before) / static_cast<double>(steps);
+    work.fp8_share = counter.fp8_products() / counter.products();
     return work;
   };
   if (batch <= 2 * kCounted) return of(batch, (kCounted + batch - 1) / batch);
   const StepWork some = of(kCounted, 1), more = of(2 * kCounted, 1);
   const double times = static_cast<double>(batch - kCounted) / static_cast<double>(kCounted);
   return {some.operations + times * (more.operations - some.operations),
-          some.tokens + times * (more.tokens - some.tokens)};
+          some.tokens + times * (more.tokens - some.tokens), some.fp8_share};
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ TrainingPlan plan_training(const FinetuneSettings& settings, const ModelFiles& f
 // What is asked once in a run, as the reference of DPO is, is left out.
 struct StepWork {
   double operations = 0, tokens = 0;
+  double fp8_share = 0;  // of the operations of products with weights, those in 8 bits
 };
 StepWork work_of_step(const FinetuneSettings& settings, const ModelFiles& files,
                       const TextOfModel& text, const Packer& packs);

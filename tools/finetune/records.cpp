@@ -32,6 +32,7 @@ std::string line_of(const TrainRecord& r, std::int64_t index, bool timing) {
   w.key("grad_norm").number(or_nan(r.norm)).key("val_loss").number(or_nan(r.val_loss));
   if (r.skipped > 0) w.key("skipped").integer(r.skipped);
   if (r.loss_scale) w.key("loss_scale").number(*r.loss_scale);
+  if (r.fp8_share) w.key("fp8_share").number(*r.fp8_share);
   if (!r.samples.empty()) {
     w.key("samples").begin_array();
     for (const std::string& text : r.samples) w.string(text);
@@ -51,7 +52,11 @@ TrainRecord record_in(std::string_view line) {
     const Json& value = json.at(key, kFile);
     return value.is_null() ? std::nullopt : std::optional(value.number(kFile));
   };
-  const Json *skipped = json.find("skipped"), *scale = json.find("loss_scale");
+  const auto number_if_there = [&](const char* key) -> std::optional<double> {
+    const Json* value = json.find(key);
+    return value == nullptr ? std::nullopt : std::optional(value->number(kFile));
+  };
+  const Json* skipped = json.find("skipped");
   std::vector<std::string> samples;
   if (const Json* texts = json.find("samples"))
     for (const Json& text : texts->array(kFile)) samples.push_back(text.string(kFile));
@@ -61,7 +66,8 @@ TrainRecord record_in(std::string_view line) {
           .norm = number("grad_norm"),
           .tokens = json.at("tokens", kFile).integer(kFile),
           .skipped = skipped == nullptr ? 0 : skipped->integer(kFile),
-          .loss_scale = scale == nullptr ? std::nullopt : std::optional(scale->number(kFile)),
+          .loss_scale = number_if_there("loss_scale"),
+          .fp8_share = number_if_there("fp8_share"),
           .val_loss = number("val_loss"),
           .samples = std::move(samples)};
 }

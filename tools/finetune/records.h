@@ -22,6 +22,7 @@ struct TrainRecord {
   std::int64_t tokens = 0;     // trained since the beginning
   std::int64_t skipped = 0;    // steps, since the beginning
   std::optional<double> loss_scale;  // of fp16
+  std::optional<double> fp8_share;   // of fp8: share of the work of products
   std::optional<double> val_loss;
   std::vector<std::string> samples;  // what follows each --sample-prompt
   // With --timing.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
@@ -36,6 +38,12 @@ std::string calibration_text(const std::string& path) {
 }
 
 }  // namespace
+
+std::uint64_t hessian_room() {
+  const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
+  return std::max(std::uint64_t{2} << 30,
+                  pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE)) / 4);
+}
 
 std::string resume_hint(const std::filesystem::path& partial) {
   return fmt::format("; --resume goes on with {}", escaped(partial.string()));

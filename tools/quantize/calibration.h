@@ -11,7 +11,9 @@
 
 namespace r1 {
 
-inline constexpr std::uint64_t kHessianBytes = std::uint64_t{2} << 30;  // for error feedback
+// For the Hessians of error feedback, in bytes: a quarter of the machine's memory, or 2 GiB. What
+// is found does not depend on it, but each time it is full the text is read once more.
+std::uint64_t hessian_room();
 
 // "; --resume goes on with OUT.partial": what a signal leaves while tensors are written.
 std::string resume_hint(const std::filesystem::path& partial);

@@ -61,13 +61,16 @@ Prepared prepare(const QuantizeSettings& s, const FolderPlan& plan, const ModelF
     stop_when_interrupted(before_writing(s, s.output, prepared.imatrix.has_value()));
     line.draw(++done, 0);
   });
-  prepared.imatrix = collect_imatrix(calibration);
-  keep_imatrix(*prepared.imatrix, s);
-  messages.phase_done(model.describe());
   if (s.method == "gptq") {
-    prepared.packed = pack_by_feedback(plan, files, calibration, pool, kHessianBytes);
-    messages.phase_done("packed with error feedback");
+    ImatrixSums sums;
+    prepared.packed = pack_by_feedback(plan, files, calibration, pool, hessian_room(), &sums);
+    prepared.imatrix = sums.imatrix();
+    messages.phase_done(model.describe() + " and packed with error feedback");
+  } else {
+    prepared.imatrix = collect_imatrix(calibration);
+    messages.phase_done(model.describe());
   }
+  keep_imatrix(*prepared.imatrix, s);
   return prepared;
 }
 

@@ -105,11 +105,14 @@ class GgufMaker {
     ThreadPool pool(static_cast<int>(s_.threads));
     std::optional<CalibrationModel> model;
     std::optional<Calibration> calibration;
+    const bool feedback = s_.method == "gptq";
+    const bool once = feedback && s_.target_bpw == 0 && !s_.awq;  // the text is read
     if (!s_.calibration.empty()) {
       model.emplace(s_, report_.files.path());
       calibration.emplace(model->calibration(tick));
-      imatrix_ = collect_imatrix(*calibration);
-      keep_imatrix(*imatrix_, s_);
+    }
+    if (calibration && !once) {
+      take_imatrix(collect_imatrix(*calibration));
       messages_.phase_done(model->describe());
     }
     if (s_.target_bpw > 0) {
@@ -121,10 +124,17 @@ class GgufMaker {
       scale_channels(plan_, *imatrix_, search, pool, tick);
       messages_.phase_done("channels scaled");
     }
-    if (s_.method == "gptq") {
-      packed_ = pack_by_feedback(plan_, *calibration, pool, kHessianBytes);
-      messages_.phase_done("packed with error feedback");
-    }
+    if (!feedback) return;
+    ImatrixSums sums;
+    packed_ = pack_by_feedback(plan_, *calibration, pool, hessian_room(), once ? &sums : nullptr);
+    if (once) take_imatrix(sums.imatrix());
+    messages_.phase_done(once ? model->describe() + " and packed with error feedback"
+                              : "packed with error feedback");
+  }
+
+  void take_imatrix(Imatrix imatrix) {
+    imatrix_ = std::move(imatrix);
+    keep_imatrix(*imatrix_, s_);
   }
 
   // What the bytes depend on beside the header: a run may go on with another's file only where all

@@ -103,6 +103,22 @@ TEST_F(CalibrateTest, FeedbackGivesTheSameBlocksInAnyRoom) {
   EXPECT_EQ(in_one_pass.count("blk.0.attn_daw_gate.weight"), 0u);  // stays f32
 }
 
+// Importance that is found beside it, in one pass and where there are several.
+TEST_F(CalibrateTest, FeedbackSeesTheSameImportance) {
+  ThreadPool pool(1);
+  const std::string digest = collect_imatrix(calibration()).digest();
+  for (const std::uint64_t room : {std::uint64_t{1} << 30, std::uint64_t{0}}) {
+    ImatrixSums sums;
+    pack_by_feedback(plan(), calibration(), pool, room, &sums);
+    EXPECT_EQ(sums.imatrix().digest(), digest);
+  }
+  QuantizePlan nothing = plan();
+  nothing.tensors.clear();
+  ImatrixSums sums;
+  pack_by_feedback(nothing, calibration(), pool, 0, &sums);
+  EXPECT_EQ(sums.imatrix().digest(), digest);
+}
+
 TEST_F(CalibrateTest, FeedbackIsWhatIsWritten) {
   ThreadPool pool(2);
   const QuantizePlan planned = plan();

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "lib/base/random.h"
-#include "lib/quant/lanes.h"
 #include "lib/quant/product_tile.h"
 #include "tests/support/close.h"
 
@@ -67,9 +66,11 @@ TEST(Product, EveryVectorGivesTheSameBits) {
   Panel panel;
   std::copy(b.begin(), b.end(), &panel[0][0]);
   std::vector<float> four(m * kPanelColumns), eight = four;
-  add_rows<Lanes>({four.data(), kPanelColumns}, {a.data(), kPanelDepth}, panel, m, kPanelDepth);
+  add_rows<FourFloats>({four.data(), kPanelColumns}, {a.data(), kPanelDepth}, panel, m,
+                       kPanelDepth);
   kAddRowsAvx2({eight.data(), kPanelColumns}, {a.data(), kPanelDepth}, panel, m, kPanelDepth);
   EXPECT_EQ(four, eight);
+  EXPECT_NE(kAddRowsAvx2, &add_rows<FourFloats>);  // else one was held against itself
 }
 
 }  // namespace
