@@ -512,13 +512,22 @@ TEST(Dataset, OfFilesWithoutASampleFails) {
 TEST(Dataset, ReadsFilesInOrderEachOfAShapeOfItsOwn) {
   Scene scene;
   test::write_bytes(scene.dir / "a.json", "{\"text\":\"a\", \"source\":1}\r\n\r\n{\"text\":\"b\"}");
-  test::write_bytes(scene.dir / "b.txt", std::string_view("c\0\xFF\n", 4));
+  test::write_bytes(scene.dir / "b.txt", "c\x1b\n");
   test::write_bytes(scene.dir / "c.jsonl", R"({"prompt":"d","completion":"e","text":"f"})");
   const Dataset data =
       scene.read_files({scene.dir / "a.json", scene.dir / "b.txt", scene.dir / "c.jsonl"});
   EXPECT_EQ(scene.shown(data),
-            (Shown{"⟦<s>⟧a</s>", "⟦<s>⟧b</s>", "⟦<s>⟧c\\x00\uFFFD\n</s>", "⟦<s>d⟧e</s>"}));
+            (Shown{"⟦<s>⟧a</s>", "⟦<s>⟧b</s>", "⟦<s>⟧c\\x1b\n</s>", "⟦<s>d⟧e</s>"}));
   EXPECT_EQ(data.lines, 4);
+}
+
+TEST(Dataset, NamesTheLineThatIsNoText) {
+  Scene scene;
+  for (const std::string_view wrong : {std::string_view("\0", 1), std::string_view("\xFF")}) {
+    test::write_bytes(scene.dir / "a.txt", "one\n" + std::string(wrong) + "\nthree\n");
+    EXPECT_FAILS(ErrorKind::usage, "a.txt: line 2 is no UTF-8 text",
+                 scene.read_files({scene.dir / "a.txt"}));
+  }
 }
 
 TEST(Dataset, TakesNulAndControlCharactersInStrings) {
