@@ -73,8 +73,9 @@ void unpack_block(Out y, const BlockQ5_K& b) {
 
 void unpack_block(Out y, const BlockQ6_K& b) {
   const float d = f16_to_f32(b.d);
-  for (int j = 0; j < 16; ++j) {  // sub-blocks: eight of each half, two of each quarter of that
-    const int half = j / 8, quarter = j % 8 / 2, begin = 16 * (j % 2);
+  for (std::ptrdiff_t j = 0; j < 16;
+       ++j) {  // sub-blocks: eight of each half, two of each quarter of that
+    const std::ptrdiff_t half = j / 8, quarter = j % 8 / 2, begin = 16 * (j % 2);
     const int low_shift = quarter < 2 ? 0 : 4;
     const std::uint8_t* low = b.l + 64 * half + 32 * (quarter % 2) + begin;
     const std::uint8_t* high = b.h + 32 * half + begin;

@@ -186,6 +186,7 @@ class GgufMaker {
     for (const fs::path& path : paths_) files.emplace_back(partial_of(path));
     auto digests = std::async(std::launch::async, [&] {
       std::vector<std::string> digests_of_files;
+      digests_of_files.reserve(files.size());
       for (const MappedFile& file : files) digests_of_files.push_back(sha256_hex(file));
       return digests_of_files;
     });
