@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a Llama model of random weights as GGUF v3, for measuring speed and memory.
 
-    random_gguf.py SHAPE TYPE OUT.gguf        SHAPE: 15M 125M 1.1B 7B     TYPE: f16 bf16 q8_0 q4_0 q4_k iq4_nl iq4_xs
+    random_gguf.py SHAPE TYPE OUT.gguf        SHAPE: 15M 125M 1.1B 7B     TYPE: f16 bf16 q8_0 q4_0 q4_k q5_k q6_k iq4_nl iq4_xs
 
 Numbers repeat after 4 million: what is measured does not depend on them. Blocks are random bits under a scale that gives weights a standard deviation of about 0.02, so that
 activations stay finite. Needs numpy.
@@ -20,7 +20,7 @@ SHAPES = {
 }
 CONTEXT = {"7B": 32768}  # the others: 2048
 VOCAB = 32000
-TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8, "q4_k": 12, "iq4_nl": 20, "iq4_xs": 23, "bf16": 30}
+TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8, "q4_k": 12, "q5_k": 13, "q6_k": 14, "iq4_nl": 20, "iq4_xs": 23, "bf16": 30}
 STD = 0.02
 DRAWN = 1 << 22
 ALIGNMENT = 32
@@ -41,6 +41,7 @@ def random_blocks(rng, n, kind):
         bits = (rng.standard_normal(n, np.float32) * STD).view(np.uint32)
         return (bits >> 16).astype(np.uint16).tobytes()
     size, count = {"q8_0": (34, n // 32), "q4_0": (18, n // 32), "q4_k": (144, n // 256),
+                   "q5_k": (176, n // 256), "q6_k": (210, n // 256),
                    "iq4_nl": (18, n // 32), "iq4_xs": (136, n // 256)}[kind]
     blocks = rng.integers(0, 256, (count, size), np.uint8)
     if kind == "q8_0":
@@ -51,9 +52,12 @@ def random_blocks(rng, n, kind):
         blocks[:, :2] = half(STD / 67.4)  # of a random place in the codebook
     elif kind == "iq4_xs":  # every scale of six bits 0x30, which is 16
         blocks[:, :2], blocks[:, 2:4], blocks[:, 4:8] = half(STD / 67.4 / 16), 0xFF, 0
-    else:  # d sc q - m mn with every sc = mn = 32: q - 7.5 is centred when m = 7.5 d
-        d = STD / 4.61 / 32
-        blocks[:, 0:2], blocks[:, 2:4] = half(d), half(7.5 * d)
+    elif kind == "q6_k":  # d sc (q - 32) with every sc = 32
+        blocks[:, 192:208], blocks[:, 208:] = 32, half(STD / 18.5 / 32)
+    else:  # d sc q - m mn with every sc = mn = 32: centred when m is d times the middle of q
+        most = 15 if kind == "q4_k" else 31
+        d = STD / (most / 3.25) / 32
+        blocks[:, 0:2], blocks[:, 2:4] = half(d), half(most / 2 * d)
         blocks[:, 4:12], blocks[:, 12:16] = 32 | 0x80, 0  # high bits of sub-blocks 4-7 say 32 too
     return blocks.tobytes()
 
@@ -63,7 +67,7 @@ def tensors(shape, kind):
     layers, width, heads, kv_heads, inner = SHAPES[shape]
     kv = width // heads * kv_heads
     # 288 and the like are no multiple of 256: such rows take the nearest plain type.
-    fit = lambda k: {"q4_k": "q8_0", "iq4_xs": "iq4_nl"}.get(kind, kind) if k % 256 else kind
+    fit = lambda k: dict.fromkeys(("q4_k", "q5_k", "q6_k"), "q8_0").get(kind, "iq4_nl" if kind == "iq4_xs" else kind) if k % 256 else kind
     yield "token_embd.weight", (VOCAB, width), fit(width)
     for i in range(layers):
         yield f"blk.{i}.attn_norm.weight", (width,), "f32"
@@ -120,7 +124,8 @@ def padded(n):
 def write(path, shape, kind, seed):
     rng = np.random.default_rng(seed)
     block = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18),
-             "q4_k": (256, 144), "iq4_nl": (32, 18), "iq4_xs": (256, 136)}
+             "q4_k": (256, 144), "q5_k": (256, 176), "q6_k": (256, 210),
+             "iq4_nl": (32, 18), "iq4_xs": (256, 136)}
     pairs, count = metadata(shape)
     table, offset, plan = b"", 0, list(tensors(shape, kind))
     for name, dims, dtype in plan:
