@@ -78,7 +78,7 @@ struct Landings {
 };
 constexpr Landings landings_of(const Levels& levels) {
   if (levels.codebook) return {};
-  if (levels.most < 15) return {static_cast<float>(1 - levels.least), 0.5f, 6};
+  if (levels.most == 7) return {static_cast<float>(1 - levels.least), 0.5f, 6};
   return {static_cast<float>(-levels.least), 1.0f, 8};
 }
 

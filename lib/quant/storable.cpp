@@ -1,13 +1,11 @@
 #include "lib/quant/storable.h"
 
-#include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstdint>
 #include <limits>
 
 #include "lib/base/error.h"
 #include "lib/base/vectorized.h"
+#include "lib/tensor/largest_magnitude.h"
 
 namespace r1 {
 
@@ -35,11 +33,8 @@ float reach(DType dtype) {
   }
 }
 
-// By the bits of magnitudes, whose order is that of the numbers; what is not finite is above all.
 R1_VECTORIZED Storable storable(std::span<const float> values, float reach) {
-  std::uint32_t most = 0;
-  for (const float v : values) most = std::max(most, std::bit_cast<std::uint32_t>(v) & 0x7FFFFFFFu);
-  const float largest = std::bit_cast<float>(most);
+  const float largest = largest_magnitude(values.data(), values.size());
   if (!std::isfinite(largest)) return Storable::not_finite;
   return largest <= reach ? Storable::yes : Storable::too_large;
 }

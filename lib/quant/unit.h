@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 #include "lib/tensor/dtype.h"
+#include "lib/tensor/largest_magnitude.h"
 
 namespace r1::quant {
 
@@ -46,10 +47,7 @@ class Unit {
 
 // to [n] <- x [n] in the unit that is returned.
 inline Unit scaled(float* to, const float* x, int n) {
-  std::uint32_t largest = 0;  // by their bits, whose order is that of the numbers
-  for (int i = 0; i < n; ++i)
-    largest = std::max(largest, std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFFu);
-  const Unit unit(std::bit_cast<float>(largest));
+  const Unit unit(largest_magnitude(x, static_cast<std::size_t>(n)));
   for (int i = 0; i < n; ++i) to[i] = unit.of(x[i]);
   return unit;
 }

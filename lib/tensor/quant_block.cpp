@@ -9,6 +9,7 @@
 #include "lib/base/vectorized.h"
 #include "lib/tensor/float16.h"
 #include "lib/tensor/float8.h"
+#include "lib/tensor/largest_magnitude.h"
 #include "lib/tensor/nearest_in_codebook.h"
 
 namespace r1 {
@@ -85,14 +86,6 @@ void unpack_block(Out y, const BlockQ6_K& b) {
       y[16 * j + i] = scale * static_cast<float>(q - 32);
     }
   }
-}
-
-// By their bits, whose order is that of the numbers.
-float largest_magnitude(const float* x, int n) {
-  std::uint32_t most = 0;
-  for (int i = 0; i < n; ++i)
-    most = std::max(most, std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFFu);
-  return std::bit_cast<float>(most);
 }
 
 std::int8_t nearest(float value, int least, int most) {

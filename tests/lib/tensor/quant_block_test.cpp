@@ -1,6 +1,7 @@
 #include "lib/tensor/quant_block.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -53,6 +54,20 @@ TEST(Half, RoundingIsToNearestEven) {
   }
   EXPECT_EQ(f32_to_f16(65519.0f), 0x7BFF);
   EXPECT_EQ(f32_to_f16(65520.0f), 0x7C00);
+}
+
+// In rows, where loops are vectors.
+TEST(Half, RowsAreConvertedAsOne) {
+  std::vector<std::uint16_t> halves(0x10000 + 3), back(halves.size());
+  for (std::size_t h = 0; h < halves.size(); ++h) halves[h] = static_cast<std::uint16_t>(h);
+  std::vector<float> row(halves.size());
+  unpack(row, halves.data(), DType::f16);
+  pack(back.data(), row, DType::f16);
+  for (std::size_t h = 0; h < halves.size(); ++h) {
+    const float one = f16_to_f32(halves[h]);
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(row[h]), std::bit_cast<std::uint32_t>(one)) << h;
+    ASSERT_EQ(back[h], f32_to_f16(one)) << h;
+  }
 }
 
 TEST(Bf16, RoundingIsToNearestEven) {
