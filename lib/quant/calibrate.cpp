@@ -12,7 +12,7 @@
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kRowsAtOnce = 512;  // of a weight, widened
+constexpr std::int64_t kRowsAtOnce = 768;  // of a weight, widened
 
 std::span<const float> floats(const Tensor& x) {
   return {x.as<float>(), static_cast<std::size_t>(x.shape.elements())};

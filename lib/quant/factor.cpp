@@ -12,7 +12,7 @@
 namespace r1::quant {
 namespace {
 
-constexpr std::int64_t kBlock = 64;
+constexpr std::int64_t kBlock = 96;
 
 // A block of R on the diagonal, as the rows above it need it.
 struct Diagonal {

@@ -46,16 +46,18 @@ std::vector<float> damp(Rows<float> h, std::int64_t K, double damping) {
 
 void add_to_hessian(std::span<float> hessian, std::span<const float> x, std::int64_t K,
                     ThreadPool& pool) {
-  constexpr std::int64_t kInputs = 128;  // at a time
+  constexpr std::int64_t kInputs = 256, kColumns = 16;  // at a time
   const std::int64_t T = std::ssize(x) / K;
   std::vector<float> transposed(size(K * kInputs));
   const Rows<float> columns{transposed.data(), kInputs};  // [K, n]
   for (std::int64_t t = 0; t < T; t += kInputs) {
     const Rows<const float> inputs{x.data() + t * K, K};
     const std::int64_t n = std::min(kInputs, T - t);
-    pool.for_ranges(K, 16, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t i = 0; i < n; ++i)
-        for (std::int64_t k = first; k < last; ++k) columns.row(k)[i] = inputs.row(i)[k];
+    pool.for_ranges(K, kColumns, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t begin = first; begin < last; begin += kColumns)
+        for (std::int64_t i = 0; i < n; ++i)
+          for (std::int64_t k = begin; k < begin + kColumns; ++k)
+            columns.row(k)[i] = inputs.row(i)[k];
     });
     quant::add_upper({hessian.data(), K}, columns, inputs, K, n, pool);
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "lib/base/vectorized.h"  // for functions that work on them
 
@@ -50,13 +51,43 @@ inline Lanes half_near(Lanes v, int away) {
   return select(v < 0.0f, -m, m);
 }
 
-// The same number of each of eight rows, `stride` apart, in a lane each.
+// Rows of eight become columns.
+inline void transpose(Lanes* v) {
+  Lanes pairs[kLanes], fours[kLanes];
+  for (std::size_t i = 0; i < kLanes; i += 2) {
+    pairs[i] = __builtin_shufflevector(v[i], v[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    pairs[i + 1] = __builtin_shufflevector(v[i], v[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (std::size_t i = 0; i < kLanes; i += 4)
+    for (std::size_t j = i; j < i + 2; ++j) {
+      const Lanes a = pairs[j], b = pairs[j + 2];
+      fours[i + 2 * (j - i)] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+      fours[i + 2 * (j - i) + 1] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  for (std::size_t i = 0; i < 4; ++i) {
+    v[i] = __builtin_shufflevector(fours[i], fours[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    v[i + 4] = __builtin_shufflevector(fours[i], fours[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+}
+
+// n numbers, a multiple of eight, of each of eight rows, `stride` apart: a row in each lane.
 template <std::size_t n>
 std::array<Lanes, n> to_lanes(const float* rows, std::size_t stride) {
   std::array<Lanes, n> lanes;
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[i][lane] = rows[lane * stride + i];
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    for (std::size_t row = 0; row < kLanes; ++row)
+      std::memcpy(&lanes[i + row], rows + row * stride + i, sizeof(Lanes));
+    transpose(&lanes[i]);
+  }
   return lanes;
+}
+template <std::size_t n>
+void from_lanes(float* rows, std::size_t stride, std::array<Lanes, n> lanes) {
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    transpose(&lanes[i]);
+    for (std::size_t row = 0; row < kLanes; ++row)
+      std::memcpy(rows + row * stride + i, &lanes[i + row], sizeof(Lanes));
+  }
 }
 
 }  // namespace r1::quant

@@ -24,7 +24,7 @@ void add(Rows<float> c, Rows<const float> a, std::int64_t m, std::int64_t n, std
   for (std::int64_t k0 = 0; k0 < k; k0 += kPanelDepth) {
     const int depth = static_cast<int>(std::min<std::int64_t>(kPanelDepth, k - k0));
     for (std::int64_t column = 0; column < n; column += kPanelColumns) {
-      Panel panel;
+      alignas(64) Panel panel;
       load(panel, k0, column, depth);
       add_rows({c.data + column, c.stride}, {a.data + k0, a.stride}, panel, m, depth);
     }
@@ -35,8 +35,12 @@ void add(Rows<float> c, Rows<const float> a, std::int64_t m, std::int64_t n, std
 
 void add_product(Rows<float> c, Rows<const float> a, Rows<const float> b, std::int64_t m,
                  std::int64_t n, std::int64_t k) {
-  add(c, a, m, n, k, [b](Panel& panel, std::int64_t k0, std::int64_t column, int depth) {
-    for (int i = 0; i < depth; ++i) std::memcpy(panel[i], b.row(k0 + i) + column, sizeof panel[i]);
+  constexpr std::int64_t kAhead = 16;  // each row is on a page of its own
+  add(c, a, m, n, k, [b, k](Panel& panel, std::int64_t k0, std::int64_t column, int depth) {
+    for (int i = 0; i < depth; ++i) {
+      __builtin_prefetch(b.row(std::min(k0 + i + kAhead, k - 1)) + column);
+      std::memcpy(panel[i], b.row(k0 + i) + column, sizeof panel[i]);
+    }
   });
 }
 

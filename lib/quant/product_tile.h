@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 
 #include "lib/quant/product.h"
@@ -10,10 +11,12 @@ namespace r1::quant {
 using FourFloats [[gnu::vector_size(16)]] = float;   // any machine
 using EightFloats [[gnu::vector_size(32)]] = float;  // product_avx2.cpp alone
 
-inline constexpr int kPanelColumns = 16, kPanelDepth = 128;  // 8 KiB, which stay in the first cache
+inline constexpr int kPanelColumns = 16,
+                     kPanelDepth = 256;  // 16 KiB, which stay in the first cache
+inline constexpr int kTileRows = 6;
 using Panel = float[kPanelDepth][kPanelColumns];
 
-// c [rows, 16] += a [rows, depth] panel, in vectors V: four rows by two vectors are eight sums,
+// c [rows, 16] += a [rows, depth] panel, in vectors V: six rows by two vectors are twelve sums,
 // which stay in registers. Products and sums are rounded apart, so that every V gives the same
 // bits.
 template <typename V, int rows>
@@ -46,8 +49,11 @@ void add_tile(Rows<float> c, Rows<const float> a, const Panel& panel, int depth)
 template <typename V>
 void add_rows(Rows<float> c, Rows<const float> a, const Panel& panel, std::int64_t m, int depth) {
   std::int64_t r = 0;
-  for (; r + 4 <= m; r += 4)
-    add_tile<V, 4>({c.row(r), c.stride}, {a.row(r), a.stride}, panel, depth);
+  for (; r + kTileRows <= m; r += kTileRows) {
+    for (std::int64_t next = r + kTileRows; next < std::min(r + 2 * kTileRows, m); ++next)
+      __builtin_prefetch(c.row(next));
+    add_tile<V, kTileRows>({c.row(r), c.stride}, {a.row(r), a.stride}, panel, depth);
+  }
   for (; r < m; ++r) add_tile<V, 1>({c.row(r), c.stride}, {a.row(r), a.stride}, panel, depth);
 }
 

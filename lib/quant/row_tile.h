@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lib/quant/block_type.h"
+#include "lib/quant/eight_rows.h"
 #include "lib/quant/product.h"
 
 namespace r1::quant {
@@ -20,7 +21,7 @@ struct Metric {
 // Rows on their way to blocks, some at a time, so that what is read of the matrix is used as often.
 class RowTile {
  public:
-  static constexpr std::int64_t kRows = 128;
+  static constexpr std::int64_t kRows = 192;
 
   RowTile(const Metric& metric, const BlockType& type);
 
@@ -35,8 +36,8 @@ class RowTile {
 
  private:
   void choose_scales(std::int64_t at);
-  void round_group(std::int64_t at);
-  void revise_group(std::int64_t at, const float* square);
+  Steps steps(std::int64_t row, std::int64_t at);
+  EightRows eight(std::int64_t row, std::int64_t at);
   BlockGrid& grid(std::int64_t row, std::int64_t at) {
     return grids_[static_cast<std::size_t>((row * metric_.K + at) / elements_)];
   }
@@ -45,12 +46,12 @@ class RowTile {
   BlockType type_;
   Levels shape_;
   std::int64_t elements_;
-  std::int64_t count_ = 0;
-  const float* w_ = nullptr;         // [count, K]
-  std::vector<float> lost_;          // [kRows, K]: w - decoded
-  std::vector<std::int8_t> levels_;  // [kRows, K]
-  std::vector<BlockGrid> grids_;     // [kRows, blocks of a row]
-  std::vector<float> work_;          // [kRows, a batch of columns]
+  std::int64_t count_ = 0, rows_ = 0;  // rows_: with those of zeros that make eights of them
+  std::int64_t stride_;                // of lost and levels, K and a little
+  std::vector<float> lost_;            // [kRows, stride]: w, then w - decoded
+  std::vector<std::int8_t> levels_;    // [kRows, stride]
+  std::vector<BlockGrid> grids_;       // [kRows, blocks of a row]
+  std::vector<float> work_;            // [kRows, a batch of columns]
 };
 
 }  // namespace r1::quant

@@ -28,5 +28,19 @@ TEST(Lanes, TheHalfNearIsTheHalfThatIsStored) {
   EXPECT_EQ(half_near(0.0f, -1), 0.0f);
 }
 
+TEST(Lanes, RowsGoIntoLanesAndBack) {
+  constexpr std::size_t kStride = 19;
+  std::array<float, kLanes * kStride> rows, back{};
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<float>(i);
+  const std::array<Lanes, 16> lanes = to_lanes<16>(rows.data(), kStride);
+  for (std::size_t lane = 0; lane < kLanes; ++lane)
+    for (std::size_t i = 0; i < lanes.size(); ++i)
+      EXPECT_EQ(lanes[i][lane], rows[lane * kStride + i]) << lane << ", " << i;
+  from_lanes(back.data(), kStride, lanes);
+  for (std::size_t lane = 0; lane < kLanes; ++lane)
+    for (std::size_t i = 0; i < kStride; ++i)
+      EXPECT_EQ(back[lane * kStride + i], i < lanes.size() ? rows[lane * kStride + i] : 0.0f);
+}
+
 }  // namespace
 }  // namespace r1::quant
