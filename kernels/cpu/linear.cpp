@@ -23,9 +23,9 @@ std::size_t row_size(PanelType type, std::int64_t K) {
   const std::size_t element = type == PanelType::f32 ? 4 : type == PanelType::bf16 ? 2 : 1;
   return static_cast<std::size_t>(K) * element;
 }
-// How many of a size fit, in eights: that many rows go through a product at once.
-std::int64_t fitting(std::size_t room, std::size_t size) {
-  return static_cast<std::int64_t>(std::max<std::size_t>(1, room / size / 8)) * 8;
+// How many of a size fit, in whole lots.
+std::int64_t fitting(std::size_t room, std::size_t size, std::size_t lot) {
+  return static_cast<std::int64_t>(std::max<std::size_t>(1, room / size / lot) * lot);
 }
 
 }  // namespace
@@ -57,15 +57,18 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   const std::int64_t T = x.rows(), K = x.cols(), even = (K + 1) / 2 * 2;
   if (type == PanelType::f32) return {.f32 = x.as<float>()};
   if (type == PanelType::bf16) {
-    bf16_.resize(static_cast<std::size_t>(T * even));
-    if (!kernels_.has_bf16) rounded_.resize(bf16_.size());
+    const auto size = static_cast<std::size_t>(T * even);
+    kernels_.has_bf16 ? bf16_.resize(size) : rounded_.resize(size);
     for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t t = begin; t < end; ++t) {
-        std::uint16_t* to = bf16_.data() + t * even;
-        to[even - 1] = 0;
-        kernels_.to_bf16(to, row(x, t), K);
-        if (!kernels_.has_bf16)
-          std::transform(to, to + even, rounded_.data() + t * even, bf16_to_f32);
+        const std::int64_t first = t * even, last = first + even - 1;
+        if (kernels_.has_bf16) {
+          bf16_[static_cast<std::size_t>(last)] = 0;
+          kernels_.to_bf16(bf16_.data() + first, row(x, t), K);
+        } else {
+          rounded_[static_cast<std::size_t>(last)] = 0.0f;
+          kernels_.round_to_bf16(rounded_.data() + first, row(x, t), K);
+        }
       }
     });
     return kernels_.has_bf16 ? cpu::Rows{.bf16 = bf16_.data()} : cpu::Rows{.f32 = rounded_.data()};
@@ -90,8 +93,9 @@ void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const
   const std::int64_t T = x.rows(), K = x.cols(), N = w.rows();
   const PanelType type = w.packed ? cpu::panel_type(w.dtype) : PanelType::f32;
   const std::size_t size = cpu::panel_size(type, K);
-  const std::int64_t group = fitting(256 << 10, size),
-                     chunk = fitting(128 << 10, row_size(type, K));
+  constexpr std::size_t kRows = 24;  // what goes through a product at once divides it
+  const std::int64_t group = fitting(256 << 10, size, 8),
+                     chunk = fitting(128 << 10, row_size(type, K), kRows);
   const cpu::Rows rows = prepare(x, type);
   for_rows(panels_of(w), kPanelRows * K, [&](std::int64_t begin, std::int64_t end) {
     thread_local std::vector<std::byte> memory;

@@ -78,6 +78,7 @@ struct Kernels {
   // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
   void (*quantize)(PanelType type, const RowOut& to, const float* x, std::int64_t K);
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
+  void (*round_to_bf16)(float* y, const float* x, std::int64_t n);
   // x = step y in whole numbers up to 32,767; returns the step. n is a multiple of 32.
   float (*to_whole)(std::int16_t* y, const float* x, std::int64_t n);
   // Runs the steps of products with panels of this type on registers alone; returns the operations

@@ -57,6 +57,13 @@ void product_f32(float* y, std::int64_t stride, Bytes w, const float* x, std::in
   write_parts(y, stride, sum, n);
 }
 
+// With few registers the compiler is held to the order in which sums are written here: left alone,
+// it makes all products of a block first, and has to put them in memory.
+template <typename V>
+R1_INLINE void keep_order(V& sum) {
+  if constexpr (kRegister == 32) unknown(sum);
+}
+
 template <int R, int P>
 void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, std::int64_t pairs,
                   std::int64_t n) {
@@ -71,8 +78,10 @@ void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, 
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int p = 0; p < P; ++p)
+        for (int p = 0; p < P; ++p) {
           sum[r][p] = dot_bf16(sum[r][p], v[p], x + (r * pairs + k) * 2 + step);
+          keep_order(sum[r][p]);
+        }
     }
   }
   write_parts(y, stride, sum, n);
@@ -90,7 +99,7 @@ constexpr bool has_signed_scales(PanelType type) {
 // 32 of 64 bytes or 16. Blocks have two sums a row, and need some besides.
 constexpr int most_rows(PanelType type) {
   if (kRegister == 64) return 8;
-  return kRegister == 32 && type == PanelType::f32 ? 6 : 4;
+  return kRegister == 32 && (type == PanelType::f32 || type == PanelType::bf16) ? 6 : 4;
 }
 constexpr int parts_at_once(PanelType type, int rows) {
   if (kRegister == 32) return 2;
@@ -125,13 +134,6 @@ constexpr int largest_byte(PanelType type) {
 
 template <int R, int P>
 using Tile = Each<Each<Ints, P>, R>;
-
-// With few registers the compiler is held to the order in which sums are written here: left alone,
-// it makes all products of a block first, and has to put them in memory.
-template <typename V>
-R1_INLINE void keep_order(V& sum) {
-  if constexpr (kRegister == 32) unknown(sum);
-}
 
 // Adds the sums of quads first … last - 1 for R rows of x, whose quads begin at q and lie K apart.
 template <PanelType type, int R, int P>
@@ -200,15 +202,13 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
   constexpr int kHalves = type == PanelType::q6_k ? 2 : 1;  // with a scale each
   constexpr int kQuads = 8 / kHalves, kNarrow = kNarrowSum / largest_byte(type);
   Each<Each<Floats, P>, R> total;
-  Each<Floats, P> d, m;  // of 256 k where they share them
+  Each<Floats, P> d, m;  // of 256 k, which share them
   for (std::int64_t b = 0; b < blocks; ++b) {
     const Bytes block = w + cpu::block_offset(type, b);
     const Bytes scales = block + after + part;
     const Bytes shared = w + cpu::shared_offset(type, b) + 2 * part;
     fetch<R>(block, cpu::block_size(type));
-    for (int p = 0; p < P; ++p) {
-      if (!has_shared(type)) d[p] = from_f16(scales + part + kLanes * 2 * p);
-      if (!has_shared(type) || b % cpu::kSuperBlocks != 0) continue;
+    for (int p = 0; p < P && has_shared(type) && b % cpu::kSuperBlocks == 0; ++p) {
       d[p] = from_f16(shared + kLanes * 2 * p);
       if (has_minimum) m[p] = from_f16(shared + cpu::kHalves + kLanes * 2 * p);
     }
@@ -227,7 +227,8 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
             sum, block + 4 * part, q, K, h * kQuads, (h + 1) * kQuads);
       for (int p = 0; p < P; ++p) {
         const Bytes scale_at = scales + 16 * h + kLanes * p;
-        Floats scale = d[p];
+        // A scale of one block is read here, where sums have left it a register.
+        Floats scale = has_shared(type) ? d[p] : from_f16(scales + part + kLanes * 2 * p);
         if constexpr (has_minimum) scale = d[p] * from_bytes(scale_at);
         if constexpr (has_signed_scales(type)) scale = d[p] * from_signed_bytes(scale_at);
         for (int r = 0; r < R; ++r)
@@ -333,13 +334,17 @@ void quantize(PanelType type, const cpu::RowOut& to, const float* x, std::int64_
   }
 }
 
-// To nearest even; a NaN stays one.
+// The upper half of what is nearest; ties to even. A NaN stays one.
+R1_INLINE std::uint32_t nearest_bf16(float x) {
+  const auto v = bits<std::uint32_t>(x);
+  const std::uint32_t rounded = v + 0x7fffu + (v >> 16 & 1u), nan = v | 0x400000u;
+  return (v & 0x7fffffffu) > 0x7f800000u ? nan : rounded;
+}
 void to_bf16(std::uint16_t* y, const float* x, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    const auto v = bits<std::uint32_t>(x[i]);
-    const std::uint32_t rounded = (v + 0x7fffu + (v >> 16 & 1u)) >> 16, nan = v >> 16 | 64u;
-    y[i] = static_cast<std::uint16_t>((v & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
-  }
+  for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<std::uint16_t>(nearest_bf16(x[i]) >> 16);
+}
+void round_to_bf16(float* y, const float* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = bits<float>(nearest_bf16(x[i]) & 0xffff0000u);
 }
 
 }  // namespace r1::R1_ISA

@@ -15,6 +15,7 @@ const cpu::Kernels kKernels = {
     .add_product = add_product,
     .quantize = quantize,
     .to_bf16 = to_bf16,
+    .round_to_bf16 = round_to_bf16,
     .to_whole = to_whole,
     .multiply_in_registers = multiply_in_registers,
     .turn = turn,
