@@ -94,16 +94,24 @@ std::map<std::string, double> Course::numbers_of(const State& s) {
           {"good", static_cast<double>(s.scale.good)}};
 }
 
-Course::State Course::state_of(const std::map<std::string, double>& n) {
-  return {.loss = n.at("loss"),
-          .steps = n.at("steps"),
-          .tokens = n.at("tokens"),
-          .skipped = n.at("skipped"),
-          .untaught = n.at("untaught"),
-          .best = n.at("best"),
-          .worse = n.at("worse"),
-          .planned = n.at("planned"),
-          .scale = {n.at("loss_scale"), static_cast<std::int64_t>(n.at("good"))}};
+Course::State Course::state_of(const std::map<std::string, double>& numbers) {
+  const auto n = [&](const char* name) {
+    const auto found = numbers.find(name);
+    if (found == numbers.end())
+      fail(ErrorKind::usage,
+           "its checkpoint says no \"{}\": another version of {} wrote it; -f begins anew", name,
+           kTool);
+    return found->second;
+  };
+  return {.loss = n("loss"),
+          .steps = n("steps"),
+          .tokens = n("tokens"),
+          .skipped = n("skipped"),
+          .untaught = n("untaught"),
+          .best = n("best"),
+          .worse = n("worse"),
+          .planned = n("planned"),
+          .scale = {n("loss_scale"), static_cast<std::int64_t>(n("good"))}};
 }
 
 void Course::run() {
