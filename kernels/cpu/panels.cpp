@@ -10,18 +10,33 @@
 namespace r1::cpu {
 namespace {
 
-// Where element k of row r lies among the values of a block, and in which nibble.
-std::size_t byte_place(std::size_t r, std::size_t k) { return k / 4 * 64 + r * 4 + k % 4; }
-std::size_t nibble_place(std::size_t r, std::size_t k) { return byte_place(r, k % 16); }
+// The values of a block in row r, of which nothing is put yet.
+template <PanelType type>
+void put_values(std::byte* values, std::size_t r, const std::uint8_t q[kBlock]) {
+#pragma GCC unroll 8
+  for (std::size_t quad = 0; quad < 8; ++quad) {
+    std::uint32_t four = 0, line = 0;
+    std::memcpy(&four, q + 4 * quad, sizeof four);
+    const Pieces pieces = pieces_of(type, quad);
+#pragma GCC unroll 3
+    for (const Piece& p : pieces.of) {
+      if (p.mask == 0) continue;
+      std::byte* at = values + kLine * p.line + 4 * r;
+      std::memcpy(&line, at, sizeof line);
+      line |= (four & 0x01010101u * static_cast<std::uint32_t>(p.mask)) << p.shift;
+      std::memcpy(at, &line, sizeof line);
+    }
+  }
+}
+// Element k of them.
+template <PanelType type>
+int value_at(const std::byte* values, std::size_t r, std::size_t k) {
+  int q = 0;
+  for (const Piece& p : pieces_of(type, k / 4).of)
+    q |= std::to_integer<int>(values[kLine * p.line + 4 * r + k % 4]) >> p.shift & p.mask;
+  return q;
+}
 
-void put_nibble(std::byte* values, std::size_t r, std::size_t k, int q) {
-  std::byte& b = values[nibble_place(r, k)];
-  b |= static_cast<std::byte>(k < 16 ? q : q << 4);
-}
-int nibble_at(const std::byte* values, std::size_t r, std::size_t k) {
-  const int b = std::to_integer<int>(values[nibble_place(r, k)]);
-  return k < 16 ? b & 15 : b >> 4;
-}
 void put_half(std::byte* halves, std::size_t r, std::uint16_t h) {
   std::memcpy(halves + 2 * r, &h, 2);
 }
@@ -37,26 +52,27 @@ struct Target {
   PanelType type;
   std::size_t r;
   std::byte* block(std::int64_t b) const { return panel + block_offset(type, b); }
+  std::byte* after(std::int64_t b) const { return block(b) + values_size(type); }
   std::byte* shared(std::int64_t super) const {
     return panel + shared_offset(type, super * kSuperBlocks);
   }
 };
 
 void place(const Target& to, const BlockQ8_0& in, std::int64_t b) {
-  for (std::size_t k = 0; k < 32; ++k)
-    to.block(b)[byte_place(to.r, k)] = static_cast<std::byte>(in.q[k]);
-  put_half(to.block(b) + kByteValues, to.r, in.d);
+  put_values<PanelType::q8_0>(to.block(b), to.r, reinterpret_cast<const std::uint8_t*>(in.q));
+  put_half(to.after(b), to.r, in.d);
 }
 
 // Byte k has element k and, above it, element k + 16: as the panel has them.
 void put_nibbles(std::byte* values, std::size_t r, const std::uint8_t q[16]) {
-  for (std::size_t k = 0; k < 16; ++k) values[nibble_place(r, k)] = static_cast<std::byte>(q[k]);
+  for (std::size_t quad = 0; quad < 4; ++quad)
+    std::memcpy(values + kLine * quad + 4 * r, q + 4 * quad, 4);
 }
 
 template <typename Block>
 void place_nibbles(const Target& to, const Block& in, std::int64_t b) {
   put_nibbles(to.block(b), to.r, in.q);
-  put_half(to.block(b) + kNibbleValues, to.r, in.d);
+  put_half(to.after(b), to.r, in.d);
 }
 void place(const Target& to, const BlockQ4_0& in, std::int64_t b) { place_nibbles(to, in, b); }
 void place(const Target& to, const BlockIQ4_NL& in, std::int64_t b) { place_nibbles(to, in, b); }
@@ -64,10 +80,9 @@ void place(const Target& to, const BlockIQ4_NL& in, std::int64_t b) { place_nibb
 void place(const Target& to, const BlockIQ4_XS& in, std::int64_t super) {
   put_half(to.shared(super), to.r, in.d);
   for (std::size_t j = 0; j < 8; ++j) {
-    std::byte* block = to.block(super * kSuperBlocks + static_cast<std::int64_t>(j));
-    put_nibbles(block, to.r, in.q + 16 * j);
-    block[kNibbleValues + to.r] =
-        static_cast<std::byte>(scale_of_six_bits(in.s, static_cast<int>(j)));
+    const std::int64_t b = super * kSuperBlocks + static_cast<std::int64_t>(j);
+    put_nibbles(to.block(b), to.r, in.q + 16 * j);
+    to.after(b)[to.r] = static_cast<std::byte>(scale_of_six_bits(in.s, static_cast<int>(j)));
   }
 }
 
@@ -77,18 +92,20 @@ void put_scale_min(std::byte* scales, std::size_t r, ScaleMin s) {
 }
 
 // Sub-block 2p has the low nibbles of q[32p …], 2p + 1 the high ones.
-int low_bits(const std::uint8_t* q, std::size_t j, std::size_t k) {
+std::uint8_t low_bits(const std::uint8_t* q, std::size_t j, std::size_t k) {
   const int b = q[j / 2 * 32 + k];
-  return j % 2 == 0 ? b & 15 : b >> 4;
+  return static_cast<std::uint8_t>(j % 2 == 0 ? b & 15 : b >> 4);
 }
 
 void place(const Target& to, const BlockQ4_K& in, std::int64_t super) {
   put_half(to.shared(super), to.r, in.d);
   put_half(to.shared(super) + kHalves, to.r, in.m);
   for (std::size_t j = 0; j < 8; ++j) {
-    std::byte* block = to.block(super * kSuperBlocks + static_cast<std::int64_t>(j));
-    for (std::size_t k = 0; k < 32; ++k) put_nibble(block, to.r, k, low_bits(in.q, j, k));
-    put_scale_min(block + kNibbleValues, to.r, scale_min(in.s, static_cast<int>(j)));
+    const std::int64_t b = super * kSuperBlocks + static_cast<std::int64_t>(j);
+    std::uint8_t q[kBlock];
+    for (std::size_t k = 0; k < kBlock; ++k) q[k] = low_bits(in.q, j, k);
+    put_values<PanelType::q4_k>(to.block(b), to.r, q);
+    put_scale_min(to.after(b), to.r, scale_min(in.s, static_cast<int>(j)));
   }
 }
 
@@ -96,11 +113,12 @@ void place(const Target& to, const BlockQ5_K& in, std::int64_t super) {
   put_half(to.shared(super), to.r, in.d);
   put_half(to.shared(super) + kHalves, to.r, in.m);
   for (std::size_t j = 0; j < 8; ++j) {
-    std::byte* block = to.block(super * kSuperBlocks + static_cast<std::int64_t>(j));
-    for (std::size_t k = 0; k < 32; ++k)
-      block[byte_place(to.r, k)] =
-          static_cast<std::byte>(low_bits(in.q, j, k) + (in.h[k] >> j & 1) * 16);
-    put_scale_min(block + kByteValues, to.r, scale_min(in.s, static_cast<int>(j)));
+    const std::int64_t b = super * kSuperBlocks + static_cast<std::int64_t>(j);
+    std::uint8_t q[kBlock];
+    for (std::size_t k = 0; k < kBlock; ++k)
+      q[k] = static_cast<std::uint8_t>(low_bits(in.q, j, k) + (in.h[k] >> j & 1) * 16);
+    put_values<PanelType::q5_k>(to.block(b), to.r, q);
+    put_scale_min(to.after(b), to.r, scale_min(in.s, static_cast<int>(j)));
   }
 }
 
@@ -108,15 +126,16 @@ void place(const Target& to, const BlockQ5_K& in, std::int64_t super) {
 void place(const Target& to, const BlockQ6_K& in, std::int64_t super) {
   put_half(to.shared(super), to.r, in.d);
   for (std::size_t j = 0; j < 8; ++j) {
-    std::byte* block = to.block(super * kSuperBlocks + static_cast<std::int64_t>(j));
+    const std::int64_t b = super * kSuperBlocks + static_cast<std::int64_t>(j);
     const std::size_t a = j / 4, k = j % 4;
-    for (std::size_t i = 0; i < 32; ++i) {
+    std::uint8_t q[kBlock];
+    for (std::size_t i = 0; i < kBlock; ++i) {
       const int low = in.l[64 * a + 32 * (k % 2) + i], high = in.h[32 * a + i] >> (2 * k) & 3;
-      block[byte_place(to.r, i)] =
-          static_cast<std::byte>((k < 2 ? low & 15 : low >> 4) | high << 4);
+      q[i] = static_cast<std::uint8_t>((k < 2 ? low & 15 : low >> 4) | high << 4);
     }
+    put_values<PanelType::q6_k>(to.block(b), to.r, q);
     for (std::size_t half = 0; half < 2; ++half)
-      block[kByteValues + 16 * half + to.r] = static_cast<std::byte>(in.s[2 * j + half]);
+      to.after(b)[16 * half + to.r] = static_cast<std::byte>(in.s[2 * j + half]);
   }
 }
 
@@ -165,42 +184,45 @@ void place_numbers(const Target& to, const std::byte* row, const Tensor& w,
 }
 
 // Element k of block b (of 32) in row r.
-float element(const std::byte* panel, PanelType type, std::int64_t b, std::size_t r,
-              std::size_t k) {
+template <PanelType type>
+float element(const std::byte* panel, std::int64_t b, std::size_t r, std::size_t k) {
   const std::byte* block = panel + block_offset(type, b);
+  const std::byte* after = block + values_size(type);
   const std::byte* shared = panel + shared_offset(type, b);
   const auto byte = [&](std::size_t at) {
-    return static_cast<float>(std::to_integer<std::uint8_t>(block[at]));
+    return static_cast<float>(std::to_integer<std::uint8_t>(after[at]));
   };
   const auto signed_byte = [&](std::size_t at) {
-    return static_cast<float>(std::to_integer<std::int8_t>(block[at]));
+    return static_cast<float>(std::to_integer<std::int8_t>(after[at]));
   };
-  const auto nibble = [&] { return static_cast<float>(nibble_at(block, r, k)); };
-  const auto coded = [&] { return static_cast<float>(kCodebook[nibble_at(block, r, k)]); };
+  const int q = value_at<type>(block, r, k);
+  const auto value = static_cast<float>(q);
   switch (type) {
     case PanelType::q8_0:
-      return half_at(block + kByteValues, r) * signed_byte(byte_place(r, k));
+      return half_at(after, r) * static_cast<float>(static_cast<std::int8_t>(q));
     case PanelType::q4_0:
-      return half_at(block + kNibbleValues, r) * (nibble() - 8.0f);
+      return half_at(after, r) * (value - 8.0f);
     case PanelType::q4_k:
-      return half_at(shared, r) * byte(kNibbleValues + r) * nibble() -
-             half_at(shared + kHalves, r) * byte(kNibbleValues + 16 + r);
     case PanelType::q5_k:
-      return half_at(shared, r) * byte(kByteValues + r) * byte(byte_place(r, k)) -
-             half_at(shared + kHalves, r) * byte(kByteValues + 16 + r);
+      return half_at(shared, r) * byte(r) * value - half_at(shared + kHalves, r) * byte(16 + r);
     case PanelType::q6_k:
-      return half_at(shared, r) * signed_byte(kByteValues + (k < 16 ? 0 : 16) + r) *
-             (byte(byte_place(r, k)) - 32.0f);
+      return half_at(shared, r) * signed_byte((k < 16 ? 0 : 16) + r) * (value - 32.0f);
     case PanelType::iq4_nl:
-      return half_at(block + kNibbleValues, r) * coded();
+      return half_at(after, r) * static_cast<float>(kCodebook[q]);
     case PanelType::iq4_xs:
-      return half_at(shared, r) * signed_byte(kNibbleValues + r) * coded();
+      return half_at(shared, r) * signed_byte(r) * static_cast<float>(kCodebook[q]);
     case PanelType::f32:
     case PanelType::bf16:
       break;
   }
   assert(false && "no blocks");
   return 0.0f;
+}
+
+template <PanelType type>
+void unpack_blocks(float* values, const std::byte* panel, std::size_t r, std::size_t K) {
+  for (std::size_t k = 0; k < K; ++k)
+    values[k] = element<type>(panel, static_cast<std::int64_t>(k) / kBlock, r, k % kBlock);
 }
 
 }  // namespace
@@ -287,16 +309,31 @@ void unpack_row(float* values, const Tensor& w, std::int64_t n) {
   const auto K = static_cast<std::size_t>(w.cols());
   const auto* panel =
       w.as<std::byte>() + static_cast<std::size_t>(n / kPanelRows) * panel_size(type, w.cols());
-  for (std::size_t k = 0; k < K; ++k) {
-    if (type == PanelType::f32) {
-      std::memcpy(&values[k], panel + (k * 16 + r) * 4, 4);
-    } else if (type == PanelType::bf16) {
-      std::uint16_t b = 0;
-      std::memcpy(&b, panel + (k / 2 * 32 + r * 2 + k % 2) * 2, 2);
-      values[k] = bf16_to_f32(b);
-    } else {
-      values[k] = element(panel, type, static_cast<std::int64_t>(k) / kBlock, r, k % kBlock);
-    }
+  switch (type) {
+    case PanelType::f32:
+      for (std::size_t k = 0; k < K; ++k) std::memcpy(&values[k], panel + (k * 16 + r) * 4, 4);
+      break;
+    case PanelType::bf16:
+      for (std::size_t k = 0; k < K; ++k) {
+        std::uint16_t b = 0;
+        std::memcpy(&b, panel + (k / 2 * 32 + r * 2 + k % 2) * 2, 2);
+        values[k] = bf16_to_f32(b);
+      }
+      break;
+    case PanelType::q8_0:
+      return unpack_blocks<PanelType::q8_0>(values, panel, r, K);
+    case PanelType::q4_0:
+      return unpack_blocks<PanelType::q4_0>(values, panel, r, K);
+    case PanelType::q4_k:
+      return unpack_blocks<PanelType::q4_k>(values, panel, r, K);
+    case PanelType::q5_k:
+      return unpack_blocks<PanelType::q5_k>(values, panel, r, K);
+    case PanelType::q6_k:
+      return unpack_blocks<PanelType::q6_k>(values, panel, r, K);
+    case PanelType::iq4_nl:
+      return unpack_blocks<PanelType::iq4_nl>(values, panel, r, K);
+    case PanelType::iq4_xs:
+      return unpack_blocks<PanelType::iq4_xs>(values, panel, r, K);
   }
 }
 

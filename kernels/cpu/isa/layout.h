@@ -18,14 +18,14 @@ enum class PanelType : std::uint8_t { f32, bf16, q8_0, q4_0, q4_k, q5_k, q6_k, i
 //   q8_0    blocks of 32 k: values, 16 f16 scales                      8.5 bits a weight
 //   q4_0    the same with nibbles                                      4.5
 //   q4_k    per 256 k: 16 f16 d, 16 f16 m, then 8 blocks of values, 16 u8 scales, 16 u8 minima  4.6
-//   q5_k    the same with bytes                                        8.6
-//   q6_k    per 256 k: 16 f16 d, then 8 blocks of values, 2 x 16 i8 scales                      8.6
+//   q5_k    the same with values of 5 bits                             5.6
+//   q6_k    per 256 k: 16 f16 d, then 8 blocks of values of 6 bits, 2 x 16 i8 scales            6.6
 //   iq4_nl  as q4_0: nibbles are places in the codebook                4.5
 //   iq4_xs  per 256 k: 16 f16 d, then 8 blocks of values, 16 i8 scales                          4.3
-// Values as bytes: 8 quads of k x 16 rows x 4. As nibbles: the low ones of quad j, which is k = 4j
-// … 4j + 3, lie in the low nibbles of the same place in the first 4 quads, those of quad j + 4 in
-// the high ones.
-inline constexpr std::size_t kByteValues = 512, kNibbleValues = 256;
+// Values of 32 k: 8 quads of k, which is k = 4j … 4j + 3 for quad j, x 16 rows x 4. Of 8 bits they
+// are 8 lines of 64 bytes; of fewer, the last quads lie in what the first leave of their bytes, at
+// the same places of their lines.
+inline constexpr std::size_t kLine = 64;
 inline constexpr std::size_t kHalves = 32;       // 16 f16
 inline constexpr std::int64_t kSuperBlocks = 8;  // blocks of 32 in 256
 
@@ -35,6 +35,40 @@ constexpr bool has_codebook(PanelType type) {
 // Whether bytes that are multiplied may be below zero.
 constexpr bool is_signed(PanelType type) { return type == PanelType::q8_0 || has_codebook(type); }
 
+// Bits of a value: those of `mask` lie `shift` higher in a byte of the line; none, if 0.
+struct Piece {
+  std::size_t line;
+  int shift, mask;
+};
+struct Pieces {
+  Piece of[3];
+};
+constexpr int value_bits(PanelType type) {
+  if (type == PanelType::q8_0) return 8;
+  return type == PanelType::q5_k ? 5 : type == PanelType::q6_k ? 6 : 4;
+}
+// Three quads in what five leave of their lines.
+inline constexpr Pieces kLastOfFive[3] = {{{{0, 5, 0x07}, {3, 2, 0x18}}},
+                                          {{{1, 5, 0x07}, {4, 2, 0x18}}},
+                                          {{{2, 5, 0x07}, {3, 4, 0x08}, {4, 3, 0x10}}}};
+constexpr Pieces pieces_of(PanelType type, std::size_t quad) {
+  switch (value_bits(type)) {
+    case 8:
+      return {{{quad, 0, 0xff}}};
+    case 6: {  // four quads in three lines
+      const std::size_t first = quad / 4 * 3, at = quad % 4;
+      if (at < 3) return {{{first + at, 0, 0x3f}}};
+      return {{{first, 6, 0x03}, {first + 1, 4, 0x0c}, {first + 2, 2, 0x30}}};
+    }
+    case 5:
+      return quad < 5 ? Pieces{{{quad, 0, 0x1f}}} : kLastOfFive[quad - 5];
+    default:
+      return {{{quad % 4, quad < 4 ? 0 : 4, 0x0f}}};
+  }
+}
+constexpr std::size_t values_size(PanelType type) {
+  return static_cast<std::size_t>(value_bits(type)) * kLine;
+}
 constexpr std::size_t block_size(PanelType type) {  // of 32 k, without what 256 k share
   switch (type) {
     case PanelType::f32:
@@ -42,17 +76,15 @@ constexpr std::size_t block_size(PanelType type) {  // of 32 k, without what 256
     case PanelType::bf16:
       return std::size_t{32} * 16 * 2;
     case PanelType::q8_0:
-      return kByteValues + kHalves;
     case PanelType::q4_0:
     case PanelType::iq4_nl:
-      return kNibbleValues + kHalves;
+      return values_size(type) + kHalves;
     case PanelType::iq4_xs:
-      return kNibbleValues + 16;
+      return values_size(type) + 16;
     case PanelType::q4_k:
-      return kNibbleValues + 32;
     case PanelType::q5_k:
     case PanelType::q6_k:
-      return kByteValues + 32;
+      return values_size(type) + 32;
   }
   return 0;
 }

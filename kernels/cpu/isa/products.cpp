@@ -88,9 +88,6 @@ void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, 
 }
 
 constexpr bool has_shared(PanelType type) { return cpu::shared_size(type) > 0; }
-constexpr bool has_nibbles(PanelType type) {
-  return type == PanelType::q4_0 || type == PanelType::q4_k || cpu::has_codebook(type);
-}
 constexpr bool has_signed_scales(PanelType type) {
   return type == PanelType::q6_k || type == PanelType::iq4_xs;
 }
@@ -109,11 +106,14 @@ constexpr int parts_at_once(PanelType type, int rows) {
 // Quad j of a block.
 template <PanelType type>
 R1_INLINE Ints quad(Bytes values, std::int64_t j) {
-  if constexpr (!has_nibbles(type)) return load<Ints>(values + 64 * j);
-  const Ints both = load<Ints>(values + 64 * (j % 4));
-  const Ints nibbles = (j < 4 ? both : both >> 4) & 0x0f0f0f0f;
-  if constexpr (cpu::has_codebook(type)) return in_codebook(nibbles);
-  return nibbles;
+  if constexpr (type == PanelType::q8_0) return load<Ints>(values + 64 * j);
+  const cpu::Pieces pieces = cpu::pieces_of(type, static_cast<std::size_t>(j));
+  Ints value{};
+#pragma GCC unroll 3
+  for (const cpu::Piece& p : pieces.of)
+    value |= load<Ints>(values + cpu::kLine * p.line) >> p.shift & 0x01010101 * p.mask;
+  if constexpr (cpu::has_codebook(type)) return in_codebook(value);
+  return value;
 }
 
 // What is added to each value before it is multiplied by the scale, so that the sum of the products
@@ -197,7 +197,7 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
   const std::int8_t* x_q = x.q + first * K;
   const float *x_scale = x.scale + first * blocks, *x_sum = x.sum + first * blocks;
   const std::int32_t* x_start = x.start + first * blocks * 2;
-  constexpr std::size_t after = has_nibbles(type) ? cpu::kNibbleValues : cpu::kByteValues;
+  constexpr std::size_t after = cpu::values_size(type);
   constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
   constexpr int kHalves = type == PanelType::q6_k ? 2 : 1;  // with a scale each
   constexpr int kQuads = 8 / kHalves, kNarrow = kNarrowSum / largest_byte(type);
