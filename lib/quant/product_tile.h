@@ -11,15 +11,15 @@ namespace r1::quant {
 using FourFloats [[gnu::vector_size(16)]] = float;   // any machine
 using EightFloats [[gnu::vector_size(32)]] = float;  // product_avx2.cpp alone
 
-inline constexpr int kPanelColumns = 16,
-                     kPanelDepth = 256;  // 16 KiB, which stay in the first cache
-inline constexpr int kTileRows = 6;
+inline constexpr int kPanelColumns = 16, kPanelDepth = 256;
+inline constexpr std::int64_t kTileRows = 6;
+// 16 KiB, which stay in the first cache.
 using Panel = float[kPanelDepth][kPanelColumns];
 
 // c [rows, 16] += a [rows, depth] panel, in vectors V: six rows by two vectors are twelve sums,
 // which stay in registers. Products and sums are rounded apart, so that every V gives the same
 // bits.
-template <typename V, int rows>
+template <typename V, std::int64_t rows>
 void add_tile(Rows<float> c, Rows<const float> a, const Panel& panel, int depth) {
   constexpr int n = sizeof(V) / sizeof(float);
   for (int column = 0; column < kPanelColumns; column += 2 * n) {

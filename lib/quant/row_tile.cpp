@@ -57,7 +57,7 @@ void RowTile::choose_scales(std::int64_t at) {
 Steps RowTile::steps(std::int64_t row, std::int64_t at) {
   Steps steps{};
   steps.columns = shape_.sub_block;
-  for (int part = 0; part * shape_.sub_block < kGroup; ++part)
+  for (std::int64_t part = 0; part * shape_.sub_block < kGroup; ++part)
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
       const BlockGrid& g = grid(row + static_cast<std::int64_t>(lane), at);
       const std::int64_t j = at % elements_ / shape_.sub_block + part;

@@ -99,7 +99,7 @@ Course::State Course::state_of(const std::map<std::string, double>& numbers) {
     const auto found = numbers.find(name);
     if (found == numbers.end())
       fail(ErrorKind::usage,
-           "its checkpoint says no \"{}\": another version of {} wrote it; -f begins anew", name,
+           "the checkpoint says no \"{}\": another version of {} wrote it; -f begins anew", name,
            kTool);
     return found->second;
   };
