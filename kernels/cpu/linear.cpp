@@ -57,21 +57,18 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   const std::int64_t T = x.rows(), K = x.cols(), even = (K + 1) / 2 * 2;
   if (type == PanelType::f32) return {.f32 = x.as<float>()};
   if (type == PanelType::bf16) {
-    const auto size = static_cast<std::size_t>(T * even);
-    kernels_.has_bf16 ? bf16_.resize(size) : rounded_.resize(size);
-    for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t t = begin; t < end; ++t) {
-        const std::int64_t first = t * even, last = first + even - 1;
-        if (kernels_.has_bf16) {
-          bf16_[static_cast<std::size_t>(last)] = 0;
-          kernels_.to_bf16(bf16_.data() + first, row(x, t), K);
-        } else {
-          rounded_[static_cast<std::size_t>(last)] = 0.0f;
-          kernels_.round_to_bf16(rounded_.data() + first, row(x, t), K);
+    const auto convert = [&](auto& to, auto kernel) {
+      to.resize(static_cast<std::size_t>(T * even));
+      for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t t = begin; t < end; ++t) {
+          to[static_cast<std::size_t>((t + 1) * even - 1)] = 0;  // where K is odd
+          kernel(to.data() + t * even, row(x, t), K);
         }
-      }
-    });
-    return kernels_.has_bf16 ? cpu::Rows{.bf16 = bf16_.data()} : cpu::Rows{.f32 = rounded_.data()};
+      });
+      return to.data();
+    };
+    if (kernels_.has_bf16) return {.bf16 = convert(bf16_, kernels_.to_bf16)};
+    return {.f32 = convert(rounded_, kernels_.round_to_bf16)};
   }
   q_.resize(static_cast<std::size_t>(T * K));
   scale_.resize(static_cast<std::size_t>(T * (K / cpu::kBlock)));

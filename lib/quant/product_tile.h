@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstring>
 
 #include "lib/quant/product.h"
@@ -50,7 +49,7 @@ template <typename V>
 void add_rows(Rows<float> c, Rows<const float> a, const Panel& panel, std::int64_t m, int depth) {
   std::int64_t r = 0;
   for (; r + kTileRows <= m; r += kTileRows) {
-    for (std::int64_t next = r + kTileRows; next < std::min(r + 2 * kTileRows, m); ++next)
+    for (std::int64_t next = r + kTileRows; next < r + 2 * kTileRows && next < m; ++next)
       __builtin_prefetch(c.row(next));
     add_tile<V, kTileRows>({c.row(r), c.stride}, {a.row(r), a.stride}, panel, depth);
   }
