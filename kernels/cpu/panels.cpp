@@ -23,7 +23,7 @@ void put_values(std::byte* values, std::size_t r, const std::uint8_t q[kBlock]) 
       if (p.mask == 0) continue;
       std::byte* at = values + kLine * p.line + 4 * r;
       std::memcpy(&line, at, sizeof line);
-      line |= (four & 0x01010101u * static_cast<std::uint32_t>(p.mask)) << p.shift;
+      line |= (four & p.mask_of_four()) << p.shift;
       std::memcpy(at, &line, sizeof line);
     }
   }
@@ -225,6 +225,36 @@ void unpack_blocks(float* values, const std::byte* panel, std::size_t r, std::si
     values[k] = element<type>(panel, static_cast<std::int64_t>(k) / kBlock, r, k % kBlock);
 }
 
+template <PanelType type, typename InFile>
+struct Format {
+  static constexpr PanelType kType = type;
+  using Block = InFile;
+};
+// Calls act(Format) for a type of blocks; false where it is none.
+template <typename Act>
+bool with_format(PanelType type, const Act& act) {
+  switch (type) {
+    case PanelType::q8_0:
+      return act(Format<PanelType::q8_0, BlockQ8_0>()), true;
+    case PanelType::q4_0:
+      return act(Format<PanelType::q4_0, BlockQ4_0>()), true;
+    case PanelType::q4_k:
+      return act(Format<PanelType::q4_k, BlockQ4_K>()), true;
+    case PanelType::q5_k:
+      return act(Format<PanelType::q5_k, BlockQ5_K>()), true;
+    case PanelType::q6_k:
+      return act(Format<PanelType::q6_k, BlockQ6_K>()), true;
+    case PanelType::iq4_nl:
+      return act(Format<PanelType::iq4_nl, BlockIQ4_NL>()), true;
+    case PanelType::iq4_xs:
+      return act(Format<PanelType::iq4_xs, BlockIQ4_XS>()), true;
+    case PanelType::f32:
+    case PanelType::bf16:
+      break;
+  }
+  return false;
+}
+
 }  // namespace
 
 PanelType panel_type(DType dtype) {
@@ -273,33 +303,10 @@ void pack_panel(std::byte* panel, PanelType type, const Tensor& w, std::int64_t 
   for (int r = 0; r < kPanelRows && p * kPanelRows + r < w.rows(); ++r) {
     const auto* row = w.as<std::byte>() + static_cast<std::size_t>(p * kPanelRows + r) * row_bytes;
     const Target to{panel, type, static_cast<std::size_t>(r)};
-    switch (type) {
-      case PanelType::q8_0:
-        place_row<BlockQ8_0>(to, row, blocks);
-        break;
-      case PanelType::q4_0:
-        place_row<BlockQ4_0>(to, row, blocks);
-        break;
-      case PanelType::q4_k:
-        place_row<BlockQ4_K>(to, row, blocks);
-        break;
-      case PanelType::q5_k:
-        place_row<BlockQ5_K>(to, row, blocks);
-        break;
-      case PanelType::q6_k:
-        place_row<BlockQ6_K>(to, row, blocks);
-        break;
-      case PanelType::iq4_nl:
-        place_row<BlockIQ4_NL>(to, row, blocks);
-        break;
-      case PanelType::iq4_xs:
-        place_row<BlockIQ4_XS>(to, row, blocks);
-        break;
-      case PanelType::f32:
-      case PanelType::bf16:
-        place_numbers(to, row, w, floats, halves);
-        break;
-    }
+    if (!with_format(type, [&](auto format) {
+          place_row<typename decltype(format)::Block>(to, row, blocks);
+        }))
+      place_numbers(to, row, w, floats, halves);
   }
 }
 
@@ -309,31 +316,16 @@ void unpack_row(float* values, const Tensor& w, std::int64_t n) {
   const auto K = static_cast<std::size_t>(w.cols());
   const auto* panel =
       w.as<std::byte>() + static_cast<std::size_t>(n / kPanelRows) * panel_size(type, w.cols());
-  switch (type) {
-    case PanelType::f32:
-      for (std::size_t k = 0; k < K; ++k) std::memcpy(&values[k], panel + (k * 16 + r) * 4, 4);
-      break;
-    case PanelType::bf16:
-      for (std::size_t k = 0; k < K; ++k) {
-        std::uint16_t b = 0;
-        std::memcpy(&b, panel + (k / 2 * 32 + r * 2 + k % 2) * 2, 2);
-        values[k] = bf16_to_f32(b);
-      }
-      break;
-    case PanelType::q8_0:
-      return unpack_blocks<PanelType::q8_0>(values, panel, r, K);
-    case PanelType::q4_0:
-      return unpack_blocks<PanelType::q4_0>(values, panel, r, K);
-    case PanelType::q4_k:
-      return unpack_blocks<PanelType::q4_k>(values, panel, r, K);
-    case PanelType::q5_k:
-      return unpack_blocks<PanelType::q5_k>(values, panel, r, K);
-    case PanelType::q6_k:
-      return unpack_blocks<PanelType::q6_k>(values, panel, r, K);
-    case PanelType::iq4_nl:
-      return unpack_blocks<PanelType::iq4_nl>(values, panel, r, K);
-    case PanelType::iq4_xs:
-      return unpack_blocks<PanelType::iq4_xs>(values, panel, r, K);
+  if (with_format(type, [&](auto format) { unpack_blocks<format.kType>(values, panel, r, K); }))
+    return;
+  for (std::size_t k = 0; k < K; ++k) {
+    if (type == PanelType::f32) {
+      std::memcpy(&values[k], panel + (k * 16 + r) * 4, 4);
+    } else {
+      std::uint16_t b = 0;
+      std::memcpy(&b, panel + (k / 2 * 32 + r * 2 + k % 2) * 2, 2);
+      values[k] = bf16_to_f32(b);
+    }
   }
 }
 

@@ -12,7 +12,8 @@
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kRowsAtOnce = 768;  // of a weight, widened
+constexpr std::int64_t kRowsAtOnce =
+    768;  // of a weight, widened: whole tiles of two threads or four
 
 std::span<const float> floats(const Tensor& x) {
   return {x.as<float>(), static_cast<std::size_t>(x.shape.elements())};

@@ -9,7 +9,6 @@ namespace r1::quant {
 namespace {
 
 constexpr std::int64_t kBatch = 256;
-constexpr std::int64_t kPadding = 16;  // else rows of 2^n bytes want the same lines of a cache
 
 std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
@@ -27,9 +26,8 @@ RowTile::RowTile(const Metric& metric, const BlockType& type)
       type_(type),
       shape_(type.levels()),
       elements_(type.elements()),
-      stride_(metric.K + kPadding),
-      lost_(size(kRows * stride_)),
-      levels_(size(kRows * stride_)),
+      lost_(size(kRows * metric.K)),
+      levels_(size(kRows * metric.K)),
       grids_(size(kRows * metric.K / elements_)),
       work_(size(kRows * kBatch)) {}
 
@@ -68,9 +66,9 @@ Steps RowTile::steps(std::int64_t row, std::int64_t at) {
 }
 
 EightRows RowTile::eight(std::int64_t row, std::int64_t at) {
-  const std::int64_t place = row * stride_ + at;
+  const std::int64_t place = row * metric_.K + at;
   return {work_.data() + row * kBatch + at % kBatch, kBatch, &lost_[size(place)],
-          &levels_[size(place)], stride_};
+          &levels_[size(place)], metric_.K};
 }
 
 void RowTile::feed_back(const float* w, std::int64_t count) {
@@ -78,7 +76,7 @@ void RowTile::feed_back(const float* w, std::int64_t count) {
   count_ = count;
   rows_ = (count + kRun - 1) / kRun * kRun;
   const std::int64_t K = metric_.K;
-  const Rows<float> work{work_.data(), kBatch}, lost{lost_.data(), stride_};
+  const Rows<float> work{work_.data(), kBatch}, lost{lost_.data(), K};
   for (std::int64_t r = 0; r < count; ++r) std::copy_n(w + r * K, K, lost.row(r));
   for (std::int64_t r = count; r < rows_; ++r) std::fill_n(lost.row(r), K, 0.0f);
   for (std::int64_t begin = 0; begin < K; begin += kBatch) {
@@ -91,7 +89,7 @@ void RowTile::feed_back(const float* w, std::int64_t count) {
       for (std::int64_t r = 0; r < rows_; r += kRun)
         round_group(eight(r, at), steps(r, at), {metric_.matrix.row(at) + at, K}, shape_);
       const std::int64_t next = at + kGroup;
-      add_product({work.data + next - begin, kBatch}, {lost.data + at, stride_},
+      add_product({work.data + next - begin, kBatch}, {lost.data + at, K},
                   {metric_.matrix.row(at) + next, K}, rows_, end - next, kGroup);
     }
   }
@@ -99,7 +97,7 @@ void RowTile::feed_back(const float* w, std::int64_t count) {
 
 void RowTile::descend() {
   const std::int64_t K = metric_.K;
-  const Rows<float> work{work_.data(), kBatch}, lost{lost_.data(), stride_};
+  const Rows<float> work{work_.data(), kBatch}, lost{lost_.data(), K};
   std::vector<float> square(size(kBatch * kBatch));
   const bool one_scale = elements_ == kGroup;
   for (std::int64_t begin = 0; begin < K; begin += kBatch) {
@@ -107,8 +105,8 @@ void RowTile::descend() {
     copy_square(square.data(), metric_.matrix, begin, n);
     std::fill(work_.begin(), work_.end(), 0.0f);
     add_product_transposed(work, lost, {metric_.matrix.row(begin), K}, rows_, n, begin);
-    add_product(work, {lost.data + begin, stride_}, {square.data(), kBatch}, rows_, n, n);
-    add_product(work, {lost.data + end, stride_}, {metric_.matrix.row(end) + begin, K}, rows_, n,
+    add_product(work, {lost.data + begin, K}, {square.data(), kBatch}, rows_, n, n);
+    add_product(work, {lost.data + end, K}, {metric_.matrix.row(end) + begin, K}, rows_, n,
                 K - end);
     for (std::int64_t at = begin; at < end; at += kGroup) {
       const std::int64_t here = at - begin, next = here + kGroup;
@@ -127,11 +125,9 @@ void RowTile::descend() {
 }
 
 void RowTile::write(std::byte* blocks) const {
-  const std::int64_t of_a_row = metric_.K / elements_;
-  for (std::int64_t r = 0; r < count_; ++r)
-    for (std::int64_t i = 0; i < of_a_row; ++i, blocks += type_.bytes())
-      type_.write(blocks, grids_[size(r * of_a_row + i)],
-                  &levels_[size(r * stride_ + i * elements_)]);
+  const std::size_t bytes = type_.bytes(), elements = size(elements_);
+  for (std::size_t i = 0; i < size(count_ * metric_.K) / elements; ++i)
+    type_.write(blocks + i * bytes, grids_[i], &levels_[i * elements]);
 }
 
 }  // namespace r1::quant

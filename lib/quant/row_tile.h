@@ -47,9 +47,8 @@ class RowTile {
   Levels shape_;
   std::int64_t elements_;
   std::int64_t count_ = 0, rows_ = 0;  // rows_: with those of zeros that make eights of them
-  std::int64_t stride_;                // of lost and levels, K and a little
-  std::vector<float> lost_;            // [kRows, stride]: w, then w - decoded
-  std::vector<std::int8_t> levels_;    // [kRows, stride]
+  std::vector<float> lost_;            // [kRows, K]: w, then w - decoded
+  std::vector<std::int8_t> levels_;    // [kRows, K]
   std::vector<BlockGrid> grids_;       // [kRows, blocks of a row]
   std::vector<float> work_;            // [kRows, a batch of columns]
 };

@@ -74,8 +74,8 @@ void unpack_block(Out y, const BlockQ5_K& b) {
 
 void unpack_block(Out y, const BlockQ6_K& b) {
   const float d = f16_to_f32(b.d);
-  for (std::ptrdiff_t j = 0; j < 16;
-       ++j) {  // sub-blocks: eight of each half, two of each quarter of that
+  // Sub-blocks: eight of each half, two of each quarter of that.
+  for (std::ptrdiff_t j = 0; j < 16; ++j) {
     const std::ptrdiff_t half = j / 8, quarter = j % 8 / 2, begin = 16 * (j % 2);
     const int low_shift = quarter < 2 ? 0 : 4;
     const std::uint8_t* low = b.l + 64 * half + 32 * (quarter % 2) + begin;

@@ -21,6 +21,9 @@ SHAPES = {
 CONTEXT = {"7B": 32768}  # the others: 2048
 VOCAB = 32000
 TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8, "q4_k": 12, "q5_k": 13, "q6_k": 14, "iq4_nl": 20, "iq4_xs": 23, "bf16": 30}
+BLOCK = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18), "q4_k": (256, 144), "q5_k": (256, 176),
+         "q6_k": (256, 210), "iq4_nl": (32, 18), "iq4_xs": (256, 136)}  # elements, bytes
+PLAIN = {"q4_k": "q8_0", "q5_k": "q8_0", "q6_k": "q8_0", "iq4_xs": "iq4_nl"}
 STD = 0.02
 DRAWN = 1 << 22
 ALIGNMENT = 32
@@ -40,10 +43,8 @@ def random_blocks(rng, n, kind):
     if kind == "bf16":
         bits = (rng.standard_normal(n, np.float32) * STD).view(np.uint32)
         return (bits >> 16).astype(np.uint16).tobytes()
-    size, count = {"q8_0": (34, n // 32), "q4_0": (18, n // 32), "q4_k": (144, n // 256),
-                   "q5_k": (176, n // 256), "q6_k": (210, n // 256),
-                   "iq4_nl": (18, n // 32), "iq4_xs": (136, n // 256)}[kind]
-    blocks = rng.integers(0, 256, (count, size), np.uint8)
+    elements, size = BLOCK[kind]
+    blocks = rng.integers(0, 256, (n // elements, size), np.uint8)
     if kind == "q8_0":
         blocks[:, :2] = half(STD / 73.9)  # standard deviation of a random int8
     elif kind == "q4_0":
@@ -67,7 +68,7 @@ def tensors(shape, kind):
     layers, width, heads, kv_heads, inner = SHAPES[shape]
     kv = width // heads * kv_heads
     # 288 and the like are no multiple of 256: such rows take the nearest plain type.
-    fit = lambda k: dict.fromkeys(("q4_k", "q5_k", "q6_k"), "q8_0").get(kind, "iq4_nl" if kind == "iq4_xs" else kind) if k % 256 else kind
+    fit = lambda k: PLAIN.get(kind, kind) if k % 256 else kind
     yield "token_embd.weight", (VOCAB, width), fit(width)
     for i in range(layers):
         yield f"blk.{i}.attn_norm.weight", (width,), "f32"
@@ -123,13 +124,10 @@ def padded(n):
 
 def write(path, shape, kind, seed):
     rng = np.random.default_rng(seed)
-    block = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18),
-             "q4_k": (256, 144), "q5_k": (256, 176), "q6_k": (256, 210),
-             "iq4_nl": (32, 18), "iq4_xs": (256, 136)}
     pairs, count = metadata(shape)
     table, offset, plan = b"", 0, list(tensors(shape, kind))
     for name, dims, dtype in plan:
-        elements, size = block[dtype]
+        elements, size = BLOCK[dtype]
         table += text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims[::-1], TYPES[dtype], offset)
         nbytes = int(np.prod(dims)) // elements * size
         offset += nbytes + padded(nbytes)
@@ -138,7 +136,7 @@ def write(path, shape, kind, seed):
         out.write(head + b"\0" * padded(len(head)))
         for _, dims, dtype in plan:
             n = int(np.prod(dims))
-            nbytes = n // block[dtype][0] * block[dtype][1]
+            nbytes = n // BLOCK[dtype][0] * BLOCK[dtype][1]
             if len(dims) == 1:
                 out.write(np.ones(n, np.float32).tobytes())
             else:

@@ -39,6 +39,9 @@ constexpr bool is_signed(PanelType type) { return type == PanelType::q8_0 || has
 struct Piece {
   std::size_t line;
   int shift, mask;
+  constexpr std::uint32_t mask_of_four() const {  // values side by side
+    return 0x01010101u * static_cast<std::uint32_t>(mask);
+  }
 };
 struct Pieces {
   Piece of[3];

@@ -106,12 +106,12 @@ constexpr int parts_at_once(PanelType type, int rows) {
 // Quad j of a block.
 template <PanelType type>
 R1_INLINE Ints quad(Bytes values, std::int64_t j) {
-  if constexpr (type == PanelType::q8_0) return load<Ints>(values + 64 * j);
   const cpu::Pieces pieces = cpu::pieces_of(type, static_cast<std::size_t>(j));
   Ints value{};
 #pragma GCC unroll 3
   for (const cpu::Piece& p : pieces.of)
-    value |= load<Ints>(values + cpu::kLine * p.line) >> p.shift & 0x01010101 * p.mask;
+    value |= load<Ints>(values + cpu::kLine * p.line) >> p.shift &
+             static_cast<std::int32_t>(p.mask_of_four());
   if constexpr (cpu::has_codebook(type)) return in_codebook(value);
   return value;
 }

@@ -8,6 +8,7 @@
 
 #include "lib/base/random.h"
 #include "lib/quant/factor.h"
+#include "lib/quant/row_tile.h"
 #include "lib/quant/scale_group.h"
 #include "lib/quant/search.h"
 #include "lib/tensor/quant_block.h"
@@ -237,15 +238,18 @@ TEST(Gptq, EverySweepLosesLess) {
 }
 
 TEST(Gptq, ThreadsAndCompanyChangeNoByte) {
-  const Problem p = correlated(150, 512, 600);
+  const Problem p = correlated(quant::RowTile::kRows + 21, 512, 600);  // a second tile, with a rest
   for (const DType dtype : kQuantized) {
     const Bytes one = fed_back(p, dtype, 1, 1);
     for (const int threads : {2, 3}) EXPECT_EQ(fed_back(p, dtype, 1, threads), one) << threads;
     Problem alone = p;
     alone.N = 1;
-    alone.w.assign(p.w.begin() + 77 * 512, p.w.begin() + 78 * 512);
     const auto row = static_cast<std::ptrdiff_t>(bytes_of(512, dtype));
-    EXPECT_EQ(fed_back(alone, dtype, 1), Bytes(one.begin() + 77 * row, one.begin() + 78 * row));
+    for (const std::ptrdiff_t r : {std::ptrdiff_t{77}, static_cast<std::ptrdiff_t>(p.N) - 1}) {
+      alone.w.assign(p.w.begin() + r * 512, p.w.begin() + (r + 1) * 512);
+      EXPECT_EQ(fed_back(alone, dtype, 1),
+                Bytes(one.begin() + r * row, one.begin() + (r + 1) * row));
+    }
   }
 }
 
