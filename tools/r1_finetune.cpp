@@ -109,6 +109,8 @@ class Finetuner {
               "--qat goes neither with dora and dpo nor with --dropout and --quantize-base");
     refuse_if(!s_.qat.empty() && s_.export_given && s_.export_kind != "gguf",
               "--qat is exported as the .gguf file that it was taught for");
+    refuse_if(!s_.qat.empty() && s_.export_type_given && s_.export_type != s_.qat,
+              "--qat is exported as the type that it was taught for");
     if (!s_.qat.empty() && !is_mix(s_.export_type = s_.qat))
       fail(ErrorKind::usage, "--qat {} is none that is written here", escaped(s_.qat));
     const bool half = s_.weight_type == "bf16";
@@ -123,7 +125,8 @@ class Finetuner {
     refuse_if(s_.init.empty() != s_.tokenizer.empty(), "--init and --tokenizer go together");
     refuse_if(!s_.init.empty() && s_.method_given && s_.method != "full",
               "all weights are learnt with --init, not an adapter");
-    if (s_.val.empty()) s_.early_stop = 0;
+    refuse_if(!s_.val.empty() && s_.val_share > 0, "--val-share takes the place of --val");
+    if (!s_.measures()) s_.early_stop = 0;
     refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
     refuse_if(s_.epochs > 0 && s_.time_budget > 0, "--time-budget chooses steps, as --epochs does");
     for (const std::vector<std::string>* list : {&s_.data, &s_.val}) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cmath>
 #include <cstdint>
 #include <span>
 
@@ -12,9 +13,12 @@
 #include "lib/base/lines.h"
 #include "lib/train/data_file.h"
 #include "lib/train/encode_sample.h"
+#include "lib/train/permutation.h"
 
 namespace r1 {
 namespace {
+
+constexpr std::uint64_t kHeldOut = ~0ull;  // no epoch of a run: that of what is measured
 
 enum class Shape { image, preference, messages, fill_in, completion, text };
 struct ShapeKeys {
@@ -61,6 +65,16 @@ std::vector<ChatMessage> messages_of(const Json& line) {
   }
   if (messages.empty()) fail(ErrorKind::usage, "\"messages\" is empty");
   return messages;
+}
+
+std::int64_t trained_of(const TrainingSample& sample) {
+  return std::count(sample.trained.begin(), sample.trained.end(), 1);
+}
+
+void keep(Dataset& dataset, TrainingSample sample) {
+  dataset.tokens += std::ssize(sample.ids);
+  dataset.trained += trained_of(sample);
+  dataset.samples.push_back(std::move(sample));
 }
 
 class Reader {
@@ -220,16 +234,13 @@ class Reader {
       sample.trained.resize(most());
     }
     sample.trained[0] = 0;  // nothing stands before it
-    const auto trained = std::count(sample.trained.begin(), sample.trained.end(), 1);
-    if (trained == 0) {
+    if (trained_of(sample) == 0) {
       ++dataset_.nothing_trained;
       return;
     }
-    dataset_.tokens += std::ssize(sample.ids);
-    dataset_.trained += trained;
     sample.ids.shrink_to_fit();
     sample.trained.shrink_to_fit();
-    dataset_.samples.push_back(std::move(sample));
+    keep(dataset_, std::move(sample));
   }
 
   std::size_t most() const { return static_cast<std::size_t>(options_.max_length); }
@@ -265,6 +276,22 @@ Dataset read_dataset(const std::vector<std::filesystem::path>& files, const Text
     fail(ErrorKind::usage, "no sample is left: {} longer than {} tokens, {} with nothing to learn",
          dataset.too_long, options.max_length, dataset.nothing_trained);
   return dataset;
+}
+
+Dataset hold_out(Dataset& dataset, double share, std::uint64_t seed) {
+  std::vector<TrainingSample> all = std::move(dataset.samples);
+  dataset.samples.clear();
+  dataset.tokens = dataset.trained = 0;
+  const std::int64_t count = std::ssize(all);
+  const std::int64_t out =
+      std::max<std::int64_t>(1, std::llround(share * static_cast<double>(count)));
+  if (out >= count)
+    fail(ErrorKind::usage, "{} of {} samples to measure leave none to learn", out, count);
+  Dataset held;
+  for (std::int64_t i = 0; i < count; ++i)
+    keep(permuted(i, count, seed, kHeldOut) < out ? held : dataset,
+         std::move(all[static_cast<std::size_t>(i)]));
+  return held;
 }
 
 }  // namespace r1

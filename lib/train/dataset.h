@@ -65,6 +65,11 @@ Dataset read_dataset(const std::vector<std::filesystem::path>& files, const Text
 void read_lines(Dataset& dataset, std::string_view lines, const std::string& name,
                 const TextForms& forms, const DatasetOptions& options);
 
+// Takes samples out of the dataset that are to be measured, not learnt: this share of them, at
+// least one, by chance of `seed`; both keep the order of the files. Fails with `usage` where
+// nothing would be left to learn.
+Dataset hold_out(Dataset& dataset, double share, std::uint64_t seed);
+
 // A sample as text, for people: what is not trained stands in ⟦ ⟧, markers by their names, and
 // nothing drives a terminal.
 std::string render_sample(const TrainingSample& sample, const Tokenizer& tokenizer);

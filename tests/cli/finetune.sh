@@ -23,6 +23,7 @@ teach --dropout 0.2 -o four --save-every 3 --iters 8 --resume -v; echo $?
 # Over before its steps are: when nothing is won any more, and when the time is.
 printf 'nothing like that' >other.txt; teach --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 2 -o stopped | jq -s '.[-1].step < 60'; ls stopped/best | wc -l
 teach --learning-rate 0 --iters 2 --val other.txt -v -o as_before 2>&1 >/dev/null | grep -o 'never less after'
+teach --val-share 0.3 --sample-tokens 1 --sample-prompt x -o parted | jq -s 'map(.val_loss | type) | unique'; teach --val-share 0.3 --dry-run --json | jq -c '[.data.samples, .data.measured]'; teach --dry-run --json | jq -c '[.data.samples, .data.measured]'
 teach --time-budget 1s --iters 2 -o timed | jq -s '.[-1].step > 3'
 teach --timing -o measured | jq -s '.[-1] | .tok_s > 0 and .share_of_peak > 0 and .share_of_peak < 1'; grep -c share measured/records.jsonl
 # The same as one file.

@@ -16,7 +16,9 @@ mv a.txt full/records.jsonl; try --data full/records.jsonl -f -o full; mv full/r
 mkdir events; touch events/events.out.tfevents.0000000000.r1-finetune; try --data a.txt --tensorboard events -o out_
 try --data a.txt --export gguf --export-type q9 -o out_
 try --data a.txt --beta 1 -o out_; try --data a.txt --decay-share 0.1 -o out_; try --data a.txt --sample-tokens 9 -o out_
+try --data a.txt --steps-per-eval 9 -o out_; try --data a.txt --export-type q8_0 -o out_; try --data a.txt --qat q4_0 --export gguf --export-type q8_0 -o out_
+try --data a.txt --val a.txt --val-share 0.1 -o out_; try --data a.txt --val-share 0.1 -o out_
 printf 'one\ntw\377o\n' >latin.txt; try --data latin.txt -o out_; printf 'PK\0\3\n' >a.zip; try --data a.txt --val a.zip -o out_
-printf '[r1-finetune]\nrank = 4\nearly-stop = 2\n' >c.toml
+printf '[r1-finetune]\nrank = 4\nearly-stop = 2\nexport-type = "q8_0"\n' >c.toml
 r1-finetune --config c.toml --data a.txt --fine-tune-type full --dry-run -m "$TINY_MODEL" >/dev/null; echo "$?: of a file, what changes nothing is no mistake"
 ls -d out_ 2>/dev/null; exit 0

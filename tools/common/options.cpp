@@ -212,13 +212,23 @@ bool is_met(const Option::Want& want, const Program& program) {
   return std::find(want.values.begin(), want.values.end(), value) != want.values.end();
 }
 
+// "--objective dpo"
+std::string in_words(const Option::Want& want) {
+  return fmt::format("--{}{}{}", want.option, want.values.empty() ? "" : " ",
+                     fmt::join(want.values, " or "));
+}
+
 }  // namespace
 
 void refuse_idle(const Program& program, const std::vector<Given>& given) {
-  for (const Given& g : given)
-    if (const auto& want = g.option->wants; want && !is_met(*want, program))
-      fail(ErrorKind::usage, "--{} wants --{}{}{}", g.option->name, want->option,
-           want->values.empty() ? "" : " ", fmt::join(want->values, " or "));
+  for (const Given& g : given) {
+    const std::vector<Option::Want>& wants = g.option->wants;
+    const auto met = [&](const Option::Want& want) { return is_met(want, program); };
+    if (wants.empty() || std::any_of(wants.begin(), wants.end(), met)) continue;
+    std::vector<std::string> words;
+    std::transform(wants.begin(), wants.end(), std::back_inserter(words), in_words);
+    fail(ErrorKind::usage, "--{} wants {}", g.option->name, fmt::join(words, " or "));
+  }
 }
 
 bool is_switch(const Option& option) { return option.metavar.empty(); }

@@ -38,13 +38,13 @@ struct Option {
   // Options that contradict this one: with one of them on the command line, what the configuration
   // or the environment says of this one is not meant.
   std::vector<std::string> gives_way_to = {};
-  // Another option without which, or without one of these values of it, this one would change
-  // nothing: on the command line it is then a mistake.
+  // Other options without all of which, or without one of these values of them, this one would
+  // change nothing: on the command line it is then a mistake.
   struct Want {
     std::string option;
     std::vector<std::string> values = {};
   };
-  std::optional<Want> wants = {};
+  std::vector<Want> wants = {};
   std::string config_refuses = {};  // the one value that no config file may give it
   std::string environment = {};     // "R1_THREADS"
   bool* given = nullptr;            // set when the value does not come from us

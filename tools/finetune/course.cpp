@@ -128,7 +128,7 @@ void Course::run() {
     throw;
   }
   draw(log_->close());
-  if (!s_.val.empty()) say_if_unhelpful();
+  if (s_.measures()) say_if_unhelpful();
   if (s_.early_stop == 0) return;
   std::vector<std::string> damaged;
   best_.load(pupil_.backend(), tensors_, damaged);
@@ -193,7 +193,7 @@ void Course::count(const TrainStep& step) {
 
 Course::Look Course::look() {
   Look found;
-  if (!s_.val.empty()) found.val_loss = validate();
+  if (s_.measures()) found.val_loss = validate();
   found.samples = prompts_.completed(pupil_);
   return found;
 }
@@ -215,7 +215,7 @@ double Course::validate() {
 void Course::say_if_unhelpful() const {
   if (state_.best >= state_.untaught)
     ui_.say(kTool,
-            fmt::format("the loss on --val was {:.4g} before the first step, and never less after",
+            fmt::format("the measured loss was {:.4g} before the first step, and never less after",
                         state_.untaught),
             0);
 }

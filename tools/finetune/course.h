@@ -66,7 +66,7 @@ class Course {
     std::optional<double> val_loss;
     std::vector<std::string> samples;
   };
-  bool looks() const { return !s_.val.empty() || prompts_.any(); }
+  bool looks() const { return s_.measures() || prompts_.any(); }
   Look look();
   double validate();
   void say_if_unhelpful() const;

@@ -108,6 +108,7 @@ std::string as_json(const FinetuneSettings& s, const ModelFiles& files, const Tr
   for (const auto& [name, bytes] : parts_of(plan)) w.key(name).integer(number(bytes));
   w.key("total").integer(number(plan.total())).end_object();
   w.key("data").begin_object().key("samples").integer(lessons.samples());
+  w.key("measured").integer(lessons.measured());
   w.key("tokens").integer(lessons.tokens()).key("trained").integer(lessons.trained());
   w.key("sequences").integer(lessons.epoch()).end_object().key("steps");
   s.time_budget > 0 ? w.null() : w.integer(s.iters);

@@ -28,12 +28,13 @@ std::string counted(std::int64_t n, std::string_view what) {
 
 Lessons::Lessons(const FinetuneSettings& s, const TextForms& forms)
     : data_(read(s.data, s, forms)),
-      val_(read(s.val, s, forms)),
+      val_(s.val_share > 0 ? hold_out(data_, s.val_share, static_cast<std::uint64_t>(s.seed))
+                           : read(s.val, s, forms)),
       packs_(data_.samples, s.max_seq_length, !s.no_packing, static_cast<std::uint64_t>(s.seed)),
       val_packs_(val_.samples, s.max_seq_length, !s.no_packing, 0) {}
 
 std::vector<Pack> Lessons::some(std::int64_t count) const {
-  const Packer& from = val_.samples.empty() ? packs_ : val_packs_;
+  const Packer& from = measured() > 0 ? val_packs_ : packs_;
   std::vector<Pack> some;
   for (std::int64_t n = 0; n < std::min(count, from.first_of_epoch(1)); ++n)
     some.push_back(from.pack(n));
@@ -50,9 +51,11 @@ std::string Lessons::left_out() const {
 
 std::string Lessons::described() const {
   const std::string out = left_out();
-  return fmt::format("{} of {} tokens, {} of them learnt, in {}{}",
-                     counted(std::ssize(data_.samples), "sample"), data_.tokens, data_.trained,
-                     counted(epoch(), "sequence"), out.empty() ? "" : ", " + out);
+  std::string text =
+      fmt::format("{} of {} tokens, {} of them learnt, in {}", counted(samples(), "sample"),
+                  data_.tokens, data_.trained, counted(epoch(), "sequence"));
+  if (measured() > 0) text += fmt::format(", {} to measure", counted(measured(), "sample"));
+  return out.empty() ? text : text + ", " + out;
 }
 
 }  // namespace r1

@@ -21,10 +21,11 @@ class Lessons {
   std::int64_t epoch() const { return packs_.first_of_epoch(1); }          // packs
   std::int64_t val_count() const { return val_packs_.first_of_epoch(1); }  // likewise
   std::int64_t samples() const { return std::ssize(data_.samples); }
+  std::int64_t measured() const { return std::ssize(val_.samples); }
   std::int64_t tokens() const { return data_.tokens; }
   std::int64_t trained() const { return data_.trained; }
   const TrainingSample& first() const { return data_.samples[0]; }
-  // The first packs of --val, or else of what is learnt.
+  // The first packs of what is measured, or else of what is learnt.
   std::vector<Pack> some(std::int64_t count) const;
   std::string left_out() const;   // "5 too long"; empty: nothing
   std::string described() const;  // one line

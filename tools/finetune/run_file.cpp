@@ -125,6 +125,7 @@ RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
   }
   add_files(w, "data", s.data);
   add_files(w, "val", s.val);
+  w.key("val_share").number(s.val_share);
   if (!s.chat_template.empty()) add_files(w, "chat_template", {s.chat_template});
   add_settings(w, s);
   w.key("export").string(s.export_given ? s.export_kind : "").key("export_type");

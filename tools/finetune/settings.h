@@ -18,6 +18,8 @@ struct FinetuneSettings {
   std::int64_t vocab = 16384;
   // data
   std::vector<std::string> data, val;
+  double val_share = 0;  // of the samples of data, in place of val
+  bool measures() const { return !val.empty() || val_share > 0; }
   std::int64_t max_seq_length = 2048;
   bool no_packing = false, no_mask_prompt = false;
   std::string too_long = "drop", chat_template;
@@ -59,7 +61,7 @@ struct FinetuneSettings {
   bool resume = false, force = false, dry_run = false, json = false, no_verify = false;
   // result
   std::string export_kind = "adapter", export_type = "bf16";
-  bool export_given = false;
+  bool export_given = false, export_type_given = false;
   // model and machine
   std::int64_t seed = 0, threads = 0;
   std::string model_path, device = "cpu";

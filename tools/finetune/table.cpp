@@ -38,7 +38,12 @@ void add_data(std::vector<Option>& o, FinetuneSettings& s) {
                .metavar = "FILE",
                .help = "Measure the loss on this; it is not learnt.",
                .completes = Completes::file,
-               .brief = true});
+               .brief = true,
+               .gives_way_to = {"val-share"}});
+  o.push_back(number("val-share", g, s.val_share,
+                     "In place of --val: measure it on this share of the samples of --data.", 0,
+                     0.9));
+  o.back().gives_way_to = {"val"};
   o.push_back(number("max-seq-length", g, s.max_seq_length,
                      "Tokens of a sequence at most; short samples share one.", 2, 1 << 20));
   o.push_back({.name = "long",
@@ -85,7 +90,7 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .choices = {"sft", "dpo"}});
   o.push_back(number("beta", g, s.beta,
                      "Of DPO: the higher, the nearer it stays to the model as it was.", 1e-6, 1e3));
-  o.back().wants = {"objective", {"dpo"}};
+  o.back().wants = {{"objective", {"dpo"}}};
   const std::size_t first = o.size();
   o.push_back(number("rank", g, s.rank, "Rows of the small matrices of LoRA.", 1, 4096));
   o.push_back(
@@ -108,7 +113,8 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                        "memory where their rows are whole blocks of it; what is merged is merged "
                        "into the model's own.",
                .choices = {"q8_0", "q4_0", "q4_k"}});
-  for (std::size_t i = first; i < o.size(); ++i) o[i].wants = {"fine-tune-type", {"lora", "dora"}};
+  for (std::size_t i = first; i < o.size(); ++i)
+    o[i].wants = {{"fine-tune-type", {"lora", "dora"}}};
   o.push_back({.name = "qat",
                .group = g,
                .into = &s.qat,
@@ -150,7 +156,7 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
   o.back().built_in = "2e-4 of LoRA, 1e-5 of all weights, 1e-3 from scratch";
   o.back().given = &s.rate_given;
   o.push_back(number("muon-learning-rate", g, s.muon_rate, "At its peak, of Muon.", 0, 10));
-  o.back().wants = {"optimizer", {"muon"}};
+  o.back().wants = {{"optimizer", {"muon"}}};
   o.push_back(number("weight-decay", g, s.weight_decay, "Of matrices.", 0, 10));
   o.push_back(number("clip", g, s.clip, "Norm of the gradient at most; 0: any.", 0, 1e9));
 }
@@ -172,7 +178,7 @@ void add_scratch(std::vector<Option>& o, FinetuneSettings& s) {
                .completes = Completes::file,
                .wants = {{"init"}}});
   o.push_back(number("vocab", g, s.vocab, "Tokens of one that is made.", 300, 1 << 20));
-  o.back().wants = {"tokenizer", {"train"}};
+  o.back().wants = {{"tokenizer", {"train"}}};
 }
 
 void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
@@ -215,10 +221,10 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
                .choices = {"cosine", "linear", "constant", "wsd"}});
   o.push_back(number("lr-warmup", g, s.warmup, "Share of the steps in which it rises.", 0, 1));
   o.push_back(number("min-lr", g, s.min_rate, "Share of its peak that it keeps at the end.", 0, 1));
-  o.back().wants = {"schedule", {"cosine", "linear", "wsd"}};
+  o.back().wants = {{"schedule", {"cosine", "linear", "wsd"}}};
   o.push_back(number("decay-share", g, s.decay_share,
                      "Share of the steps in which it falls; only of wsd.", 0, 1));
-  o.back().wants = {"schedule", {"wsd"}};
+  o.back().wants = {{"schedule", {"wsd"}}};
 }
 
 void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
@@ -228,10 +234,11 @@ void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
   o.push_back(number("steps-per-eval", g, s.steps_per_eval,
                      "Measure the loss on --val, and complete each --sample-prompt, so often.", 1,
                      1e9));
+  o.back().wants = {{"val"}, {"val-share"}, {"sample-prompt"}};
   o.push_back(number("early-stop", g, s.early_stop,
                      "Stop when the loss on --val has not fallen so many times; 0: never.", 0,
                      1e9));
-  o.back().wants = {"val"};
+  o.back().wants = {{"val"}, {"val-share"}};
   o.push_back({.name = "sample-prompt",
                .group = g,
                .into = &s.sample_prompts,
@@ -241,7 +248,7 @@ void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
                .completes = Completes::text_or_file});
   o.push_back(number("sample-tokens", g, s.sample_tokens, "Tokens of each such completion at most.",
                      1, 1 << 20));
-  o.back().wants = {"sample-prompt"};
+  o.back().wants = {{"sample-prompt"}};
   o.push_back({.name = "timing",
                .group = g,
                .into = &s.timing,
@@ -315,7 +322,10 @@ void add_result(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.export_type,
                .metavar = "TYPE",
-               .help = "The type of a .gguf file's matrices, as r1-quantize's --type."});
+               .help = "The type of a .gguf file's matrices, as r1-quantize's --type.",
+               .gives_way_to = {"qat"},
+               .wants = {{"export", {"gguf"}}, {"fine-tune-type", {"full"}}, {"init"}},
+               .given = &s.export_type_given});
   o.push_back({.name = "no-verify",
                .group = g,
                .into = &s.no_verify,

@@ -537,6 +537,31 @@ TEST(Dataset, TakesNulAndControlCharactersInStrings) {
   EXPECT_EQ(scene.shown(data), (Shown{"⟦<s>⟧\\x00\\x1b[2J</s>"}));
 }
 
+TEST(Dataset, HoldsOutAShareByChance) {
+  Scene scene;
+  std::vector<std::string> lines;
+  for (char c = 'a'; c <= 't'; ++c) lines.push_back(fmt::format(R"({{"text":"{}"}})", c));
+  const Dataset all = scene.read(lines);
+  const auto held = [&](double share, std::uint64_t seed) {
+    Dataset learnt = all;
+    const Dataset measured = hold_out(learnt, share, seed);
+    EXPECT_EQ(learnt.tokens + measured.tokens, all.tokens);
+    EXPECT_EQ(learnt.trained + measured.trained, all.trained);
+    Shown shown = scene.shown(measured), rest = scene.shown(learnt), whole;
+    EXPECT_TRUE(std::is_sorted(shown.begin(), shown.end()));
+    std::merge(shown.begin(), shown.end(), rest.begin(), rest.end(), std::back_inserter(whole));
+    EXPECT_EQ(whole, scene.shown(all));
+    return shown;
+  };
+  EXPECT_EQ(held(0.25, 1).size(), 5u);
+  EXPECT_EQ(held(0.25, 1), held(0.25, 1));
+  EXPECT_NE(held(0.25, 1), held(0.25, 2));
+  EXPECT_EQ(held(0.001, 1).size(), 1u);
+  Dataset one = scene.read({lines[0]});
+  EXPECT_FAILS(ErrorKind::usage, "1 of 1 samples to measure leave none to learn",
+               hold_out(one, 0.1, 0));
+}
+
 TEST(Dataset, PairsAreTwoAnswersToTheSamePrompt) {
   Scene scene;
   scene.options.pairs = true;
