@@ -130,7 +130,7 @@ class TableOfQuality : public RecordWriter {
       : columns_(columns(planned)), table_(columns_, markdown, std::move(write)) {}
 
   void add(const BenchRecord& r) override {
-    std::vector<std::string> cells = {shown_model(r)};
+    std::vector<std::string> cells = {shown_model(r), r.quality ? r.test.kv_type : ""};
     if (r.quality) {
       const QualityInfo& q = *r.quality;
       cells.push_back(shown(q.perplexity, q.perplexity.value < 1000 ? 3 : 0));
@@ -153,6 +153,7 @@ class TableOfQuality : public RecordWriter {
     std::size_t model = 0;
     for (const Planned& p : planned) model = std::max(model, characters(p.model));
     std::vector<Column> all = {{"model", model},
+                               {"cache", 5},
                                {"perplexity", 17, true},
                                {"bits per byte", 15, true},
                                {"accuracy", 14, true}};
