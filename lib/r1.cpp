@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/backend/open_backend.h"
+#include "lib/base/paths.h"
 #include "lib/io/model_dir.h"
 #include "lib/tasks/completion.h"
 
@@ -60,7 +61,7 @@ Model Model::from_pretrained(const std::string& name_or_path, const ModelOptions
   model.inside_ = std::make_shared<Inside>();
   Inside& in = *model.inside_;
   in.backend = open_backend(options.device, {.threads = options.threads});
-  const std::filesystem::path path = std::filesystem::exists(name_or_path)
+  const std::filesystem::path path = is_there(name_or_path)
                                          ? std::filesystem::path(name_or_path)
                                          : find_model(name_or_path, places_of_environment());
   in.model = load_model_with_text(

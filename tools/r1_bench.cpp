@@ -32,8 +32,8 @@ namespace {
 constexpr const char* kTool = "r1-bench";
 constexpr std::int64_t kShortTestMs = 200;
 
-// As wide as a record will show it.
-std::string planned_model(const std::string& name) {
+// As wide as a record will show a model of this name.
+std::string widest_name(const std::string& name) {
   return std::filesystem::path(name).filename().string() + " (q8_0)";
 }
 
@@ -162,7 +162,7 @@ class Bench {
     std::vector<Planned> planned;
     for (const std::string& name : s_.models) {
       paths.push_back(model_at(name));
-      for (const ModelTest& t : tests) planned.push_back({planned_model(name), t.id()});
+      for (const ModelTest& t : tests) planned.push_back({widest_name(name), t.id()});
     }
     Session session(s_, ui, probes, planned);
     for (std::size_t i = 0; i < paths.size(); ++i)
@@ -184,7 +184,7 @@ class Bench {
     std::vector<Planned> planned;
     for (const std::string& name : s_.models)
       for (const std::int64_t batch : batches)
-        planned.push_back({planned_model(name), fmt::format("serve:dynamic@b{}", batch), false});
+        planned.push_back({widest_name(name), fmt::format("serve:dynamic@b{}", batch), false});
     std::vector<std::filesystem::path> paths;
     for (const std::string& name : s_.models) paths.push_back(model_at(name));
     Session session(s_, ui, probes, planned);
@@ -220,7 +220,7 @@ class Bench {
     std::vector<Planned> planned;
     for (const std::string& name : s_.models) {
       paths.push_back(model_at(name));
-      planned.push_back({.model = planned_model(name),
+      planned.push_back({.model = widest_name(name),
                          .id = text.id,
                          .limited = false,
                          .quality = true,

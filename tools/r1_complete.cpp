@@ -124,6 +124,9 @@ class Complete {
       print(text);
       if (ui.verbosity > 0) throw;
       return exit_status(e.kind());
+    } catch (...) {
+      print(text);
+      throw;
     }
   }
 

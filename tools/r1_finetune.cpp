@@ -222,8 +222,7 @@ class Finetuner {
       return find_model(s_.model, model_places(s_.model_path));
     }
     fs::path folder = s_.dry_run ? elsewhere : fs::path(s_.output) / "start";
-    std::error_code error;
-    if (s_.force) fs::remove_all(folder, error);
+    if (s_.force) remove_start(folder);
     write_start(s_, folder);
     return folder;
   }

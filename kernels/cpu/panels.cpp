@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "lib/tensor/float16.h"
 #include "lib/tensor/quant_block.h"
 
 namespace r1::cpu {
@@ -148,14 +149,6 @@ void place_row(const Target& to, const std::byte* row, std::int64_t blocks) {
   }
 }
 
-// To nearest even, as f32_to_bf16, but here, where a whole model passes through.
-std::uint16_t to_bf16(float value) {
-  std::uint32_t v = 0;
-  std::memcpy(&v, &value, 4);
-  if ((v & 0x7fffffffu) > 0x7f800000u) return f32_to_bf16(value);  // NaN
-  return static_cast<std::uint16_t>((v + 0x7fffu + (v >> 16 & 1u)) >> 16);
-}
-
 void place_floats(std::byte* panel, std::size_t r, const std::vector<float>& values) {
   std::byte* to = panel + 4 * r;
   for (std::size_t k = 0; k < values.size(); ++k) std::memcpy(to + 64 * k, &values[k], 4);
@@ -179,7 +172,7 @@ void place_numbers(const Target& to, const std::byte* row, const Tensor& w,
   floats.resize(K);
   unpack(floats, row, w.dtype);
   if (to.type == PanelType::f32) return place_floats(to.panel, to.r, floats);
-  for (std::size_t k = 0; k < K; ++k) halves[k] = to_bf16(floats[k]);
+  for (std::size_t k = 0; k < K; ++k) halves[k] = float_to_bfloat(floats[k]);
   place_bf16(to.panel, to.r, halves.data(), w.cols());
 }
 

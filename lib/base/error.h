@@ -33,7 +33,7 @@ std::string_view code(ErrorKind kind);  // "E_MODEL"
 bool retryable(ErrorKind kind);         // would the same item again have a chance?
 int exit_status(ErrorKind kind);        // of a run that ends with it: usage 2, write 4, else 3
 
-// What a user can cause. Caught once, in `run` of tools/common, or per item in lib/tasks.
+// What a user can cause. Caught once, in `run_program` of tools/common, or per item in lib/tasks.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}

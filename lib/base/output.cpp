@@ -110,10 +110,7 @@ class AtomicFile : public Buffered {
  public:
   explicit AtomicFile(const fs::path& path) : Buffered(path.string()), path_(path) {
     remove_leftovers(folder_of(path));
-    temporary_ = (folder_of(path) / ".r1-XXXXXX.tmp").string();
-    descriptor_ = ::mkostemps(temporary_.data(), 4, O_CLOEXEC);
-    if (descriptor_ < 0) fail_write(name_);
-    ::flock(descriptor_, LOCK_EX | LOCK_NB);
+    while (!make_temporary()) ::close(descriptor_);
     struct stat old {};
     const mode_t mask = ::umask(0);
     ::umask(mask);
@@ -137,6 +134,16 @@ class AtomicFile : public Buffered {
   }
 
  private:
+  // False where another writer took it for a leftover before it was locked.
+  bool make_temporary() {
+    temporary_ = (folder_of(path_) / ".r1-XXXXXX.tmp").string();
+    descriptor_ = ::mkostemps(temporary_.data(), 4, O_CLOEXEC);
+    if (descriptor_ < 0) fail_write(name_);
+    ::flock(descriptor_, LOCK_EX);
+    struct stat mine {};
+    return ::fstat(descriptor_, &mine) != 0 || mine.st_nlink > 0;
+  }
+
   fs::path path_;
   std::string temporary_;
 };

@@ -10,6 +10,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/output.h"
+#include "lib/base/paths.h"
 
 namespace r1 {
 namespace {
@@ -19,11 +20,6 @@ namespace fs = std::filesystem;
 constexpr const char* kRecipe = "r1.recipe";  // in the partial folder alone
 
 std::string shown(const fs::path& path) { return escaped(path.string()); }
-
-bool is_there(const fs::path& path) {
-  std::error_code none;
-  return fs::exists(fs::symlink_status(path, none));
-}
 
 void refuse_other_than_model(const fs::path& path) {
   std::error_code none;
@@ -49,6 +45,21 @@ void remove_files(const fs::path& folder) {
   ::rmdir(folder.c_str());
 }
 
+// Exchanges `from` with `to`, or gives it that name where there is none. File systems that know no
+// such flags, as NFS, have a moment with neither under that name.
+bool take_place(const fs::path& from, const fs::path& to) {
+  const bool replaces = is_taken(to);
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(),
+                  replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE) == 0)
+    return true;
+  if (errno != EINVAL && errno != ENOSYS) return false;
+  if (!replaces) return ::rename(from.c_str(), to.c_str()) == 0;
+  fs::path aside = from;
+  aside += ".old";
+  return ::rename(to.c_str(), aside.c_str()) == 0 && ::rename(from.c_str(), to.c_str()) == 0 &&
+         ::rename(aside.c_str(), from.c_str()) == 0;
+}
+
 void sync(const fs::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
@@ -61,11 +72,11 @@ void sync(const fs::path& folder) {
 OutputFolder::OutputFolder(const fs::path& path, bool replace, bool resume)
     : path_(path.has_filename() ? path : path.parent_path()), partial_(path_) {
   partial_ += ".partial";
-  if (is_there(path_)) {
+  if (is_taken(path_)) {
     if (!replace) fail(ErrorKind::usage, "{} exists; -f replaces it", shown(path_));
     refuse_other_than_model(path_);
   }
-  if (is_there(partial_)) {
+  if (is_taken(partial_)) {
     if (!replace && !resume)
       fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
            shown(partial_));
@@ -85,7 +96,7 @@ OutputFolder::~OutputFolder() {
 
 bool OutputFolder::begin(const std::string& recipe) {
   const fs::path note = partial_ / kRecipe;
-  if (is_there(note)) return read_file(note) == recipe;
+  if (is_taken(note)) return read_file(note) == recipe;
   std::error_code none;
   if (!fs::is_empty(partial_, none)) return false;
   const auto out = open_file(note);
@@ -97,9 +108,7 @@ bool OutputFolder::begin(const std::string& recipe) {
 void OutputFolder::close() {
   ::unlink((partial_ / kRecipe).c_str());
   sync(partial_);
-  const bool replaces = is_there(path_);
-  const unsigned flags = replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE;
-  if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, path_.c_str(), flags) != 0)
+  if (!take_place(partial_, path_))
     fail(ErrorKind::write, "{}: {}", shown(path_), std::strerror(errno));
   sync(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
   remove_files(partial_);  // now the old one, if there was one

@@ -5,6 +5,8 @@
 #include <fstream>
 #include <set>
 #include <string>
+#include <system_error>
+#include <utility>
 
 namespace r1 {
 namespace {
@@ -54,7 +56,11 @@ ThreadPool::ThreadPool(int threads) {
   if (threads <= 0) threads = physical_cores();
   threads = std::min(threads, std::max(kMostOnFewProcessors, processors()));
   spins_ = threads <= processors();
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  workers_.reserve(static_cast<std::size_t>(threads));
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  } catch (const std::system_error&) {  // a limit on threads: those that there are do the work
+  }
 }
 
 ThreadPool::~ThreadPool() {
@@ -70,23 +76,33 @@ void ThreadPool::work(int thread) {
     wait_for_change(generation_, seen, spins_);
     ++seen;
     if (stop_) return;
-    (*body_)(thread);
+    call(thread);
     if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+  }
+}
+
+void ThreadPool::call(int thread) {
+  try {
+    (*body_)(thread);
+  } catch (...) {
+    const std::lock_guard lock(failing_);
+    if (!failure_) failure_ = std::current_exception();
   }
 }
 
 void ThreadPool::run(const std::function<void(int)>& body) {
   const int others = static_cast<int>(workers_.size());
+  body_ = &body;
   if (others > 0) {
-    body_ = &body;
     running_.store(others, std::memory_order_relaxed);
     generation_.fetch_add(1, std::memory_order_release);
     generation_.notify_all();
   }
-  body(0);
+  call(0);
   for (int left = running_.load(std::memory_order_acquire); left > 0;
        left = running_.load(std::memory_order_acquire))
     wait_for_change(running_, left, spins_);
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void ThreadPool::for_ranges(std::int64_t count, std::int64_t grain,

@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -11,10 +13,12 @@ namespace r1 {
 
 // A fixed pool. `run` calls body(thread) once on each of `threads()` threads, the caller being
 // thread 0, and returns when all are done. Workers spin some tens of microseconds for the next
-// call, then sleep. Bodies must not throw and must not call `run`.
+// call, then sleep. What one body throws, `run` throws when all are done. Bodies must not call
+// `run`.
 class ThreadPool {
  public:
-  // 0: one per physical core. More than the machine has processors, and more than 16, are not made.
+  // 0: one per physical core. There are never more than 16 or, if that is more, than the machine
+  // has processors, and fewer where the system allows no more.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -30,6 +34,7 @@ class ThreadPool {
 
  private:
   void work(int thread);
+  void call(int thread);
 
   bool spins_ = true;
   std::vector<std::thread> workers_;
@@ -37,6 +42,8 @@ class ThreadPool {
   std::atomic<std::uint32_t> generation_{0};
   std::atomic<int> running_{0};
   std::atomic<bool> stop_{false};
+  std::mutex failing_;
+  std::exception_ptr failure_;  // the first of a `run`
 };
 
 int physical_cores();

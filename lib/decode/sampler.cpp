@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lib/backend/backend.h"
+#include "lib/base/distribution.h"
 #include "lib/base/error.h"
 #include "lib/base/random.h"
 
@@ -47,14 +48,6 @@ std::vector<float> only(std::span<const float> logits, std::span<const std::int3
     if (i < out.size()) out[i] = logits[i];
   }
   return out;
-}
-
-// log of the sum of exp(logit), added in order of id.
-double log_sum(std::span<const float> logits) {
-  const double most = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float l : logits) sum += std::exp(l - most);
-  return most + std::log(sum);
 }
 
 // CTRL, arXiv:1909.05858: a logit above 0 is divided, one below is multiplied.
@@ -158,9 +151,9 @@ std::int32_t draw_from(std::vector<Candidate> all, const SamplingOptions& o, std
 }
 
 void add_logprobs(Sample& out, std::span<const float> logits, std::size_t count) {
-  const double norm = log_sum(logits);
+  const Distribution all = distribution(logits);
   const auto logprob = [&](std::int32_t id) {
-    return static_cast<float>(logits[static_cast<std::size_t>(id)] - norm);
+    return static_cast<float>(-all.nll(static_cast<std::size_t>(id)));
   };
   out.logprob = logprob(out.id);
   if (count == 0) return;

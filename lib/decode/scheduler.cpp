@@ -6,7 +6,6 @@
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kModerateTokens = 2048;
 constexpr std::size_t kMostCacheBytes = std::size_t{8} << 30;
 constexpr std::size_t kRecent = 64;  // tokens that the repeat penalty looks at
 

@@ -4,6 +4,7 @@
 
 #include "lib/base/edit_distance.h"
 #include "lib/base/error.h"
+#include "lib/base/paths.h"
 #include "lib/io/model_stores.h"
 
 namespace r1 {
@@ -14,11 +15,6 @@ namespace fs = std::filesystem;
 std::string variable(const ModelPlaces& places, std::string_view name) {
   const auto found = places.environment.find(name);
   return found == places.environment.end() ? std::string() : found->second;
-}
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
 }
 
 // A place below the home folder; empty when there is none, for a relative one would be searched.

@@ -7,6 +7,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
+#include "lib/base/paths.h"
 
 namespace r1 {
 namespace {
@@ -21,11 +22,6 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
     paths.push_back(e.path());
   std::sort(paths.begin(), paths.end());
   return paths;
-}
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
 }
 
 bool is_hex(std::string_view text, std::size_t digits) {
@@ -131,9 +127,13 @@ std::string commit_of(const fs::path& model, std::string_view revision) {
   const fs::path ref = model / "refs" / revision;
   std::error_code ignored;
   if (!fs::is_regular_file(ref, ignored)) return {};
-  std::string commit = read_file(ref, 4096);
-  while (!commit.empty() && (commit.back() == '\n' || commit.back() == ' ')) commit.pop_back();
-  return is_hex(commit, 40) ? commit : std::string();
+  try {
+    std::string commit = read_file(ref, 4096);
+    while (!commit.empty() && (commit.back() == '\n' || commit.back() == ' ')) commit.pop_back();
+    return is_hex(commit, 40) ? commit : std::string();
+  } catch (const Error&) {
+    return {};  // what cannot be read hides its own model and no other
+  }
 }
 
 // The snapshot that refs/main names, else the last one there is.

@@ -10,6 +10,7 @@
 
 #include "lib/base/checked.h"
 #include "lib/base/error.h"
+#include "lib/base/paths.h"
 #include "lib/base/sha256.h"
 
 namespace r1 {
@@ -40,12 +41,6 @@ std::string digest_of(const fs::path& path, ByteSpan header, std::uint64_t total
     text.append(static_cast<const char*>(t.data), std::min(kSampleBytes, t.bytes()));
   }
   return "sample:" + sha256_hex(as_bytes(text));
-}
-
-// A folder that may not be looked into has no such file; opening it says why.
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
 }
 
 std::string shown(const fs::path& path) { return escaped(path.string()); }
@@ -189,8 +184,9 @@ void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
   }
   const auto* first = tensors_.empty() ? bytes.data() + bytes.size()
                                        : static_cast<const std::byte*>(tensors_[0].tensor.data);
-  digest_ = digest_of(path, bytes.first(static_cast<std::size_t>(first - bytes.data())),
-                      total_bytes_, tensors_);
+  digest_ = digest_of(files_.size() == 1 ? path : fs::path(),
+                      bytes.first(static_cast<std::size_t>(first - bytes.data())), total_bytes_,
+                      tensors_);
 }
 
 void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {

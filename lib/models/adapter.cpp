@@ -12,6 +12,7 @@
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/output.h"
+#include "lib/base/paths.h"
 #include "lib/base/random.h"
 #include "lib/base/sha256.h"
 #include "lib/base/write_file.h"
@@ -102,6 +103,14 @@ std::string config_text(const AdapterChoice& c, const std::set<std::string>& mod
   w.key("modules_to_save").null().key("target_modules").begin_array();
   for (const std::string& module : modules) w.string(module);
   return w.end_array().end_object().text() + "\n";
+}
+
+// The GGUF file that `path` is or, as a folder without peft's, holds; empty: none.
+std::filesystem::path gguf_file(const std::filesystem::path& path) {
+  std::error_code none;
+  if (std::filesystem::is_regular_file(path, none)) return path;
+  const bool alone = is_there(path / Adapter::kFile) && !is_there(path / Adapter::kConfig);
+  return alone ? path / Adapter::kFile : std::filesystem::path();
 }
 
 }  // namespace
@@ -231,17 +240,20 @@ Adapter Adapter::fresh(Backend& backend, const Params& base, const ModelFiles& f
 Adapter Adapter::read(Backend& backend, const Params& base, const ModelFiles& files,
                       const std::filesystem::path& path) {
   Adapter adapter(backend, files);
-  const auto is_file = [](const std::filesystem::path& p) {
-    std::error_code none;
-    return std::filesystem::is_regular_file(p, none);
-  };
-  if (is_file(path))
-    adapter.read_gguf(base, files, path);
-  else if (is_file(path / kFile) && !is_file(path / kConfig))
-    adapter.read_gguf(base, files, path / kFile);
+  if (const std::filesystem::path file = gguf_file(path); !file.empty())
+    adapter.read_gguf(base, files, file);
   else
     adapter.read_folder(base, files, path);
   return adapter;
+}
+
+std::string Adapter::digest_of(const std::filesystem::path& path) {
+  if (const std::filesystem::path file = gguf_file(path); !file.empty())
+    return sha256_hex(MappedFile(file));
+  std::string all =
+      sha256_hex(MappedFile(path / kConfig)) + sha256_hex(MappedFile(path / kWeights));
+  if (is_there(path / kChatTemplateFile)) all += sha256_hex(MappedFile(path / kChatTemplateFile));
+  return sha256_hex(as_bytes(all));
 }
 
 void Adapter::fill(const Tensor& part, const std::vector<float>& values, std::int64_t head_dim,
@@ -262,11 +274,8 @@ void Adapter::read_folder(const Params& base, const ModelFiles& files,
   const std::filesystem::path config = path / kConfig, weights = path / kWeights;
   choice_ = read_config(parse_json(read_file(config), config.string()), escaped(config.string()));
   const MappedFile file(weights);
-  digest_ = sha256_hex(file);
-  if (std::error_code none; std::filesystem::exists(path / kChatTemplateFile, none)) {
+  if (is_there(path / kChatTemplateFile))
     chat_template_ = read_file(path / kChatTemplateFile, 1 << 20);
-    digest_ += sha256_hex(as_bytes(chat_template_));
-  }
   const SafetensorsFile found = parse_safetensors(file.bytes(), weights.string());
   Tensors tensors(found.tensors, escaped(weights.string()));
   for (const Target& t : targets_of(base, files)) {
@@ -288,7 +297,6 @@ void Adapter::read_folder(const Params& base, const ModelFiles& files,
 void Adapter::read_gguf(const Params& base, const ModelFiles& files,
                         const std::filesystem::path& path) {
   const MappedFile file(path);
-  digest_ = sha256_hex(file);
   const std::string where = escaped(path.string());
   const GgufFile gguf = GgufFile::parse(file.bytes(), path.string());
   const std::string type(gguf.string("adapter.type").value_or("none"));

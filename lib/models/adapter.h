@@ -32,11 +32,11 @@ class Adapter {
   // With room for gradients. Fails with `usage` where no module has such a name.
   static Adapter fresh(Backend& backend, const Params& base, const ModelFiles& files,
                        const AdapterChoice& choice);
-  // A folder, with peft's two files or a GGUF one, or a GGUF file, for inference. Fails with
-  // `model` for an adapter of another kind or of another base.
   // In a folder: peft's two, or the GGUF one.
   static constexpr const char *kConfig = "adapter_config.json",
                               *kWeights = "adapter_model.safetensors", *kFile = "adapter.gguf";
+  // A folder, with peft's two files or a GGUF one, or a GGUF file, for inference. Fails with
+  // `model` for an adapter of another kind or of another base.
   static Adapter read(Backend& backend, const Params& base, const ModelFiles& files,
                       const std::filesystem::path& path);
 
@@ -45,7 +45,9 @@ class Adapter {
   // One GGUF file, which has no place for DoRA. `files` are the base's.
   void write_gguf(const std::filesystem::path& path, const ModelFiles& files) const;
 
-  const std::string& digest() const { return digest_; }  // SHA-256 of what was read
+  // SHA-256 of all that `read` reads there.
+  static std::string digest_of(const std::filesystem::path& path);
+
   // What conversations look like, in place of the base's; empty: as there. Written too.
   const std::string& chat_template() const { return chat_template_; }
   void set_chat_template(std::string source) { chat_template_ = std::move(source); }
@@ -85,7 +87,7 @@ class Adapter {
   Backend* backend_;
   Rows rows_;  // of the base
   AdapterChoice choice_;
-  std::string digest_, chat_template_;
+  std::string chat_template_;
   std::vector<Pair> pairs_;
   LowRanks matrices_;
   std::vector<std::pair<std::string, Var>> weights_;

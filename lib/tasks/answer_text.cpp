@@ -1,5 +1,7 @@
 #include "lib/tasks/answer_text.h"
 
+#include <algorithm>
+
 #include "lib/text/chat_template.h"
 
 namespace r1 {
@@ -30,8 +32,12 @@ void AnswerText::push(std::string_view bytes) {
     return;
   }
   raw_ += bytes;
+  if (raw_.find(kEndOfThought, searched_) == std::string::npos) {
+    searched_ = raw_.size() - std::min(raw_.size(), kEndOfThought.size() - 1);
+    return;
+  }
   const ThoughtAndAnswer split = split_reasoning(raw_);
-  if (!split.complete || split.answer.empty()) return;  // newlines before the answer do not count
+  if (split.answer.empty()) return;  // newlines before the answer do not count
   thinking_ = false;
   text_ += utf8_.push(watcher_.push(split.answer));
 }

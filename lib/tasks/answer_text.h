@@ -25,6 +25,7 @@ class AnswerText {
   StopWatcher watcher_;
   Utf8Stream utf8_;
   std::string text_, raw_;
+  std::size_t searched_ = 0;  // of raw_: nothing ends the reasoning before it
   bool thinking_;
 };
 

@@ -89,8 +89,10 @@ struct Completer::State {
   std::size_t most_bytes() const;
   [[noreturn]] void fail_hopeless(std::size_t bytes) const;
   Excerpt near_caret(const CompletionRequest& request) const;
+  std::span<const ExtraFile> near_text(const CompletionRequest& request, const Excerpt& text) const;
   Prompt fitted(const CompletionRequest& request, const Excerpt& whole);
-  std::vector<TokenId> encode_text(const CompletionRequest& request, const Excerpt& text);
+  std::vector<TokenId> encode_text(const CompletionRequest& request, const Excerpt& text,
+                                   std::span<const ExtraFile> extra);
   std::vector<TokenId> ids_among(const Progress& p) const;
   bool on_token(Item& item, Progress& p, const Sample& s) const;
   void on_finish(Item& item, Progress& p, FinishReason reason) const;
@@ -151,30 +153,45 @@ Excerpt Completer::State::near_caret(const CompletionRequest& r) const {
           all.behind.substr(0, most)};
 }
 
-// The markers of a form and the seams of a cut take some tokens too; a tokenizer that rewrites text
-// may take more, so that it is tried again with less.
+// The same of extra files: those that are named last stand next to the text.
+std::span<const ExtraFile> Completer::State::near_text(const CompletionRequest& r,
+                                                       const Excerpt& text) const {
+  std::size_t room = most_bytes() - std::min(most_bytes(), text.before.size() + text.behind.size());
+  std::size_t first = r.extra.size();
+  while (first > 0 && r.extra[first - 1].text.size() <= room) room -= r.extra[--first].text.size();
+  return std::span(r.extra).subspan(first);
+}
+
+// Extra files go before any of the text. The markers of a form and the seams of a cut take some
+// tokens too; a tokenizer that rewrites text may take more, so that it is tried again with less.
 Prompt Completer::State::fitted(const CompletionRequest& r, const Excerpt& whole) {
-  Prompt prompt{.ids = encode_text(r, whole)};
+  std::span<const ExtraFile> extra = near_text(r, whole);
+  Prompt prompt{.ids = encode_text(r, whole, extra), .cut = extra.size() < r.extra.size()};
   const std::int64_t context = scheduler.context();
   const std::int64_t most = context - std::min(r.max_tokens, context / 4);
   const auto fits = [&] { return static_cast<std::int64_t>(prompt.ids.size()) <= most; };
+  for (; r.fit && !fits() && !extra.empty(); prompt.cut = true) {
+    extra = extra.subspan(1);
+    prompt.ids = encode_text(r, whole, extra);
+  }
   for (std::int64_t room = most - 16; r.fit && !fits() && room > 0; room = room * 3 / 4) {
-    prompt.ids = encode_text(r, around_caret(*model.tokenizer, whole.before, whole.behind, room));
+    prompt.ids =
+        encode_text(r, around_caret(*model.tokenizer, whole.before, whole.behind, room), extra);
     prompt.cut = true;
   }
   return prompt;
 }
 
-std::vector<TokenId> Completer::State::encode_text(const CompletionRequest& r,
-                                                   const Excerpt& text) {
+std::vector<TokenId> Completer::State::encode_text(const CompletionRequest& r, const Excerpt& text,
+                                                   std::span<const ExtraFile> extra) {
   const Tokenizer& t = *model.tokenizer;
   if (r.suffix) {
     if (!model.fim)
       fail(ErrorKind::model, "{} cannot fill in before a suffix", escaped(model.name));
-    return model.fim->encode(t, text.before, text.behind, r.extra);
+    return model.fim->encode(t, text.before, text.behind, extra);
   }
   std::string whole;
-  for (const ExtraFile& file : r.extra) whole += file.text + "\n";
+  for (const ExtraFile& file : extra) whole += file.text + "\n";
   return encode_parts(t, {{whole.append(text.before)}}, t.add_bos());
 }
 

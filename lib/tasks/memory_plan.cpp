@@ -10,8 +10,6 @@
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kModerateTokens = 2048;
-
 std::string as_size(std::uint64_t bytes) {
   if (bytes < (1U << 20)) return fmt::format("{} bytes", bytes);
   return fmt::format("{:.0f}M", static_cast<double>(bytes) / (1 << 20));

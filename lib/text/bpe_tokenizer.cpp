@@ -62,15 +62,10 @@ class BpeTokenizer : public Tokenizer {
   bool begins_with_bos() const { return begins_with_bos_; }
 
   std::vector<TokenId> encode(std::string_view text) const override {
-    std::vector<TokenId> ids;
-    std::size_t at = 0;
-    while (const auto match = added_.next(text, at)) {
-      encode_run(ids, text.substr(at, match->begin - at));
-      ids.push_back(match->id);
-      at = match->end;
-    }
-    encode_run(ids, text.substr(at));
-    return ids;
+    return encode_parts(text, pretokenizer_.add_prefix_space());
+  }
+  std::vector<TokenId> encode_continued(std::string_view text) const override {
+    return encode_parts(text, false);
   }
   std::string_view bytes(TokenId id) const override {
     return id >= 0 && id < size() ? bpe_.pieces()[id] : std::string_view();
@@ -105,27 +100,41 @@ class BpeTokenizer : public Tokenizer {
       bpe_.stand_in(static_cast<unsigned char>(byte[0]), id);
   }
 
+  // What stands before, between and behind added tokens; `spaced`: the first part gets a space, as
+  // all others do where the pretokenizer says so.
+  std::vector<TokenId> encode_parts(std::string_view text, bool spaced) const {
+    std::vector<TokenId> ids;
+    std::size_t at = 0;
+    while (const auto match = added_.next(text, at)) {
+      encode_run(ids, text.substr(at, match->begin - at), spaced);
+      ids.push_back(match->id);
+      at = match->end;
+      spaced = pretokenizer_.add_prefix_space();
+    }
+    encode_run(ids, text.substr(at), spaced);
+    return ids;
+  }
+
   // Text without added tokens; bytes that are no UTF-8 are pieces of their own.
-  void encode_run(std::vector<TokenId>& ids, std::string_view text) const {
+  void encode_run(std::vector<TokenId>& ids, std::string_view text, bool spaced) const {
     std::size_t run = 0;
     for (std::size_t at = 0; at < text.size();) {
       const Utf8Step step = next_utf8(text.substr(at));
       if (!step.valid) {
-        encode_valid(ids, text.substr(run, at - run));
+        encode_valid(ids, text.substr(run, at - run), spaced && run == 0);
         bpe_.encode(ids, text.substr(at, 1));
         run = at + 1;
       }
       at += step.bytes;
     }
-    encode_valid(ids, text.substr(run));
+    encode_valid(ids, text.substr(run), spaced && run == 0);
   }
 
-  void encode_valid(std::vector<TokenId>& ids, std::string_view text) const {
+  void encode_valid(std::vector<TokenId>& ids, std::string_view text, bool spaced) const {
     if (text.empty()) return;
     std::string changed;
     if (normalize_) text = changed = nfc(text);
-    if (pretokenizer_.add_prefix_space() && text[0] != ' ')
-      text = changed = " " + std::string(text);
+    if (spaced && text[0] != ' ') text = changed = " " + std::string(text);
     for (const std::string_view piece : pretokenizer_.split(text)) bpe_.encode(ids, piece);
   }
 

@@ -5,6 +5,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
+#include "lib/base/paths.h"
 
 namespace r1 {
 namespace {
@@ -282,21 +283,21 @@ std::vector<PromptPart> ChatTemplate::render_with_answer(const std::vector<ChatM
 std::string read_chat_template(const ModelFiles& files) {
   if (files.is_gguf()) return std::string(files.gguf().string(kChatTemplateKey).value_or(""));
   const std::filesystem::path alone = files.side_path(kChatTemplateFile);
-  if (std::filesystem::exists(alone)) return read_file(alone, 1 << 20);
+  if (is_there(alone)) return read_file(alone, 1 << 20);
   const Json config = files.side_file("tokenizer_config.json");
   const Json* source = config.find("chat_template");
   return source != nullptr && source->is_string() ? source->string("chat_template") : std::string();
 }
 
 ThoughtAndAnswer split_reasoning(std::string_view output) {
-  constexpr std::string_view kBegin = "<think>", kEnd = "</think>";
-  const std::size_t end = output.find(kEnd);
+  constexpr std::string_view kBegin = "<think>";
+  const std::size_t end = output.find(kEndOfThought);
   std::string_view reasoning = output.substr(0, end);
   if (reasoning.starts_with(kBegin))
     reasoning = without_leading_newlines(reasoning.substr(kBegin.size()));
   if (end == std::string_view::npos) return {std::string(reasoning), {}, false};
   return {std::string(reasoning),
-          std::string(without_leading_newlines(output.substr(end + kEnd.size()))), true};
+          std::string(without_leading_newlines(output.substr(end + kEndOfThought.size()))), true};
 }
 
 }  // namespace r1

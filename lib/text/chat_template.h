@@ -49,6 +49,8 @@ inline constexpr const char *kChatTemplateFile = "chat_template.jinja",
 // The template of a model's files as it stands there; empty when there is none.
 std::string read_chat_template(const ModelFiles& files);
 
+inline constexpr std::string_view kEndOfThought = "</think>";
+
 // Splits what a thinking model wrote at the first </think>; `reasoning` without an opening <think>,
 // `answer` without leading newlines.
 struct ThoughtAndAnswer {

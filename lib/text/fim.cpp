@@ -113,7 +113,7 @@ std::optional<FimForm> FimForm::find(const Tokenizer& tokenizer) {
 
 std::vector<TokenId> FimForm::encode(const Tokenizer& tokenizer, std::string_view prefix,
                                      std::string_view suffix,
-                                     const std::vector<ExtraFile>& extra) const {
+                                     std::span<const ExtraFile> extra) const {
   std::vector<TokenId> ids;
   if (tokenizer.add_bos() && tokenizer.bos()) ids.push_back(*tokenizer.bos());
   std::string before;

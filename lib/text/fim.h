@@ -26,7 +26,7 @@ class FimForm {
   enum class Order : std::uint8_t { prefix_first, suffix_first, prefix_last };
 
   std::vector<TokenId> encode(const Tokenizer& tokenizer, std::string_view prefix,
-                              std::string_view suffix, const std::vector<ExtraFile>& extra) const;
+                              std::string_view suffix, std::span<const ExtraFile> extra) const;
   // The markers around the tokens of the two texts, up to where the middle begins; without BOS.
   std::vector<TokenId> arrange(Order order, std::span<const TokenId> prefix,
                                std::span<const TokenId> suffix) const;

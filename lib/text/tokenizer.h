@@ -20,7 +20,7 @@ class Tokenizer {
 
   // Ids of a text. Markers (control tokens) in it are ordinary bytes; any bytes are taken.
   virtual std::vector<TokenId> encode(std::string_view text) const = 0;
-  // The same as the continuation of other text: without sentencepiece's leading space.
+  // The same as the continuation of other text: without the leading space that some tokenizers add.
   virtual std::vector<TokenId> encode_continued(std::string_view text) const {
     return encode(text);
   }

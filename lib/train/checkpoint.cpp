@@ -105,8 +105,8 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
   w.end_object();
   write_file(to / kManifest, w.end_object().text() + "\n");
   std::int64_t whole = 0;
-  for (const fs::path& old : folders_in(folder))
-    if (!read_manifest(old) || ++whole > keep) remove_checkpoint(old);
+  for (const fs::path& other : folders_in(folder))  // a later one was damaged, and passed over
+    if (other > to || !read_manifest(other) || ++whole > keep) remove_checkpoint(other);
 }
 
 std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lib/base/distribution.h"
 #include "lib/base/error.h"
 #include "lib/base/output.h"
 #include "lib/base/write_file.h"
@@ -139,20 +140,10 @@ void write_trained_gguf(const TrainedModel& model, const fs::path& path) {
 double mean_divergence(std::span<const float> is, std::span<const float> other, std::int64_t V) {
   const auto width = static_cast<std::size_t>(V);
   const std::size_t rows = is.size() / width;
-  const auto log_sum = [](std::span<const float> row) {
-    const double most = *std::max_element(row.begin(), row.end());
-    double sum = 0;
-    for (const float z : row) sum += std::exp(z - most);
-    return most + std::log(sum);
-  };
   double total = 0;
-  for (std::size_t r = 0; r < rows; ++r) {
-    const std::span<const float> p = is.subspan(r * width, width);
-    const std::span<const float> q = other.subspan(r * width, width);
-    const double zp = log_sum(p), zq = log_sum(q);
-    for (std::size_t v = 0; v < width; ++v)
-      total += std::exp(p[v] - zp) * ((p[v] - zp) - (q[v] - zq));
-  }
+  for (std::size_t r = 0; r < rows; ++r)
+    total += divergence(distribution(is.subspan(r * width, width)),
+                        distribution(other.subspan(r * width, width)));
   return total / static_cast<double>(std::max<std::size_t>(1, rows));
 }
 

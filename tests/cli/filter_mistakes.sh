@@ -10,3 +10,5 @@ r1-complete --filter --nonsense -v <f; echo $?
 r1-complete --nonsense -- --filter <f; echo $?
 # Where a file is the text, it is missing aloud.
 r1-complete --filter none <f; echo $?
+# What was given beside the text is no part of it.
+seq 200 >long; r1-complete --filter --suffix ')' --timeout 1ms -n 60 <long | cmp - long; echo "${PIPESTATUS[0]}"

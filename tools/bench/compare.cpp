@@ -106,10 +106,6 @@ void write_table(const Compared& compared, bool markdown, const Write& write) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 void read_record(const Json& record, const std::string& place, std::vector<PooledTest>& tests) {
   const Json* schema = record.is_object() ? record.find("schema") : nullptr;
   if (schema == nullptr || !schema->is_string() || schema->string(place) != kBenchSchema)

@@ -65,6 +65,7 @@ std::int64_t critical_u(std::size_t n, std::size_t m, double tail) {
 
 Ratio ratio_of(std::span<const double> a, std::span<const double> b) {
   std::vector<double> ratios;
+  ratios.reserve(a.size() * b.size());
   for (const double x : a)
     for (const double y : b) ratios.push_back(x / y);
   std::sort(ratios.begin(), ratios.end());

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
 #include "lib/base/error.h"
 #include "lib/base/lines.h"
+#include "tools/common/options.h"
 
 namespace r1 {
 namespace {
@@ -95,13 +97,24 @@ class Line {
   int number_;
 };
 
+// A number as the command line has it: without the + before it and each _ between two digits.
+std::optional<std::string> number(std::string_view word) {
+  if (word.starts_with('+')) word.remove_prefix(1);
+  std::string digits;
+  const auto is_digit = [&](std::size_t i) {
+    return i < word.size() && std::isdigit(static_cast<unsigned char>(word[i])) != 0;
+  };
+  for (std::size_t i = 0; i < word.size(); ++i)
+    if (word[i] != '_' || i == 0 || !is_digit(i - 1) || !is_digit(i + 1)) digits += word[i];
+  return number_in(digits) ? std::optional(digits) : std::nullopt;
+}
+
 std::string value(Line& line) {
   if (line.at_string()) return line.string();
   std::string word = line.bare();
-  const bool number = !word.empty() && word.find_first_not_of("0123456789.-") == std::string::npos;
-  if (word != "true" && word != "false" && !number)
-    line.refuse("a string in quotes, a number, true, false or a list is wanted");
-  return word;
+  if (word == "true" || word == "false") return word;
+  if (const std::optional<std::string> n = number(word)) return *n;
+  line.refuse("a string in quotes, a number, true, false or a list is wanted");
 }
 
 ConfigEntry entry(Line& line, const std::string& table, int number) {

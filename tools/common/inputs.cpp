@@ -40,12 +40,12 @@ LineReader::State LineReader::next(std::string& line, bool wait) {
     std::array<char, 65536> chunk;
     const ssize_t got = ::read(descriptor_, chunk.data(), chunk.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(ErrorKind::decode, "standard input: {}", std::strerror(errno));
+    if (got < 0) fail(ErrorKind::decode, "{}: {}", name_, std::strerror(errno));
     at_end_ = got == 0;
     read_ += static_cast<std::uint64_t>(got);
     buffer_.append(chunk.data(), static_cast<std::size_t>(got));
     if (buffer_.size() > kLongest)
-      fail(ErrorKind::limit, "a line has more than {} bytes", kLongest);
+      fail(ErrorKind::limit, "{}: a line has more than {} bytes", name_, kLongest);
   }
   return State::line;
 }
@@ -71,14 +71,17 @@ std::string read_stdin() {
   }
 }
 
-std::string text_or_file(const std::string& argument) {
-  if (!argument.starts_with('@')) return argument;
-  if (argument.starts_with("@@")) return argument.substr(1);
+std::string named_file(const std::string& path) {
   try {
-    return read_file(argument.substr(1));
+    return read_file(path);
   } catch (const Error& e) {
     fail(ErrorKind::usage, "{}", e.what());
   }
+}
+
+std::string text_or_file(const std::string& argument) {
+  if (!argument.starts_with('@')) return argument;
+  return argument.starts_with("@@") ? argument.substr(1) : named_file(argument.substr(1));
 }
 
 }  // namespace r1

@@ -3,14 +3,17 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace r1 {
 
-// Lines of a descriptor as they arrive. Waiting ends early when a signal comes.
+// Lines of a descriptor as they arrive. Waiting ends early when a signal comes. `name` is what
+// errors call it.
 class LineReader {
  public:
-  LineReader(int descriptor, char separator) : descriptor_(descriptor), separator_(separator) {}
+  LineReader(int descriptor, std::string name, char separator)
+      : descriptor_(descriptor), name_(std::move(name)), separator_(separator) {}
 
   enum class State { line, not_yet, end };
   // The next line without its separator. Without `wait`, `not_yet` when no whole line is there.
@@ -22,6 +25,7 @@ class LineReader {
   bool take(std::string& line);
 
   int descriptor_;
+  std::string name_;
   char separator_;
   std::string buffer_;
   std::size_t scanned_ = 0;  // of buffer_: holds no separator
@@ -33,7 +37,10 @@ class LineReader {
 // over 1 GiB.
 std::string read_stdin();
 
-// `TEXT` as it is, `@F` the file F, `@@…` a literal @. Fails as reading F does.
+// All of a file that an option names. Fails with `usage`.
+std::string named_file(const std::string& path);
+
+// `TEXT` as it is, `@F` the file F, `@@…` a literal @. Fails as `named_file` does.
 std::string text_or_file(const std::string& argument);
 
 }  // namespace r1

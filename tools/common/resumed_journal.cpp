@@ -37,7 +37,8 @@ void ResumedJournal::close(const std::vector<std::string>& unclaimed, const std:
   out->write(summary);
   out->close();
   journal_.reset();
-  std::filesystem::remove(partial(path_));
+  std::error_code kept;
+  std::filesystem::remove(partial(path_), kept);
 }
 
 }  // namespace r1

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lib/base/error.h"
+#include "lib/base/paths.h"
 #include "tools/common/earlier_records.h"
 
 namespace r1 {
@@ -70,7 +71,7 @@ Choice::Verdict Choice::judge_question(ItemSource& item, const std::string& id) 
   if (!kept_.contains(id)) return Verdict::run;
   asked_.insert(id);
   std::string line = take_kept(id, item.digest);
-  const bool stored = item.target.empty() || std::filesystem::exists(item.target);
+  const bool stored = item.target.empty() || is_there(item.target);
   if (line.empty() || !stored) return judge_target(item);
   item.kept = std::move(line);
   return Verdict::skip;

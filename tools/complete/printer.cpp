@@ -148,7 +148,7 @@ void Printer::finish_text(const CompletionResult& result) {
 // On failure an editor's text stays as it was.
 void Printer::write_unchanged(const CompletionRequest& r) {
   out_->write(r.messages.empty() ? r.prefix : r.messages.back().content);
-  if (!r.suffix) return;
+  if (s_.cursor.empty() || !r.suffix) return;  // that of --suffix was not in the text
   out_->write(s_.cursor);
   out_->write(*r.suffix);
 }

@@ -146,10 +146,11 @@ void write_openai_response(JsonWriter& w, const CompletionResult& r, const Recor
 
 std::string recipe_of(const CompleteSettings& s, const std::string& digest,
                       const std::string& device) {
+  const std::string adapter = s.adapter.empty() ? "" : Adapter::digest_of(s.adapter);
   const std::string shaping = fmt::format(
-      "r1-complete\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}\n{}", kSchema, digest,
-      s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty, s.answers, s.seed,
-      s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
+      "r1-complete\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}\n{}", kSchema,
+      digest + adapter, s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty,
+      s.answers, s.seed, s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
       s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt,
       s.dtype + " " + device + (device == "cuda" && s.deterministic ? " deterministic" : "") +
           (s.kv_type == "auto" ? "" : " kv " + s.kv_type) + (s.no_heal ? " no-heal" : "") +
@@ -177,7 +178,7 @@ RecordContext record_context(const CompleteSettings& s, const LoadedModel& model
   c.determinism = determinism_of(s, device);
   c.openai = s.openai_batch;
   c.timing = s.timing;
-  c.recipe = recipe_of(s, c.digest + (model.adapter ? model.adapter->digest() : ""), device);
+  c.recipe = recipe_of(s, c.digest, device);
   return c;
 }
 

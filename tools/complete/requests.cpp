@@ -20,40 +20,40 @@ class Members {
 
   // The first of several names that is there and not null.
   const Json* find(std::initializer_list<std::string_view> names) {
-    const Json* found = nullptr;
+    const Json* first = nullptr;
     for (const std::string_view name : names) {
       known_.push_back(name);
       const Json* value = json_.find(name);
-      if (found == nullptr && value != nullptr && !value->is_null()) found = value;
+      if (first != nullptr || value == nullptr || value->is_null()) continue;
+      first = value;
+      found_ = where_ + ": " + std::string(name);
     }
-    return found;
+    return first;
   }
+  const std::string& found() const { return found_; }  // "the request: n_predict", of `find`
   template <typename T>
   void integer(std::initializer_list<std::string_view> names, T& into, std::int64_t least,
                std::int64_t most) {
     const Json* value = find(names);
     if (value == nullptr) return;
-    const std::int64_t n = value->integer(path(names));
+    const std::int64_t n = value->integer(found_);
     if (n < least || n > most)
-      fail(ErrorKind::usage, "{} is {}, not from {} to {}", path(names), n, least, most);
+      fail(ErrorKind::usage, "{} is {}, not from {} to {}", found_, n, least, most);
     into = static_cast<T>(n);
   }
   void number(std::initializer_list<std::string_view> names, float& into, double least,
               double most) {
     const Json* value = find(names);
     if (value == nullptr) return;
-    const double x = value->number(path(names));
+    const double x = value->number(found_);
     if (!(x >= least && x <= most))
-      fail(ErrorKind::usage, "{} is {}, not from {} to {}", path(names), x, least, most);
+      fail(ErrorKind::usage, "{} is {}, not from {} to {}", found_, x, least, most);
     into = static_cast<float>(x);
   }
   bool text(std::initializer_list<std::string_view> names, std::string& into) {
     const Json* value = find(names);
-    if (value != nullptr) into = value->string(path(names));
+    if (value != nullptr) into = value->string(found_);
     return value != nullptr;
-  }
-  std::string path(std::initializer_list<std::string_view> names) const {
-    return where_ + ": " + std::string(*names.begin());
   }
 
   void report_unknown(std::vector<std::string>& warnings) const {
@@ -64,7 +64,7 @@ class Members {
 
  private:
   const Json& json_;
-  std::string where_;
+  std::string where_, found_;
   std::vector<std::string_view> known_;
 };
 
@@ -77,9 +77,8 @@ void read_stop(Members& m, CompletionRequest& r) {
     return;
   }
   if (!stop->is_array())
-    fail(ErrorKind::usage, "{} is neither a text nor a list of texts", m.path({"stop"}));
-  for (const Json& s : stop->array(m.path({"stop"})))
-    r.stop.strings.push_back(s.string(m.path({"stop"})));
+    fail(ErrorKind::usage, "{} is neither a text nor a list of texts", m.found());
+  for (const Json& s : stop->array(m.found())) r.stop.strings.push_back(s.string(m.found()));
 }
 
 void read_sampling(Members& m, CompletionRequest& r) {
@@ -183,7 +182,7 @@ CompletionRequest request_of(const CompleteSettings& s) {
   r.logprobs = static_cast<int>(s.logprobs);
   r.time_limit_ms = s.time_limit_ms;
   r.timeout_ms = s.timeout_ms;
-  for (const std::string& path : s.extra) r.extra.push_back({path, text_or_file("@" + path)});
+  for (const std::string& path : s.extra) r.extra.push_back({path, named_file(path)});
   return r;
 }
 

@@ -31,6 +31,10 @@ std::int64_t estimate(std::int64_t count, double share) {
   return share > 0 ? std::llround(static_cast<double>(count) / share) : 0;
 }
 
+std::string shown_input(const std::string& name) {
+  return name.empty() || name == "-" ? "standard input" : escaped(name);
+}
+
 class Texts : public Source {
  public:
   Texts(const CompleteSettings& s, CompletionRequest defaults, Choice& choice)
@@ -40,7 +44,8 @@ class Texts : public Source {
         names_(s.operands.begin(), s.operands.end()) {
     if (!s.prefix_file.empty()) names_.push_back(s.prefix_file);
     if (!s.files_from.empty())
-      list_ = std::make_unique<LineReader>(open_to_read(s.files_from), s.nul ? '\0' : '\n');
+      list_ = std::make_unique<LineReader>(open_to_read(s.files_from), shown_input(s.files_from),
+                                           s.nul ? '\0' : '\n');
     else if (names_.empty() && choice.only_failed() && s.prompt.empty())
       names_.insert(names_.end(), choice.failed_paths().begin(), choice.failed_paths().end());
     else if (names_.empty())
@@ -134,7 +139,7 @@ class RequestLines : public Source {
       : defaults_(std::move(defaults)),
         choice_(choice),
         name_(s.operands.empty() || s.operands[0] == "-" ? "" : s.operands[0]),
-        lines_(open_to_read(name_.empty() ? "-" : name_), '\n'),
+        lines_(open_to_read(name_.empty() ? "-" : name_), shown_input(name_), '\n'),
         openai_(s.openai_batch) {}
 
   Completer::Next next(CompletionRequest& request, ItemSource& item, bool may_wait) override {

@@ -129,9 +129,14 @@ void Course::run() {
   }
   draw(log_->close());
   if (s_.measures()) say_if_unhelpful();
-  if (s_.early_stop == 0) return;
+  if (s_.early_stop > 0 && best_.any()) take_best();
+}
+
+void Course::take_best() {
   std::vector<std::string> damaged;
-  best_.load(pupil_.backend(), tensors_, damaged);
+  if (!best_.load(pupil_.backend(), tensors_, damaged))
+    fail(ErrorKind::model, "{} is damaged; without it --resume exports the last step",
+         escaped(damaged.front()));
 }
 
 void Course::teach() {

@@ -70,6 +70,7 @@ class Course {
   Look look();
   double validate();
   void say_if_unhelpful() const;
+  void take_best();
   void show(const std::vector<std::string>& samples) const;
   void report(const TrainStep& step, const Look& found);
   void keep_to_budget();

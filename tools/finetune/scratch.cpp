@@ -15,20 +15,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char *kTokenizerJson = "tokenizer.json", *kTokenizerModel = "tokenizer.model";
 constexpr std::size_t kMostLines = 400'000;  // that a tokenizer is made of
 
 // Returns how many tokens it has.
 std::int64_t write_tokenizer(const FinetuneSettings& s, const fs::path& folder) {
   if (s.tokenizer.ends_with(".json")) {
     const std::string text = read_file(s.tokenizer);
-    write_file(folder / "tokenizer.json", text);
+    write_file(folder / kTokenizerJson, text);
     return make_bpe_tokenizer(parse_json(text, escaped(s.tokenizer)))->size();
   }
   const std::string model =
       s.tokenizer == "train"
           ? train_sentencepiece(text_lines({s.data.begin(), s.data.end()}, kMostLines), s.vocab)
           : read_file(s.tokenizer);
-  write_file(folder / "tokenizer.model", model);
+  write_file(folder / kTokenizerModel, model);
   return make_sentencepiece_tokenizer(as_bytes(model), escaped(s.tokenizer))->size();
 }
 
@@ -44,10 +45,17 @@ void write_start(const FinetuneSettings& s, const fs::path& folder) {
     const std::int64_t vocab = write_tokenizer(s, folder);
     write_fresh_model(config, vocab, static_cast<std::uint64_t>(s.seed), folder);
   } catch (const Error&) {  // nothing is there that no run could go on with
-    fs::remove_all(folder, error);
+    remove_start(folder);
     fs::remove(folder.parent_path(), error);
     throw;
   }
+}
+
+void remove_start(const fs::path& folder) {
+  std::error_code error;
+  for (const char* name : {"config.json", "model.safetensors", kTokenizerJson, kTokenizerModel})
+    fs::remove(folder / name, error);
+  fs::remove(folder, error);
 }
 
 }  // namespace r1

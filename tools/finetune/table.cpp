@@ -115,6 +115,10 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .choices = {"q8_0", "q4_0", "q4_k"}});
   for (std::size_t i = first; i < o.size(); ++i)
     o[i].wants = {{"fine-tune-type", {"lora", "dora"}}};
+}
+
+void add_learning(std::vector<Option>& o, FinetuneSettings& s) {
+  const std::string g = "Method";
   o.push_back({.name = "qat",
                .group = g,
                .into = &s.qat,
@@ -356,6 +360,7 @@ Program finetune_program(FinetuneSettings& settings, StandardOptions& standard) 
             .operands = &settings.operands};
   add_data(p.options, settings);
   add_method(p.options, settings);
+  add_learning(p.options, settings);
   add_scratch(p.options, settings);
   add_schedule(p.options, settings);
   add_reports(p.options, settings);

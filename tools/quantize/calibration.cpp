@@ -8,6 +8,7 @@
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/lines.h"
+#include "lib/base/paths.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
 #include "tools/quantize/check.h"
@@ -52,7 +53,7 @@ std::string resume_hint(const std::filesystem::path& partial) {
 std::string before_writing(const QuantizeSettings& s, const std::filesystem::path& output,
                            bool calibrated) {
   const std::filesystem::path partial = partial_of(output);
-  if (s.resume && is_there(partial)) return resume_hint(partial);
+  if (s.resume && is_taken(partial)) return resume_hint(partial);
   const bool enough = calibrated && s.method != "gptq" && s.target_bpw == 0;
   const std::string kept = enough && !s.imatrix_out.empty()
                                ? fmt::format("; --imatrix {} is enough now", escaped(s.imatrix_out))

@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/output.h"
+#include "lib/base/paths.h"
 #include "lib/quant/folder_plan.h"
 #include "lib/quant/types.h"
 
@@ -96,7 +97,7 @@ void check_places(const QuantizeSettings& s) {
     if (fs::is_directory(file, none)) fail(ErrorKind::usage, "{} is a folder", escaped(file));
     // The run that --resume goes on with has written its importance matrix.
     const bool may_be = s.force || is_device(file) || (s.resume && file == s.imatrix_out);
-    if (!may_be && is_there(file))
+    if (!may_be && is_taken(file))
       fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(file));
   }
 }
@@ -110,11 +111,6 @@ bool is_folder(const std::string& output) {
 }
 
 fs::path partial_of(const fs::path& output) { return without_slash(output) += ".partial"; }
-
-bool is_there(const fs::path& path) {
-  std::error_code none;
-  return fs::exists(fs::symlink_status(path, none));
-}
 
 std::pair<std::string, std::string> split_rule(const std::string& tensor_type) {
   const std::size_t at = tensor_type.rfind('=');

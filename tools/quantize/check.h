@@ -12,8 +12,6 @@ namespace r1 {
 bool is_folder(const std::string& output);
 // A file or folder on its way to that name.
 std::filesystem::path partial_of(const std::filesystem::path& output);
-// A link that leads nowhere is there, too.
-bool is_there(const std::filesystem::path& path);
 
 // "RE=TYPE" in two. Fails with `usage`.
 std::pair<std::string, std::string> split_rule(const std::string& tensor_type);

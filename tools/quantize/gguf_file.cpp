@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "lib/base/error.h"
+#include "lib/base/paths.h"
 #include "lib/base/sha256.h"
 #include "lib/quant/budget.h"
 #include "lib/quant/channel_scales.h"
@@ -84,9 +85,9 @@ class GgufMaker {
                   "--manifest and --imatrix-out want files of their own");
       refuse_if(fs::is_directory(path, none), "-o ends in .gguf, and is a folder");
       if (s_.dry_run || s_.force) continue;
-      if (is_there(path))
+      if (is_taken(path))
         fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(path.string()));
-      if (!s_.resume && is_there(partial))
+      if (!s_.resume && is_taken(partial))
         fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
              escaped(partial.string()));
     }
@@ -140,8 +141,9 @@ class GgufMaker {
   // What the bytes depend on beside the header: a run may go on with another's file only where all
   // of it is the same.
   std::string recipe() const {
-    const std::string text = fmt::format("{}\n{}\n{}\n{}", report_.files.digest(), s_.method,
-                                         s_.awq, imatrix_ ? imatrix_->digest() : std::string());
+    const std::string text =
+        fmt::format("{}\n{}\n{}\n{}\n{}", build_info().version, report_.files.digest(), s_.method,
+                    s_.awq, imatrix_ ? imatrix_->digest() : std::string());
     return sha256_hex(as_bytes(text)).substr(0, 16);
   }
 
@@ -202,7 +204,7 @@ class GgufMaker {
     for (std::size_t s = 0; s < paths_.size(); ++s) {
       const fs::path partial = partial_of(paths_[s]);
       if (!s_.resume) remove_partial(paths_[s]);
-      if (!is_there(partial)) continue;
+      if (!is_taken(partial)) continue;
       auto point = resume_quantized(partial, report_.files, plan_, options, s);
       if (!point)
         fail(ErrorKind::usage,

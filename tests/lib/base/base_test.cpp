@@ -1,8 +1,10 @@
 #include <atomic>
 #include <cmath>
+#include <new>
 #include <set>
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include "lib/base/checked.h"
 #include "lib/base/parallel.h"
@@ -90,6 +92,37 @@ TEST(ThreadPool, ManyShortCallsLoseNothing) {
   std::atomic<std::int64_t> sum{0};
   for (int i = 0; i < 20000; ++i) pool.run([&](int thread) { sum += thread + 1; });
   EXPECT_EQ(sum, 20000 * (1 + 2 + 3));
+}
+
+TEST(ThreadPool, ThrowsWhatABodyThrewAndGoesOn) {
+  ThreadPool pool(3);
+  for (const int thrower : {0, 2}) {
+    const auto body = [&](int thread) {
+      if (thread == thrower) throw std::bad_alloc();
+    };
+    EXPECT_THROW(pool.run(body), std::bad_alloc);
+  }
+  std::atomic<int> sum{0};
+  pool.run([&](int thread) { sum += thread; });
+  EXPECT_EQ(sum, 0 + 1 + 2);
+}
+
+TEST(ThreadPool, WorksWithTheThreadsThatThereAre) {
+  pthread_attr_t before, endless;  // no thread has room for a stack of all addresses
+  ASSERT_EQ(pthread_getattr_default_np(&before), 0);
+  ASSERT_EQ(pthread_getattr_default_np(&endless), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&endless, std::size_t{1} << 47), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&endless), 0);
+  {
+    ThreadPool pool(3);
+    EXPECT_EQ(pool.threads(), 1);
+    int calls = 0;
+    pool.run([&](int) { ++calls; });
+    EXPECT_EQ(calls, 1);
+  }
+  ASSERT_EQ(pthread_setattr_default_np(&before), 0);
+  pthread_attr_destroy(&before);
+  pthread_attr_destroy(&endless);
 }
 
 }  // namespace

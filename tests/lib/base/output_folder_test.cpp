@@ -1,9 +1,23 @@
 #include "lib/base/output_folder.h"
 
+#include <cerrno>
+
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tests/support/fails.h"
 #include "tests/support/temp_dir.h"
+
+// Stands before that of the C library: a file system may know no flags.
+static bool knows_flags = true;
+extern "C" int renameat2(int from_folder, const char* from, int to_folder, const char* to,
+                         unsigned flags) noexcept {
+  if (knows_flags || flags == 0)
+    return static_cast<int>(::syscall(SYS_renameat2, from_folder, from, to_folder, to, flags));
+  errno = EINVAL;
+  return -1;
+}
 
 namespace r1 {
 namespace {
@@ -46,6 +60,20 @@ TEST(OutputFolder, ReplacesAModelWhenToldTo) {
   EXPECT_TRUE(fs::exists(dir / "out/a"));
   EXPECT_FALSE(fs::exists(dir / "out/b"));
   EXPECT_FALSE(fs::exists(dir / "out.partial"));
+}
+
+TEST(OutputFolder, AppearsWhereTheFileSystemKnowsNoFlags) {
+  const test::TempDir dir;
+  knows_flags = false;
+  for (const std::string text : {"1", "2"}) {
+    OutputFolder folder(dir / "out", true);
+    test::write_bytes(folder.partial() / "config.json", text);
+    folder.close();
+    EXPECT_EQ(test::read_bytes(dir / "out/config.json"), text);
+  }
+  knows_flags = true;
+  EXPECT_FALSE(fs::exists(dir / "out.partial"));
+  EXPECT_FALSE(fs::exists(dir / "out.partial.old"));
 }
 
 TEST(OutputFolder, ReplacesNothingElse) {

@@ -69,6 +69,9 @@ TEST(ModelDir, AHuggingFaceModelIsItsMainSnapshot) {
   EXPECT_EQ(find_model("org/a@" + kOther, home.places()).filename(), kOther);
   EXPECT_FAILS(ErrorKind::model, "no Hugging Face cache has this revision",
                find_model("org/a@v3", home.places()));
+  home.put("org--b", "a.gguf", "1");
+  write_bytes(home.model("org--b") / "refs/main", std::string(5000, '0'));  // more than is read
+  EXPECT_EQ(home.names(), (Names{"org/a", "org/b:a.gguf"}));
 }
 
 TEST(ModelDir, AGgufOfASnapshotIsNamedByItsFileOrItsType) {

@@ -65,6 +65,29 @@ TEST(RealFiles, OtherWeightsHaveAnotherDigest) {
   EXPECT_NE(digest_with(1), digest_with(2));
 }
 
+// In Hugging Face's cache a file is a link to its SHA-256, which says nothing of the other shards.
+TEST(RealFiles, AShardsNameIsNotTheModels) {
+  const test::TempDir dir;
+  const Written w;
+  const auto write = [](const fs::path& path, std::uint16_t number, std::uint16_t count,
+                        const std::vector<NamedTensor>& tensors) {
+    const auto out = open_file(path);
+    write_gguf(*out,
+               {{"general.architecture", std::string("llama")},
+                {"split.no", number},
+                {"split.count", count}},
+               tensors);
+    out->close();
+  };
+  const std::string sha256(64, 'a');
+  write(dir / sha256, 0, 2, {w.tensors[0]});
+  fs::create_symlink(dir / sha256, dir / "m-00001-of-00002.gguf");
+  write(dir / "m-00002-of-00002.gguf", 1, 2, {w.tensors[1]});
+  EXPECT_TRUE(ModelFiles::open(dir / "m-00001-of-00002.gguf").digest().starts_with("sample:"));
+  write(dir / sha256, 0, 1, {w.tensors[0]});
+  EXPECT_EQ(ModelFiles::open(dir / "m-00001-of-00002.gguf").digest(), "sha256:" + sha256);
+}
+
 TEST(RealFiles, SafetensorsReadBackAsTheyWereWritten) {
   const test::TempDir dir;
   const Written w;

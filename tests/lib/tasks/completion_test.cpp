@@ -376,5 +376,21 @@ TEST_F(CompletionTest, ATextLongerThanTheModelTakesIsRefusedOrCutToFit) {
   EXPECT_TRUE(one({.prefix = "x = ", .max_tokens = 4, .fit = true}).warnings.empty());
 }
 
+TEST_F(CompletionTest, ExtraFilesGoBeforeAnyOfTheText) {
+  const auto half = static_cast<std::size_t>(model_.network->shape().context) / 2;
+  CompletionRequest request{.prefix = "x = ", .max_tokens = 4};
+  for (const std::size_t bytes : {100 * half * model_.longest_token, half, half, half / 2})
+    request.extra.push_back({"a.py", std::string(bytes, 'a')});
+  EXPECT_EQ(error_of(one(request)).substr(0, 10), "E_TOO_LONG");
+  request.fit = true;
+  const CompletionResult r = one(request);
+  EXPECT_EQ(error_of(r), "");
+  EXPECT_EQ(r.warnings.size(), 1u);
+  request.extra.erase(request.extra.begin(), request.extra.begin() + 2);
+  const CompletionResult near = one(request);
+  EXPECT_TRUE(near.warnings.empty());
+  EXPECT_EQ(r.prompt_tokens, near.prompt_tokens);
+}
+
 }  // namespace
 }  // namespace r1

@@ -243,7 +243,13 @@ TEST(AddedTokens, TakeSpacesAlongAndKeepOutOfWords) {
 TEST(ByteLevel, PutsAPrefixSpaceBeforeEachRunOfText) {
   test::TinyBpe bpe{.merges = {{"Ġ", "a"}}};
   bpe.pre_tokenizer = R"({"type":"ByteLevel","add_prefix_space":true})";
-  EXPECT_EQ(bpe.make()->encode("a a"), (Ids{256, 256}));
+  const auto tokenizer = bpe.make();
+  EXPECT_EQ(tokenizer->encode("a a"), (Ids{256, 256}));
+  EXPECT_EQ(tokenizer->encode_continued("a a"), (Ids{'a', 256}));
+  EXPECT_EQ(tokenizer->encode("a\xFF"
+                              "a"),
+            (Ids{256, 0xFF, 'a'}))
+      << "inside of a text there is none";
 }
 
 TEST(IgnoreMerges, MakesAWholePieceOneToken) {

@@ -67,6 +67,18 @@ TEST_F(CheckpointTest, ADamagedOneIsPassedOverByName) {
   EXPECT_EQ(load(), 3);
 }
 
+TEST_F(CheckpointTest, OneWrittenBehindADamagedLaterOneStays) {
+  at_.keep = 1;
+  save(1);
+  const fs::path later = folder_.path() / "step-00000300";
+  fs::copy(folder_.path() / "step-00000001", later);
+  std::ofstream(later / "state.safetensors") << 'x';
+  EXPECT_EQ(load(), 1);
+  save(2);
+  EXPECT_FALSE(fs::exists(later));
+  EXPECT_EQ(load(), 2);
+}
+
 TEST_F(CheckpointTest, AnotherRunIsNotGoneOnWith) {
   save(5);
   at_.recipe = "other";

@@ -1,0 +1,11 @@
+#pragma once
+
+#include <filesystem>
+
+namespace r1 {
+
+// What cannot be looked at is not there: neither of them throws.
+bool is_there(const std::filesystem::path& path);  // what a link leads to
+bool is_taken(const std::filesystem::path& path);  // a link that leads nowhere counts too
+
+}  // namespace r1

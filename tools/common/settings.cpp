@@ -1,0 +1,135 @@
+#include "tools/common/settings.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <regex>
+#include <utility>
+#include <variant>
+
+#include "lib/base/bytes.h"
+#include "lib/base/error.h"
+#include "lib/base/json.h"
+#include "lib/base/paths.h"
+#include "tools/common/config_file.h"
+#include "tools/common/ui.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string shown(const Option& o) { return "--" + o.name; }
+
+}  // namespace
+
+bool answers_itself(const Option& o) {
+  return o.name == "help" || o.name == "version" || o.name == "generate" ||
+         o.name == "print-config";
+}
+
+Settings::Settings(const Program& program, const std::vector<Given>& given)
+    : program_(program), given_(given) {
+  for (const Option& o : program.options) sources_[&o] = kBuiltIn;
+}
+
+void Settings::from_config(const std::string& choice) {
+  if (choice == "none") return;
+  if (!choice.empty()) return read_config(choice);
+  const std::string home = environment("XDG_CONFIG_HOME");
+  const fs::path user = !home.empty() ? fs::path(home) : fs::path(environment("HOME")) / ".config";
+  for (const fs::path& path : {fs::path("/etc/xdg/r1/config.toml"), user / "r1/config.toml"})
+    // A relative one would be a file of the working directory, which is not trusted.
+    if (path.is_absolute() && is_there(path)) read_config(path.string());
+}
+
+void Settings::from_environment() {
+  for (const Option& o : program_.options) {
+    if (o.environment.empty() || gives_way(o)) continue;
+    const std::string value = environment(o.environment);
+    if (value.empty()) continue;
+    set_value(o, value, o.environment, true);
+    sources_[&o] = o.environment;
+  }
+}
+
+void Settings::from_command_line() {
+  std::map<const Option*, int> times;
+  for (const auto& [option, value] : given_) {
+    const bool first = times[option]++ == 0;
+    auto* const* count = std::get_if<std::int64_t*>(&option->into);
+    if (count != nullptr && is_switch(*option))
+      **count = times[option];
+    else
+      set_value(*option, is_switch(*option) ? "true" : value, shown(*option), first);
+    sources_[option] = kCommandLine;
+  }
+}
+
+std::string Settings::origins(const std::string& message) const {
+  std::string text;
+  for (const auto& [option, source] : sources_) {
+    const std::regex name("--" + option->name + "(?![a-z-])");
+    if (source != kBuiltIn && source != kCommandLine && std::regex_search(message, name))
+      text += fmt::format("; {} is from {}", shown(*option), escaped(source));
+  }
+  return text;
+}
+
+std::string Settings::json() const {
+  JsonWriter w;
+  w.begin_object();
+  for (const Option& o : program_.options)
+    if (!o.hidden && !answers_itself(o))
+      w.key(o.name)
+          .begin_object()
+          .key("value")
+          .string(value_text(o))
+          .key("source")
+          .string(sources_.at(&o))
+          .end_object();
+  return w.end_object().text();
+}
+
+void Settings::read_config(const std::string& path) {
+  std::string text;
+  try {
+    text = read_file(path, 1 << 20);
+  } catch (const Error& e) {
+    fail(ErrorKind::usage, "{}", e.what());  // a configuration that cannot be read is wrong usage
+  }
+  for (const ConfigEntry& e : parse_config(text, path)) {
+    const std::string where = fmt::format("{}:{}: {}", escaped(path), e.line, e.key);
+    if (e.table != "common" && e.table != program_.name) continue;
+    const Option& o = option_named(e.key, where);
+    if (gives_way(o)) continue;
+    const bool list = std::holds_alternative<std::vector<std::string>*>(o.into);
+    if (e.is_list != list)
+      fail(ErrorKind::usage, "{} wants {}", where, list ? "a list" : "one value");
+    if (list) std::get<std::vector<std::string>*>(o.into)->clear();
+    bool first = true;
+    for (const std::string& value : e.values)
+      if (!o.config_refuses.empty() && value == o.config_refuses)
+        fail(ErrorKind::usage, "{} cannot be {} by a configuration file", where, value);
+    for (const std::string& value : e.values)
+      set_value(o, value, where, std::exchange(first, false));
+    sources_[&o] = fmt::format("{}:{}", path, e.line);
+  }
+}
+
+bool Settings::gives_way(const Option& o) const {
+  return std::any_of(given_.begin(), given_.end(), [&](const Given& g) {
+    return std::find(o.gives_way_to.begin(), o.gives_way_to.end(), g.option->name) !=
+           o.gives_way_to.end();
+  });
+}
+
+const Option& Settings::option_named(const std::string& key, const std::string& where) const {
+  for (const Option& o : program_.options)
+    if (o.name == key && !o.hidden) {
+      if (!o.in_config) fail(ErrorKind::usage, "{} cannot be set by a configuration file", where);
+      return o;
+    }
+  fail(ErrorKind::usage, "{} is no option{}", where, nearest_option(program_, key));
+}
+
+}  // namespace r1
