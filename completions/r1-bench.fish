@@ -15,7 +15,7 @@ complete -c r1-bench -l spread -x -d 'Lengths are lognormal: medians --prompt-to
 complete -c r1-bench -l lengths -r -d 'Take lengths from a file instead: a prompts and an answers tokens a line.'
 complete -c r1-bench -l seed -s s -x -d 'Of arrivals and lengths.'
 complete -c r1-bench -l base -x -a '(r1-bench --list-models 2>/dev/null)' -d 'Compare with this model: KL divergence, and how often the first choice is the same.'
-complete -c r1-bench -l window -x -d 'Read windows of N positions, or of as many as every model takes.'
+complete -c r1-bench -l window -x -d 'Read windows of N positions.'
 complete -c r1-bench -l limit -x -d 'Stop when N tokens have counted; 0 means all.'
 complete -c r1-bench -l repeat -x -d 'Take at least this many samples of each test.'
 complete -c r1-bench -l warmup -x -d 'Run each test this often before, and do not count it.'

@@ -6,7 +6,9 @@
 
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
+#include "lib/base/lower.h"
 #include "lib/models/adapter.h"
+#include "lib/models/decoder_config.h"
 #include "lib/quant/types.h"
 #include "lib/text/chat_template.h"
 #include "tools/common/models.h"
@@ -30,7 +32,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTool = "r1-finetune";
-constexpr std::int64_t kVerified = 8;  // packs
 // What another run may have left in the output, and nobody is to take for this one's.
 constexpr const char* kProducts[] = {Adapter::kConfig,  Adapter::kWeights,   Adapter::kFile,
                                      "config.json",     "model.safetensors", kModelFile,
@@ -52,8 +53,16 @@ class Finetuner {
     check_output();
     const TemporaryFolder rehearsed(s_.dry_run && !s_.init.empty());
     const ModelFiles files = ModelFiles::open(base(rehearsed.path()));
+    if (s_.export_type.empty()) s_.export_type = half_type(files);
     check_export(s_, files);
+    keep_base(files);
     const TextOfModel text(files, data_folder(), s_.chat_template);
+    choose_length(files, ui);
+    if (s_.tokenizer == "train" && text.tokenizer().size() < s_.vocab)
+      ui.say(kTool,
+             fmt::format("the data make a vocabulary of {} tokens, not of {}",
+                         text.tokenizer().size(), s_.vocab),
+             0);
     const Lessons lessons(s_, text.forms());
     plan(lessons);
     ui.say(kTool, lessons.described(), 1);
@@ -70,21 +79,24 @@ class Finetuner {
     if (s_.resume && checkpoints_of(s_, run_file.recipe()).any()) run_file.refuse_others(s_.output);
     const Course::Clock::time_point loading = Course::Clock::now();
     Pupil pupil(std::move(backend), s_, files, text);
+    const double loaded = std::chrono::duration<double>(Course::Clock::now() - loading).count();
     ui.say(kTool,
-           fmt::format(
-               "{}: on {}, loaded in {:.0f} ms", escaped(files.path().string()),
-               pupil.backend().describe(),
-               std::chrono::duration<double, std::milli>(Course::Clock::now() - loading).count()),
+           fmt::format("{}: on {}, loaded in {:.0f} ms", escaped(files.path().string()),
+                       pupil.backend().describe(), 1e3 * loaded),
            1);
     const SamplePrompts prompts(s_, text, pupil.network());
     begin_output(run_file);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
-    const Course::Known known = facts_of_steps(pupil.backend(), files, text, lessons, ui.progress);
+    Course::Known known = facts_of_steps(pupil.backend(), files, text, lessons, ui.progress);
+    known.loading = loaded;
     Course course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_, known);
     course.run();
-    const double found = export_trained(s_, pupil, text, lessons.some(kVerified));
+    const Verification found = export_trained(s_, pupil, text, lessons.some(kVerified));
     if (!s_.no_verify)
-      ui.say(kTool, fmt::format("read again it differs by {:.2g} nats a token", found), 1);
+      ui.say(kTool,
+             fmt::format("read again it differs by {:.2g} nats a token{}", found.divergence,
+                         found.rounding ? ": what rounding costs this model" : ""),
+             found.rounding ? 0 : 1);
     run_file.finish();
     tell_end(ui, files);
     if (const std::string& why = course.lost_records(); !why.empty())
@@ -94,6 +106,8 @@ class Finetuner {
 
   void check() {
     if (!s_.init.empty() && !s_.method_given) s_.method = "full";
+    s_.qat = lower(s_.qat);  // Q4_K_M, as llama.cpp has it
+    s_.export_type = lower(s_.export_type);
     if (!s_.operands.empty())
       fail(ErrorKind::usage, "{} is no option: -m names the model, and --data what it learns",
            escaped(s_.operands.front()));
@@ -128,13 +142,15 @@ class Finetuner {
     refuse_if(!s_.val.empty() && s_.val_share > 0, "--val-share takes the place of --val");
     if (!s_.measures()) s_.early_stop = 0;
     refuse_if(s_.resume && s_.force, "--resume goes on with what -f would replace");
-    refuse_if(s_.epochs > 0 && s_.time_budget > 0, "--time-budget chooses steps, as --epochs does");
+    refuse_if(
+        s_.iters_given + (s_.epochs > 0) + (s_.time_budget > 0) > 1,
+        "--iters, --epochs and --time-budget say the same in three ways: one of them is enough");
     for (const std::vector<std::string>* list : {&s_.data, &s_.val}) {
       keep_inputs({s_.output, s_.output + "/records.jsonl", s_.log_csv}, *list);
       for (const std::string& name : *list)
-        if (is_device(name))
+        if (name == "-" || is_device(name))
           fail(ErrorKind::usage, "{} is read more than once, and wants to be a file",
-               escaped(name));
+               name == "-" ? "standard input" : escaped(name));
     }
   }
 
@@ -144,6 +160,16 @@ class Finetuner {
     s_.quantize_base.clear();
     s_.rslora = false;
     s_.dropout = 0;
+  }
+
+  void choose_length(const ModelFiles& base, const Ui& ui) {
+    const std::int64_t context = read_decoder_config(base).context;
+    if (!s_.length_given) s_.max_seq_length = std::min(s_.max_seq_length, context);
+    if (s_.max_seq_length > context)
+      ui.say(kTool,
+             fmt::format("sequences have up to {} tokens, and the model takes {}",
+                         s_.max_seq_length, context),
+             0);
   }
 
   void choose_rate() {
@@ -225,6 +251,13 @@ class Finetuner {
     if (s_.force) remove_start(folder);
     write_start(s_, folder);
     return folder;
+  }
+
+  // What is taught is not replaced by what it became.
+  void keep_base(const ModelFiles& base) const {
+    std::vector<std::string> products;
+    for (const char* name : kProducts) products.push_back(s_.output + "/" + name);
+    keep_inputs(products, {base.path().string(), s_.init, s_.tokenizer, s_.chat_template});
   }
 
   void begin_output(const RunFile& run_file) {

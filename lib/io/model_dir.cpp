@@ -4,6 +4,7 @@
 
 #include "lib/base/edit_distance.h"
 #include "lib/base/error.h"
+#include "lib/base/lower.h"
 #include "lib/base/paths.h"
 #include "lib/io/model_stores.h"
 
@@ -58,22 +59,17 @@ StoredModels all_models(const ModelPlaces& places) {
   return out;
 }
 
-std::string nearest_names(std::string_view name, StoredModels models) {
+// Names that are like this one, else some that are here.
+std::string other_names(std::string_view name, StoredModels models) {
   constexpr std::size_t kMost = 5;
-  std::stable_sort(models.begin(), models.end(),
-                   [name](const StoredModel& a, const StoredModel& b) {
-                     return edit_distance(name, a.entry.name) < edit_distance(name, b.entry.name);
-                   });
-  std::string out;
+  const auto distance = [name](const StoredModel& m) { return edit_distance(name, m.entry.name); };
+  std::stable_sort(models.begin(), models.end(), [&](const StoredModel& a, const StoredModel& b) {
+    return distance(a) < distance(b);
+  });
+  const bool near = distance(models[0]) <= name.size() / 2;
+  std::string out = near ? "; the nearest: " : "; here are: ";
   for (std::size_t i = 0; i < std::min(models.size(), kMost); ++i)
     out += (i > 0 ? ", " : "") + escaped(models[i].entry.name);
-  return out;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return out;
 }
 
@@ -130,8 +126,7 @@ fs::path find_model(std::string_view name, const ModelPlaces& places) {
     if (m->remedy.empty()) return m->entry.path;
     fail(ErrorKind::truncated, "the model {} is not whole: {}", escaped(name), escaped(m->remedy));
   }
-  std::string hint = models.empty() ? "; no model was found anywhere"
-                                    : "; the nearest: " + nearest_names(name, models);
+  std::string hint = models.empty() ? "; no model was found anywhere" : other_names(name, models);
   if (at != std::string::npos) hint = "; no Hugging Face cache has this revision of it";
   if (std::error_code none; fs::is_directory(name, none))
     hint += "; a folder of this name is here: write ./" + escaped(name);

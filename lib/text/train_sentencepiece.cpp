@@ -29,6 +29,7 @@ std::string train_sentencepiece(std::vector<std::string> lines, std::int64_t voc
   const std::unordered_map<std::string, std::string> settings = {
       {"model_type", "bpe"},
       {"vocab_size", std::to_string(vocab)},
+      {"hard_vocab_limit", "false"},
       {"byte_fallback", "true"},
       {"character_coverage", "0.9999"},
       {"normalization_rule_name", "identity"},

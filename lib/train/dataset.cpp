@@ -90,8 +90,11 @@ class Reader {
   void read_lines(std::string_view text, const std::string& name) {
     const ShapeKeys* first = nullptr;
     for_each_line(text, [&](std::string_view characters, int number) {
-      if (characters.find_first_not_of(" \t\r") == std::string_view::npos) return;
+      const std::size_t begin = characters.find_first_not_of(" \t\r");
+      if (begin == std::string_view::npos) return;
       naming(fmt::format("{}:{}", name, number), [&] {
+        if (characters[begin] == '[')
+          fail(ErrorKind::usage, "a list begins here; one object a line is wanted");
         const Json line = parse_json(characters, "the line");
         if (!line.is_object()) fail(ErrorKind::usage, "the line is not an object");
         const ShapeKeys& shape = shape_of(line);

@@ -15,6 +15,8 @@ cp code.txt best.txt; early() { teach --learning-rate 1 --iters 60 --val best.tx
 early; rm best/run.json best/adapter*; echo x >best/best/step-*/state.safetensors; early --resume; echo $?; ls best | grep -c adapter
 # A checkpoint of another version says what it lacks.
 rm cut/run.json; mv cut/records.jsonl cut/records.jsonl.partial; sed -i 's/"untaught":[^,]*,//' cut/step-00000008/manifest.json; teach --iters 8 --resume -o cut; echo $?
+# What was learnt is exported in another way without a step more.
+cp -r whole other; teach --iters 8 -o other --resume --export gguf-adapter | wc -l; ls other/adapter.gguf; cmp other/step-00000008/state.safetensors whole/step-00000008/state.safetensors && echo same
 # Records that standard output cannot take are said at the end, where they are not merely unread; the run's folder has them all.
 teach --iters 2 -o lost >/dev/full; echo $?; wc -l <lost/records.jsonl; teach --iters 2 -o unread | head -0; echo ${PIPESTATUS[0]}
 # One run at a time, and nothing of another is left beside what a new one wrote.
@@ -22,5 +24,6 @@ touch lost/chat_template.jinja; mkdir busy; flock busy r1-finetune -q --data cod
 teach --iters 2 -f --fine-tune-type full --export-type f32 -o lost >/dev/null; ls lost
 # Another run is not gone on with, and what differs is named.
 try() { r1-finetune --data code.txt --max-seq-length 64 --batch-size 1 --iters 1000000 --resume -o one "$@" >out; echo "$? $(wc -c <out)"; }
-try --steps-per-report 1 --iters 200; try --rslora --rank 4; try --target-modules q_proj --qat q8_0; try --time-budget 2h
+try --steps-per-report 1 --iters 200; try --rslora --rank 4; try --target-modules q_proj --qat q8_0
+r1-finetune --data code.txt --max-seq-length 64 --batch-size 1 --resume --time-budget 2h -o one; echo $?
 cp code.txt other.txt; try --val other.txt; echo x >>code.txt; try; rm one/run.json.partial; try

@@ -19,6 +19,10 @@ try --data a.txt --beta 1 -o out_; try --data a.txt --decay-share 0.1 -o out_; t
 try --data a.txt --steps-per-eval 9 -o out_; try --data a.txt --export-type q8_0 -o out_; try --data a.txt --qat q4_0 --export gguf --export-type q8_0 -o out_
 try --data a.txt --val a.txt --val-share 0.1 -o out_; try --data a.txt --val-share 0.1 -o out_
 printf 'one\ntw\377o\n' >latin.txt; try --data latin.txt -o out_; printf 'PK\0\3\n' >a.zip; try --data a.txt --val a.zip -o out_
+try --data a.txt --iters 5 --epochs 1 -o out_; try --data a.txt --iters 5 --time-budget 4s -o out_; try --data - -o out_ <a.txt
+printf '[\n{"text":"a"}]' >list.json; try --data list.json -o out_
+# What is taught is not replaced by what comes of it.
+mkdir mine; cp "$TINY_MODEL" mine/model.gguf; try --data a.txt --iters 1 -m mine/model.gguf -o mine -f; ls mine
 printf '[r1-finetune]\nrank = 4\nearly-stop = 2\nexport-type = "q8_0"\n' >c.toml
 r1-finetune --config c.toml --data a.txt --fine-tune-type full --dry-run -m "$TINY_MODEL" >/dev/null; echo "$?: of a file, what changes nothing is no mistake"
 ls -d out_ 2>/dev/null; exit 0

@@ -14,8 +14,10 @@ teach --init shape.json --tokenizer train --vocab 320 --save-every 10 -o five >/
 teach --init shape.json --tokenizer train --vocab 320 --save-every 10 --resume -o five >/dev/null; cmp one/model.safetensors five/model.safetensors && echo same
 # Nothing is written to rehearse.
 teach --init shape.json --tokenizer train --vocab 320 --dry-run -o six | head -2; [ -e six ] || echo nothing
+# A vocabulary is as large as the data make it, and no sequence longer than the model takes.
+r1-finetune --data code.txt --init shape.json --tokenizer train --max-seq-length 300 --dry-run | sed -n '2s/steps.*up/… up/p'
 # Mistakes.
-teach --init shape.json -o seven; echo $?; teach --init shape.json --tokenizer train --vocab 30000 -o seven; echo $?
+teach --init shape.json -o seven; echo $?; teach --init shape.json --tokenizer train --vocab 299 -o seven; echo $?
 teach --init shape.json --tokenizer train -m tiny.gguf -o seven; echo $?; teach --init shape.json --tokenizer train --fine-tune-type lora -o seven; echo $?
 jq '.vocab_size = 100' shape.json >small.json; teach --init small.json --tokenizer one/tokenizer.model -o eight; echo $?
 echo '{' >broken.json; teach --init broken.json --tokenizer one/tokenizer.model -o nine; echo $?

@@ -33,3 +33,6 @@ r1-quantize m.gguf --type q8_0 -o y.gguf --manifest y.gguf; echo $?
 r1-quantize m.gguf --type q8_0 --output-type q4_k_m -o y.gguf; echo $?
 r1-quantize -q m.gguf --type q8_0 -o y.gguf --calibration want.gguf --calibration-tokens 8 --manifest y.json >/dev/null
 jq -c '[.inputs[].path]' y.json
+# Where the type fits nothing, or takes more than what is there, it is said; large letters are no mistake.
+cp -r "${0%/*}/../models/tiny/llama" base; r1-quantize ./base --type w4a16 -o nothing; echo $?; r1-quantize m.gguf --type Q8_0 --calibration-tokens 9 -o y.gguf; echo $?
+r1-quantize m.gguf --type Q8_0 -o eight.gguf >/dev/null; echo $?; r1-quantize eight.gguf --type IQ4_NL --tensor-type '.*=f16' --allow-requantize -o larger.gguf >/dev/null; echo $?

@@ -59,13 +59,14 @@ class Verify : public testing::Test {
   }
 
   // A pupil as if it had been taught, and what it exports: already verified once.
-  void teach(const std::string& kind, const std::string& method = "lora") {
+  void teach(const std::string& kind, const std::string& method = "lora",
+             const std::string& type = "f32") {
     s_.model = (dir_ / "base").string();
     s_.output = (dir_ / "out").string();
     s_.method = method;
     s_.rank = 4;
     s_.export_kind = kind;
-    s_.export_type = "f32";
+    s_.export_type = type;
     s_.export_given = true;
     s_.threads = 1;
     files_ = std::make_unique<ModelFiles>(ModelFiles::open(s_.model));
@@ -79,7 +80,8 @@ class Verify : public testing::Test {
             test::random_values(weight.value.shape.elements(), ++seed, -0.2f, 0.2f).data());
     export_trained(s_, *pupil_, *text_, packs_);
   }
-  double verify() { return verify_export(s_, *pupil_, *text_, packs_, s_.output); }
+  Verification look() { return verify_export(s_, *pupil_, *text_, packs_, s_.output); }
+  double verify() { return look().divergence; }
 
   // The file again, with other metadata or numbers.
   void edit_gguf(const char* name, const std::function<void(GgufMetadata&)>& metadata,
@@ -201,6 +203,20 @@ TEST_F(Verify, AMergeIntoThePackedBaseIsFound) {
     for (std::size_t i = 0; i < to.size(); ++i) to[i] += t.tensor.as<float>()[i] - from[i];
   }
   packed.write(s_.output);
+  EXPECT_FAILS(ErrorKind::model, "differs from the model in memory by", verify());
+}
+
+TEST_F(Verify, WhatRoundingCostsIsNoFaultAndHidesNone) {
+  teach("gguf", "lora", "q4_0");
+  EXPECT_GT(look().divergence, 0.05);
+  EXPECT_TRUE(look().rounding);
+  const fs::path path = fs::path(s_.output) / kModelFile;
+  std::string bytes = read_file(path);
+  const GgufFile gguf = GgufFile::parse(as_bytes(bytes), kModelFile);
+  for (const NamedTensor& t : gguf.tensors())
+    if (t.name == "blk.1.attn_v.weight")
+      std::fill_n(bytes.data() + (t.tensor.as<char>() - bytes.data()), t.tensor.bytes() / 4, '\0');
+  test::write_bytes(path, bytes);
   EXPECT_FAILS(ErrorKind::model, "differs from the model in memory by", verify());
 }
 

@@ -130,11 +130,12 @@ void add_quality(std::vector<Option>& o, BenchSettings& s) {
                .group = g,
                .into = &s.window,
                .metavar = "N",
-               .help = "Read windows of N positions, or of as many as every model takes.",
+               .help = "Read windows of N positions.",
                .least = 2,
                .most = 1e7,
                .in_config = false,
-               .given = &s.window_given});
+               .given = &s.window_given,
+               .built_in = "512, or as many as every model takes"});
   o.push_back({.name = "limit",
                .group = g,
                .into = &s.limit,

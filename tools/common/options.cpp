@@ -8,6 +8,7 @@
 
 #include "lib/base/edit_distance.h"
 #include "lib/base/error.h"
+#include "lib/base/lower.h"
 
 namespace r1 {
 namespace {
@@ -257,7 +258,8 @@ double parse_number(std::string_view text, std::string_view shown) {
   refuse(shown, text, "a number");
 }
 
-void set_value(const Option& o, std::string_view value, std::string_view shown, bool first) {
+void set_value(const Option& o, std::string_view as_given, std::string_view shown, bool first) {
+  const std::string value = o.any_case ? lower(as_given) : std::string(as_given);
   check_choice(o, value, shown);
   if (o.given != nullptr) *o.given = true;
   if (auto* const* flag = std::get_if<bool*>(&o.into)) {

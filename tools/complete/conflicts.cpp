@@ -48,7 +48,9 @@ void check_form(const CompleteSettings& s) {
   const bool tells_apart = s.records() || s.stores();
   refuse_if(!s.only_failed.empty() && !tells_apart,
             "--only-failed wants what the run before had: --jsonl, or --json, -O or -w");
-  refuse_if((s.operands.size() > 1 || !s.files_from.empty()) && !tells_apart,
+  refuse_if(!s.files_from.empty() && !tells_apart,
+            "--files-from wants --json, -O or -w, so that the answers can be told apart");
+  refuse_if(s.operands.size() > 1 && !tells_apart,
             "more than one file wants --json, -O or -w, so that the answers can be told apart");
   refuse_if(s.summary && !s.records(), "--summary wants --json or --jsonl: it is a record");
   refuse_if((s.timing || s.logprobs >= 0) && !s.records(),

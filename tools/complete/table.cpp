@@ -81,7 +81,8 @@ void add_input(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.nul,
                .help = "Names of --files-from end in NUL.",
-               .in_config = false});
+               .in_config = false,
+               .wants = {{"files-from"}}});
 }
 
 void add_generation(std::vector<Option>& o, CompleteSettings& s) {
@@ -235,7 +236,8 @@ void add_places(std::vector<Option>& o, CompleteSettings& s) {
                .group = g,
                .into = &s.sidecar_ext,
                .metavar = "EXT",
-               .help = "The ending of files that -O and -w write."});
+               .help = "The ending of files that -O and -w write.",
+               .wants = {{"output-dir"}, {"sidecar"}}});
   o.push_back({.name = "if-exists",
                .group = g,
                .into = &s.if_exists,
@@ -274,8 +276,8 @@ void add_form(std::vector<Option>& o, CompleteSettings& s) {
   o.push_back({.name = "filter",
                .group = g,
                .into = &s.filter,
-               .help = "For editors: write the whole text, completed, or unchanged and silently "
-                       "when that fails.",
+               .help = "For editors: write all of the text on standard input, completed, or "
+                       "unchanged and silently when that fails.",
                .brief = true});
   o.push_back(
       {.name = "extract",
@@ -306,7 +308,8 @@ void add_run(std::vector<Option>& o, CompleteSettings& s) {
   o.push_back({.name = "unordered",
                .group = g,
                .into = &s.unordered,
-               .help = "Write records as they are done."});
+               .help = "Write records as they are done.",
+               .wants = {{"json"}, {"jsonl"}, {"openai-batch"}}});
   o.push_back({.name = "summary",
                .group = g,
                .into = &s.summary,

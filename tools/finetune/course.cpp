@@ -7,6 +7,7 @@
 #include "lib/base/write_file.h"
 #include "tools/common/signals.h"
 #include "tools/finetune/curve.h"
+#include "tools/finetune/export.h"
 
 namespace r1 {
 namespace {
@@ -15,7 +16,8 @@ constexpr const char* kTool = "r1-finetune";
 constexpr std::int64_t kMostValidated = 64;  // packs
 constexpr std::int64_t kMeasured = 3;        // steps, behind the first
 constexpr std::int64_t kTokensAtOnce = 1024;
-constexpr double kLeftForTheEnd = 0.1;  // of a time budget
+constexpr double kLeftForTheEnd = 0.1;   // of a time budget, or more
+constexpr std::int64_t kGuessed = 1000;  // steps, before there is anything to go by
 
 double seconds_since(Course::Clock::time_point start) {
   return std::chrono::duration<double>(Course::Clock::now() - start).count();
@@ -115,7 +117,7 @@ Course::State Course::state_of(const std::map<std::string, double>& numbers) {
 }
 
 void Course::run() {
-  if (s_.time_budget > 0) plan(std::numeric_limits<std::int64_t>::max());  // until it is measured
+  if (s_.time_budget > 0) plan(kGuessed);
   const std::optional<std::int64_t> done = s_.resume ? go_on() : std::nullopt;
   log_.emplace(s_, done);
   try {
@@ -281,19 +283,32 @@ std::string Course::progress(const TrainStep& step) const {
   return line;
 }
 
-// After the first steps it is known for how many there is time. When the time is over before they
-// are done, so is the run.
+// After the first step it is known roughly for how many there is time, and better after some more:
+// the first finds nothing in the caches. When the time is over before they are done, so is the run.
 void Course::keep_to_budget() {
-  const double budget = static_cast<double>(s_.time_budget) / 1e3 * (1 - kLeftForTheEnd);
-  const double spent = seconds_since(begun_);
-  const auto done = static_cast<double>(trainer_.done());
-  if (state_.planned == 0 && trainer_.done() == 1) measured_ = Clock::now();
-  if (state_.planned == 0 && trainer_.done() == 1 + kMeasured) {
-    const double step = seconds_since(measured_) / static_cast<double>(kMeasured);
-    state_.planned = done + std::max(1.0, std::floor((budget - spent) / step));
+  const std::int64_t done = trainer_.done();
+  if (done == 1) {
+    measured_ = Clock::now();
+    step_seconds_ = seconds_since(start_.time);
+  } else if (done == 1 + kMeasured) {
+    step_seconds_ = seconds_since(measured_) / static_cast<double>(kMeasured);
   }
-  if (spent > budget) state_.planned = done;
-  if (state_.planned > 0) plan(static_cast<std::int64_t>(state_.planned));
+  const double left =
+      static_cast<double>(s_.time_budget) / 1e3 - seconds_since(begun_) - seconds_of_end();
+  const bool measured = done == 1 || done == 1 + kMeasured;
+  if (measured && left > 0)
+    state_.planned = static_cast<double>(done) + std::floor(left / step_seconds_);
+  if (left <= 0) state_.planned = static_cast<double>(done);
+  plan(static_cast<std::int64_t>(state_.planned));
+}
+
+// What was learnt is written and, as a model, read again; forward passes are a third of a step's
+// work each, and go over some sequences twice.
+double Course::seconds_of_end() const {
+  const double read = known_.loading * (s_.full() ? 3 : 1);
+  const double verified =
+      s_.no_verify ? 0 : 2.0 / 3 * step_seconds_ * kVerified / static_cast<double>(s_.batch);
+  return std::max(read + verified, kLeftForTheEnd * static_cast<double>(s_.time_budget) / 1e3);
 }
 
 void Course::save(const Checkpoints& to) {

@@ -30,9 +30,9 @@ class Course {
   using Clock = std::chrono::steady_clock;
 
   // What is known of its steps before the first: tokens a second at the machine's peak, and
-  // StepWork::fp8_share; 0: it is not known, or none.
+  // StepWork::fp8_share; 0: it is not known, or none. Seconds that the model took to load.
   struct Known {
-    double most = 0, fp8_share = 0;
+    double most = 0, fp8_share = 0, loading = 0;
   };
   // `begun`: when the time budget began. What it is given outlives it.
   Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
@@ -74,6 +74,7 @@ class Course {
   void show(const std::vector<std::string>& samples) const;
   void report(const TrainStep& step, const Look& found);
   void keep_to_budget();
+  double seconds_of_end() const;
   void plan(std::int64_t steps);
   std::string progress(const TrainStep& step) const;  // for a terminal
   void save(const Checkpoints& to);
@@ -91,6 +92,7 @@ class Course {
   std::optional<TrainLog> log_;
   std::int64_t steps_;                  // in all
   Clock::time_point begun_, measured_;  // the run; behind its first step
+  double step_seconds_ = 0;             // as far as it is known
   Known known_;
   // Where this process began with its steps.
   struct {

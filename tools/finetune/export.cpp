@@ -1,12 +1,13 @@
 #include "tools/finetune/export.h"
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 #include "lib/base/output.h"
 #include "lib/quant/quantize_model.h"
 #include "lib/quant/types.h"
 #include "tools/finetune/blocks.h"
 #include "tools/finetune/unfinished.h"
-#include "tools/finetune/verify.h"
 
 namespace r1 {
 namespace {
@@ -47,6 +48,11 @@ bool exports_adapter(const std::string& kind) {
   return kind == "adapter" || kind == "gguf-adapter";
 }
 
+std::string half_type(const ModelFiles& base) {
+  const auto is_half = [](const NamedTensor& t) { return t.tensor.dtype == DType::f16; };
+  return std::any_of(base.tensors().begin(), base.tensors().end(), is_half) ? "f16" : "bf16";
+}
+
 void check_export(const FinetuneSettings& s, const ModelFiles& base) {
   const std::string kind = export_kind(s, base);
   const std::string name = escaped(base.path().string());
@@ -72,8 +78,8 @@ void check_export(const FinetuneSettings& s, const ModelFiles& base) {
     fail(ErrorKind::usage, "--export-type {} is none that is written here", escaped(s.export_type));
 }
 
-double export_trained(const FinetuneSettings& s, const Pupil& pupil, const TextOfModel& text,
-                      const std::vector<Pack>& packs) {
+Verification export_trained(const FinetuneSettings& s, const Pupil& pupil, const TextOfModel& text,
+                            const std::vector<Pack>& packs) {
   const TrainedModel trained = pupil.trained();
   const std::string kind = export_kind(s, trained.base);
   Unfinished folder(s.output);
@@ -86,7 +92,8 @@ double export_trained(const FinetuneSettings& s, const Pupil& pupil, const TextO
   } else {
     write_gguf_of(s, pupil, trained.base, folder.path());
   }
-  const double found = s.no_verify ? 0 : verify_export(s, pupil, text, packs, folder.path());
+  const Verification found =
+      s.no_verify ? Verification() : verify_export(s, pupil, text, packs, folder.path());
   folder.finish();
   return found;
 }

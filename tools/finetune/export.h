@@ -4,22 +4,26 @@
 #include <vector>
 
 #include "tools/finetune/pupil.h"
+#include "tools/finetune/verify.h"
 
 namespace r1 {
+
+constexpr std::int64_t kVerified = 8;  // packs that an export is verified by
 
 inline constexpr const char* kModelFile = "model.gguf";
 
 // What of --export is meant.
 std::string export_kind(const FinetuneSettings& settings, const ModelFiles& base);
 bool exports_adapter(const std::string& kind);
+// The type of 16 bits that a base is in, or may as well be.
+std::string half_type(const ModelFiles& base);
 
 // Fails with `usage` for an export that this base and method have not. Before the work.
 void check_export(const FinetuneSettings& settings, const ModelFiles& base);
 
 // Writes what was learnt into DIR, opens it again and holds its logits over `packs` against those
-// of the model in memory; only then do files take their names. Returns the divergence found, in
-// nats. Fails with `model` where it is too large.
-double export_trained(const FinetuneSettings& settings, const Pupil& pupil, const TextOfModel& text,
-                      const std::vector<Pack>& packs);
+// of the model in memory; only then do files take their names. Fails as `verify_export`.
+Verification export_trained(const FinetuneSettings& settings, const Pupil& pupil,
+                            const TextOfModel& text, const std::vector<Pack>& packs);
 
 }  // namespace r1

@@ -99,6 +99,7 @@ std::string how_begun(const std::string& key, const Json* was, const Json* is) {
 std::string difference(const Json& was, const Json& is) {
   std::vector<std::string> both, one;
   const auto add = [&](const std::string& key, const Json* a, const Json* b) {
+    if (key.starts_with("export")) return;  // no step depends on it
     std::vector<std::string>& list = a != nullptr && b != nullptr ? both : one;
     std::string words = how_begun(key, a, b);
     if (std::find(list.begin(), list.end(), words) == list.end()) list.push_back(std::move(words));
@@ -128,10 +129,10 @@ RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
   w.key("val_share").number(s.val_share);
   if (!s.chat_template.empty()) add_files(w, "chat_template", {s.chat_template});
   add_settings(w, s);
+  w.key("device").string(s.device);
+  recipe_ = sha256_hex(as_bytes(w.text())).substr(0, 16);
   w.key("export").string(s.export_given ? s.export_kind : "").key("export_type");
-  w.string(s.export_type).key("device").string(s.device);
-  text_ = w.end_object().text() + "\n";
-  recipe_ = sha256_hex(as_bytes(text_)).substr(0, 16);
+  text_ = w.string(s.export_type).end_object().text() + "\n";
 }
 
 bool RunFile::says_finished() const {
@@ -143,10 +144,8 @@ void RunFile::refuse_others(const std::string& folder) const {
   std::error_code none;
   const std::filesystem::path& was = std::filesystem::exists(begun_, none) ? begun_ : path_;
   if (!std::filesystem::exists(was, none)) return;  // its checkpoints have the last word
-  const std::string text = read_file(was);
-  if (text != text_)
-    fail(ErrorKind::usage, "{} was begun {}; -f begins anew", escaped(folder),
-         difference(parse_json(text, kName), parse_json(text_, kName)));
+  const std::string how = difference(parse_json(read_file(was), kName), parse_json(text_, kName));
+  if (!how.empty()) fail(ErrorKind::usage, "{} was begun {}; -f begins anew", escaped(folder), how);
 }
 
 void RunFile::begin() const {

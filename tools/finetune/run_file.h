@@ -15,9 +15,9 @@ class RunFile {
   // Reads all of the data, and the base: their SHA-256 are part of it.
   RunFile(const FinetuneSettings& settings, const ModelFiles& base);
 
-  // 16 digits: what the bytes of the result depend on.
+  // 16 digits: what the steps depend on, whatever is made of them.
   const std::string& recipe() const { return recipe_; }
-  bool says_finished() const;  // a run of this recipe
+  bool says_finished() const;  // a run of this recipe, exported so
   // Fails with `usage`, and says in what, where the run in this folder differs from this one.
   void refuse_others(const std::string& folder) const;
   void begin() const;

@@ -21,6 +21,7 @@ struct FinetuneSettings {
   double val_share = 0;  // of the samples of data, in place of val
   bool measures() const { return !val.empty() || val_share > 0; }
   std::int64_t max_seq_length = 2048;
+  bool length_given = false;  // else it is at most what the model takes
   bool no_packing = false, no_mask_prompt = false;
   std::string too_long = "drop", chat_template;
   double fim_rate = 0;
@@ -46,6 +47,7 @@ struct FinetuneSettings {
   // schedule
   std::int64_t iters = 1000, batch = 16, micro_batch = 0;
   bool recompute = false;
+  bool iters_given = false;
   double epochs = 0;  // 0: iters counts
   std::string schedule = "cosine";
   double warmup = 0.03, min_rate = 0, decay_share = 0.2;
@@ -60,7 +62,7 @@ struct FinetuneSettings {
   std::int64_t save_every = 100, keep_last = 3;
   bool resume = false, force = false, dry_run = false, json = false, no_verify = false;
   // result
-  std::string export_kind = "adapter", export_type = "bf16";
+  std::string export_kind = "adapter", export_type;  // empty: that of the base
   bool export_given = false, export_type_given = false;
   // model and machine
   std::int64_t seed = 0, threads = 0;

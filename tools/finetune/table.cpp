@@ -46,6 +46,8 @@ void add_data(std::vector<Option>& o, FinetuneSettings& s) {
   o.back().gives_way_to = {"val"};
   o.push_back(number("max-seq-length", g, s.max_seq_length,
                      "Tokens of a sequence at most; short samples share one.", 2, 1 << 20));
+  o.back().given = &s.length_given;
+  o.back().built_in = "2048, or as many as the model takes";
   o.push_back({.name = "long",
                .group = g,
                .into = &s.too_long,
@@ -189,8 +191,10 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
   const std::string g = "Schedule";
   o.push_back(number("iters", g, s.iters, "Steps.", 1, 1e9));
   o.back().brief = true;
+  o.back().gives_way_to = {"epochs", "time-budget"};
+  o.back().given = &s.iters_given;
   o.push_back(
-      number("epochs", g, s.epochs, "In place of --iters: how often to read the data.", 0, 1e6));
+      number("epochs", g, s.epochs, "In place of --iters: how often to read the data.", 1e-3, 1e6));
   o.back().gives_way_to = {"iters", "time-budget"};
   o.back().built_in = "none";
   o.push_back({.name = "time-budget",
@@ -329,7 +333,8 @@ void add_result(std::vector<Option>& o, FinetuneSettings& s) {
                .help = "The type of a .gguf file's matrices, as r1-quantize's --type.",
                .gives_way_to = {"qat"},
                .wants = {{"export", {"gguf"}}, {"fine-tune-type", {"full"}}, {"init"}},
-               .given = &s.export_type_given});
+               .given = &s.export_type_given,
+               .built_in = "f16 where the base has it, else bf16"});
   o.push_back({.name = "no-verify",
                .group = g,
                .into = &s.no_verify,
@@ -356,7 +361,7 @@ LoadOptions FinetuneSettings::load_options() const {
 Program finetune_program(FinetuneSettings& settings, StandardOptions& standard) {
   Program p{.name = "r1-finetune",
             .summary = "teach a model",
-            .synopsis = "[OPTIONS] -m MODEL --data FILE -o DIR",
+            .synopsis = "[OPTIONS] [-m MODEL] --data FILE -o DIR",
             .operands = &settings.operands};
   add_data(p.options, settings);
   add_method(p.options, settings);

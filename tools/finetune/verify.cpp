@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "tools/common/models.h"
+#include "tools/finetune/blocks.h"
 #include "tools/finetune/export.h"
 #include "tools/finetune/unfinished.h"
 
@@ -15,9 +16,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Nats that rounding to a type may cost.
+constexpr double kMostOfProducts =
+    2e-3;  // nats: weights are the same, what they multiply is rounded
+
+// Nats that rounding to a type usually costs at most.
 double most_divergence(const std::string& kind, const std::string& type, bool rounded) {
-  if (rounded) return 2e-3;  // weights are the same; products may round what they multiply
+  if (rounded) return kMostOfProducts;
   if (exports_adapter(kind) || (kind == "gguf" && type == "f32")) return 1e-6;
   if (kind == "merged" || type == "bf16" || type == "f16") return 1e-3;
   return type == "q8_0" ? 2e-3 : 5e-2;
@@ -109,13 +113,34 @@ double divergence_of_adapter(const fs::path& written, const Pupil& pupil, const 
                     pupil.network().shape().vocab, packs);
 }
 
-double divergence_of_model(const fs::path& folder, const Pupil& pupil, const TextOfModel& text,
-                           const std::vector<Pack>& packs, const FinetuneSettings& s) {
+// The types that a folder's weights are written in, where they are rounded.
+RoundedWeights::Types plain_types(const ModelFiles& base) {
+  RoundedWeights::Types types;
+  for (const NamedTensor& t : base.tensors())
+    if (t.tensor.dtype == DType::f16 || t.tensor.dtype == DType::bf16)
+      types[t.name] = t.tensor.dtype;
+  return types;
+}
+
+// Held against the model in memory as if that was rounded to the same types.
+double beside_rounded(const Logits& have, const Pupil& pupil, const TextOfModel& text,
+                      const std::vector<Pack>& packs, const FinetuneSettings& s) {
   const TrainedModel trained = pupil.trained();
-  const bool gguf = export_kind(s, trained.base) == "gguf";
-  const ModelFiles files = ModelFiles::open(gguf ? folder / kModelFile : folder);
-  check_text(files, text);
-  const Other have(files, trained, text);
+  const RoundedWeights rounded(trained,
+                               export_kind(s, trained.base) == "gguf" ? block_types(s, trained.base)
+                                                                      : plain_types(trained.base),
+                               round_to_blocks, static_cast<int>(s.threads));
+  const LowRanks* adapters = pupil.adapter() ? &pupil.adapter()->matrices() : nullptr;
+  const Logits want = [&](const Pack& pack) {
+    return logits_of(trained.backend, pupil.network(), adapters, text.newline(), pack, &rounded);
+  };
+  return divergence(want, have, pupil.network().shape().vocab, packs);
+}
+
+double divergence_of_model(const Other& have, const Pupil& pupil, const TextOfModel& text,
+                           const std::vector<Pack>& packs, const FinetuneSettings& s,
+                           const fs::path& folder) {
+  const TrainedModel trained = pupil.trained();
   const std::int64_t vocab = pupil.network().shape().vocab;
   if (s.quantize_base.empty() && s.load_options().compute == DType::f32)
     return divergence([&](const Pack& pack) { return pupil.logits(pack); }, std::cref(have), vocab,
@@ -131,19 +156,32 @@ double divergence_of_model(const fs::path& folder, const Pupil& pupil, const Tex
 
 }  // namespace
 
-double verify_export(const FinetuneSettings& s, const Pupil& pupil, const TextOfModel& text,
-                     const std::vector<Pack>& packs, const fs::path& folder) {
+Verification verify_export(const FinetuneSettings& s, const Pupil& pupil, const TextOfModel& text,
+                           const std::vector<Pack>& packs, const fs::path& folder) {
   const std::string kind = export_kind(s, pupil.trained().base);
-  const fs::path adapter = kind == "adapter" ? folder : folder / Adapter::kFile;
-  const double found = exports_adapter(kind) ? divergence_of_adapter(adapter, pupil, text, packs)
-                                             : divergence_of_model(folder, pupil, text, packs, s);
   const double most = most_divergence(kind, s.export_type, !s.qat.empty());
-  if (!(found <= most))
+  const auto refuse = [&](double found, double right) {
     fail(ErrorKind::model,
          "what was written for {} differs from the model in memory by {:.3g} nats a token; at "
          "most {:.3g} are right",
-         escaped(s.output), found, most);
-  return found;
+         escaped(s.output), found, right);
+  };
+  if (exports_adapter(kind)) {
+    const double found = divergence_of_adapter(kind == "adapter" ? folder : folder / Adapter::kFile,
+                                               pupil, text, packs);
+    if (!(found <= most)) refuse(found, most);
+    return {found};
+  }
+  const ModelFiles files = ModelFiles::open(kind == "gguf" ? folder / kModelFile : folder);
+  check_text(files, text);
+  const Other have(files, pupil.trained(), text);
+  const double found = divergence_of_model(have, pupil, text, packs, s, folder);
+  if (found <= most) return {found};
+  if (!s.qat.empty()) refuse(found, most);
+  if (const double left = beside_rounded(std::cref(have), pupil, text, packs, s);
+      !(left <= kMostOfProducts))
+    refuse(left, kMostOfProducts);
+  return {found, true};
 }
 
 }  // namespace r1

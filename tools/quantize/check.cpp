@@ -1,9 +1,9 @@
 #include "tools/quantize/check.h"
 
-#include <cctype>
 #include <regex>
 
 #include "lib/base/error.h"
+#include "lib/base/lower.h"
 #include "lib/base/output.h"
 #include "lib/base/paths.h"
 #include "lib/quant/folder_plan.h"
@@ -104,11 +104,7 @@ void check_places(const QuantizeSettings& s) {
 
 }  // namespace
 
-bool is_folder(const std::string& output) {
-  std::string name = output;
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return !name.ends_with(".gguf");
-}
+bool is_folder(const std::string& output) { return !lower(output).ends_with(".gguf"); }
 
 fs::path partial_of(const fs::path& output) { return without_slash(output) += ".partial"; }
 

@@ -161,6 +161,7 @@ void make_folder(QuantizeReport& report, Messages& messages) {
   const FolderPlan plan = plan_folder(report.files, choice_of(s));
   warn_of_types(messages, s, plan);
   report_folder(report, plan);
+  warn_of_size(messages, report);
   std::optional<Imatrix> imatrix;
   if (!s.imatrix.empty()) imatrix = imatrix_for(plan, s.imatrix);
   if (s.dry_run) return;

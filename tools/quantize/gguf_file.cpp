@@ -65,6 +65,7 @@ class GgufMaker {
     prepare();
     if (fitting_cuts) check_outputs();
     report_plan(report_, plan_);
+    warn_of_size(messages_, report_);
     report_.output = plan_.paths(s_.output)[0].string();
     if (s_.dry_run) return;
     say_of_each(messages_, report_);

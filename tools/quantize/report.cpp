@@ -191,6 +191,14 @@ void say_what_is_kept(Messages& messages, const std::vector<ResumePoint>& points
   messages.phase_done("what is there compared");
 }
 
+void warn_of_size(const Messages& messages, const QuantizeReport& r) {
+  const std::string& type = r.settings.type;
+  const bool blocks = type != "f32" && type != "f16" && type != "bf16";
+  if (blocks && r.bytes > r.files.total_bytes())
+    messages.warn(fmt::format("{} bytes become {}: the model is in fewer bits already",
+                              r.files.total_bytes(), r.bytes));
+}
+
 void say_of_each(const Messages& messages, const QuantizeReport& r) {
   for (const QuantizeReport::Row& t : r.rows)
     messages.say_of_each(fmt::format("{}: {} of {} becomes {}, {} bytes", escaped(t.name),

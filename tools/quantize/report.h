@@ -56,6 +56,8 @@ void warn_of_types(const Messages& messages, const QuantizeSettings& settings,
 // -v: how much of what an earlier run left is kept, of one file or several, and why no more.
 void say_what_is_kept(Messages& messages, const std::vector<ResumePoint>& points,
                       std::size_t tensors);
+// Blocks that take more than what they are made of are most likely not what was wanted.
+void warn_of_size(const Messages& messages, const QuantizeReport& report);
 // -vv: what each tensor becomes.
 void say_of_each(const Messages& messages, const QuantizeReport& report);
 

@@ -26,6 +26,7 @@ void add_types(std::vector<Option>& o, QuantizeSettings& s) {
                .metavar = "TYPE",
                .help = "What matrices become; _m and _s give some of them more bits.",
                .choices = type_names(),
+               .any_case = true,
                .brief = true,
                .gives_way_to = {"target-bpw"}});
   o.push_back({.name = "tensor-type",
@@ -99,7 +100,8 @@ void add_quality(std::vector<Option>& o, QuantizeSettings& s) {
                .metavar = "N",
                .help = "Read at most so many tokens of it.",
                .least = 1,
-               .most = 1e9});
+               .most = 1e9,
+               .wants = {{"calibration"}}});
   o.push_back(
       {.name = "imatrix",
        .group = g,
