@@ -76,6 +76,9 @@ _r1_bench() {
     --fail-if-slower)
       COMPREPLY=()
       return ;;
+    --adapter)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
     --model-path)
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return ;;
@@ -108,7 +111,7 @@ _r1_bench() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--model -m --prompt-tokens --max-tokens -n --depth --batch-size --ops --hardware --serve --quality --compare --requests --rate --spread --lengths --seed -s --base --window --limit --repeat --warmup --min-time --delay --check-thermal --format --json --jsonl --output -o --force -f --plot --price --fail-if-slower --model-path --list-models --device --dtype --kv-type --threads -t --gpu-memory --no-mmap --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--model -m --prompt-tokens --max-tokens -n --depth --batch-size --ops --hardware --serve --quality --compare --requests --rate --spread --lengths --seed -s --base --window --limit --repeat --warmup --min-time --delay --check-thermal --format --json --jsonl --output -o --force -f --plot --price --fail-if-slower --adapter --model-path --list-models --device --dtype --kv-type --threads -t --gpu-memory --no-mmap --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

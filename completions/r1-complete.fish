@@ -34,7 +34,7 @@ complete -c r1-complete -l resume -d 'Keep the good records of the output file a
 complete -c r1-complete -l only-failed -r -d 'Make again what failed in this file of records, and nothing else.'
 complete -c r1-complete -l json -d 'Write one record a line for texts too; with --version or --list-models one document.'
 complete -c r1-complete -l echo -d 'Write the text around the completion too.'
-complete -c r1-complete -l filter -d 'For editors: write all of the text on standard input, completed, or unchanged and silently when that fails.'
+complete -c r1-complete -l filter -d 'For editors: write all of standard input, completed, or unchanged and silently when that fails.'
 complete -c r1-complete -l extract -d 'Write only what the answer holds between two lines of ```; all of it without them.'
 complete -c r1-complete -l no-stream -d 'Write a completion when it is whole.'
 complete -c r1-complete -l logprobs -x -d 'Log-probabilities in records, with the N best tokens; -1 means none.'

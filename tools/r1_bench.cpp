@@ -162,7 +162,8 @@ class Bench {
     std::vector<Planned> planned;
     for (const std::string& name : s_.models) {
       paths.push_back(model_at(name));
-      for (const ModelTest& t : tests) planned.push_back({widest_name(name), t.id()});
+      for (const ModelTest& t : tests)
+        planned.push_back({widest_name(measured_name(s_, name, false)), t.id()});
     }
     Session session(s_, ui, probes, planned);
     for (std::size_t i = 0; i < paths.size(); ++i)
@@ -184,7 +185,8 @@ class Bench {
     std::vector<Planned> planned;
     for (const std::string& name : s_.models)
       for (const std::int64_t batch : batches)
-        planned.push_back({widest_name(name), fmt::format("serve:dynamic@b{}", batch), false});
+        planned.push_back({widest_name(measured_name(s_, name, false)),
+                           fmt::format("serve:dynamic@b{}", batch), false});
     std::vector<std::filesystem::path> paths;
     for (const std::string& name : s_.models) paths.push_back(model_at(name));
     Session session(s_, ui, probes, planned);
@@ -221,8 +223,9 @@ class Bench {
     std::vector<std::filesystem::path> paths;
     std::vector<Planned> planned;
     for (const std::string& name : s_.models) {
+      const bool base = against_first && paths.empty();
       paths.push_back(model_at(name));
-      planned.push_back({.model = widest_name(name),
+      planned.push_back({.model = widest_name(measured_name(s_, name, base)),
                          .id = text.id,
                          .limited = false,
                          .quality = true,
@@ -245,16 +248,15 @@ class Bench {
   }
 
   // Model `i`, or nothing and a record of why: one model's failure is the run's only where there
-  // are no others to go on with, or where all are held against it. --kv-type is not for the base:
-  // what is held against it shows what the type costs.
+  // are no others to go on with, or where all are held against it. --kv-type and --adapter are not
+  // for the base: what is held against it shows what they change.
   std::unique_ptr<MeasuredNetwork> load(Backend& backend, Session& session, const Ui& ui,
                                         std::size_t i, const std::filesystem::path& path) {
     const std::string& name = s_.models[i];
     std::unique_ptr<MeasuredNetwork> model;
     const bool base = i == 0 && !s_.base.empty();
     try {
-      model =
-          std::make_unique<MeasuredNetwork>(backend, s_, name, path, base ? "auto" : s_.kv_type);
+      model = std::make_unique<MeasuredNetwork>(backend, s_, name, path, base);
     } catch (const Error& e) {
       if (s_.models.size() == 1 || base) throw;
       BenchRecord known;

@@ -7,6 +7,7 @@
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
 #include "lib/base/lower.h"
+#include "lib/base/paths.h"
 #include "lib/models/adapter.h"
 #include "lib/models/decoder_config.h"
 #include "lib/quant/types.h"
@@ -115,6 +116,7 @@ class Finetuner {
     refuse_if(s_.output.empty() && !s_.dry_run, "-o names the folder that is written");
     refuse_if(!s_.full() && s_.optimizer == "muon", "--optimizer muon is of --fine-tune-type full");
     if (s_.full()) forget_adapters();
+    if (!s_.adapter.empty()) take_adapter();
     refuse_if(s_.dpo() && s_.full(),
               "--objective dpo is of --fine-tune-type lora and dora: it is held against the model "
               "without them");
@@ -154,8 +156,29 @@ class Finetuner {
     }
   }
 
+  // An adapter that is taught further has a form of its own, and says what conversations look like.
+  void take_adapter() {
+    refuse_if(s_.shape_given,
+              "--adapter has its own --rank, --alpha, --rslora and --target-modules");
+    const fs::path folder(s_.adapter);
+    if (is_there(folder / Adapter::kFile) && !is_there(folder / Adapter::kConfig))
+      fail(ErrorKind::usage, "{} has an adapter of llama.cpp's; one of peft's is taught further",
+           escaped(s_.adapter));
+    const AdapterChoice own = Adapter::choice_of(folder);
+    const std::string method = own.dora ? "dora" : "lora";
+    if (s_.method_given && s_.method != method)
+      fail(ErrorKind::usage, "{} was learnt by --fine-tune-type {}", escaped(s_.adapter), method);
+    s_.method = method;
+    s_.rank = own.rank;
+    s_.alpha = own.alpha;
+    s_.rslora = own.rank_stabilized;
+    if (s_.chat_template.empty() && is_there(folder / kChatTemplateFile))
+      s_.chat_template = (folder / kChatTemplateFile).string();
+  }
+
   // What a configuration file says of them is not meant where all weights are learnt.
   void forget_adapters() {
+    s_.adapter.clear();
     s_.modules.clear();
     s_.quantize_base.clear();
     s_.rslora = false;
@@ -257,7 +280,8 @@ class Finetuner {
   void keep_base(const ModelFiles& base) const {
     std::vector<std::string> products;
     for (const char* name : kProducts) products.push_back(s_.output + "/" + name);
-    keep_inputs(products, {base.path().string(), s_.init, s_.tokenizer, s_.chat_template});
+    keep_inputs(products,
+                {base.path().string(), s_.adapter, s_.init, s_.tokenizer, s_.chat_template});
   }
 
   void begin_output(const RunFile& run_file) {

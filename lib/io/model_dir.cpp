@@ -66,7 +66,8 @@ std::string other_names(std::string_view name, StoredModels models) {
   std::stable_sort(models.begin(), models.end(), [&](const StoredModel& a, const StoredModel& b) {
     return distance(a) < distance(b);
   });
-  const bool near = distance(models[0]) <= name.size() / 2;
+  const StoredModel& first = models[0];
+  const bool near = first.entry.name.starts_with(name) || distance(first) <= name.size() / 2;
   std::string out = near ? "; the nearest: " : "; here are: ";
   for (std::size_t i = 0; i < std::min(models.size(), kMost); ++i)
     out += (i > 0 ? ", " : "") + escaped(models[i].entry.name);

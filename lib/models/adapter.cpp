@@ -238,13 +238,18 @@ Adapter Adapter::fresh(Backend& backend, const Params& base, const ModelFiles& f
 }
 
 Adapter Adapter::read(Backend& backend, const Params& base, const ModelFiles& files,
-                      const std::filesystem::path& path) {
+                      const std::filesystem::path& path, bool trainable) {
   Adapter adapter(backend, files);
   if (const std::filesystem::path file = gguf_file(path); !file.empty())
-    adapter.read_gguf(base, files, file);
+    adapter.read_gguf(base, files, file, trainable);
   else
-    adapter.read_folder(base, files, path);
+    adapter.read_folder(base, files, path, trainable);
   return adapter;
+}
+
+AdapterChoice Adapter::choice_of(const std::filesystem::path& folder) {
+  const std::string config = (folder / kConfig).string();
+  return read_config(parse_json(read_file(config), config), escaped(config));
 }
 
 std::string Adapter::digest_of(const std::filesystem::path& path) {
@@ -270,9 +275,9 @@ std::vector<float> Adapter::values_of(const Tensor& part, std::int64_t head_dim,
 }
 
 void Adapter::read_folder(const Params& base, const ModelFiles& files,
-                          const std::filesystem::path& path) {
-  const std::filesystem::path config = path / kConfig, weights = path / kWeights;
-  choice_ = read_config(parse_json(read_file(config), config.string()), escaped(config.string()));
+                          const std::filesystem::path& path, bool trainable) {
+  const std::filesystem::path weights = path / kWeights;
+  choice_ = choice_of(path);
   const MappedFile file(weights);
   if (is_there(path / kChatTemplateFile))
     chat_template_ = read_file(path / kChatTemplateFile, 1 << 20);
@@ -281,7 +286,7 @@ void Adapter::read_folder(const Params& base, const ModelFiles& files,
   for (const Target& t : targets_of(base, files)) {
     const auto part = [&](const char* name) { return name_of(t.module, name); };
     if (tensors.find(part(kA)) == nullptr && tensors.find(part(kB)) == nullptr) continue;
-    LowRank& pair = add(t, base, choice_.rank, false);
+    LowRank& pair = add(t, base, choice_.rank, trainable);
     const auto take = [&](const char* name, const Tensor& to, std::int64_t head_dim) {
       fill(to, tensors.take(part(name), to.shape), head_dim, Rows::folder);
     };
@@ -289,13 +294,13 @@ void Adapter::read_folder(const Params& base, const ModelFiles& files,
     take(kB, pair.b.value, t.head_dim);
     if (!choice_.dora) continue;
     take(kMagnitude, pair.magnitude.value, t.head_dim);
-    pair.norms = norms_of(pair, t.weight);
+    if (!trainable) pair.norms = norms_of(pair, t.weight);
   }
   tensors.done();
 }
 
 void Adapter::read_gguf(const Params& base, const ModelFiles& files,
-                        const std::filesystem::path& path) {
+                        const std::filesystem::path& path, bool trainable) {
   const MappedFile file(path);
   const std::string where = escaped(path.string());
   const GgufFile gguf = GgufFile::parse(file.bytes(), path.string());
@@ -319,7 +324,7 @@ void Adapter::read_gguf(const Params& base, const ModelFiles& files,
     const bool fits = a != nullptr && a->shape.rank() == 2 && a->shape[1] == t.weight.cols();
     const std::int64_t rank = fits ? a->shape[0] : 1;  // else `take` says what is there
     choice_.alpha = alpha == 0 ? static_cast<double>(rank) : alpha;  // 0: nothing is scaled
-    LowRank& pair = add(t, base, rank, false);
+    LowRank& pair = add(t, base, rank, trainable);
     fill(pair.a.value, tensors.take(name_a, pair.a.value.shape), 0, Rows::gguf);
     fill(pair.b.value, tensors.take(name_b, pair.b.value.shape), t.head_dim, Rows::gguf);
   }

@@ -35,10 +35,12 @@ class Adapter {
   // In a folder: peft's two, or the GGUF one.
   static constexpr const char *kConfig = "adapter_config.json",
                               *kWeights = "adapter_model.safetensors", *kFile = "adapter.gguf";
-  // A folder, with peft's two files or a GGUF one, or a GGUF file, for inference. Fails with
-  // `model` for an adapter of another kind or of another base.
+  // A folder, with peft's two files or a GGUF one, or a GGUF file; `trainable`: with room for
+  // gradients. Fails with `model` for an adapter of another kind or of another base.
   static Adapter read(Backend& backend, const Params& base, const ModelFiles& files,
-                      const std::filesystem::path& path);
+                      const std::filesystem::path& path, bool trainable = false);
+  // What a folder of peft's says of itself; modules are whatever it has. Fails as `read` does.
+  static AdapterChoice choice_of(const std::filesystem::path& folder);
 
   // The two files, into a folder that is there. `base` is what the configuration calls the base.
   void write(const std::filesystem::path& folder, const std::string& base) const;
@@ -50,6 +52,7 @@ class Adapter {
 
   // What conversations look like, in place of the base's; empty: as there. Written too.
   const std::string& chat_template() const { return chat_template_; }
+  void set_dropout(double share) { choice_.dropout = share; }
   void set_chat_template(std::string source) { chat_template_ = std::move(source); }
   const LowRanks& matrices() const { return matrices_; }
   // What is learnt, by the names that the file of weights has.
@@ -78,8 +81,10 @@ class Adapter {
   Var make(const std::string& name, const Shape& shape, bool trainable);
   Tensor room(const Shape& shape);  // zeros
   Tensor norms_of(const LowRank& pair, const Tensor& weight);
-  void read_folder(const Params& base, const ModelFiles& files, const std::filesystem::path& path);
-  void read_gguf(const Params& base, const ModelFiles& files, const std::filesystem::path& path);
+  void read_folder(const Params& base, const ModelFiles& files, const std::filesystem::path& path,
+                   bool trainable);
+  void read_gguf(const Params& base, const ModelFiles& files, const std::filesystem::path& path,
+                 bool trainable);
   // Numbers of a part of a pair, to and from the order of the base.
   void fill(const Tensor& part, const std::vector<float>& values, std::int64_t head_dim, Rows from);
   std::vector<float> values_of(const Tensor& part, std::int64_t head_dim, Rows to) const;

@@ -80,7 +80,7 @@ struct Completer::State {
                    .allowed_ids = m.tokenizer->size(),
                    .newline = m.newline,
                    .kv_dtype = m.kv_dtype,
-                   .adapters = m.adapter ? &m.adapter->matrices() : nullptr}) {}
+                   .adapters = m.low_ranks()}) {}
 
   void begin();
   void start(CompletionRequest request);

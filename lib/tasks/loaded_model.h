@@ -22,6 +22,7 @@ struct LoadedModel {
   std::unique_ptr<Params> params;
   std::unique_ptr<Network> network;
   std::optional<Adapter> adapter;  // beside its weights
+  const LowRanks* low_ranks() const { return adapter ? &adapter->matrices() : nullptr; }
   std::unique_ptr<Tokenizer> tokenizer;
   std::optional<FimForm> fim;
   std::string chat_template;  // its source; empty: none

@@ -107,6 +107,7 @@ std::vector<double> Trainer::references(const Pack& pack) {
   if (!std::all_of(pack.pairs.begin(), pack.pairs.end(), is_known)) {
     arena_.reset();
     Graph g(backend_, arena_);
+    if (learner_.reference != nullptr) g.adapt_weights(learner_.reference);
     round_products(g);
     const Wanted wanted = wanted_of(pack);
     Rows rows = network_rows(g, learner_.network, *learner_.newline, pack);

@@ -33,7 +33,8 @@ struct Learner {
   NamedVars weights;                   // all others are left as they are
   const LowRanks* adapters = nullptr;  // matrices among them that stand beside others
   const std::vector<std::uint8_t>* newline = nullptr;  // by token id: does it hold one?
-  RoundedWeights* rounded = nullptr;  // what the network reads in their place, or none
+  RoundedWeights* rounded = nullptr;    // what the network reads in their place, or none
+  const LowRanks* reference = nullptr;  // beside the network where pairs are held against it
 };
 
 // A pack as a network reads it, all of its rows wanted. `newline` is by token id.

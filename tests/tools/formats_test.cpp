@@ -121,6 +121,7 @@ TEST(Formats, AFailedTestIsARowWithoutNumbers) {
 TEST(Formats, QualityHasATableOfItsOwn) {
   BenchRecord r = record();
   r.samples_ns.clear();
+  r.test.kv_type = "f16";
   r.quality =
       QualityInfo{.perplexity = {12.3456, 0.5}, .bits_per_byte = {0.9}, .accuracy = {0.25, 0.01}};
   BenchRecord held = r;
@@ -135,12 +136,14 @@ TEST(Formats, QualityHasATableOfItsOwn) {
   for (const BenchRecord& one : {r, held, failed}) writer->add(one);
   EXPECT_EQ(
       text,
-      "| model | perplexity | bits per byte | accuracy | over base | KL to base | same top 1 |\n"
-      "|---|---:|---:|---:|---:|---:|---:|\n"
-      "| a,\"b\".gguf (q8_0) | 12.346 ± 0.500 | 0.9000 | 25.00 ± 1.00% |  |  |  |\n"
-      "| a,\"b\".gguf (q8_0) | 123457 ± 89 | 0.9000 | 25.00 ± 1.00% | 1.0012 ± 0.0002 | "
+      "| model | cache | perplexity | bits per byte | accuracy | over base | KL to base | same top "
+      "1 "
+      "|\n"
+      "|---|---|---:|---:|---:|---:|---:|---:|\n"
+      "| a,\"b\".gguf (q8_0) | f16 | 12.346 ± 0.500 | 0.9000 | 25.00 ± 1.00% |  |  |  |\n"
+      "| a,\"b\".gguf (q8_0) | f16 | 123457 ± 89 | 0.9000 | 25.00 ± 1.00% | 1.0012 ± 0.0002 | "
       "0.00123 ± 0.00006 | 98.77 ± 0.40% |\n"
-      "| a,\"b\".gguf (q8_0) | failed |  |  |  |  |  |\n");
+      "| a,\"b\".gguf (q8_0) |  | failed |  |  |  |  |  |\n");
 }
 
 // Every field of a record has a column, and every column is a field.

@@ -75,8 +75,9 @@ class QualityOfModels : public testing::Test {
  protected:
   void add(const test::TinyModel& model, const std::string& kv_type = "auto") {
     const std::string name = fmt::format("m{}.gguf", models_.size());
+    settings_.kv_type = kv_type;
     models_.push_back(std::make_unique<MeasuredNetwork>(
-        *backend_, settings_, name, test::write_tiny_model(dir_ / name, model), kv_type));
+        *backend_, settings_, name, test::write_tiny_model(dir_ / name, model)));
   }
   std::vector<QualityOutcome> measure(bool against_first, std::int64_t window = 512,
                                       std::int64_t limit = 0) {

@@ -18,6 +18,8 @@ void check_what(const BenchSettings& s) {
   refuse_if(s.hardware && !s.models.empty(), "--hardware looks at the machine, and takes no -m");
   refuse_if(!s.ops.empty() && !s.models.empty(), "--ops looks at the backend, and takes no -m");
   refuse_if(s.compare && !s.models.empty(), "--compare reads two files, and takes no -m");
+  refuse_if(!s.adapter.empty() && (s.hardware || s.compare || !s.ops.empty()),
+            "--adapter stands beside a model that is measured");
   refuse_if(s.compare && s.operands.size() != 2, "--compare wants two files, OLD and NEW");
   refuse_if(s.compare && s.operands[0] == "-" && s.operands[1] == "-",
             "--compare wants two files, and both are standard input");

@@ -114,18 +114,28 @@ Work ModelWork::decode(std::int64_t tokens, std::int64_t depth, std::int64_t bat
   return work;
 }
 
+std::string measured_name(const BenchSettings& s, const std::string& name, bool as_base) {
+  if (s.adapter.empty() || as_base) return name;
+  const std::filesystem::path adapter(s.adapter);  // of a folder that may end in a slash
+  return name + "+" +
+         (adapter.has_filename() ? adapter : adapter.parent_path()).filename().string();
+}
+
 MeasuredNetwork::MeasuredNetwork(Backend& backend, const BenchSettings& s, const std::string& name,
-                                 const std::filesystem::path& path, const std::string& kv_type)
+                                 const std::filesystem::path& path, bool as_base)
     : backend_(backend) {
   const auto start = Clock::now();
+  const std::string adapter = as_base ? "" : s.adapter;
   model_ = load_model_with_text(backend, name, path,
                                 {.dtype = s.dtype,
-                                 .kv_type = kv_type,
+                                 .kv_type = as_base ? "auto" : s.kv_type,
                                  .use_mmap = !s.no_mmap,
                                  .data_dir = data_folder(),
+                                 .adapter = adapter,
                                  .gpu_memory = s.gpu_memory});
   load_ns_ = nanoseconds_since(start);
-  info_ = {name, model_.files->digest(), model_.quant,
+  const std::string beside = adapter.empty() ? "" : "+" + Adapter::digest_of(adapter);
+  info_ = {measured_name(s, name, as_base), model_.files->digest() + beside, model_.quant,
            static_cast<std::int64_t>(model_.files->total_bytes()),
            ModelWork(model_, backend_.device()).parameters()};
 }
@@ -152,7 +162,7 @@ Runnable MeasuredNetwork::runnable(const ModelTest& t) const {
   r.work =
       t.decode ? work.decode(t.tokens, t.depth, t.batch) : work.prefill(t.tokens, t.depth, t.batch);
   const auto stepper = std::make_shared<Stepper>(backend_, *model_.network, model_.kv_dtype,
-                                                 t.batch, t.depth + t.tokens);
+                                                 t.batch, t.depth + t.tokens, model_.low_ranks());
   if (t.depth > 0) stepper->read(t.batch, t.depth, 0);
   if (t.decode)
     r.run = [stepper, t] {

@@ -43,12 +43,15 @@ class ModelWork {
   std::int64_t parameters_ = 0;
 };
 
+// What a model is called with --adapter beside it.
+std::string measured_name(const BenchSettings& settings, const std::string& name, bool as_base);
+
 // A loaded model and its tests. The backend outlives it.
 class MeasuredNetwork {
  public:
-  // kv_type: as --kv-type.
+  // `as_base`: as it is, without what --kv-type and --adapter say.
   MeasuredNetwork(Backend& backend, const BenchSettings& settings, const std::string& name,
-                  const std::filesystem::path& path, const std::string& kv_type = "auto");
+                  const std::filesystem::path& path, bool as_base = false);
 
   const LoadedModel& model() const { return model_; }
   const MeasuredModel& info() const { return info_; }

@@ -28,7 +28,7 @@ class WindowReader {
         cache_(backend, cache_shape(backend, *model.network, model.kv_dtype, 1, window),
                pages_for(window)),
         pages_(static_cast<std::size_t>(cache_.pages())),
-        runner_(backend, *model.network, cache_) {
+        runner_(backend, *model.network, cache_, model.low_ranks()) {
     std::iota(pages_.begin(), pages_.end(), 0);
   }
 

@@ -182,7 +182,8 @@ std::vector<BenchRecord> compare_batching(Backend& backend, const MeasuredNetwor
                       {.max_batch = batch,
                        .cache_pages = batch * pages_for(longest(requests) + 1),
                        .share_prefixes = false,
-                       .kv_dtype = model.model().kv_dtype});
+                       .kv_dtype = model.model().kv_dtype,
+                       .adapters = model.model().low_ranks()});
   const std::int64_t vocab = network.shape().vocab;
   Side sides[] = {side_of(model, s, batch, Batching::fixed, warnings),
                   side_of(model, s, batch, Batching::dynamic, warnings)};

@@ -30,7 +30,7 @@ struct BenchSettings {
   std::string format = "table", output = "-", plot, price, fail_if_slower;
   bool json = false, jsonl = false, force = false, format_given = false;
   // model and machine
-  std::string model_path, device = "auto", dtype = "auto", kv_type = "auto", cpu_isa;
+  std::string adapter, model_path, device = "auto", dtype = "auto", kv_type = "auto", cpu_isa;
   std::int64_t gpu_memory = -90;
   bool list_models = false, no_mmap = false;
   std::int64_t threads = 0;

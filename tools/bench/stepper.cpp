@@ -31,13 +31,13 @@ KvShape cache_shape(const Backend& backend, const Network& network, DType kv,
 }
 
 Stepper::Stepper(Backend& backend, const Network& network, DType kv, std::int64_t sequences,
-                 std::int64_t tokens)
+                 std::int64_t tokens, const LowRanks* adapters)
     : network_(network),
       chunk_(default_chunk_tokens(backend.device())),
       pages_(pages_for(tokens)),
       cache_(backend, cache_shape(backend, network, kv, sequences, tokens), sequences * pages_),
       page_numbers_(static_cast<std::size_t>(sequences * pages_)),
-      runner_(backend, network, cache_) {
+      runner_(backend, network, cache_, adapters) {
   std::iota(page_numbers_.begin(), page_numbers_.end(), 0);
 }
 

@@ -16,9 +16,9 @@ KvShape cache_shape(const Backend& backend, const Network& network, DType kv,
 // ids that mean nothing. Sequence s has pages of its own, as many as its length wants.
 class Stepper {
  public:
-  // Fails as `cache_shape` does. Backend and network outlive this.
+  // Fails as `cache_shape` does. `adapters` may be null. What it is given outlives this.
   Stepper(Backend& backend, const Network& network, DType kv, std::int64_t sequences,
-          std::int64_t tokens);
+          std::int64_t tokens, const LowRanks* adapters = nullptr);
 
   // One pass over the next `rows` positions, from `position` on, of the first `sequences`
   // sequences; the most likely token of each comes to the host.

@@ -232,6 +232,7 @@ void add_output(std::vector<Option>& o, BenchSettings& s) {
 
 void add_machine(std::vector<Option>& o, BenchSettings& s) {
   const std::string g = "Model and machine";
+  o.push_back(adapter_option(s.adapter, g));
   o.push_back(model_path_option(s.model_path, g));
   o.push_back(list_models_option(s.list_models, g));
   o.push_back(device_option(s.device, g));

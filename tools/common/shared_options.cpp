@@ -21,6 +21,17 @@ Option list_models_option(bool& into, const std::string& group) {
           .in_config = false};
 }
 
+Option adapter_option(std::string& into, const std::string& group) {
+  return {.name = "adapter",
+          .group = group,
+          .into = &into,
+          .metavar = "PATH",
+          .help =
+              "What this model was taught (LoRA, DoRA): a folder of r1-finetune or peft, or a "
+              ".gguf file.",
+          .completes = Option::Completes::file};
+}
+
 Option device_option(std::string& into, const std::string& group) {
   return {.name = "device",
           .group = group,

@@ -8,6 +8,7 @@ namespace r1 {
 // table. `group` is their heading.
 Option model_path_option(std::string& into, const std::string& group);
 Option list_models_option(bool& into, const std::string& group);
+Option adapter_option(std::string& into, const std::string& group);
 Option device_option(std::string& into, const std::string& group);
 Option dtype_option(std::string& into, const std::string& group);
 Option kv_type_option(std::string& into, const std::string& group);

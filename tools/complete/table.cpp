@@ -276,8 +276,8 @@ void add_form(std::vector<Option>& o, CompleteSettings& s) {
   o.push_back({.name = "filter",
                .group = g,
                .into = &s.filter,
-               .help = "For editors: write all of the text on standard input, completed, or "
-                       "unchanged and silently when that fails.",
+               .help = "For editors: write all of standard input, completed, or unchanged and "
+                       "silently when that fails.",
                .brief = true});
   o.push_back(
       {.name = "extract",
@@ -347,14 +347,7 @@ void add_model(std::vector<Option>& o, CompleteSettings& s) {
        .completes = Completes::model,
        .brief = true,
        .environment = "R1_MODEL"});
-  o.push_back({.name = "adapter",
-               .group = g,
-               .into = &s.adapter,
-               .metavar = "PATH",
-               .help =
-                   "What this model was taught (LoRA, DoRA): a folder of r1-finetune or peft, or "
-                   "a .gguf file.",
-               .completes = Completes::file});
+  o.push_back(adapter_option(s.adapter, g));
   o.push_back(model_path_option(s.model_path, g));
   o.push_back(list_models_option(s.list_models, g));
 }

@@ -63,7 +63,9 @@ Pupil::Pupil(std::unique_ptr<Backend> backend, const FinetuneSettings& s, const 
   if (text.tokenizer().size() > network_->shape().vocab)
     fail(ErrorKind::model, "{}: the tokenizer has {} tokens, and the embedding {} rows",
          escaped(files_.path().string()), text.tokenizer().size(), network_->shape().vocab);
-  if (!s.full())
+  if (!s.adapter.empty())
+    adapter_ = Adapter::read(*backend_, *params_, files_, s.adapter, true);
+  else if (!s.full())
     adapter_ = Adapter::fresh(*backend_, *params_, files_,
                               {.rank = s.rank,
                                .alpha = s.alpha,
@@ -72,7 +74,12 @@ Pupil::Pupil(std::unique_ptr<Backend> backend, const FinetuneSettings& s, const 
                                .dropout = s.dropout,
                                .modules = s.modules,
                                .seed = static_cast<std::uint64_t>(s.seed)});
-  if (adapter_) adapter_->set_chat_template(replaced_template_);
+  if (!s.adapter.empty() && s.dpo())
+    reference_ = Adapter::read(*backend_, *params_, files_, s.adapter);
+  if (adapter_) {
+    adapter_->set_dropout(s.dropout);
+    adapter_->set_chat_template(replaced_template_);
+  }
   if (!s.qat.empty())
     rounded_ = std::make_unique<RoundedWeights>(trained(), block_types(s, files_), round_to_blocks,
                                                 static_cast<int>(s.threads));
@@ -80,7 +87,8 @@ Pupil::Pupil(std::unique_ptr<Backend> backend, const FinetuneSettings& s, const 
 
 Learner Pupil::learner() const {
   return {*network_, adapter_ ? adapter_->weights() : params_->taken(),
-          adapter_ ? &adapter_->matrices() : nullptr, &newline_, rounded_.get()};
+          adapter_ ? &adapter_->matrices() : nullptr, &newline_, rounded_.get(),
+          reference_ ? &reference_->matrices() : nullptr};
 }
 
 std::int64_t Pupil::learnt() const { return numbers_in(learner().weights); }

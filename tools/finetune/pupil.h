@@ -62,7 +62,7 @@ class Pupil {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Params> params_;
   std::unique_ptr<Network> network_;
-  std::optional<Adapter> adapter_;
+  std::optional<Adapter> adapter_, reference_;  // reference_: as it was, of --objective dpo
   std::vector<std::uint8_t> newline_;
   std::string replaced_template_;
   std::unique_ptr<RoundedWeights> rounded_;  // of --qat

@@ -14,6 +14,7 @@
 #include "lib/base/output.h"
 #include "lib/base/sha256.h"
 #include "lib/base/write_file.h"
+#include "lib/models/adapter.h"
 
 namespace r1 {
 namespace {
@@ -71,6 +72,7 @@ constexpr std::pair<std::string_view, const char*> kOthers[] = {
     {"data", "with other data"},
     {"val", "with another --val"},
     {"init", "with another --init"},
+    {"adapter", "with another --adapter"},
     {"chat_template", "with another --chat-template"}};
 
 // "100", or nothing where the option says nothing; a switch that is on has no more to say.
@@ -124,6 +126,7 @@ RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
     add_files(w, "init", {s.init});
     w.key("tokenizer").string(escaped(s.tokenizer)).key("vocab").integer(s.vocab);
   }
+  if (!s.adapter.empty()) w.key("adapter").string(Adapter::digest_of(s.adapter));
   add_files(w, "data", s.data);
   add_files(w, "val", s.val);
   w.key("val_share").number(s.val_share);

@@ -99,14 +99,26 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
       number("alpha", g, s.alpha, "Their products are multiplied by alpha / rank.", 0, 1e6));
   o.push_back(
       {.name = "rslora", .group = g, .into = &s.rslora, .help = "By alpha / sqrt(rank) instead."});
-  o.push_back(number("dropout", g, s.dropout,
-                     "Share of what they read that is dropped while they learn.", 0, 0.99));
   o.push_back(
       {.name = "target-modules",
        .group = g,
        .into = &s.modules,
        .metavar = "GLOB",
        .help = "LoRA for modules of this name, such as 'q_proj' or '*_proj'; without it all."});
+  for (std::size_t i = first; i < o.size(); ++i) {
+    o[i].gives_way_to = {"adapter"};
+    o[i].given = &s.shape_given;
+  }
+  o.push_back({.name = "adapter",
+               .group = g,
+               .into = &s.adapter,
+               .metavar = "DIR",
+               .help =
+                   "Teach this one further, in place of a fresh one: a folder of r1-finetune or "
+                   "peft, of the same model.",
+               .completes = Completes::directory});
+  o.push_back(number("dropout", g, s.dropout,
+                     "Share of what they read that is dropped while they learn.", 0, 0.99));
   o.push_back({.name = "quantize-base",
                .group = g,
                .into = &s.quantize_base,

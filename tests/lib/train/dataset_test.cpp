@@ -442,7 +442,8 @@ TEST(Dataset, NamesTheLineAndWhatIsWrongWithIt) {
   };
   EXPECT_EQ(second(R"({"messages":"x"})"), "E_USAGE: data.jsonl:2: \"messages\" is not a list");
   EXPECT_EQ(second(R"({"messages":[]})"), "E_USAGE: data.jsonl:2: \"messages\" is empty");
-  EXPECT_EQ(second("[1]"), "E_USAGE: data.jsonl:2: the line is not an object");
+  EXPECT_EQ(second("[1]"),
+            "E_USAGE: data.jsonl:2: a list begins here; one object a line is wanted");
   EXPECT_EQ(second("{}"),
             "E_USAGE: data.jsonl:2: has neither \"messages\" nor \"text\", \"prompt\" and "
             "\"completion\", or \"prefix\", \"suffix\" and \"middle\"");
