@@ -15,14 +15,19 @@ struct KvShape {
   std::size_t page_bytes() const;  // of one page in all layers
 };
 
-// The pages of keys and values of all layers, and who uses them. A page number is the same in every
-// layer. Pages are counted: a shared prefix is a page with several users.
+// The pages of keys and values of all layers, and who uses them. A page's parts of all layers lie
+// one behind the other, so that memory is touched only as far as texts fill it; its number, the
+// same in every layer, is that of its first part. Pages are counted: a shared prefix is a page with
+// several users.
 class KvCache {
  public:
   KvCache(Backend& backend, const KvShape& shape, std::int64_t pages);
 
   std::int64_t free_pages() const { return static_cast<std::int64_t>(free_.size()); }
   std::int64_t pages() const { return static_cast<std::int64_t>(users_.size()); }
+  std::int32_t number(std::int64_t page) const {  // of page 0 … pages - 1
+    return static_cast<std::int32_t>(page * shape_.layers);
+  }
   std::int32_t take();                // a page with one user; there must be a free one
   void share(std::int32_t page);      // one user more
   void give_back(std::int32_t page);  // one user less; free at none
@@ -32,6 +37,10 @@ class KvCache {
   const KvShape& shape() const { return shape_; }
 
  private:
+  std::int32_t& users_of(std::int32_t page) {
+    return users_[static_cast<std::size_t>(page / shape_.layers)];
+  }
+
   KvShape shape_;
   std::vector<Buffer> memory_;
   std::vector<PagedKv> layers_;

@@ -109,7 +109,8 @@ class Runner {
     const auto sequences = static_cast<std::int64_t>(position_.size());
     const std::int64_t each = cache_->pages() / sequences;
     std::vector<std::int32_t> pages(static_cast<std::size_t>(sequences * each));
-    std::iota(pages.rbegin(), pages.rend(), 0);  // backwards: a page number is not a place
+    for (std::size_t i = 0; i < pages.size(); ++i)  // backwards: a page number is not a place
+      pages[pages.size() - 1 - i] = cache_->number(static_cast<std::int64_t>(i));
     rows.cache = cache_.get();
     rows.sequence = g.integers(batch.sequence);
     rows.table = g.integers(pages).reshaped({sequences, each});

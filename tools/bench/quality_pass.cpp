@@ -27,9 +27,9 @@ class WindowReader {
         chunk_(default_chunk_tokens(backend.device())),
         cache_(backend, cache_shape(backend, *model.network, model.kv_dtype, 1, window),
                pages_for(window)),
-        pages_(static_cast<std::size_t>(cache_.pages())),
         runner_(backend, *model.network, cache_, model.low_ranks()) {
-    std::iota(pages_.begin(), pages_.end(), 0);
+    for (std::int64_t page = 0; page < cache_.pages(); ++page)
+      pages_.push_back(cache_.number(page));
   }
 
   // Reads ids [begin, end) of a window, whose ids before are read, for those that come behind.

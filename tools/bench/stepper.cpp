@@ -1,7 +1,6 @@
 #include "tools/bench/stepper.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "lib/base/error.h"
 #include "lib/decode/scheduler.h"
@@ -36,9 +35,9 @@ Stepper::Stepper(Backend& backend, const Network& network, DType kv, std::int64_
       chunk_(default_chunk_tokens(backend.device())),
       pages_(pages_for(tokens)),
       cache_(backend, cache_shape(backend, network, kv, sequences, tokens), sequences * pages_),
-      page_numbers_(static_cast<std::size_t>(sequences * pages_)),
       runner_(backend, network, cache_, adapters) {
-  std::iota(page_numbers_.begin(), page_numbers_.end(), 0);
+  for (std::int64_t page = 0; page < cache_.pages(); ++page)
+    page_numbers_.push_back(cache_.number(page));
 }
 
 void Stepper::step(std::int64_t sequences, std::int64_t rows, std::int64_t position) {
