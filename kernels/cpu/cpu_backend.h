@@ -99,6 +99,8 @@ class CpuBackend : public Backend {
   // body(begin, end) over [0, rows), on several threads when `work` (elements touched) is worth it.
   void for_rows(std::int64_t rows, std::int64_t work_per_row,
                 const std::function<void(std::int64_t, std::int64_t)>& body);
+  // y = x x^T, plain f32.
+  void gram(const Tensor& y, const Tensor& x);
   // Rows of x in the form that a panel type wants, in memory of this backend until the next call.
   cpu::Rows prepare(const Tensor& x, cpu::PanelType type);
   // Row n of a weight, widened; `room` holds it when it is not f32 already.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
+#include <span>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/panels.h"
@@ -15,6 +16,8 @@ using cpu::PanelType;
 using cpu::row;
 
 namespace {
+
+constexpr std::size_t kRows = 24;  // what goes through a product at once divides it
 
 std::int64_t panels_of(const Tensor& w) { return (w.rows() + kPanelRows - 1) / kPanelRows; }
 
@@ -84,13 +87,53 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   return {.q = q_.data(), .scale = scale_.data(), .start = start_.data(), .sum = sum_.data()};
 }
 
+// One half is made, and the other is its mirror: the same products, summed in the same order. A
+// panel has as many rows less to meet as there are panels before it, so that a thread takes panels
+// from both ends.
+void CpuBackend::gram(const Tensor& y, const Tensor& x) {
+  const std::int64_t T = x.rows(), K = x.cols(), P = panels_of(x);
+  const std::size_t size = cpu::panel_size(PanelType::f32, K);
+  const std::int64_t group = fitting(256 << 10, size, 8),
+                     chunk = fitting(128 << 10, row_size(PanelType::f32, K), kRows);
+  for_rows((P + 1) / 2, kPanelRows * K, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<std::int64_t> mine;
+    for (std::int64_t p = begin; p < end; ++p) mine.push_back(p);
+    for (std::int64_t p = std::max(end, P - end); p < P - begin; ++p) mine.push_back(p);
+    thread_local std::vector<std::byte> memory;
+    std::byte* room = cpu::at_least(memory, group * static_cast<std::int64_t>(size));
+    for (auto first = mine.begin(); first < mine.end(); first += group) {
+      const std::span some(first, std::min(mine.end(), first + group));
+      const auto panel = [&](std::size_t i) { return room + i * size; };
+      for (std::size_t i = 0; i < some.size(); ++i)
+        kernels_.turn(reinterpret_cast<float*>(panel(i)), 1.0f, row(x, some[i] * kPanelRows), K,
+                      std::min<std::int64_t>(kPanelRows, T - some[i] * kPanelRows), K);
+      for (std::int64_t t = 0; t < T; t += chunk)
+        for (std::size_t i = 0; i < some.size(); ++i) {
+          const std::int64_t n = some[i] * kPanelRows, last = std::min(T, t + chunk);
+          if (last > n)
+            kernels_.product(PanelType::f32, y.as<float>() + n, T, panel(i), {.f32 = x.as<float>()},
+                             {std::max(t, n), last}, K, std::min<std::int64_t>(kPanelRows, T - n));
+        }
+    }
+  });
+  for_rows(T, T, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t)
+      for (std::int64_t n = (t / kPanelRows + 1) * kPanelRows; n < T; ++n)
+        row(y, t)[n] = row(y, n)[t];
+  });
+}
+
 // A plain weight becomes f32 panels on the way: x is not rounded then. Panels are taken in groups
 // and rows of x in chunks that stay together in a cache of 1 MiB.
 void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
+  const bool square = x.data == w.data && x.shape == w.shape && !w.packed && w.dtype == DType::f32;
+  if (square) {
+    gram(y, x);
+    return finish(*this, y, then);
+  }
   const std::int64_t T = x.rows(), K = x.cols(), N = w.rows();
   const PanelType type = w.packed ? cpu::panel_type(w.dtype) : PanelType::f32;
   const std::size_t size = cpu::panel_size(type, K);
-  constexpr std::size_t kRows = 24;  // what goes through a product at once divides it
   const std::int64_t group = fitting(256 << 10, size, 8),
                      chunk = fitting(128 << 10, row_size(type, K), kRows);
   const cpu::Rows rows = prepare(x, type);

@@ -120,6 +120,21 @@ TEST_F(LinearTest, AgreesForManyRows) {
     }
 }
 
+// x x^T, of which half may be made and mirrored: the bits of the product with another copy of x.
+TEST_F(LinearTest, AMatrixTimesItselfHasTheSameBits) {
+  for (const auto& [T, K] : {std::array{1, 5}, {15, 40}, {16, 7}, {33, 200}, {131, 64}, {300, 96}})
+    for (const int threads : {1, 2, 3}) {
+      SCOPED_TRACE(fmt::format("{} x {}, {} threads", T, K, threads));
+      Rig rig({"cpu", threads});
+      const std::vector<float> values = test::random_values(std::int64_t{T} * K, 3);
+      const Tensor x = rig.put({T, K}, values), again = rig.put({T, K}, values);
+      const Tensor square = rig.unwritten({T, T}), product = rig.unwritten({T, T});
+      rig->linear(square, x, x, {});
+      rig->linear(product, x, again, {});
+      EXPECT_EQ(rig.get(square), rig.get(product));
+    }
+}
+
 // Whole numbers that reach 127 in each block are their own 8-bit and bf16 form: nothing but the
 // sums may round. Finds wrong nibbles and scales that the rounding of x would hide. Tensor cores,
 // which cuda uses beyond 8 rows, and always where rows may not depend on the batch, round quantized
