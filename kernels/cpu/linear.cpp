@@ -95,15 +95,16 @@ void CpuBackend::gram(const Tensor& y, const Tensor& x) {
   const std::size_t size = cpu::panel_size(PanelType::f32, K);
   const std::int64_t group = fitting(256 << 10, size, 8),
                      chunk = fitting(128 << 10, row_size(PanelType::f32, K), kRows);
+  const auto most = static_cast<std::size_t>(group);
   for_rows((P + 1) / 2, kPanelRows * K, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::int64_t> mine;
     for (std::int64_t p = begin; p < end; ++p) mine.push_back(p);
     for (std::int64_t p = std::max(end, P - end); p < P - begin; ++p) mine.push_back(p);
     thread_local std::vector<std::byte> memory;
     std::byte* room = cpu::at_least(memory, group * static_cast<std::int64_t>(size));
-    for (auto first = mine.begin(); first < mine.end(); first += group) {
-      const std::span some(first, std::min(mine.end(), first + group));
-      const auto panel = [&](std::size_t i) { return room + i * size; };
+    const auto panel = [&](std::size_t i) { return room + i * size; };
+    for (std::size_t first = 0; first < mine.size(); first += most) {
+      const auto some = std::span(mine).subspan(first, std::min(most, mine.size() - first));
       for (std::size_t i = 0; i < some.size(); ++i)
         kernels_.turn(reinterpret_cast<float*>(panel(i)), 1.0f, row(x, some[i] * kPanelRows), K,
                       std::min<std::int64_t>(kPanelRows, T - some[i] * kPanelRows), K);

@@ -56,8 +56,12 @@ bool take_place(const fs::path& from, const fs::path& to) {
   if (!replaces) return ::rename(from.c_str(), to.c_str()) == 0;
   fs::path aside = from;
   aside += ".old";
-  return ::rename(to.c_str(), aside.c_str()) == 0 && ::rename(from.c_str(), to.c_str()) == 0 &&
-         ::rename(aside.c_str(), from.c_str()) == 0;
+  if (::rename(to.c_str(), aside.c_str()) != 0) return false;
+  if (::rename(from.c_str(), to.c_str()) == 0) return ::rename(aside.c_str(), from.c_str()) == 0;
+  const int why = errno;
+  ::rename(aside.c_str(), to.c_str());  // it stays as it was
+  errno = why;
+  return false;
 }
 
 void sync(const fs::path& folder) {

@@ -5,7 +5,6 @@
 #include <fstream>
 #include <set>
 #include <string>
-#include <system_error>
 #include <utility>
 
 namespace r1 {
@@ -59,7 +58,7 @@ ThreadPool::ThreadPool(int threads) {
   workers_.reserve(static_cast<std::size_t>(threads));
   try {
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
-  } catch (const std::system_error&) {  // a limit on threads: those that there are do the work
+  } catch (const std::exception&) {  // a limit on threads or memory: those there are do the work
   }
 }
 

@@ -234,11 +234,11 @@ FolderPlan plan_folder(const ModelFiles& files, const FolderChoice& choice) {
            to_string(t.tensor.shape), to_string(t.tensor.dtype));
     plan.weights.push_back(planned(t, files, choice));
   }
-  const auto in = [&](bool FolderWeight::*state) {
+  const auto any = [&](bool FolderWeight::*is) {
     return std::any_of(plan.weights.begin(), plan.weights.end(),
-                       [&](const FolderWeight& w) { return w.*state; });
+                       [&](const FolderWeight& w) { return w.*is; });
   };
-  if (in(&FolderWeight::fell_back) && !in(&FolderWeight::quantized))
+  if (any(&FolderWeight::fell_back) && !any(&FolderWeight::quantized))
     fail(ErrorKind::usage, "no matrix of {} has rows of whole groups of {}, which 4 bits want",
          escaped(files.path().string()), kFolderBlock);
   plan.shards = cut_shards(plan.weights, choice.shard_bytes);

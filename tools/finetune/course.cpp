@@ -287,18 +287,20 @@ std::string Course::progress(const TrainStep& step) const {
 // the first finds nothing in the caches. When the time is over before they are done, so is the run.
 void Course::keep_to_budget() {
   const std::int64_t done = trainer_.done();
+  double step = 0;  // seconds; 0: no better known than before
   if (done == 1) {
     measured_ = Clock::now();
-    step_seconds_ = seconds_since(start_.time);
-  } else if (done == 1 + kMeasured) {
-    step_seconds_ = seconds_since(measured_) / static_cast<double>(kMeasured);
+    step = seconds_since(start_.time);
+  } else if (done == 1 + kMeasured && start_.steps == 0) {
+    step = seconds_since(measured_) / static_cast<double>(kMeasured);
   }
+  if (step > 0) step_seconds_ = step;
   const double left =
       static_cast<double>(s_.time_budget) / 1e3 - seconds_since(begun_) - seconds_of_end();
-  const bool measured = done == 1 || done == 1 + kMeasured;
-  if (measured && left > 0)
-    state_.planned = static_cast<double>(done) + std::floor(left / step_seconds_);
-  if (left <= 0) state_.planned = static_cast<double>(done);
+  if (left <= 0)
+    state_.planned = static_cast<double>(done);
+  else if (step > 0)
+    state_.planned = static_cast<double>(done) + std::floor(left / step);
   plan(static_cast<std::int64_t>(state_.planned));
 }
 

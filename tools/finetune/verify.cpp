@@ -16,8 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kMostOfProducts =
-    2e-3;  // nats: weights are the same, what they multiply is rounded
+// Nats, where weights are the same, and what they multiply is rounded.
+constexpr double kMostOfProducts = 2e-3;
 
 // Nats that rounding to a type usually costs at most.
 double most_divergence(const std::string& kind, const std::string& type, bool rounded) {
