@@ -192,9 +192,11 @@ class Bench {
     Session session(s_, ui, probes, planned);
     for (std::size_t i = 0; i < paths.size(); ++i)
       if (const auto model = load(backend, session, ui, i, paths[i]))
-        for (const std::int64_t batch : batches)
-          for (BenchRecord& record : compare_batching(backend, *model, s_, batch))
-            session.add(std::move(record));
+        for (const std::int64_t batch : batches) {
+          BenchRecord known = model->record();
+          known.id = fmt::format("serve:dynamic@b{}", batch);
+          session.run_all(known, [&] { return compare_batching(backend, *model, s_, batch); });
+        }
     return session.end();
   }
 

@@ -207,8 +207,8 @@ std::unique_ptr<Output> open_journal(const fs::path& path) {
   return std::make_unique<Journal>(path);
 }
 
-std::unique_ptr<Output> open_growing(const fs::path& path) {
-  return std::make_unique<Growing>(path, path.string(), O_TRUNC);
+std::unique_ptr<Output> open_growing(const fs::path& path, bool anew) {
+  return std::make_unique<Growing>(path, path.string(), anew ? O_TRUNC : O_APPEND);
 }
 
 }  // namespace r1

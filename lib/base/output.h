@@ -28,7 +28,8 @@ std::unique_ptr<Output> open_device(const std::filesystem::path& path);
 // A journal of records: lines go to PATH.partial, which becomes PATH at `close`. Broken off, the
 // partial file stays. One `write` a call.
 std::unique_ptr<Output> open_journal(const std::filesystem::path& path);
-// A file that is begun anew and grows by one `write` a call. It stays, however far it came.
-std::unique_ptr<Output> open_growing(const std::filesystem::path& path);
+// A file that grows by one `write` a call, from nothing or, if not `anew`, from what is there. It
+// stays, however far it came.
+std::unique_ptr<Output> open_growing(const std::filesystem::path& path, bool anew = true);
 
 }  // namespace r1

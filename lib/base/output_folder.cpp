@@ -110,10 +110,10 @@ bool OutputFolder::begin(const std::string& recipe) {
 }
 
 void OutputFolder::close() {
-  ::unlink((partial_ / kRecipe).c_str());
   sync(partial_);
   if (!take_place(partial_, path_))
     fail(ErrorKind::write, "{}: {}", shown(path_), std::strerror(errno));
+  ::unlink((path_ / kRecipe).c_str());  // by now nothing is gone on with
   sync(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
   remove_files(partial_);  // now the old one, if there was one
 }

@@ -66,7 +66,18 @@ void PrefixIndex::forget(Place place) {
 }
 
 void PrefixIndex::make_room(std::int64_t free) {
-  while (cache_.free_pages() < free && !order_.empty()) forget(std::prev(order_.end()));
+  const auto alone = [this](const Entry& e) { return cache_.users(e.page) == 1; };
+  std::int64_t lacking = free - cache_.free_pages();
+  if (lacking > std::count_if(order_.begin(), order_.end(), alone)) return;
+  for (auto at = order_.end(); lacking > 0;) {
+    const Place place = std::prev(at);
+    if (!alone(*place)) {
+      at = place;
+      continue;
+    }
+    forget(place);
+    --lacking;
+  }
 }
 
 }  // namespace r1

@@ -31,7 +31,8 @@ class PrefixIndex {
   void refresh(std::span<const std::int32_t> ids) { chain(ids); }
   // `page` holds these ids, kPageTokens of them, after `before`.
   Known remember(Known before, std::span<const std::int32_t> ids, std::int32_t page);
-  // Gives back pages until `free` are free, or none is held any more.
+  // Gives back pages until `free` are free: those that nobody else uses, or none where they are not
+  // enough.
   void make_room(std::int64_t free);
 
  private:

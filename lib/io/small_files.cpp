@@ -19,6 +19,8 @@ std::vector<fs::path> small_files(const fs::path& folder) {
   constexpr std::string_view kDescriptions[] = {"config.json", "model.safetensors.index.json",
                                                 "pytorch_model.bin.index.json",
                                                 "quantize_config.json", "quant_config.json"};
+  constexpr std::string_view kOfRuns[] = {"records.jsonl", "loss.svg", "run.json", "r1.recipe",
+                                          "r1.sums"};  // what r1-finetune and r1-quantize leave
   const auto has = [](const auto& list, const std::string& text) {
     return std::find(std::begin(list), std::end(list), text) != std::end(list);
   };
@@ -27,8 +29,9 @@ std::vector<fs::path> small_files(const fs::path& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, none)) {
     const fs::path& path = entry.path();
     const std::string name = path.filename().string();
-    if (!name.starts_with(".") && fs::is_regular_file(path, none) &&
-        !has(kWeights, path.extension().string()) && !has(kDescriptions, name))
+    if (!name.starts_with(".") && fs::is_regular_file(path, none) && !name.ends_with(".partial") &&
+        !has(kWeights, path.extension().string()) && !has(kDescriptions, name) &&
+        !has(kOfRuns, name))
       files.push_back(path);
   }
   std::sort(files.begin(), files.end());

@@ -182,8 +182,9 @@ void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
     tensors_.insert(tensors_.end(), shard.tensors().begin(), shard.tensors().end());
     total_bytes_ += files_.back()->bytes().size();
   }
-  const auto* first = tensors_.empty() ? bytes.data() + bytes.size()
-                                       : static_cast<const std::byte*>(tensors_[0].tensor.data);
+  const std::vector<NamedTensor>& own = gguf_->tensors();  // none in the first of some shards
+  const auto* first =
+      own.empty() ? bytes.data() + bytes.size() : static_cast<const std::byte*>(own[0].tensor.data);
   digest_ = digest_of(files_.size() == 1 ? path : fs::path(),
                       bytes.first(static_cast<std::size_t>(first - bytes.data())), total_bytes_,
                       tensors_);

@@ -52,18 +52,18 @@ std::int32_t KvCache::take() {
   assert(!free_.empty());
   const std::int32_t page = free_.back();
   free_.pop_back();
-  users_of(page) = 1;
+  users_[place_of(page)] = 1;
   return page;
 }
 
 void KvCache::share(std::int32_t page) {
-  assert(users_of(page) > 0);
-  ++users_of(page);
+  assert(users_[place_of(page)] > 0);
+  ++users_[place_of(page)];
 }
 
 void KvCache::give_back(std::int32_t page) {
-  assert(users_of(page) > 0);
-  if (--users_of(page) == 0) free_.push_back(page);
+  assert(users_[place_of(page)] > 0);
+  if (--users_[place_of(page)] == 0) free_.push_back(page);
 }
 
 PagedKv KvCache::layer(std::int64_t l, const Tensor& table) const {

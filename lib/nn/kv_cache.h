@@ -31,14 +31,15 @@ class KvCache {
   std::int32_t take();                // a page with one user; there must be a free one
   void share(std::int32_t page);      // one user more
   void give_back(std::int32_t page);  // one user less; free at none
+  std::int32_t users(std::int32_t page) const { return users_[place_of(page)]; }
 
   // Layer `l` with the page table of this step, i32 [S, pages per sequence].
   PagedKv layer(std::int64_t l, const Tensor& table) const;
   const KvShape& shape() const { return shape_; }
 
  private:
-  std::int32_t& users_of(std::int32_t page) {
-    return users_[static_cast<std::size_t>(page / shape_.layers)];
+  std::size_t place_of(std::int32_t page) const {
+    return static_cast<std::size_t>(page / shape_.layers);
   }
 
   KvShape shape_;

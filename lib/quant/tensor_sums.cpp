@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "lib/base/error.h"
+#include "lib/base/write_file.h"
 
 namespace r1 {
 namespace {
@@ -29,6 +30,10 @@ std::vector<TensorSums> read_sums(const fs::path& path) {
     all.push_back(sums);
   }
   return all;
+}
+
+std::string line_of(std::size_t tensor, const TensorSums& sums) {
+  return fmt::format("{} {} {}\n", tensor, sums.read, sums.written);
 }
 
 }  // namespace
@@ -57,14 +62,17 @@ std::string Checksum::hex() const {
   return fmt::format("{:016x}{:016x}", sum.high64, sum.low64);
 }
 
+// What was kept stays noted whenever this is broken off.
 SumJournal::SumJournal(const fs::path& path, std::vector<TensorSums> kept)
-    : out_(open_growing(path)) {
-  for (TensorSums& sums : kept) add(std::move(sums));
+    : sums_(std::move(kept)) {
+  std::string lines;
+  for (std::size_t i = 0; i < sums_.size(); ++i) lines += line_of(i, sums_[i]);
+  write_file(path, lines);
+  out_ = open_growing(path, false);
 }
 
 void SumJournal::add(TensorSums sums) {
-  if (out_ != nullptr)
-    out_->write(fmt::format("{} {} {}\n", sums_.size(), sums.read, sums.written));
+  if (out_ != nullptr) out_->write(line_of(sums_.size(), sums));
   sums_.push_back(std::move(sums));
 }
 

@@ -93,7 +93,7 @@ struct Completer::State {
   Prompt fitted(const CompletionRequest& request, const Excerpt& whole);
   std::vector<TokenId> encode_text(const CompletionRequest& request, const Excerpt& text,
                                    std::span<const ExtraFile> extra);
-  std::vector<TokenId> ids_among(const Progress& p) const;
+  std::vector<TokenId> ids_among(Progress& p) const;
   bool on_token(Item& item, Progress& p, const Sample& s) const;
   void on_finish(Item& item, Progress& p, FinishReason reason) const;
   void accept(const Callbacks& callbacks);
@@ -250,12 +250,13 @@ void Completer::State::submit(Item& item, const Prompt& prompt) {
   }
 }
 
-std::vector<TokenId> Completer::State::ids_among(const Progress& p) const {
+std::vector<TokenId> Completer::State::ids_among(Progress& p) const {
   if (p.owed.empty()) return {};
   std::vector<TokenId> ids = ids_that_agree(*model.tokenizer, p.owed);
   std::erase_if(ids, [this](TokenId id) {
     return std::binary_search(model.stop_tokens.begin(), model.stop_tokens.end(), id);
   });
+  if (ids.empty()) p.owed.clear();  // nothing writes it again: any token will do
   return ids;
 }
 

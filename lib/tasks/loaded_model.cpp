@@ -67,7 +67,7 @@ constexpr double kMostSampling = 1e6;  // of temperature, top_k and the like
 void read_sampling(LoadedModel& m, const Json& generation) {
   const std::string where = "generation_config.json";
   if (const Json* sample = generation.find("do_sample");
-      sample != nullptr && !sample->boolean(where))
+      sample != nullptr && !sample->is_null() && !sample->boolean(where))
     return;
   const auto number = [&](std::string_view key) -> std::optional<float> {
     const Json* value = generation.find(key);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -50,7 +51,8 @@ std::optional<Manifest> read_manifest(const fs::path& folder) {
     Manifest m{json.at("recipe", name).string(name), json.at("sha256", name).string(name), {}};
     m.progress.step = json.at("step", name).integer(name);
     for (const auto& [key, value] : json.at("numbers", name).object(name))
-      m.progress.numbers[key] = value.number(name);
+      m.progress.numbers[key] =  // null: it was not finite
+          value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.number(name);
     return m;
   } catch (const Error&) {
     return std::nullopt;
@@ -106,7 +108,8 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
   write_file(to / kManifest, w.end_object().text() + "\n");
   std::int64_t whole = 0;
   for (const fs::path& other : folders_in(folder))  // a later one was damaged, and passed over
-    if (other > to || !read_manifest(other) || ++whole > keep) remove_checkpoint(other);
+    if (other > to || (other != to && !read_manifest(other)) || ++whole > keep)
+      remove_checkpoint(other);
 }
 
 std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,

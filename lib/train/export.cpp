@@ -123,7 +123,7 @@ void write_trained_gguf(const TrainedModel& model, const fs::path& path) {
   GgufMetadata metadata;
   const bool replaced = !model.chat_template.empty();
   for (const auto& [key, value] : model.base.gguf().raw_metadata())
-    if (key != "general.file_type" && !key.starts_with("split.") &&
+    if (key != "general.file_type" && key != "general.alignment" && !key.starts_with("split.") &&
         !(replaced && key == kChatTemplateKey))
       metadata.emplace_back(key, value);
   metadata.emplace_back("general.file_type", std::uint32_t{0});

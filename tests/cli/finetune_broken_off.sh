@@ -10,6 +10,8 @@ for most in 4 80 112; do (trap '' XFSZ; ulimit -f $most; teach --iters 8 --resum
 ls cut cut/step-*; grep -c '<polyline' cut/loss.svg
 teach --iters 8 --resume -o cut >/dev/null
 for file in adapter_model.safetensors records.jsonl loss.svg step-00000008/state.safetensors; do cmp "whole/$file" "cut/$file" && echo same; done
+# What an export left that was killed is no hindrance.
+cp -r whole left; mkdir -p left/export.partial/export.partial; touch left/export.partial/export.partial/whole.gguf; teach --iters 8 --resume --export gguf-adapter -o left >/dev/null; echo $?; ls left/export.partial 2>/dev/null; ls left/adapter.gguf
 # What measured best is not there as it was written: nothing else is taken for it.
 cp code.txt best.txt; early() { teach --learning-rate 1 --iters 60 --val best.txt --steps-per-eval 1 --early-stop 2 -o best "$@" >/dev/null; }
 early; rm best/run.json best/adapter*; echo x >best/best/step-*/state.safetensors; early --resume; echo $?; ls best | grep -c adapter

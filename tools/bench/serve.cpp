@@ -27,6 +27,7 @@ class Run {
         scheduler_.step();
       else
         wait_for((requests_[next_].at_ns - nanoseconds_since(start_)) / 1e6);
+      if (failed_) throw *failed_;
     }
     return outcome();
   }
@@ -56,6 +57,7 @@ class Run {
       return true;
     };
     r.on_finish = [](FinishReason) {};
+    r.on_error = [this](const Error& e) { failed_ = e; };
     scheduler_.submit(std::move(r));
   }
 
@@ -78,6 +80,7 @@ class Run {
   std::int64_t vocab_;
   std::vector<Times> times_;
   std::size_t next_ = 0;
+  std::optional<Error> failed_;
   Clock::time_point start_;
 };
 

@@ -37,12 +37,21 @@ Session::Session(const BenchSettings& s, const Ui& ui, Probes& probes,
       })) {}
 
 void Session::run(const BenchRecord& known, const std::function<Runnable()>& prepare) {
+  run_all(known, [&] {
+    Runnable runnable = prepare();
+    std::vector<BenchRecord> one;
+    one.push_back(measure(runnable, how_, probes_));
+    return one;
+  });
+}
+
+void Session::run_all(const BenchRecord& known,
+                      const std::function<std::vector<BenchRecord>()>& measured) {
   progress_.draw(static_cast<std::int64_t>(records_.size()), planned_);
   try {
-    Runnable runnable = prepare();
-    add(measure(runnable, how_, probes_));
+    for (BenchRecord& record : measured()) add(std::move(record));
   } catch (const Error& e) {
-    if (e.kind() == ErrorKind::write) throw;
+    if (e.kind() == ErrorKind::write || e.kind() == ErrorKind::usage) throw;
     add_error(known, e);
     stop_when_interrupted();
   }

@@ -21,8 +21,10 @@ class Session {
           const std::vector<Planned>& planned);
 
   // Prepares and measures one test; what fails is a record of its own. `known`: its id and model,
-  // for that record. A signal and an output that cannot be written end the run.
+  // for that record. A signal, wrong settings and an output that cannot be written end the run.
   void run(const BenchRecord& known, const std::function<Runnable()>& prepare);
+  // The same of a test that makes several records of its own.
+  void run_all(const BenchRecord& known, const std::function<std::vector<BenchRecord>()>& measured);
   void add(BenchRecord&& record);  // one that was measured elsewhere
   void add_error(BenchRecord record, const Error& error);
   void draw(std::int64_t done, std::int64_t expected) { progress_.draw(done, expected); }

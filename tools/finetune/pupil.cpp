@@ -86,8 +86,11 @@ Pupil::Pupil(std::unique_ptr<Backend> backend, const FinetuneSettings& s, const 
 }
 
 Learner Pupil::learner() const {
-  return {*network_, adapter_ ? adapter_->weights() : params_->taken(),
-          adapter_ ? &adapter_->matrices() : nullptr, &newline_, rounded_.get(),
+  return {*network_,
+          adapter_ ? adapter_->weights() : params_->taken(),
+          adapter_ ? &adapter_->matrices() : nullptr,
+          &newline_,
+          rounded_.get(),
           reference_ ? &reference_->matrices() : nullptr};
 }
 

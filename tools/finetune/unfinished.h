@@ -34,10 +34,7 @@ class Unfinished {
  private:
   void clear() const {
     std::error_code none;
-    for (const std::filesystem::directory_entry& entry :
-         std::filesystem::directory_iterator(path_, none))
-      std::filesystem::remove(entry.path(), none);
-    std::filesystem::remove(path_, none);
+    std::filesystem::remove_all(path_, none);
   }
   std::filesystem::path output_, path_;
 };

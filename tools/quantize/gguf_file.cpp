@@ -86,12 +86,20 @@ class GgufMaker {
                   "--manifest and --imatrix-out want files of their own");
       refuse_if(fs::is_directory(path, none), "-o ends in .gguf, and is a folder");
       if (s_.dry_run || s_.force) continue;
+      if (s_.resume && s_.cuts_shards) take_name_back(path);
       if (is_taken(path))
         fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(path.string()));
       if (!s_.resume && is_taken(partial))
         fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
              escaped(partial.string()));
     }
+  }
+
+  // A shard that had its name already when the run was killed, and the others had not.
+  static void take_name_back(const fs::path& path) {
+    const fs::path partial = partial_of(path);
+    std::error_code none;
+    if (is_taken(sums_path(partial)) && !is_taken(partial)) fs::rename(path, partial, none);
   }
 
   // What rounding goes by: importance, types of their own, scales of channels, error feedback.

@@ -93,10 +93,23 @@ TEST_F(PrefixIndexTest, ARefreshedTextLosesItsEndFirst) {
 TEST_F(PrefixIndexTest, APageInUseOutlivesItsPlaceInTheIndex) {
   remember({page_of(1)});
   const PrefixIndex::Beginning held = index_.take(joined({page_of(1), {9}}));
-  index_.make_room(6);
+  index_.make_room(6);  // cannot be had: nothing is forgotten for it
   EXPECT_EQ(cache_.free_pages(), 5);
   cache_.give_back(held.pages.at(0));
+  EXPECT_EQ(known(joined({page_of(1), {9}})), 1u);
+  index_.make_room(6);
   EXPECT_EQ(cache_.free_pages(), 6);
+}
+
+TEST_F(PrefixIndexTest, WhatOthersUseStaysWhereRoomIsMade) {
+  remember({page_of(1)});
+  remember({page_of(2)});
+  const PrefixIndex::Beginning held = index_.take(joined({page_of(1), {9}}));
+  index_.refresh(joined({page_of(2), {9}}));  // wanted since
+  index_.make_room(5);
+  EXPECT_EQ(known(joined({page_of(2), {9}})), 0u);
+  EXPECT_EQ(known(joined({page_of(1), {9}})), 1u);
+  cache_.give_back(held.pages.at(0));
 }
 
 }  // namespace

@@ -100,6 +100,8 @@ TEST_F(LoadedModelTest, TheMakersSamplingIsADefaultUnlessTheySayGreedy) {
   EXPECT_FALSE(m.default_min_p);
   test::write_bytes(path / "generation_config.json", R"({"do_sample": false, "temperature": 0.6})");
   EXPECT_FALSE(load(path).default_temperature);
+  test::write_bytes(path / "generation_config.json", R"({"do_sample": null, "temperature": 0.6})");
+  EXPECT_EQ(load(path).default_temperature, 0.6f);
   test::write_bytes(path / "generation_config.json", R"({"temperature": "hot"})");
   EXPECT_FAILS(ErrorKind::decode, "temperature is a string", load(path));
   for (const char* value : {"-1", "1e300"}) {

@@ -1,6 +1,8 @@
 #include "lib/train/checkpoint.h"
 
+#include <cmath>
 #include <fstream>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -77,6 +79,14 @@ TEST_F(CheckpointTest, OneWrittenBehindADamagedLaterOneStays) {
   save(2);
   EXPECT_FALSE(fs::exists(later));
   EXPECT_EQ(load(), 2);
+}
+
+TEST_F(CheckpointTest, NumbersNeedNotBeFinite) {
+  at_.save(*backend_, {7, {{"untaught", std::numeric_limits<double>::quiet_NaN()}}}, state_);
+  const auto progress = at_.load(*backend_, state_, damaged_);
+  ASSERT_TRUE(progress);
+  EXPECT_EQ(progress->step, 7);
+  EXPECT_TRUE(std::isnan(progress->numbers.at("untaught")));
 }
 
 TEST_F(CheckpointTest, AnotherRunIsNotGoneOnWith) {
