@@ -163,7 +163,7 @@ Verification verify_export(const FinetuneSettings& s, const Pupil& pupil, const 
   const auto refuse = [&](double found, double right) {
     fail(ErrorKind::model,
          "what was written for {} differs from the model in memory by {:.3g} nats a token; at "
-         "most {:.3g} are right",
+         "most {:.3g} are right (--resume --no-verify writes it all the same)",
          escaped(s.output), found, right);
   };
   if (exports_adapter(kind)) {
