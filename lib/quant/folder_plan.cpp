@@ -11,8 +11,6 @@
 namespace r1 {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct Named {
   std::string_view name;
   FolderType type;

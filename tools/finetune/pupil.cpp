@@ -47,6 +47,7 @@ TextForms TextOfModel::forms() const {
 
 std::vector<std::uint8_t> TextOfModel::newline() const {
   std::vector<std::uint8_t> newline;
+  newline.reserve(static_cast<std::size_t>(tokenizer_->size()));
   for (TokenId id = 0; id < tokenizer_->size(); ++id)
     newline.push_back(tokenizer_->bytes(id).find('\n') != std::string_view::npos);
   return newline;
