@@ -208,9 +208,7 @@ class Bench {
                      .window = s_.window,
                      .exact = s_.window_given,
                      .limit = s_.limit};
-    if (text.bytes.empty())
-      fail(ErrorKind::usage, "{} is empty",
-           s_.quality == "-" ? "standard input" : escaped(s_.quality));
+    if (text.bytes.empty()) fail(ErrorKind::usage, "{} is empty", shown_input(s_.quality));
     if (!is_utf8(text.bytes))
       ui.say(kTool, escaped(s_.quality) + " is not UTF-8; what is not counts byte by byte", 0);
     return text;

@@ -6,12 +6,12 @@
 
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
-#include "lib/base/lower.h"
 #include "lib/base/paths.h"
 #include "lib/models/adapter.h"
 #include "lib/models/decoder_config.h"
 #include "lib/quant/types.h"
 #include "lib/text/chat_template.h"
+#include "tools/common/inputs.h"
 #include "tools/common/models.h"
 #include "tools/common/progress.h"
 #include "tools/common/results.h"
@@ -107,8 +107,6 @@ class Finetuner {
 
   void check() {
     if (!s_.init.empty() && !s_.method_given) s_.method = "full";
-    s_.qat = lower(s_.qat);  // Q4_K_M, as llama.cpp has it
-    s_.export_type = lower(s_.export_type);
     if (!s_.operands.empty())
       fail(ErrorKind::usage, "{} is no option: -m names the model, and --data what it learns",
            escaped(s_.operands.front()));
@@ -152,7 +150,7 @@ class Finetuner {
       for (const std::string& name : *list)
         if (name == "-" || is_device(name))
           fail(ErrorKind::usage, "{} is read more than once, and wants to be a file",
-               name == "-" ? "standard input" : escaped(name));
+               shown_input(name));
     }
   }
 

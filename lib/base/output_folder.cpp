@@ -74,7 +74,7 @@ void sync(const fs::path& folder) {
 }  // namespace
 
 OutputFolder::OutputFolder(const fs::path& path, bool replace, bool resume)
-    : path_(path.has_filename() ? path : path.parent_path()), partial_(path_) {
+    : path_(without_slash(path)), partial_(path_) {
   partial_ += ".partial";
   if (is_taken(path_)) {
     if (!replace) fail(ErrorKind::usage, "{} exists; -f replaces it", shown(path_));

@@ -8,4 +8,7 @@ namespace r1 {
 bool is_there(const std::filesystem::path& path);  // what a link leads to
 bool is_taken(const std::filesystem::path& path);  // a link that leads nowhere counts too
 
+// A folder's name with and without a slash behind it is the same.
+std::filesystem::path without_slash(const std::filesystem::path& path);
+
 }  // namespace r1

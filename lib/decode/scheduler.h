@@ -42,7 +42,7 @@ struct SequenceRequest {
 
 // Pages that hold this many positions.
 std::int64_t pages_for(std::int64_t tokens);
-constexpr std::int64_t kModerateTokens = 2048;
+constexpr std::int64_t kModerateTokens = 2048;  // of a text
 // A cache with room for `batch` texts of moderate length, and for one as long as the context.
 std::int64_t default_cache_pages(const KvShape& kv, std::int64_t context, std::int64_t batch);
 

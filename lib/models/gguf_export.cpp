@@ -161,4 +161,9 @@ void read_rows(std::span<float> values, const GgufTensor& t, std::int64_t first)
     unpack(values.subspan(at, width), row_of(t, first), t.source.dtype);
 }
 
+bool tells_storage(std::string_view key) {
+  return key == "general.file_type" || key == "general.quantization_version" ||
+         key == "general.alignment" || key.starts_with("split.");
+}
+
 }  // namespace r1

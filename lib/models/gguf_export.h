@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/io/weights.h"
@@ -39,5 +40,8 @@ const std::byte* row_of(const GgufTensor& tensor, std::int64_t row);
 // values <- whole rows of the tensor as it stands in the GGUF file, from row `first` on; a vector
 // has rows of one number.
 void read_rows(std::span<float> values, const GgufTensor& tensor, std::int64_t first);
+
+// Does this key say how a file's tensors are stored? Another file of the model says it anew.
+bool tells_storage(std::string_view key);
 
 }  // namespace r1

@@ -1,5 +1,6 @@
 #include "lib/nn/kv_cache.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace r1 {
@@ -44,8 +45,15 @@ KvCache::KvCache(Backend& backend, const KvShape& shape, std::int64_t pages)
     kv.decay = parts_from(decay, l, {P, KV, kPageTokens});
     kv.longest = parts_from(longest, l, {P, KV});
   }
-  for (std::int64_t page = pages; page-- > 0;)
-    free_.push_back(number(page));  // low ones come first
+  free_ = numbers();
+  std::reverse(free_.begin(), free_.end());  // low ones come first
+}
+
+std::vector<std::int32_t> KvCache::numbers() const {
+  std::vector<std::int32_t> all;
+  for (std::int64_t page = 0; page < pages(); ++page)
+    all.push_back(static_cast<std::int32_t>(page * shape_.layers));
+  return all;
 }
 
 std::int32_t KvCache::take() {

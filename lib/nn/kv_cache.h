@@ -25,12 +25,10 @@ class KvCache {
 
   std::int64_t free_pages() const { return static_cast<std::int64_t>(free_.size()); }
   std::int64_t pages() const { return static_cast<std::int64_t>(users_.size()); }
-  std::int32_t number(std::int64_t page) const {  // of page 0 … pages - 1
-    return static_cast<std::int32_t>(page * shape_.layers);
-  }
-  std::int32_t take();                // a page with one user; there must be a free one
-  void share(std::int32_t page);      // one user more
-  void give_back(std::int32_t page);  // one user less; free at none
+  std::vector<std::int32_t> numbers() const;  // of all pages, in use or not
+  std::int32_t take();                        // a page with one user; there must be a free one
+  void share(std::int32_t page);              // one user more
+  void give_back(std::int32_t page);          // one user less; free at none
   std::int32_t users(std::int32_t page) const { return users_[place_of(page)]; }
 
   // Layer `l` with the page table of this step, i32 [S, pages per sequence].

@@ -11,11 +11,6 @@ namespace {
 constexpr std::uint32_t kQuantizationVersion = 2;  // of GGUF's blocks
 constexpr std::string_view kRecipe = "r1.quantize.recipe";
 
-bool tells_storage(std::string_view key) {
-  return key == "general.file_type" || key == "general.quantization_version" ||
-         key == "general.alignment" || key == kRecipe || key.starts_with("split.");
-}
-
 // A folder as a GGUF file.
 QuantizePlan from_folder(const ModelFiles& files, const std::filesystem::path& data_dir) {
   GgufExport gguf = export_gguf(files);
@@ -31,7 +26,7 @@ QuantizePlan from_folder(const ModelFiles& files, const std::filesystem::path& d
 QuantizePlan from_gguf(const ModelFiles& files) {
   QuantizePlan plan;
   for (const auto& [key, value] : files.gguf().raw_metadata())
-    if (!tells_storage(key)) plan.metadata.emplace_back(key, value);
+    if (!tells_storage(key) && key != kRecipe) plan.metadata.emplace_back(key, value);
   // Of shards only all by name: their order in memory is chance.
   const bool one_file = files.gguf().tensors().size() == files.tensors().size();
   for (const NamedTensor& t : one_file ? files.gguf().tensors() : files.tensors())

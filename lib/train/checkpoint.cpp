@@ -107,9 +107,11 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
   w.end_object();
   write_file(to / kManifest, w.end_object().text() + "\n");
   std::int64_t whole = 0;
-  for (const fs::path& other : folders_in(folder))  // a later one was damaged, and passed over
-    if (other > to || (other != to && !read_manifest(other)) || ++whole > keep)
-      remove_checkpoint(other);
+  for (const fs::path& other : folders_in(folder)) {
+    const bool counts = other == to || (other < to && read_manifest(other));
+    if (!counts || ++whole > keep)
+      remove_checkpoint(other);  // a later one was passed over: damaged
+  }
 }
 
 std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,

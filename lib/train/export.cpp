@@ -8,6 +8,7 @@
 #include "lib/base/output.h"
 #include "lib/base/write_file.h"
 #include "lib/io/small_files.h"
+#include "lib/models/gguf_export.h"
 #include "lib/tensor/quant_block.h"
 #include "lib/text/chat_template.h"
 
@@ -123,8 +124,7 @@ void write_trained_gguf(const TrainedModel& model, const fs::path& path) {
   GgufMetadata metadata;
   const bool replaced = !model.chat_template.empty();
   for (const auto& [key, value] : model.base.gguf().raw_metadata())
-    if (key != "general.file_type" && key != "general.alignment" && !key.starts_with("split.") &&
-        !(replaced && key == kChatTemplateKey))
+    if (!tells_storage(key) && !(replaced && key == kChatTemplateKey))
       metadata.emplace_back(key, value);
   metadata.emplace_back("general.file_type", std::uint32_t{0});
   if (replaced) metadata.emplace_back(kChatTemplateKey, model.chat_template);

@@ -108,9 +108,9 @@ class Runner {
     Rows rows = batch.rows(g);
     const auto sequences = static_cast<std::int64_t>(position_.size());
     const std::int64_t each = cache_->pages() / sequences;
-    std::vector<std::int32_t> pages(static_cast<std::size_t>(sequences * each));
-    for (std::size_t i = 0; i < pages.size(); ++i)  // backwards: a page number is not a place
-      pages[pages.size() - 1 - i] = cache_->number(static_cast<std::int64_t>(i));
+    std::vector<std::int32_t> pages = cache_->numbers();
+    pages.resize(static_cast<std::size_t>(sequences * each));
+    std::reverse(pages.begin(), pages.end());  // a page number is not a place
     rows.cache = cache_.get();
     rows.sequence = g.integers(batch.sequence);
     rows.table = g.integers(pages).reshaped({sequences, each});

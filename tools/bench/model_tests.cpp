@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/error.h"
+#include "lib/base/paths.h"
 #include "lib/base/sha256.h"
 #include "lib/models/decoder_config.h"
 #include "tools/bench/ranges.h"
@@ -116,9 +117,7 @@ Work ModelWork::decode(std::int64_t tokens, std::int64_t depth, std::int64_t bat
 
 std::string measured_name(const BenchSettings& s, const std::string& name, bool as_base) {
   if (s.adapter.empty() || as_base) return name;
-  const std::filesystem::path adapter(s.adapter);  // of a folder that may end in a slash
-  return name + "+" +
-         (adapter.has_filename() ? adapter : adapter.parent_path()).filename().string();
+  return name + "+" + without_slash(s.adapter).filename().string();
 }
 
 MeasuredNetwork::MeasuredNetwork(Backend& backend, const BenchSettings& s, const std::string& name,

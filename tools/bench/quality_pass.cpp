@@ -27,10 +27,8 @@ class WindowReader {
         chunk_(default_chunk_tokens(backend.device())),
         cache_(backend, cache_shape(backend, *model.network, model.kv_dtype, 1, window),
                pages_for(window)),
-        runner_(backend, *model.network, cache_, model.low_ranks()) {
-    for (std::int64_t page = 0; page < cache_.pages(); ++page)
-      pages_.push_back(cache_.number(page));
-  }
+        pages_(cache_.numbers()),
+        runner_(backend, *model.network, cache_, model.low_ranks()) {}
 
   // Reads ids [begin, end) of a window, whose ids before are read, for those that come behind.
   void skip(std::span<const TokenId> window, std::int64_t begin, std::int64_t end) {

@@ -39,9 +39,7 @@ Session::Session(const BenchSettings& s, const Ui& ui, Probes& probes,
 void Session::run(const BenchRecord& known, const std::function<Runnable()>& prepare) {
   run_all(known, [&] {
     Runnable runnable = prepare();
-    std::vector<BenchRecord> one;
-    one.push_back(measure(runnable, how_, probes_));
-    return one;
+    return std::vector{measure(runnable, how_, probes_)};
   });
 }
 

@@ -35,10 +35,8 @@ Stepper::Stepper(Backend& backend, const Network& network, DType kv, std::int64_
       chunk_(default_chunk_tokens(backend.device())),
       pages_(pages_for(tokens)),
       cache_(backend, cache_shape(backend, network, kv, sequences, tokens), sequences * pages_),
-      runner_(backend, network, cache_, adapters) {
-  for (std::int64_t page = 0; page < cache_.pages(); ++page)
-    page_numbers_.push_back(cache_.number(page));
-}
+      page_numbers_(cache_.numbers()),
+      runner_(backend, network, cache_, adapters) {}
 
 void Stepper::step(std::int64_t sequences, std::int64_t rows, std::int64_t position) {
   StepRows step;

@@ -71,12 +71,16 @@ std::string read_stdin() {
   }
 }
 
-std::string named_file(const std::string& path) {
+std::string named_file(const std::string& path, std::size_t most) {
   try {
-    return read_file(path);
+    return read_file(path, most);
   } catch (const Error& e) {
     fail(ErrorKind::usage, "{}", e.what());
   }
+}
+
+std::string shown_input(const std::string& name) {
+  return name.empty() || name == "-" ? "standard input" : escaped(name);
 }
 
 std::string text_or_file(const std::string& argument) {

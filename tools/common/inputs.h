@@ -37,8 +37,11 @@ class LineReader {
 // over 1 GiB.
 std::string read_stdin();
 
-// All of a file that an option names. Fails with `usage`.
-std::string named_file(const std::string& path);
+// All of a file that an option names, of at most so many bytes. Fails with `usage`.
+std::string named_file(const std::string& path, std::size_t most = std::size_t{256} << 20);
+
+// What errors call an input: "standard input" where it is "-" or has no name.
+std::string shown_input(const std::string& name);
 
 // `TEXT` as it is, `@F` the file F, `@@…` a literal @. Fails as `named_file` does.
 std::string text_or_file(const std::string& argument);

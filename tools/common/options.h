@@ -22,7 +22,7 @@ struct Option {
   std::string metavar;                    // "FILE"; empty for a switch
   std::string help;                       // one full sentence
   std::vector<std::string> choices = {};  // when only some words will do
-  bool any_case = false;                  // write them as you like: Q4_K_M
+  bool any_case = false;                  // Q4_K_M is q4_k_m
   double least = -1e18, most = 1e18;      // of a number
   // "250ms 30s 2h", "64K 2M 1G", the same or "80%": a share is read as minus its percentage.
   enum class Unit { none, milliseconds, bytes, bytes_or_share } unit = Unit::none;

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "lib/base/error.h"
+#include "lib/base/paths.h"
 
 namespace r1 {
 
@@ -44,9 +45,7 @@ void keep_inputs(const std::vector<std::string>& outputs, const std::vector<std:
 
 void need_space(const std::string& output, std::uint64_t bytes, std::uint64_t there) {
   std::error_code unknown;
-  fs::path path = fs::absolute(output);
-  if (!path.has_filename()) path = path.parent_path();
-  const fs::path folder = path.parent_path();
+  const fs::path folder = without_slash(fs::absolute(output)).parent_path();
   const auto room = fs::space(folder, unknown);
   if (!unknown && room.available + there < bytes)
     fail(ErrorKind::write, "{}: {} bytes are wanted, and {} are free", escaped(folder.string()),

@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <regex>
-#include <utility>
 #include <variant>
 
-#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/paths.h"
 #include "tools/common/config_file.h"
+#include "tools/common/inputs.h"
 #include "tools/common/ui.h"
 
 namespace r1 {
@@ -91,13 +90,7 @@ std::string Settings::json() const {
 }
 
 void Settings::read_config(const std::string& path) {
-  std::string text;
-  try {
-    text = read_file(path, 1 << 20);
-  } catch (const Error& e) {
-    fail(ErrorKind::usage, "{}", e.what());  // a configuration that cannot be read is wrong usage
-  }
-  for (const ConfigEntry& e : parse_config(text, path)) {
+  for (const ConfigEntry& e : parse_config(named_file(path, 1 << 20), path)) {
     const std::string where = fmt::format("{}:{}: {}", escaped(path), e.line, e.key);
     if (e.table != "common" && e.table != program_.name) continue;
     const Option& o = option_named(e.key, where);
@@ -105,13 +98,11 @@ void Settings::read_config(const std::string& path) {
     const bool list = std::holds_alternative<std::vector<std::string>*>(o.into);
     if (e.is_list != list)
       fail(ErrorKind::usage, "{} wants {}", where, list ? "a list" : "one value");
-    if (list) std::get<std::vector<std::string>*>(o.into)->clear();
-    bool first = true;
     for (const std::string& value : e.values)
       if (!o.config_refuses.empty() && value == o.config_refuses)
         fail(ErrorKind::usage, "{} cannot be {} by a configuration file", where, value);
-    for (const std::string& value : e.values)
-      set_value(o, value, where, std::exchange(first, false));
+    if (list) std::get<std::vector<std::string>*>(o.into)->clear();  // also for an empty one
+    for (const std::string& value : e.values) set_value(o, value, where, false);
     sources_[&o] = fmt::format("{}:{}", path, e.line);
   }
 }

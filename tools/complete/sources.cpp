@@ -31,10 +31,6 @@ std::int64_t estimate(std::int64_t count, double share) {
   return share > 0 ? std::llround(static_cast<double>(count) / share) : 0;
 }
 
-std::string shown_input(const std::string& name) {
-  return name.empty() || name == "-" ? "standard input" : escaped(name);
-}
-
 class Texts : public Source {
  public:
   Texts(const CompleteSettings& s, CompletionRequest defaults, Choice& choice)

@@ -1,7 +1,7 @@
 #include "tools/finetune/pupil.h"
 
-#include "lib/base/bytes.h"
 #include "lib/base/error.h"
+#include "tools/common/inputs.h"
 #include "tools/finetune/blocks.h"
 
 namespace r1 {
@@ -9,14 +9,6 @@ namespace {
 
 constexpr std::size_t kMostOfTemplate = std::size_t{1} << 20;
 const std::vector<ChatMessage> kAsked = {{"system", "s"}, {"user", "u"}};
-
-std::string named_template(const std::string& file) {
-  try {
-    return read_file(file, kMostOfTemplate);
-  } catch (const Error& e) {
-    fail(ErrorKind::usage, "{}", e.what());
-  }
-}
 
 std::int64_t numbers_in(const NamedVars& weights) {
   std::int64_t numbers = 0;
@@ -30,7 +22,8 @@ TextOfModel::TextOfModel(const ModelFiles& files, const std::filesystem::path& d
                          const std::string& chat_template)
     : tokenizer_(load_tokenizer(files, data_dir)),
       fim_(FimForm::find(*tokenizer_)),
-      template_(chat_template.empty() ? read_chat_template(files) : named_template(chat_template)),
+      template_(chat_template.empty() ? read_chat_template(files)
+                                      : named_file(chat_template, kMostOfTemplate)),
       replaced_(!chat_template.empty()) {
   if (template_.empty() && !replaced_) return;
   try {

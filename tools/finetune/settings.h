@@ -30,7 +30,7 @@ struct FinetuneSettings {
   bool method_given = false;
   double beta = 0.1;
   std::string adapter;       // that is taught further; empty: a fresh one
-  bool shape_given = false;  // one or more of the four below
+  bool shape_given = false;  // rank, alpha, rslora or modules
   std::int64_t rank = 8;
   double alpha = 16, dropout = 0;
   bool rslora = false;

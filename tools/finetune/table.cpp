@@ -140,6 +140,7 @@ void add_learning(std::vector<Option>& o, FinetuneSettings& s) {
                .help =
                    "Learn what survives this type, one of r1-quantize's --type: the model reads "
                    "its weights as a .gguf file of it will have them, and is exported as that.",
+               .any_case = true,
                .built_in = "none"});
   o.push_back({.name = "precision",
                .group = g,
@@ -343,6 +344,7 @@ void add_result(std::vector<Option>& o, FinetuneSettings& s) {
                .into = &s.export_type,
                .metavar = "TYPE",
                .help = "The type of a .gguf file's matrices, as r1-quantize's --type.",
+               .any_case = true,
                .gives_way_to = {"qat"},
                .wants = {{"export", {"gguf"}}, {"fine-tune-type", {"full"}}, {"init"}},
                .given = &s.export_type_given,

@@ -14,10 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path without_slash(const fs::path& path) {
-  return path.has_filename() ? path : path.parent_path();
-}
-
 void check_types(const QuantizeSettings& s) {
   const bool fitted = s.target_bpw > 0;
   refuse_if(s.type.empty() && !fitted, "--type says what the model becomes, such as q4_k_m");

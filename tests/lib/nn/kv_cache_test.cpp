@@ -20,10 +20,11 @@ TEST(KvCache, ThePartsOfAPageLieOneBehindTheOther) {
   const KvShape shape{
       .layers = 3, .kv_heads = 2, .head_dim = 32, .decay = true, .dtype = DType::f16};
   KvCache cache(*backend, shape, 4);
+  const std::vector<std::int32_t> numbers = cache.numbers();
   std::set<const std::byte*> places;
   for (std::int64_t taken = 0; taken < cache.pages(); ++taken) {
     const std::int32_t page = cache.take();
-    EXPECT_EQ(page, cache.number(taken));
+    EXPECT_EQ(page, numbers[static_cast<std::size_t>(taken)]);
     for (std::int64_t l = 0; l < shape.layers; ++l) {
       const PagedKv kv = cache.layer(l, {});
       places.insert(at(kv.keys, page));
@@ -34,12 +35,12 @@ TEST(KvCache, ThePartsOfAPageLieOneBehindTheOther) {
   }
   EXPECT_EQ(places.size(), 12u);
   EXPECT_EQ(cache.free_pages(), 0);
-  cache.give_back(cache.number(2));
-  cache.share(cache.number(1));
-  EXPECT_EQ(cache.take(), cache.number(2));
-  cache.give_back(cache.number(1));
+  cache.give_back(numbers[2]);
+  cache.share(numbers[1]);
+  EXPECT_EQ(cache.take(), numbers[2]);
+  cache.give_back(numbers[1]);
   EXPECT_EQ(cache.free_pages(), 0);
-  cache.give_back(cache.number(1));
+  cache.give_back(numbers[1]);
   EXPECT_EQ(cache.free_pages(), 1);
 }
 
