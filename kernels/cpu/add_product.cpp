@@ -1,21 +1,23 @@
-// out += a b in f32, of matrices that lie plainly: what training adds to gradients.
+// out += a b, of matrices that lie plainly: what training adds to gradients.
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/cpu/cpu_backend.h"
-#include "kernels/cpu/panels.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/cpu/strips.h"
 
 namespace r1 {
 namespace {
 
+using cpu::join_strips;
 using cpu::kPanelRows;
+using cpu::kTogether;
 using cpu::Range;
 using cpu::Strided;
+using cpu::Term;
 
-constexpr std::int64_t kGathered = 12;          // whatever a kernel takes at once divides it
-constexpr std::int64_t kRows = 10 * kGathered;  // of a, at a time
-constexpr std::int64_t kInner = 512;            // of b, at most
+constexpr int kGathered = 12;          // whatever a kernel takes at once divides it
+constexpr std::int64_t kRows = std::int64_t{10} * kGathered;  // of a, at a time
+constexpr std::int64_t kInner = 512;            // terms, at most
 constexpr std::int64_t kPanels = 64;            // of b, at most
 
 std::int64_t length(Range r) { return r.end - r.begin; }
@@ -23,98 +25,106 @@ Range piece(Range r, std::int64_t begin, std::int64_t most) {
   return {begin, std::min(r.end, begin + most)};
 }
 
-// Rows of a transpose, and columns, so many rows side by side: [rows / kGathered, columns,
-// kGathered].
-void gather(float* to, const Strided& a, Range rows, Range columns) {
-  const std::int64_t n = length(columns), count = length(rows);
-  for (std::int64_t k = 0; k < n; ++k) {
-    const float* from = a.at + (columns.begin + k) * a.column + rows.begin;
-    std::int64_t r = 0;
-    for (; r + kGathered <= count; r += kGathered)
-      std::memcpy(to + r * n + k * kGathered, from + r, sizeof(float) * kGathered);
-    std::copy_n(from + r, count - r, to + r * n + k * kGathered);
-  }
-}
-
-// Asks for a part of these rows and columns, as far as the second cache.
-void fetch(const Strided& a, Range rows, Range columns, std::int64_t part, std::int64_t parts) {
-  constexpr std::int64_t kLine = 16;
-  const bool plain = a.column == 1;
-  const Range lines = plain ? rows : columns, along = plain ? columns : rows;
-  const std::int64_t apart = plain ? a.row : a.column, count = length(lines);
-  for (std::int64_t i = count * part / parts; i < count * (part + 1) / parts; ++i)
-    for (std::int64_t j = along.begin; j < along.end; j += kLine)
-      __builtin_prefetch(a.at + (lines.begin + i) * apart + j, 0, 2);
-}
-
 // A thread's share of it. Panels are strips of b's columns, some of its rows at a time: each stays
 // in the first cache while it meets rows of a that stay in the second. Those of a transpose are
 // gathered, since where they stand one element is a page from the next. More rows of b at a time
-// would fetch `out` less often, but leave fewer rows of a in their cache.
+// would fetch `out` less often, but leave fewer rows of a in their cache. Along the inner sum, all
+// is counted in terms.
+template <typename T>
 class Share {
  public:
-  Share(const cpu::Kernels& kernels, const Tensor& out, const Strided& a, const float* b,
+  Share(const cpu::Kernels& kernels, const Tensor& out, const Strided<T>& a, const T* b,
         std::int64_t I)
       : kernels_(kernels), out_(out), a_(a), b_(b), I_(I) {}
 
   // Some rows of `out`, and columns, counted in panels.
   void add(Range rows, Range panels) const {
-    thread_local std::vector<float> room;
-    const std::int64_t parts = (I_ + kInner - 1) / kInner, each = (I_ + parts - 1) / parts;
-    float* strips = cpu::at_least(room, each * kPanelRows * std::min(kPanels, length(panels)));
-    for (std::int64_t i = 0; i < I_; i += each)
+    thread_local std::vector<Term<T>> room;
+    const std::int64_t terms = (I_ + kTogether<T> - 1) / kTogether<T>,
+                       parts = (terms + kInner - 1) / kInner, each = (terms + parts - 1) / parts;
+    Term<T>* strips = cpu::at_least(room, each * kPanelRows * std::min(kPanels, length(panels)));
+    for (std::int64_t i = 0; i < terms; i += each)
       for (std::int64_t p = panels.begin; p < panels.end; p += kPanels) {
-        const Range inner = piece({0, I_}, i, each), some = piece(panels, p, kPanels);
+        const Range inner = piece({0, terms}, i, each), some = piece(panels, p, kPanels);
         const std::int64_t c = p * kPanelRows;
-        cpu::copy_strips(strips, b_ + i * C() + c, C(), length(inner),
-                         std::min(length(some) * kPanelRows, C() - c));
+        join_strips<kPanelRows>(strips, b_ + inner.begin * kTogether<T> * C() + c, C(),
+                                numbers(inner), std::min(length(some) * kPanelRows, C() - c));
         for (std::int64_t r = rows.begin; r < rows.end; r += kRows) {
           const bool more = r + kRows < rows.end;
           add_rows(piece(rows, r, kRows), inner, some, strips,
                    piece(rows, more ? r + kRows : rows.begin, kRows),
-                   more ? inner : piece({0, I_}, i + each, each));
+                   more ? inner : piece({0, terms}, i + each, each));
         }
       }
   }
 
  private:
   std::int64_t C() const { return out_.cols(); }
+  // How many numbers are in these terms.
+  std::int64_t numbers(Range inner) const {
+    return std::min(I_ - inner.begin * kTogether<T>, length(inner) * kTogether<T>);
+  }
+  bool gathers() const { return a_.column != 1; }
 
   // `next` is fetched meanwhile: at the pace of memory the first panel would wait for its rows.
-  void add_rows(Range rows, Range inner, Range panels, const float* strips, Range next,
+  void add_rows(Range rows, Range inner, Range panels, const Term<T>* strips, Range next,
                 Range next_inner) const {
-    thread_local std::vector<float> room;
-    const bool gathers = a_.column != 1;
-    float* gathered = cpu::at_least(room, gathers ? length(inner) * kRows : 0);
-    if (gathers) gather(gathered, a_, rows, inner);
+    thread_local std::vector<Term<T>> room;
+    Term<T>* gathered = cpu::at_least(room, gathers() ? length(inner) * kRows : 0);
+    if (gathers())
+      join_strips<kGathered>(gathered, a_.at + inner.begin * kTogether<T> * a_.column + rows.begin,
+                             a_.column, numbers(inner), length(rows));
     for (std::int64_t p = panels.begin; p < panels.end; ++p) {
-      fetch(a_, next, next_inner, p - panels.begin, length(panels));
+      fetch(next, next_inner, p - panels.begin, length(panels));
       const std::int64_t c = p * kPanelRows, n = std::min<std::int64_t>(kPanelRows, C() - c);
-      const float* panel = strips + (p - panels.begin) * length(inner) * kPanelRows;
+      const Term<T>* panel = strips + (p - panels.begin) * length(inner) * kPanelRows;
       float* to = out_.as<float>() + rows.begin * C() + c;
-      if (!gathers)
-        kernels_.add_product(to, C(), panel, {a_.at + rows.begin * a_.row + inner.begin, a_.row, 1},
-                             {0, length(rows)}, length(inner), n);
-      for (std::int64_t r = 0; gathers && r < length(rows); r += kGathered)
-        kernels_.add_product(to + r * C(), C(), panel, {gathered + r * length(inner), 1, kGathered},
-                             {0, std::min(kGathered, length(rows) - r)}, length(inner), n);
+      if (!gathers()) multiply(to, panel, terms_of(rows.begin, inner), length(rows), inner, n);
+      for (std::int64_t r = 0; gathers() && r < length(rows); r += kGathered)
+        multiply(to + r * C(), panel, {gathered + r * length(inner), 1, kGathered},
+                 std::min<std::int64_t>(kGathered, length(rows) - r), inner, n);
     }
+  }
+
+  // Rows of a from `row` on, which are rows of terms.
+  Strided<Term<T>> terms_of(std::int64_t row, Range inner) const {
+    const auto* at = reinterpret_cast<const Term<T>*>(a_.at + row * a_.row);
+    return {at + inner.begin, a_.row / kTogether<T>, 1};
+  }
+
+  void multiply(float* to, const Term<T>* panel, const Strided<Term<T>>& a, std::int64_t rows,
+                Range inner, std::int64_t n) const {
+    if constexpr (std::is_same_v<T, float>)
+      kernels_.add_product(to, C(), panel, a, {0, rows}, length(inner), n);
+    else
+      kernels_.add_product_of_pairs(to, C(), panel, a, {0, rows}, length(inner), n);
+  }
+
+  // Asks for a part of these rows and columns of a, as far as the second cache.
+  void fetch(Range rows, Range inner, std::int64_t part, std::int64_t parts) const {
+    constexpr std::int64_t kLine = 64 / sizeof(T);
+    const Range numbers = {inner.begin * kTogether<T>, inner.end * kTogether<T>};
+    const Range lines = gathers() ? numbers : rows, along = gathers() ? rows : numbers;
+    const std::int64_t apart = gathers() ? a_.column : a_.row, count = length(lines);
+    for (std::int64_t i = count * part / parts; i < count * (part + 1) / parts; ++i)
+      for (std::int64_t j = along.begin; j < along.end; j += kLine)
+        __builtin_prefetch(a_.at + (lines.begin + i) * apart + j, 0, 2);
   }
 
   const cpu::Kernels& kernels_;
   const Tensor& out_;
-  const Strided& a_;
-  const float* b_;
+  const Strided<T>& a_;
+  const T* b_;
   std::int64_t I_;
 };
 
 }  // namespace
 
 // What would cost more to copy twice is shared out.
-void CpuBackend::add_product(const Tensor& out, const cpu::Strided& a, const float* b,
-                             std::int64_t I) {
+template <typename T>
+void CpuBackend::add_product(const Tensor& out, const Strided<T>& a, const T* b, std::int64_t I) {
   const std::int64_t R = out.rows(), C = out.cols(), panels = (C + kPanelRows - 1) / kPanelRows;
-  const Share share(kernels_, out, a, b, I);
+  const Share<T> share(kernels_, out, a, b, I);
   if (a.column != 1 && R > C)
     for_rows((R + kGathered - 1) / kGathered, kGathered * C * I,
              [&](std::int64_t begin, std::int64_t end) {
@@ -125,5 +135,10 @@ void CpuBackend::add_product(const Tensor& out, const cpu::Strided& a, const flo
       share.add({0, R}, {begin, end});
     });
 }
+
+template void CpuBackend::add_product(const Tensor&, const Strided<float>&, const float*,
+                                      std::int64_t);
+template void CpuBackend::add_product(const Tensor&, const Strided<std::uint16_t>&,
+                                      const std::uint16_t*, std::int64_t);
 
 }  // namespace r1

@@ -2,8 +2,8 @@
 #include <vector>
 
 #include "kernels/cpu/cpu_backend.h"
-#include "kernels/cpu/panels.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/cpu/strips.h"
 
 // With p_j = e^(z_j - lse), dp_j = dy·v_j and dz_j = p_j (dp_j - dy·y):
 //   dq_i += scale sum_j dz_j k_j    dk_j += scale dz_j q_i    dv_j += p_j dy_i    dA_j -= dz_j.
@@ -35,7 +35,7 @@ struct HeadRows {
 // x [n, hd] as strips of columns: [hd / 16, n, 16].
 void cut(Floats& strips, const HeadRows& x, std::int64_t n, std::int64_t hd) {
   strips.resize(static_cast<std::size_t>((hd + kPanelRows - 1) / kPanelRows * kPanelRows * n));
-  cpu::copy_strips(strips.data(), x.at, x.apart, n, hd);
+  cpu::join_strips<kPanelRows>(strips.data(), x.at, x.apart, n, hd);
 }
 
 struct Attention {  // what attention_backward is given
@@ -133,7 +133,7 @@ class HeadBackward {
   }
 
   // to [R, hd] += a [R, I] times strips, of `rows` rows each.
-  void add(const HeadRows& to, std::int64_t R, const cpu::Strided& a, std::int64_t I,
+  void add(const HeadRows& to, std::int64_t R, const cpu::Strided<float>& a, std::int64_t I,
            const float* strips, std::int64_t rows) const {
     for (std::int64_t d = 0; to.at != nullptr && d < hd_; d += kPanelRows)
       kernels_.add_product(to.at + d, to.apart, strips + d * rows, a, {0, R}, I,

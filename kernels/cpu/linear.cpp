@@ -44,8 +44,7 @@ Backend::Weight CpuBackend::load_weight(const Tensor& host, DType compute) {
   weight.tensor.packed = true;
   pool_.for_ranges(panels_of(host), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t p = begin; p < end; ++p)
-      cpu::pack_panel(weight.tensor.as<std::byte>() + static_cast<std::size_t>(p) * size, type,
-                      host, p);
+      lay_panel(weight.tensor.as<std::byte>() + static_cast<std::size_t>(p) * size, type, host, p);
   });
   return weight;
 }
@@ -59,6 +58,7 @@ double CpuBackend::multiply_in_registers(DType weight, std::int64_t rounds) {
 cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   const std::int64_t T = x.rows(), K = x.cols(), even = (K + 1) / 2 * 2;
   if (type == PanelType::f32) return {.f32 = x.as<float>()};
+  if (x.dtype == DType::bf16) return {.bf16 = x.as<std::uint16_t>()};
   if (type == PanelType::bf16) {
     const auto convert = [&](auto& to, auto kernel) {
       to.resize(static_cast<std::size_t>(T * even));
@@ -87,14 +87,29 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   return {.q = q_.data(), .scale = scale_.data(), .start = start_.data(), .sum = sum_.data()};
 }
 
+void CpuBackend::lay_panel(std::byte* panel, PanelType type, const Tensor& w,
+                           std::int64_t p) const {
+  const std::int64_t K = w.cols(), n = p * kPanelRows,
+                     count = std::min<std::int64_t>(kPanelRows, w.rows() - n);
+  if (w.dtype == DType::f32 && type == PanelType::f32)
+    kernels_.turn(reinterpret_cast<float*>(panel), 1.0f, row(w, n), K, count, K);
+  else if (w.dtype == DType::bf16 && type == PanelType::bf16 && K % 2 == 0)
+    kernels_.turn_pairs(reinterpret_cast<cpu::Bf16Pair*>(panel), w.as<cpu::Bf16Pair>() + n * K / 2,
+                        K / 2, count, K / 2);
+  else
+    cpu::pack_panel(panel, type, w, p);
+}
+
 // One half is made, and the other is its mirror: the same products, summed in the same order. A
 // panel has as many rows less to meet as there are panels before it, so that a thread takes panels
 // from both ends.
 void CpuBackend::gram(const Tensor& y, const Tensor& x) {
   const std::int64_t T = x.rows(), K = x.cols(), P = panels_of(x);
-  const std::size_t size = cpu::panel_size(PanelType::f32, K);
+  const PanelType type = cpu::panel_type(x.dtype);
+  const std::size_t size = cpu::panel_size(type, K);
   const std::int64_t group = fitting(256 << 10, size, 8),
-                     chunk = fitting(128 << 10, row_size(PanelType::f32, K), kRows);
+                     chunk = fitting(128 << 10, row_size(type, K), kRows);
+  const cpu::Rows rows = prepare(x, type);
   const auto most = static_cast<std::size_t>(group);
   for_rows((P + 1) / 2, kPanelRows * K, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::int64_t> mine;
@@ -105,15 +120,13 @@ void CpuBackend::gram(const Tensor& y, const Tensor& x) {
     const auto panel = [&](std::size_t i) { return room + i * size; };
     for (std::size_t first = 0; first < mine.size(); first += most) {
       const auto some = std::span(mine).subspan(first, std::min(most, mine.size() - first));
-      for (std::size_t i = 0; i < some.size(); ++i)
-        kernels_.turn(reinterpret_cast<float*>(panel(i)), 1.0f, row(x, some[i] * kPanelRows), K,
-                      std::min<std::int64_t>(kPanelRows, T - some[i] * kPanelRows), K);
+      for (std::size_t i = 0; i < some.size(); ++i) lay_panel(panel(i), type, x, some[i]);
       for (std::int64_t t = 0; t < T; t += chunk)
         for (std::size_t i = 0; i < some.size(); ++i) {
           const std::int64_t n = some[i] * kPanelRows, last = std::min(T, t + chunk);
           if (last > n)
-            kernels_.product(PanelType::f32, y.as<float>() + n, T, panel(i), {.f32 = x.as<float>()},
-                             {std::max(t, n), last}, K, std::min<std::int64_t>(kPanelRows, T - n));
+            kernels_.product(type, y.as<float>() + n, T, panel(i), rows, {std::max(t, n), last}, K,
+                             std::min<std::int64_t>(kPanelRows, T - n));
         }
     }
   });
@@ -124,16 +137,16 @@ void CpuBackend::gram(const Tensor& y, const Tensor& x) {
   });
 }
 
-// A plain weight becomes f32 panels on the way: x is not rounded then. Panels are taken in groups
-// and rows of x in chunks that stay together in a cache of 1 MiB.
+// A plain weight becomes f32 panels on the way: x is not rounded then. Both may be of bf16, with an
+// even K (`multiply`). Panels are taken in groups and rows of x in chunks that stay together in a
+// cache of 1 MiB.
 void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
-  const bool square = x.data == w.data && x.shape == w.shape && !w.packed && w.dtype == DType::f32;
-  if (square) {
+  if (x.data == w.data && x.shape == w.shape && !w.packed) {
     gram(y, x);
     return finish(*this, y, then);
   }
   const std::int64_t T = x.rows(), K = x.cols(), N = w.rows();
-  const PanelType type = w.packed ? cpu::panel_type(w.dtype) : PanelType::f32;
+  const PanelType type = w.packed ? cpu::panel_type(w.dtype) : cpu::panel_type(x.dtype);
   const std::size_t size = cpu::panel_size(type, K);
   const std::int64_t group = fitting(256 << 10, size, 8),
                      chunk = fitting(128 << 10, row_size(type, K), kRows);
@@ -145,14 +158,8 @@ void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const
       const std::int64_t last = std::min(end, first + group);
       const std::byte* panels = w.as<std::byte>() + static_cast<std::size_t>(first) * size;
       if (!w.packed) {
-        for (std::int64_t p = first; p < last; ++p) {
-          std::byte* panel = room + static_cast<std::size_t>(p - first) * size;
-          if (w.dtype == DType::f32)
-            kernels_.turn(reinterpret_cast<float*>(panel), 1.0f, row(w, p * kPanelRows), K,
-                          std::min<std::int64_t>(kPanelRows, N - p * kPanelRows), K);
-          else
-            cpu::pack_panel(panel, type, w, p);
-        }
+        for (std::int64_t p = first; p < last; ++p)
+          lay_panel(room + static_cast<std::size_t>(p - first) * size, type, w, p);
         panels = room;
       }
       for (std::int64_t t = 0; t < T; t += chunk)
@@ -185,7 +192,7 @@ void CpuBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tenso
   constexpr std::int64_t kUnpacked = 1024;
   const std::int64_t T = dy.rows(), N = w.rows(), K = w.cols();
   const bool plain = !w.packed && w.dtype == DType::f32;
-  if (!dx.empty() && plain) add_product(dx, {dy.as<float>(), N, 1}, w.as<float>(), N);
+  if (!dx.empty() && plain) add_product<float>(dx, {dy.as<float>(), N, 1}, w.as<float>(), N);
   std::vector<float> rows;
   for (std::int64_t begin = 0; !dx.empty() && !plain && begin < N; begin += kUnpacked) {
     const std::int64_t n = std::min(kUnpacked, N - begin);
@@ -195,11 +202,11 @@ void CpuBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tenso
       for (std::int64_t i = first; i < last; ++i)
         std::copy_n(weight_row(w, begin + i, room), K, rows.data() + i * K);
     });
-    add_product(dx, {dy.as<float>() + begin, N, 1}, rows.data(), n);
+    add_product<float>(dx, {dy.as<float>() + begin, N, 1}, rows.data(), n);
   }
   if (dw.empty()) return;
   assert(plain);
-  add_product(dw, {dy.as<float>(), 1, N}, x.as<float>(), T);
+  add_product<float>(dw, {dy.as<float>(), 1, N}, x.as<float>(), T);
 }
 
 void CpuBackend::add_bias(const Tensor& y, const Tensor& x, const Tensor& b) {

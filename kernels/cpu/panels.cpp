@@ -322,14 +322,4 @@ void unpack_row(float* values, const Tensor& w, std::int64_t n) {
   }
 }
 
-void copy_strips(float* strips, const float* b, std::int64_t C, std::int64_t rows,
-                 std::int64_t columns) {
-  for (std::int64_t r = 0; r < rows; ++r, b += C, strips += kPanelRows) {
-    std::int64_t c = 0;
-    for (; c + kPanelRows <= columns; c += kPanelRows)
-      std::memcpy(strips + c * rows, b + c, sizeof(float) * kPanelRows);  // a few instructions
-    std::copy_n(b + c, columns - c, strips + c * rows);
-  }
-}
-
 }  // namespace r1::cpu

@@ -17,8 +17,4 @@ void pack_panel(std::byte* panel, PanelType type, const Tensor& w, std::int64_t 
 // Row n of a packed w [N, K], widened.
 void unpack_row(float* values, const Tensor& w, std::int64_t n);
 
-// Columns of rows C apart become f32 panels, 16 columns each: [columns / 16, rows, 16].
-void copy_strips(float* strips, const float* b, std::int64_t C, std::int64_t rows,
-                 std::int64_t columns);
-
 }  // namespace r1::cpu

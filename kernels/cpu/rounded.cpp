@@ -1,5 +1,6 @@
-// Numbers of 16 and of 8 bits. Here for agreement with the other backends, and for the memory they
-// save: products widen them on the way, in time that is little beside their own.
+// Numbers of 16 and of 8 bits. Products of bf16 are made of pairs, at up to twice the speed of f32;
+// what else there is, is widened on the way, for agreement with the other backends and for the
+// memory it saves.
 #include <bit>
 #include <cmath>
 #include <vector>
@@ -67,25 +68,35 @@ Tensor CpuBackend::widened(std::vector<float>& room, const Factor& f) {
   return {room.data(), t.shape, DType::f32};
 }
 
-// What is added to y is a sum from columns of a and rows of b^T; else it is as `linear` makes it.
+// y, or y += if that is what `then` adds, is a sum from columns of a and rows of b^T; else it is as
+// `linear` makes it.
 void CpuBackend::multiply(const Tensor& y, const Factor& a, const Factor& b, const Epilogue& then) {
+  const std::int64_t K = a.along_k ? a.values.cols() : a.values.rows();
+  const bool adds = then.residual.data == y.data;
+  const bool along = a.along_k && b.along_k && !adds;
+  const auto sum = [&]<typename T>(const Tensor& left, const T* right) {
+    const cpu::Strided<T> rows{left.as<T>(), a.along_k ? K : 1, a.along_k ? 1 : left.cols()};
+    if (!adds) zero(y);
+    add_product(y, rows, right, K);
+    finish(*this, y, {then.bias, adds ? Tensor{} : then.residual, then.activation});
+  };
+  const bool pairs =
+      a.values.dtype == DType::bf16 && b.values.dtype == DType::bf16 && (!a.along_k || K % 2 == 0);
+  if (pairs && along && kernels_.has_bf16) return linear(y, a.values, b.values, then);
+  if (pairs && !b.along_k) return sum(a.values, b.values.as<std::uint16_t>());
+
   const Tensor as = widened(a_, a), bs = widened(b_, b);
   const float scale = scale_of(a) * scale_of(b);
   if (scale != 1.0f)
     for (float& value : a_) value *= scale;
-  const bool adds = then.residual.data == y.data;
-  if (a.along_k && b.along_k && !adds) return linear(y, as, bs, then);
-  const std::int64_t K = a.along_k ? as.cols() : as.rows();
-  const cpu::Strided rows{as.as<float>(), a.along_k ? K : 1, a.along_k ? 1 : as.cols()};
+  if (along) return linear(y, as, bs, then);
   if (b.along_k) {
     turned_.resize(b_.size());
     for (std::int64_t n = 0; n < bs.rows(); ++n)
       for (std::int64_t k = 0; k < K; ++k)
         turned_[static_cast<std::size_t>(k * bs.rows() + n)] = cpu::row(bs, n)[k];
   }
-  if (!adds) zero(y);
-  add_product(y, rows, b.along_k ? turned_.data() : bs.as<float>(), K);
-  finish(*this, y, {then.bias, adds ? Tensor{} : then.residual, then.activation});
+  sum(as, b.along_k ? turned_.data() : bs.as<float>());
 }
 
 }  // namespace r1

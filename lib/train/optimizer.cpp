@@ -12,37 +12,44 @@ constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
 constexpr int kTurns = 5;
 constexpr std::uint64_t kRounding = std::uint64_t{0xbf16} << 32;  // stream of seeds, by weight
 
-Tensor orthogonal(Backend& backend, Arena& arena, Tensor x) {
-  const std::int64_t rows = x.shape[0], cols = x.shape[1];
+// y = a b^T, or y += it; of f32 as `linear` and its way back make it.
+void multiply(Backend& backend, const Tensor& y, const Factor& a, const Factor& b, bool adds) {
+  if (a.values.dtype != DType::f32)
+    return backend.multiply(y, a, b, {.residual = adds ? y : Tensor{}});
+  if (a.along_k && b.along_k) return backend.linear(y, a.values, b.values, {});
+  if (!adds) backend.zero(y);
+  if (a.along_k)
+    backend.linear_backward(y, {}, a.values, b.values, b.values);
+  else
+    backend.linear_backward({}, y, a.values, b.values, y);
+}
+
+// Products are made of `type`, f32 or bf16, and all else of f32.
+Tensor orthogonal(Backend& backend, Arena& arena, Tensor x, DType type) {
+  const std::int64_t rows = x.shape[0], cols = x.shape[1], n = std::min(rows, cols);
   const bool wide = rows <= cols;
-  const std::int64_t n = std::min(rows, cols);
-  const auto take = [&](const Shape& shape) {
-    const Tensor t = arena.take(shape, DType::f32);
-    backend.zero(t);
-    return t;
+  const auto take = [&](const Shape& shape) { return arena.take(shape, DType::f32); };
+  const Tensor product = take({n, n}), square = take({n, n}), sum = take({n, n});
+  Tensor next = take(x.shape);
+  const Tensor room = type == DType::f32 ? Tensor{} : arena.take(x.shape, type),
+               small_room = type == DType::f32 ? Tensor{} : arena.take({n, n}, type);
+  const auto rounded = [&](const Tensor& to, const Tensor& from) {
+    if (type == DType::f32) return from;
+    backend.round(to, from);
+    return to;
   };
-  const Tensor product = arena.take({n, n}, DType::f32), square = arena.take({n, n}, DType::f32);
-  Tensor next = arena.take(x.shape, DType::f32);
   for (int turn = 0; turn < kTurns; ++turn) {
-    const Tensor sum = take({n, n});
-    if (wide) {
-      backend.linear(product, x, x, {});  // x x^T
-    } else {
-      backend.zero(product);
-      backend.linear_backward({}, product, x, x, sum);  // x^T x
-    }
-    backend.linear(square, product, product, {});  // it is symmetric
+    const Tensor read = rounded(room, x);
+    multiply(backend, product, {read, wide}, {read, wide}, false);  // x x^T, or x^T x
+    const Tensor factor = rounded(small_room, product);
+    multiply(backend, square, {factor}, {factor}, false);  // it is symmetric
+    backend.zero(sum);
     backend.add_scaled(sum, product, kB);
     backend.add_scaled(sum, square, kC);
     backend.zero(next);
     backend.add_scaled(next, x, kA);
-    if (wide) {
-      backend.linear_backward(next, {}, sum, x, x);  // + sum x
-    } else {
-      const Tensor turned = arena.take(x.shape, DType::f32);
-      backend.linear(turned, x, sum, {});  // x sum
-      backend.add_scaled(next, turned, 1.0f);
-    }
+    const Tensor change = rounded(small_room, sum);
+    multiply(backend, next, {wide ? change : read}, {wide ? read : change, false}, true);
     std::swap(x, next);
   }
   return x;
@@ -110,7 +117,7 @@ void Optimizer::muon(const Moments& m, double share, double scale) {
   const Tensor unit = scratch_.take(shape, DType::f32);
   backend_.zero(unit);
   backend_.add_scaled(unit, ahead, 1 / (std::sqrt(sum) + 1e-7f));
-  const Tensor turned = orthogonal(backend_, scratch_, unit);
+  const Tensor turned = orthogonal(backend_, scratch_, unit, options_.products);
   const double rate = options_.muon_rate * share;
   const double tall = static_cast<double>(shape[0]) / static_cast<double>(shape[1]);
   backend_.copy(copy, m.weight);

@@ -17,10 +17,11 @@ struct OptimizerOptions {
   double rate = 1e-5;       // at its peak, of AdamW
   double muon_rate = 0.02;  // likewise
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
-  double weight_decay = 0.01;  // of matrices; vectors have none
-  double momentum = 0.95;      // of Muon
-  DType moments = DType::f32;  // of AdamW's; or bf16, rounded by chance, as weights of bf16 are
-  std::uint64_t seed = 0;      // of that
+  double weight_decay = 0.01;   // of matrices; vectors have none
+  double momentum = 0.95;       // of Muon
+  DType products = DType::f32;  // that Muon is made of; or bf16
+  DType moments = DType::f32;   // of AdamW's; or bf16, rounded by chance, as weights of bf16 are
+  std::uint64_t seed = 0;       // of that
 };
 
 // Moves weights against their gradients. AdamW: arXiv:1711.05101. Muon: hidden matrices go along

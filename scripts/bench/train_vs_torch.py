@@ -5,8 +5,8 @@
     train_vs_torch.py --text FILE … speed [--steps 8]
 
 `curve`: a small r1-plus and a small r1 with AdamW and with Muon; the largest difference of the loss of any step.
-`speed`: tokens a second of a model of 10 million parameters, PyTorch in f32, in bf16 where products can be, and
-compiled; the two take turns. Wants torch, sentencepiece and safetensors. A text that has U+2581 itself is read otherwise by
+`speed`: tokens a second of a model of 10 million parameters, both in f32 and in bf16 where products can be, PyTorch
+compiled too; they take turns. Wants torch, sentencepiece and safetensors. A text that has U+2581 itself is read otherwise by
 sentencepiece's Python, which takes it for a space.
 """
 import argparse
@@ -123,18 +123,18 @@ def curve(a):
 
 def speed(a):
     shape = Config(**TEN_MILLION, vocab=a.vocab, context=a.length, plus=a.plus)
-    result = {"r1": []}
+    ours, theirs = {}, {}
     for _ in range(a.rounds):
-        records = r1_finetune(a, shape, a.work / "speed", optimizer=a.optimizer, iters=a.steps)
-        result["r1"].append(statistics.median(r["tok_s"] for r in records[1:]))
+        for precision in a.precisions.split(","):
+            records = r1_finetune(a, shape, a.work / "speed", optimizer=a.optimizer, iters=a.steps, precision=precision)
+            ours.setdefault(precision, []).append(statistics.median(r["tok_s"] for r in records[1:]))
         for form in a.forms.split(","):
-            result.setdefault(form, []).append(Torch(a, shape, a.work / "speed/start", a.optimizer, form).run(a.steps)[1])
+            theirs.setdefault(form, []).append(Torch(a, shape, a.work / "speed/start", a.optimizer, form).run(a.steps)[1])
     parameters = sum(p.numel() for p in R1(shape).parameters())
-    middle = {name: statistics.median(values) for name, values in result.items()}
-    best = max(v for name, v in middle.items() if name != "r1")
-    print(f"{parameters / 1e6:.1f} M parameters, {a.optimizer}, {a.batch} x {a.length} tokens, {a.threads} threads, torch "
-          f"{torch.__version__}: " + ", ".join(f"{name} {v:.0f} tok/s" for name, v in middle.items()) +
-          f"; r1 / PyTorch {middle['r1'] / best:.2f}")
+    best = lambda turns: max(map(statistics.median, turns.values()))
+    said = lambda turns: ", ".join(f"{name} {statistics.median(v):.0f}" for name, v in turns.items())
+    print(f"{parameters / 1e6:.1f} M parameters, {a.optimizer}, {a.batch} x {a.length} tokens, {a.threads} threads, tok/s: "
+          f"r1 {said(ours)}; torch {torch.__version__} {said(theirs)}; best of r1 / best of PyTorch {best(ours) / best(theirs):.2f}")
 
 
 def main():
@@ -147,6 +147,7 @@ def main():
         parser.add_argument("--" + name, type=int, default=value)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--optimizer", choices=["adamw", "muon"], default="adamw")
+    parser.add_argument("--precisions", default="fp32,bf16", help="of r1-finetune")
     parser.add_argument("--forms", default="f32,bf16,compiled", help="of PyTorch")
     parser.add_argument("--plus", action="store_true", help="speed of r1-plus, not of r1")
     a = parser.parse_args()

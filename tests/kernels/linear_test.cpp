@@ -132,6 +132,11 @@ TEST_F(LinearTest, AMatrixTimesItselfHasTheSameBits) {
       rig->linear(square, x, x, {});
       rig->linear(product, x, again, {});
       EXPECT_EQ(rig.get(square), rig.get(product));
+      const Factor rounded{rig.plain_weight({T, K}, values, DType::bf16)};
+      const Factor other{rig.plain_weight({T, K}, values, DType::bf16)};
+      rig->multiply(square, rounded, rounded, {});
+      rig->multiply(product, rounded, other, {});
+      EXPECT_EQ(rig.get(square), rig.get(product));
     }
 }
 

@@ -171,6 +171,12 @@ TEST_F(RoundedTest, ProductsOfWholeNumbersAreExact) {
   }
 }
 
+// Beyond every block of `cpu`, with an even K and with an odd one.
+TEST_F(RoundedTest, LargeProductsOfWholeNumbersAreExact) {
+  for (const auto& [M, N, K] : {std::array{131, 40, 1090}, {131, 40, 1091}, {3, 1060, 33}})
+    expect_exact(M, N, K, DType::bf16, DType::bf16);
+}
+
 // Sums of |x||w| are K at most. A card's tensor cores keep fewer bits of a partial sum than f32
 // (arXiv:2412.19437, 3.3.2, has 14 for sm_90): its share.
 TEST_F(RoundedTest, ProductsOfRoundedTensorsAgree) {

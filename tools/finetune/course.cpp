@@ -38,6 +38,7 @@ std::int64_t packs_at_once(const FinetuneSettings& s) {
 }  // namespace
 
 TrainOptions train_options(const FinetuneSettings& s) {
+  const bool exact = s.product_type() == DType::f32;
   return {.batch = s.batch,
           .at_once = packs_at_once(s),
           .recompute = s.recompute,
@@ -52,6 +53,7 @@ TrainOptions train_options(const FinetuneSettings& s) {
                         .rate = s.rate,
                         .muon_rate = s.muon_rate,
                         .weight_decay = s.weight_decay,
+                        .products = exact ? DType::f32 : DType::bf16,
                         .moments = s.moments == "bf16" ? DType::bf16 : DType::f32,
                         .seed = static_cast<std::uint64_t>(s.seed)},
           .beta = s.beta,

@@ -20,9 +20,15 @@ struct Range {
   std::int64_t begin, end;
 };
 
+// Neighbours along K, in the place that one f32 takes.
+struct Bf16Pair {
+  std::uint16_t of[2];
+};
+
 // A plain matrix, or with `row` 1 the transpose of one: x(r, k) = at[r row + k column].
+template <typename T>
 struct Strided {
-  const float* at;
+  const T* at;
   std::int64_t row, column;  // one of them is 1
 };
 
@@ -73,8 +79,12 @@ struct Kernels {
                   Range rows, std::int64_t K, std::int64_t n);
   // y[r, 0 … n) += sum over K of x(r, k) panel[k], for r in rows: n of 16 columns, which stand in a
   // panel [K, 16]; y rows `stride` apart.
-  void (*add_product)(float* y, std::int64_t stride, const float* panel, const Strided& x,
+  void (*add_product)(float* y, std::int64_t stride, const float* panel, const Strided<float>& x,
                       Range rows, std::int64_t K, std::int64_t n);
+  // The same of K pairs.
+  void (*add_product_of_pairs)(float* y, std::int64_t stride, const Bf16Pair* panel,
+                               const Strided<Bf16Pair>& x, Range rows, std::int64_t K,
+                               std::int64_t n);
   // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
   void (*quantize)(PanelType type, const RowOut& to, const float* x, std::int64_t K);
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
@@ -88,6 +98,8 @@ struct Kernels {
   // An f32 panel [K, 16] of rows of x, `stride` apart, times s: up to 16, the others zero.
   void (*turn)(float* panel, float s, const float* x, std::int64_t stride, std::int64_t rows,
                std::int64_t K);
+  void (*turn_pairs)(Bf16Pair* panel, const Bf16Pair* x, std::int64_t stride, std::int64_t rows,
+                     std::int64_t K);  // the same of K pairs, as they are
 
   float (*dot)(const float* a, const float* b, std::int64_t n);
   void (*axpy)(float* y, float s, const float* x, std::int64_t n);                      // y += s x

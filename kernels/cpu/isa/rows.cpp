@@ -17,19 +17,20 @@ R1_INLINE void by_register(std::int64_t count, const Body& body) {
 
 R1_INLINE Floats sigmoid(Floats x) { return 1.0f / (1.0f + exp(-x)); }
 
-using Four [[gnu::vector_size(16)]] = float;
-
-}  // namespace
+// An f32 or a pair of bf16, four of them; times s or as they are.
+using FourFloats [[gnu::vector_size(16)]] = float;
+using FourPairs [[gnu::vector_size(16)]] = std::uint32_t;
 
 // By fours both ways: two rounds of pairs.
-void turn(float* panel, float s, const float* x, std::int64_t stride, std::int64_t rows,
-          std::int64_t K) {
+template <typename Four, typename T, typename Change>
+R1_INLINE void turn_by_fours(T* panel, const T* x, std::int64_t stride, std::int64_t rows,
+                             std::int64_t K, const Change& change) {
   std::int64_t r = 0;
   for (; r + 4 <= rows; r += 4, x += 4 * stride) {
     std::int64_t k = 0;
     for (; k + 4 <= K; k += 4) {
       Each<Four, 4> in, pair;
-      for (int i = 0; i < 4; ++i) in[i] = load<Four>(x + i * stride + k) * s;
+      for (int i = 0; i < 4; ++i) in[i] = change(load<Four>(x + i * stride + k));
       for (int i = 0; i < 2; ++i) {
         pair[i] = __builtin_shufflevector(in[i], in[i + 2], 0, 4, 1, 5);
         pair[i + 2] = __builtin_shufflevector(in[i], in[i + 2], 2, 6, 3, 7);
@@ -42,12 +43,24 @@ void turn(float* panel, float s, const float* x, std::int64_t stride, std::int64
       }
     }
     for (; k < K; ++k)
-      for (int i = 0; i < 4; ++i) panel[k * cpu::kPanelRows + r + i] = x[i * stride + k] * s;
+      for (int i = 0; i < 4; ++i) panel[k * cpu::kPanelRows + r + i] = change(x[i * stride + k]);
   }
   for (; r < rows; ++r, x += stride)
-    for (std::int64_t k = 0; k < K; ++k) panel[k * cpu::kPanelRows + r] = x[k] * s;
+    for (std::int64_t k = 0; k < K; ++k) panel[k * cpu::kPanelRows + r] = change(x[k]);
   for (; r < cpu::kPanelRows; ++r)
-    for (std::int64_t k = 0; k < K; ++k) panel[k * cpu::kPanelRows + r] = 0.0f;
+    for (std::int64_t k = 0; k < K; ++k) panel[k * cpu::kPanelRows + r] = {};
+}
+
+}  // namespace
+
+void turn(float* panel, float s, const float* x, std::int64_t stride, std::int64_t rows,
+          std::int64_t K) {
+  turn_by_fours<FourFloats>(panel, x, stride, rows, K, [s](auto v) { return v * s; });
+}
+
+void turn_pairs(cpu::Bf16Pair* panel, const cpu::Bf16Pair* x, std::int64_t stride,
+                std::int64_t rows, std::int64_t K) {
+  turn_by_fours<FourPairs>(panel, x, stride, rows, K, [](auto v) { return v; });
 }
 
 // Several sums side by side: each waits for its last one.

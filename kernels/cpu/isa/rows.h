@@ -6,6 +6,8 @@ namespace r1::R1_ISA {
 
 void turn(float* panel, float s, const float* x, std::int64_t stride, std::int64_t rows,
           std::int64_t K);
+void turn_pairs(cpu::Bf16Pair* panel, const cpu::Bf16Pair* x, std::int64_t stride,
+                std::int64_t rows, std::int64_t K);
 float dot(const float* a, const float* b, std::int64_t n);
 void axpy(float* y, float s, const float* x, std::int64_t n);
 void scale_by(float* y, float s, const float* a, const float* b, std::int64_t n);

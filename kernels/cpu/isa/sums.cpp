@@ -1,12 +1,15 @@
 // y += x panel: 16 columns at a time against a few rows of x, or of its transpose, whose sums stay
-// in registers. A row's sum runs along K in one order, whatever the other rows.
+// in registers. A row's sum runs along K in one order, whatever the other rows. Elements are f32 or
+// pairs of bf16.
 #include "kernels/cpu/isa/sums.h"
 
+#include "kernels/cpu/isa/quads.h"
 #include "kernels/cpu/isa/vector.h"
 
 namespace r1::R1_ISA {
 namespace {
 
+using cpu::Bf16Pair;
 using cpu::Strided;
 
 // Of 32 registers or 16.
@@ -15,9 +18,16 @@ constexpr int kParts = kRegister == 64 ? 1 : 2;
 
 enum class Along { rows, columns };  // where x has neighbours
 
-template <Along along>
-R1_INLINE const float& element(const Strided& x, std::int64_t r, std::int64_t k) {
+template <Along along, typename T>
+R1_INLINE const T& element(const Strided<T>& x, std::int64_t r, std::int64_t k) {
   return along == Along::rows ? x.at[r * x.row + k] : x.at[k * x.column + r];
+}
+
+R1_INLINE Floats add_term(Floats sum, Floats v, const float& x) {
+  return multiply_add(v, all(x), sum);
+}
+R1_INLINE Floats add_term(Floats sum, Floats v, const Bf16Pair& x) {
+  return dot_bf16_pair(sum, bits<Ints>(v), load<std::int32_t>(&x));
 }
 
 R1_INLINE void add_to(float* y, Floats v, std::int64_t n) {
@@ -27,8 +37,8 @@ R1_INLINE void add_to(float* y, Floats v, std::int64_t n) {
     store_some(y, load_some(y, n) + v, n);
 }
 
-template <Along along, int R>
-void add_rows(float* y, std::int64_t stride, const float* panel, const Strided& x, std::int64_t K,
+template <Along along, int R, typename T>
+void add_rows(float* y, std::int64_t stride, const T* panel, const Strided<T>& x, std::int64_t K,
               std::int64_t n) {
   for (std::int64_t part = 0; part < n; part += kParts * kLanes) {
     Each<Each<Floats, kParts>, R> sum;  // not zeroed as one piece of memory
@@ -45,7 +55,7 @@ void add_rows(float* y, std::int64_t stride, const float* panel, const Strided& 
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
         for (int p = 0; p < kParts; ++p)
-          sum[r][p] = multiply_add(v[p], all(element<along>(x, r, k)), sum[r][p]);
+          sum[r][p] = add_term(sum[r][p], v[p], element<along>(x, r, k));
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
@@ -55,26 +65,38 @@ void add_rows(float* y, std::int64_t stride, const float* panel, const Strided& 
   }
 }
 
-template <Along along>
-void add_all(float* y, std::int64_t stride, const float* panel, const Strided& x, cpu::Range rows,
+template <Along along, typename T>
+void add_all(float* y, std::int64_t stride, const T* panel, const Strided<T>& x, cpu::Range rows,
              std::int64_t K, std::int64_t n) {
   std::int64_t r = rows.begin;
   const auto left = [&] { return rows.end - r; };
-  const auto from = [&] { return Strided{&element<along>(x, r, 0), x.row, x.column}; };
+  const auto from = [&] { return Strided<T>{&element<along>(x, r, 0), x.row, x.column}; };
   for (; left() >= kMostRows; r += kMostRows)
     add_rows<along, kMostRows>(y + r * stride, stride, panel, from(), K, n);
   for (; left() >= 4; r += 4) add_rows<along, 4>(y + r * stride, stride, panel, from(), K, n);
   for (; left() > 0; ++r) add_rows<along, 1>(y + r * stride, stride, panel, from(), K, n);
 }
 
-}  // namespace
-
-void add_product(float* y, std::int64_t stride, const float* panel, const Strided& x,
-                 cpu::Range rows, std::int64_t K, std::int64_t n) {
+template <typename T>
+void add_either(float* y, std::int64_t stride, const T* panel, const Strided<T>& x, cpu::Range rows,
+                std::int64_t K, std::int64_t n) {
   if (x.column == 1)
     add_all<Along::rows>(y, stride, panel, x, rows, K, n);
   else
     add_all<Along::columns>(y, stride, panel, x, rows, K, n);
+}
+
+}  // namespace
+
+void add_product(float* y, std::int64_t stride, const float* panel, const Strided<float>& x,
+                 cpu::Range rows, std::int64_t K, std::int64_t n) {
+  add_either(y, stride, panel, x, rows, K, n);
+}
+
+void add_product_of_pairs(float* y, std::int64_t stride, const Bf16Pair* panel,
+                          const Strided<Bf16Pair>& x, cpu::Range rows, std::int64_t K,
+                          std::int64_t n) {
+  add_either(y, stride, panel, x, rows, K, n);
 }
 
 }  // namespace r1::R1_ISA

@@ -4,7 +4,10 @@
 
 namespace r1::R1_ISA {
 
-void add_product(float* y, std::int64_t stride, const float* panel, const cpu::Strided& x,
+void add_product(float* y, std::int64_t stride, const float* panel, const cpu::Strided<float>& x,
                  cpu::Range rows, std::int64_t K, std::int64_t n);
+void add_product_of_pairs(float* y, std::int64_t stride, const cpu::Bf16Pair* panel,
+                          const cpu::Strided<cpu::Bf16Pair>& x, cpu::Range rows, std::int64_t K,
+                          std::int64_t n);
 
 }  // namespace r1::R1_ISA
