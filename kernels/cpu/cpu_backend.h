@@ -130,10 +130,7 @@ class CpuBackend : public Backend {
   cpu::Slabs slabs_;
   std::vector<std::uint16_t> bf16_;  // what `prepare` hands out
   std::vector<float> rounded_;
-  std::vector<std::int8_t> q_;
-  std::vector<float> scale_;
-  std::vector<std::int32_t> start_;
-  std::vector<float> sum_;
+  std::vector<cpu::XBlock> blocks_;
   std::vector<float> keys_, values_, decay_;  // pages of `attention`
   std::vector<float> a_, b_, turned_;         // factors of `multiply`
 };

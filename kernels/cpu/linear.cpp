@@ -23,8 +23,9 @@ std::int64_t panels_of(const Tensor& w) { return (w.rows() + kPanelRows - 1) / k
 
 // Bytes of a row of x on its way into products.
 std::size_t row_size(PanelType type, std::int64_t K) {
-  const std::size_t element = type == PanelType::f32 ? 4 : type == PanelType::bf16 ? 2 : 1;
-  return static_cast<std::size_t>(K) * element;
+  const auto k = static_cast<std::size_t>(K);
+  if (type == PanelType::f32) return k * 4;
+  return type == PanelType::bf16 ? k * 2 : k / cpu::kBlock * sizeof(cpu::XBlock);
 }
 // How many of a size fit, in whole lots.
 std::int64_t fitting(std::size_t room, std::size_t size, std::size_t lot) {
@@ -73,18 +74,13 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
     if (kernels_.has_bf16) return {.bf16 = convert(bf16_, kernels_.to_bf16)};
     return {.f32 = convert(rounded_, kernels_.round_to_bf16)};
   }
-  q_.resize(static_cast<std::size_t>(T * K));
-  scale_.resize(static_cast<std::size_t>(T * (K / cpu::kBlock)));
-  start_.resize(static_cast<std::size_t>(T * (K / 16)));
-  sum_.resize(static_cast<std::size_t>(T * (K / cpu::kBlock)));
+  const std::int64_t blocks = K / cpu::kBlock;
+  blocks_.resize(static_cast<std::size_t>(T * blocks));
   for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t)
-      kernels_.quantize(type,
-                        {q_.data() + t * K, scale_.data() + t * (K / cpu::kBlock),
-                         start_.data() + t * (K / 16), sum_.data() + t * (K / cpu::kBlock)},
-                        row(x, t), K);
+      kernels_.quantize(type, blocks_.data() + t * blocks, row(x, t), K);
   });
-  return {.q = q_.data(), .scale = scale_.data(), .start = start_.data(), .sum = sum_.data()};
+  return {.blocks = blocks_.data()};
 }
 
 void CpuBackend::lay_panel(std::byte* panel, PanelType type, const Tensor& w,

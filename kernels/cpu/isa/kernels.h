@@ -6,14 +6,18 @@
 
 namespace r1::cpu {
 
+// 32 elements of x in 8 bits: x = scale q. All of it side by side, so that a row has one address.
+struct XBlock {
+  std::int8_t q[kBlock];
+  float scale, sum;       // sum of q
+  std::int32_t start[2];  // what sums of products begin with: of all, or of each half
+};
+
 // Rows of x as a product wants them: f32; bf16, with K padded to even by zero; or 8 bits.
 struct Rows {
   const float* f32 = nullptr;           // [rows, K], or rounded to bf16 and padded
   const std::uint16_t* bf16 = nullptr;  // [rows, K rounded up to even]
-  const std::int8_t* q = nullptr;       // [rows, K]: x = scale q
-  const float* scale = nullptr;         // [rows, K / 32]
-  const std::int32_t* start = nullptr;  // [rows, K / 16]: what sums of products begin with
-  const float* sum = nullptr;           // [rows, K / 32]: sums of q
+  const XBlock* blocks = nullptr;       // [rows, K / 32]
 };
 
 struct Range {
@@ -30,13 +34,6 @@ template <typename T>
 struct Strided {
   const T* at;
   std::int64_t row, column;  // one of them is 1
-};
-
-struct RowOut {  // where a row in 8 bits goes
-  std::int8_t* q;
-  float* scale;
-  std::int32_t* start;
-  float* sum;
 };
 
 // One query row of one head on its way through its past, page by page.
@@ -86,7 +83,7 @@ struct Kernels {
                                const Strided<Bf16Pair>& x, Range rows, std::int64_t K,
                                std::int64_t n);
   // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
-  void (*quantize)(PanelType type, const RowOut& to, const float* x, std::int64_t K);
+  void (*quantize)(PanelType type, XBlock* to, const float* x, std::int64_t K);
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
   void (*round_to_bf16)(float* y, const float* x, std::int64_t n);
   // x = step y in whole numbers up to 32,767; returns the step. n is a multiple of 32.

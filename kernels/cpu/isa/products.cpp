@@ -10,6 +10,7 @@ namespace {
 
 using cpu::PanelType;
 using cpu::Rows;
+using cpu::XBlock;
 using Bytes = const unsigned char*;
 
 R1_INLINE std::int32_t four_bytes(const void* p) { return load<std::int32_t>(p); }
@@ -135,9 +136,9 @@ constexpr int largest_byte(PanelType type) {
 template <int R, int P>
 using Tile = Each<Each<Ints, P>, R>;
 
-// Adds the sums of quads first … last - 1 for R rows of x, whose quads begin at q and lie K apart.
+// Adds the sums of quads first … last - 1 for R rows of x, whose blocks lie `blocks` apart.
 template <PanelType type, int R, int P>
-R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const std::int8_t* q, std::int64_t K,
+R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, std::int64_t blocks,
                          int first, int last) {
   // Few rows would wait for one sum after the other, so that odd quads have sums of their own:
   // whole numbers come out the same.
@@ -149,7 +150,7 @@ R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const std::int8_t* q, st
     for (int p = 0; p < P; ++p) v[p] = quad<type>(values + kRegister * p, j);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      const std::int32_t four = four_bytes(q + r * K + 4 * j);
+      const std::int32_t four = four_bytes(x[r * blocks].q + 4 * j);
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
         Ints& to = j % kChains == 0 ? sum[r][p] : other[r][p];
@@ -165,7 +166,7 @@ R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const std::int8_t* q, st
 
 // The same by way of narrow sums of kQuads quads.
 template <PanelType type, int R, int P, int kQuads>
-R1_INLINE void add_narrow_quads(Tile<R, P>& sum, Bytes values, const std::int8_t* q, std::int64_t K,
+R1_INLINE void add_narrow_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, std::int64_t blocks,
                                 int first, int last) {
 #pragma GCC unroll 8
   for (std::int64_t from = first; from < last; from += kQuads) {
@@ -176,7 +177,7 @@ R1_INLINE void add_narrow_quads(Tile<R, P>& sum, Bytes values, const std::int8_t
       for (int p = 0; p < P; ++p) v[p] = quad<type>(values + kRegister * p, j);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        const std::int32_t four = four_bytes(q + r * K + 4 * j);
+        const std::int32_t four = four_bytes(x[r * blocks].q + 4 * j);
 #pragma GCC unroll 2
         for (int p = 0; p < P; ++p) {
           narrow[r][p] = dot_narrow(narrow[r][p], v[p], four);
@@ -189,21 +190,18 @@ R1_INLINE void add_narrow_quads(Tile<R, P>& sum, Bytes values, const std::int8_t
   }
 }
 
-// Rows `first` … of x with the rows `part` … of a panel.
+// R rows of x with the rows `part` … of a panel.
 template <PanelType type, int R, int P>
-void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t first,
-                    std::int64_t K, std::int64_t part, std::int64_t n) {
+void product_blocks(float* y, std::int64_t stride, Bytes w, const XBlock* x, std::int64_t K,
+                    std::int64_t part, std::int64_t n) {
   const std::int64_t blocks = K / cpu::kBlock;
-  const std::int8_t* x_q = x.q + first * K;
-  const float *x_scale = x.scale + first * blocks, *x_sum = x.sum + first * blocks;
-  const std::int32_t* x_start = x.start + first * blocks * 2;
   constexpr std::size_t after = cpu::values_size(type);
   constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
   constexpr int kHalves = type == PanelType::q6_k ? 2 : 1;  // with a scale each
   constexpr int kQuads = 8 / kHalves, kNarrow = kNarrowSum / largest_byte(type);
   Each<Each<Floats, P>, R> total;
   Each<Floats, P> d, m;  // of 256 k, which share them
-  for (std::int64_t b = 0; b < blocks; ++b) {
+  for (std::int64_t b = 0; b < blocks; ++b, ++x) {
     const Bytes block = w + cpu::block_offset(type, b);
     const Bytes scales = block + after + part;
     const Bytes shared = w + cpu::shared_offset(type, b) + 2 * part;
@@ -212,19 +210,17 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
       d[p] = from_f16(shared + kLanes * 2 * p);
       if (has_minimum) m[p] = from_f16(shared + cpu::kHalves + kLanes * 2 * p);
     }
-    const std::int8_t* q = x_q + b * cpu::kBlock;
     Each<Each<Floats, P>, R> product;
 #pragma GCC unroll 2
     for (int h = 0; h < kHalves; ++h) {
-      const std::int32_t* start = x_start + 2 * b + h;
       Tile<R, P> sum;
       for (int r = 0; r < R && start_of_sum(type) != 0; ++r)
-        for (int p = 0; p < P; ++p) sum[r][p] = all(start[r * blocks * 2]);
+        for (int p = 0; p < P; ++p) sum[r][p] = all(x[r * blocks].start[h]);
       if constexpr (cpu::is_signed(type) || kNarrow < 2)
-        add_quads<type>(sum, block + 4 * part, q, K, h * kQuads, (h + 1) * kQuads);
+        add_quads<type>(sum, block + 4 * part, x, blocks, h * kQuads, (h + 1) * kQuads);
       else
         add_narrow_quads<type, R, P, (kNarrow < kQuads ? kNarrow : kQuads)>(
-            sum, block + 4 * part, q, K, h * kQuads, (h + 1) * kQuads);
+            sum, block + 4 * part, x, blocks, h * kQuads, (h + 1) * kQuads);
       for (int p = 0; p < P; ++p) {
         const Bytes scale_at = scales + 16 * h + kLanes * p;
         // A scale of one block is read here, where sums have left it a register.
@@ -241,8 +237,8 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const Rows& x, std::
       if constexpr (has_minimum) minimum = -(m[p] * from_bytes(scales + 16 + kLanes * p));
       for (int r = 0; r < R; ++r) {
         if constexpr (has_minimum)
-          product[r][p] = multiply_add(minimum, all(x_sum[r * blocks + b]), product[r][p]);
-        total[r][p] = multiply_add(product[r][p], all(x_scale[r * blocks + b]), total[r][p]);
+          product[r][p] = multiply_add(minimum, all(x[r * blocks].sum), product[r][p]);
+        total[r][p] = multiply_add(product[r][p], all(x[r * blocks].scale), total[r][p]);
       }
     }
   }
@@ -263,7 +259,8 @@ void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::in
       const PairElement* rows = pairs_of(x) + first * pairs * 2;
       product_bf16<R, kParts>(y + part, stride, w + 4 * part, rows, pairs, n - part);
     } else {
-      product_blocks<type, R, kParts>(y + part, stride, w, x, first, K, part, n - part);
+      product_blocks<type, R, kParts>(y + part, stride, w, x.blocks + first * (K / cpu::kBlock), K,
+                                      part, n - part);
     }
   }
 }
@@ -308,29 +305,29 @@ void product(PanelType type, float* y, std::int64_t stride, const void* panel, c
 }
 
 // q = round(x / step) with step the largest |x| of 32 over 127.
-void quantize(PanelType type, const cpu::RowOut& to, const float* x, std::int64_t K) {
-  for (std::int64_t b = 0; b < K / cpu::kBlock; ++b, x += cpu::kBlock) {
+void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
+  for (XBlock* const end = to + K / cpu::kBlock; to != end; ++to, x += cpu::kBlock) {
     Floats most{};
     for (std::int64_t i = 0; i < cpu::kBlock; i += kLanes) {
       const Floats v = load<Floats>(x + i);
       most = larger(most, larger(v, -v));
     }
     const float top = largest(most), inverse = top > 0.0f ? 127.0f / top : 0.0f;
-    to.scale[b] = top / 127.0f;
+    to->scale = top / 127.0f;
     std::int32_t half[2];
     for (std::int64_t h = 0; h < 2; ++h) {
       Ints total{};
       for (std::int64_t i = 16 * h; i < 16 * (h + 1); i += kLanes) {
         const Ints v = __builtin_convertvector(nearest(load<Floats>(x + i) * inverse), Ints);
-        store_bytes(to.q + b * cpu::kBlock + i, v);
+        store_bytes(to->q + i, v);
         total += v;
       }
       half[h] = sum(total);
     }
-    to.sum[b] = static_cast<float>(half[0] + half[1]);
+    to->sum = static_cast<float>(half[0] + half[1]);
     const bool by_halves = type == PanelType::q6_k;
-    to.start[2 * b] = start_of_sum(type) * (by_halves ? half[0] : half[0] + half[1]);
-    to.start[2 * b + 1] = start_of_sum(type) * half[1];
+    to->start[0] = start_of_sum(type) * (by_halves ? half[0] : half[0] + half[1]);
+    to->start[1] = start_of_sum(type) * half[1];
   }
 }
 
