@@ -15,10 +15,10 @@ using cpu::Range;
 using cpu::Strided;
 using cpu::Term;
 
-constexpr int kGathered = 12;          // whatever a kernel takes at once divides it
+constexpr int kGathered = 12;  // whatever a kernel takes at once divides it
 constexpr std::int64_t kRows = std::int64_t{10} * kGathered;  // of a, at a time
-constexpr std::int64_t kInner = 512;            // terms, at most
-constexpr std::int64_t kPanels = 64;            // of b, at most
+constexpr std::int64_t kInner = 512;                          // terms, at most
+constexpr std::int64_t kPanels = 64;                          // of b, at most
 
 std::int64_t length(Range r) { return r.end - r.begin; }
 Range piece(Range r, std::int64_t begin, std::int64_t most) {

@@ -85,7 +85,8 @@ void CpuBackend::multiply(const Tensor& y, const Factor& a, const Factor& b, con
   if (pairs && along && kernels_.has_bf16) return linear(y, a.values, b.values, then);
   if (pairs && !b.along_k) return sum(a.values, b.values.as<std::uint16_t>());
 
-  const Tensor as = widened(a_, a), bs = widened(b_, b);
+  const bool square = along && a.values.data == b.values.data && a.scale.empty();
+  const Tensor as = widened(a_, a), bs = square ? as : widened(b_, b);
   const float scale = scale_of(a) * scale_of(b);
   if (scale != 1.0f)
     for (float& value : a_) value *= scale;

@@ -28,15 +28,9 @@ R1_INLINE cpu::Range seen_by_some(cpu::AttendRow* const* rows, int count) {
   return seen;
 }
 
-// Turns a row's scores into weights by e^largest, and what it has so far too. Weights of what it
-// does not see are 0 or not there.
-R1_INLINE void weigh(Scores& z, cpu::AttendRow& row, const cpu::PastPage& page) {
-  const std::int64_t low = row.begin / kLanes * kLanes, high = row.end;  // in whole registers
-  if (page.decay != nullptr)
-    for (std::int64_t j = low; j < high; j += kLanes)
-      store(z + j, load<Floats>(z + j) + (row.own - load<Floats>(page.decay + j)));
-  for (std::int64_t j = low; j < row.begin; ++j) z[j] = kNothing;
-  for (std::int64_t j = row.end; j % kLanes != 0; ++j) z[j] = kNothing;
+// Of the positions low … high - 1, whole registers.
+R1_INLINE void weigh_registers(float* z, cpu::AttendRow& row, std::int64_t hd, std::int64_t low,
+                               std::int64_t high) {
   Floats most = all(row.largest);
   for (std::int64_t j = low; j < high; j += kLanes) most = larger(most, load<Floats>(z + j));
   const float top = largest(most);
@@ -46,12 +40,32 @@ R1_INLINE void weigh(Scores& z, cpu::AttendRow& row, const cpu::PastPage& page) 
     store(z + j, e);
     total += e;
   }
+  const float added = sum(total);
+  if (top == row.largest) {  // e^0 = 1 would change nothing
+    row.sum += added;
+    return;
+  }
   const float keep = exp(all(row.largest - top))[0];
-  row.sum = row.sum * keep + sum(total);
+  row.sum = row.sum * keep + added;
   row.largest = top;
   std::int64_t d = 0;
-  for (; d + kLanes <= page.hd; d += kLanes) store(row.mean + d, load<Floats>(row.mean + d) * keep);
-  for (; d < page.hd; ++d) row.mean[d] *= keep;
+  for (; d + kLanes <= hd; d += kLanes) store(row.mean + d, load<Floats>(row.mean + d) * keep);
+  for (; d < hd; ++d) row.mean[d] *= keep;
+}
+
+// Turns a row's scores into weights by e^largest, and what it has so far too. Weights of what it
+// does not see are 0 or not there. Most pages are seen whole, in so many registers.
+R1_INLINE void weigh(Scores& z, cpu::AttendRow& row, const cpu::PastPage& page) {
+  const std::int64_t low = row.begin / kLanes * kLanes, high = row.end;
+  if (page.decay != nullptr)
+    for (std::int64_t j = low; j < high; j += kLanes)
+      store(z + j, load<Floats>(z + j) + (row.own - load<Floats>(page.decay + j)));
+  for (std::int64_t j = low; j < row.begin; ++j) z[j] = kNothing;
+  for (std::int64_t j = high; j % kLanes != 0; ++j) z[j] = kNothing;
+  if (row.begin == 0 && row.end == kTokens)
+    weigh_registers(z, row, page.hd, 0, kTokens);
+  else
+    weigh_registers(z, row, page.hd, low, high);
 }
 
 // Calls run<R>(rows) for all rows, as many as there are at a time: 8, 4, 2, 1.
