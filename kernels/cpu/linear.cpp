@@ -74,9 +74,10 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
     if (kernels_.has_bf16) return {.bf16 = convert(bf16_, kernels_.to_bf16)};
     return {.f32 = convert(rounded_, kernels_.round_to_bf16)};
   }
+  constexpr std::int64_t kSteps = 4;  // as much work as so many that touch an element
   const std::int64_t blocks = K / cpu::kBlock;
   blocks_.resize(static_cast<std::size_t>(T * blocks));
-  for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
+  for_rows(T, kSteps * K, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t)
       kernels_.quantize(type, blocks_.data() + t * blocks, row(x, t), K);
   });
