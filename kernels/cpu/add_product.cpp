@@ -1,5 +1,7 @@
 // out += a b, of matrices that lie plainly: what training adds to gradients.
 #include <algorithm>
+#include <type_traits>
+#include <vector>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/rows.h"
@@ -123,6 +125,7 @@ class Share {
 // What would cost more to copy twice is shared out.
 template <typename T>
 void CpuBackend::add_product(const Tensor& out, const Strided<T>& a, const T* b, std::int64_t I) {
+  if (I == 0) return;
   const std::int64_t R = out.rows(), C = out.cols(), panels = (C + kPanelRows - 1) / kPanelRows;
   const Share<T> share(kernels_, out, a, b, I);
   if (a.column != 1 && R > C)

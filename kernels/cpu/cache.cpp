@@ -113,8 +113,8 @@ void CpuBackend::kv_store(const PagedKv& kv, const Tensor& k, const Tensor& v, c
     const float length = rounded * std::sqrt(kernels_.dot(key, key, hd));
     longest = j % kPageTokens == 0 ? length : std::max(longest, length);
   };
-  constexpr std::int64_t kScattered = 16;  // each element of a key goes to a line of its own
-  for_rows(KV, kScattered * T * hd, [&](std::int64_t begin, std::int64_t end) {
+  constexpr std::int64_t kSteps = 16;  // for an element: one of a key goes to a line of its own
+  for_rows(KV, kSteps * T * hd, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> room(static_cast<std::size_t>(hd));
     for (std::int64_t h = begin; h < end; ++h)
       for (std::int64_t t = 0; t < T; ++t) one(t, h, room.data());

@@ -99,7 +99,7 @@ class CpuBackend : public Backend {
   // body(begin, end) over [0, rows), on several threads when `work` (elements touched) is worth it.
   void for_rows(std::int64_t rows, std::int64_t work_per_row,
                 const std::function<void(std::int64_t, std::int64_t)>& body);
-  // Panel p of a plain w, as `cpu::pack_panel` makes it.
+  // Panel p of a w as it lies in files, as `cpu::pack_panel` makes it.
   void lay_panel(std::byte* panel, cpu::PanelType type, const Tensor& w, std::int64_t p) const;
   // y = x x^T of a plain x.
   void gram(const Tensor& y, const Tensor& x);
@@ -112,8 +112,8 @@ class CpuBackend : public Backend {
   void store(const Tensor& y, std::int64_t first, const float* x, std::int64_t n) const;
   static void load(float* x, const Tensor& t, std::int64_t first, std::int64_t n);
 
-  // out [R, C] += a [R, I] b [I, C], plain, of f32 or of bf16 (std::uint16_t), where rows of a hold
-  // pairs unless they are columns.
+  // out [R, C] += a [R, I] b [I, C], plain, of f32 or of bf16 (std::uint16_t): I is even then,
+  // unless a is the transpose of more than one column.
   template <typename T>
   void add_product(const Tensor& out, const cpu::Strided<T>& a, const T* b, std::int64_t I);
   // A factor's numbers without its scale, in `room`.

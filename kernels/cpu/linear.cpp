@@ -59,7 +59,10 @@ double CpuBackend::multiply_in_registers(DType weight, std::int64_t rounds) {
 cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   const std::int64_t T = x.rows(), K = x.cols(), even = (K + 1) / 2 * 2;
   if (type == PanelType::f32) return {.f32 = x.as<float>()};
-  if (x.dtype == DType::bf16) return {.bf16 = x.as<std::uint16_t>()};
+  if (x.dtype == DType::bf16) {
+    assert(type == PanelType::bf16 && kernels_.has_bf16 && K == even);
+    return {.bf16 = x.as<std::uint16_t>()};
+  }
   if (type == PanelType::bf16) {
     const auto convert = [&](auto& to, auto kernel) {
       to.resize(static_cast<std::size_t>(T * even));
@@ -74,7 +77,7 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
     if (kernels_.has_bf16) return {.bf16 = convert(bf16_, kernels_.to_bf16)};
     return {.f32 = convert(rounded_, kernels_.round_to_bf16)};
   }
-  constexpr std::int64_t kSteps = 4;  // as much work as so many that touch an element
+  constexpr std::int64_t kSteps = 4;  // for an element
   const std::int64_t blocks = K / cpu::kBlock;
   blocks_.resize(static_cast<std::size_t>(T * blocks));
   for_rows(T, kSteps * K, [&](std::int64_t begin, std::int64_t end) {
@@ -135,8 +138,8 @@ void CpuBackend::gram(const Tensor& y, const Tensor& x) {
 }
 
 // A plain weight becomes f32 panels on the way: x is not rounded then. Both may be of bf16, with an
-// even K (`multiply`). Panels are taken in groups and rows of x in chunks that stay together in a
-// cache of 1 MiB.
+// even K, where the processor multiplies that (`multiply`). Panels are taken in groups and rows of
+// x in chunks that stay together in a cache of 1 MiB.
 void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
   if (x.data == w.data && x.shape == w.shape && !w.packed) {
     gram(y, x);

@@ -1,6 +1,7 @@
 #include "lib/train/optimizer.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 
 namespace r1 {
@@ -17,9 +18,10 @@ void multiply(Backend& backend, const Tensor& y, const Factor& a, const Factor& 
   if (a.values.dtype != DType::f32)
     return backend.multiply(y, a, b, {.residual = adds ? y : Tensor{}});
   if (a.along_k && b.along_k) return backend.linear(y, a.values, b.values, {});
+  assert(!b.along_k);
   if (!adds) backend.zero(y);
   if (a.along_k)
-    backend.linear_backward(y, {}, a.values, b.values, b.values);
+    backend.linear_backward(y, {}, a.values, y, b.values);
   else
     backend.linear_backward({}, y, a.values, b.values, y);
 }

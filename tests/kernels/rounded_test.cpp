@@ -177,6 +177,18 @@ TEST_F(RoundedTest, LargeProductsOfWholeNumbersAreExact) {
     expect_exact(M, N, K, DType::bf16, DType::bf16);
 }
 
+TEST_F(RoundedTest, NothingBehindAColumnCounts) {
+  for (const test::Candidate& candidate : test::backends_and_ref()) {
+    Rig rig(candidate);
+    Tensor a = rig.plain_weight({4, 1}, {1.0f, 2.0f, 3.0f, NAN}, DType::bf16);
+    a.shape = {3, 1};
+    const Tensor b = rig.plain_weight({3, 2}, {1.0f, -1.0f, 2.0f, -2.0f, 4.0f, -4.0f}, DType::bf16);
+    const Tensor y = rig.unwritten({1, 2});
+    rig->multiply(y, {a, false}, {b, false}, {});
+    EXPECT_EQ(rig.get(y), (Floats{17.0f, -17.0f})) << candidate.name;
+  }
+}
+
 // Sums of |x||w| are K at most. A card's tensor cores keep fewer bits of a partial sum than f32
 // (arXiv:2412.19437, 3.3.2, has 14 for sm_90): its share.
 TEST_F(RoundedTest, ProductsOfRoundedTensorsAgree) {

@@ -202,13 +202,14 @@ StepWork work_of_step(const FinetuneSettings& s, const ModelFiles& files, const 
   return count_work(counter, pupil, packs, train_options(s));
 }
 
-double product_peak(Backend& backend) {
+double product_peak(Backend& backend, const FinetuneSettings& s) {
+  const DType type = s.product_type() == DType::bf16 ? DType::bf16 : DType::f32;
   constexpr std::int64_t kRounds = 20'000;  // of some hundred cycles: longer than threads wake up
   using Clock = std::chrono::steady_clock;
   std::array<double, 20> rates;  // other programs leave some of them alone
   for (double& rate : rates) {
     const auto begin = Clock::now();
-    const double done = backend.multiply_in_registers(DType::f32, kRounds);
+    const double done = backend.multiply_in_registers(type, kRounds);
     rate = done / std::chrono::duration<double>(Clock::now() - begin).count();
   }
   std::sort(rates.begin(), rates.end());
@@ -220,7 +221,7 @@ std::string dry_run(const FinetuneSettings& s, const ModelFiles& files, const Te
   TrainingPlan plan = plan_training(s, files, text);
   plan.data_operations = work_of_step(s, files, text, lessons.packs()).operations;
   if (s.device == "cpu")  // a rehearsal opens no card
-    plan.peak = product_peak(*open_backend(s.device, {.threads = static_cast<int>(s.threads)}));
+    plan.peak = product_peak(*open_backend(s.device, {.threads = static_cast<int>(s.threads)}), s);
   const std::string sample = render_sample(lessons.first(), text.tokenizer());
   return s.json ? as_json(s, files, plan, lessons, sample) : as_text(s, plan, lessons, sample);
 }

@@ -54,7 +54,8 @@ R1_INLINE void weigh_registers(float* z, cpu::AttendRow& row, std::int64_t hd, s
 }
 
 // Turns a row's scores into weights by e^largest, and what it has so far too. Weights of what it
-// does not see are 0 or not there. Most pages are seen whole, in so many registers.
+// does not see are 0 or not there. Most pages are seen whole, and the loops have a fixed length
+// then.
 R1_INLINE void weigh(Scores& z, cpu::AttendRow& row, const cpu::PastPage& page) {
   const std::int64_t low = row.begin / kLanes * kLanes, high = row.end;
   if (page.decay != nullptr)

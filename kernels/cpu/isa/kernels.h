@@ -78,7 +78,7 @@ struct Kernels {
   // panel [K, 16]; y rows `stride` apart.
   void (*add_product)(float* y, std::int64_t stride, const float* panel, const Strided<float>& x,
                       Range rows, std::int64_t K, std::int64_t n);
-  // The same of K pairs.
+  // The same of K pairs; null without has_bf16.
   void (*add_product_of_pairs)(float* y, std::int64_t stride, const Bf16Pair* panel,
                                const Strided<Bf16Pair>& x, Range rows, std::int64_t K,
                                std::int64_t n);

@@ -15,7 +15,6 @@
 //   dot_pairs   sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of signed 16-bit whole numbers
 //   dot_bf16    sum[r] += w[2r] x[0] + w[2r + 1] x[1]: pairs of bf16, x as PairElement; kBf16Steps
 //               calls, each with bf16_of_step(w) and x one further
-//   dot_bf16_pair  the same, x in bf16 on every machine
 namespace r1::R1_ISA {
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BF16__)
@@ -46,12 +45,9 @@ using PairElement = std::uint16_t;
 R1_INLINE const PairElement* pairs_of(const cpu::Rows& x) { return x.bf16; }
 inline constexpr int kBf16Steps = 1;
 R1_INLINE Ints bf16_of_step(Ints w, int) { return w; }
-R1_INLINE Floats dot_bf16_pair(Floats sum, Ints w, std::int32_t x) {
-  const __m512i pair = _mm512_set1_epi32(x);
-  return bits<Floats>(_mm512_dpbf16_ps(bits<__m512>(sum), bits<__m512bh>(w), bits<__m512bh>(pair)));
-}
 R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
-  return dot_bf16_pair(sum, w, load<std::int32_t>(x));
+  const __m512i pair = _mm512_set1_epi32(load<std::int32_t>(x));
+  return bits<Floats>(_mm512_dpbf16_ps(bits<__m512>(sum), bits<__m512bh>(w), bits<__m512bh>(pair)));
 }
 
 #else
@@ -68,12 +64,6 @@ R1_INLINE Ints bf16_of_step(Ints w, int step) {
 }
 R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
   return multiply_add(bits<Floats>(w), all(*x), sum);
-}
-R1_INLINE Floats dot_bf16_pair(Floats sum, Ints w, std::int32_t x) {
-  for (int step = 0; step < kBf16Steps; ++step)
-    sum = multiply_add(bits<Floats>(bf16_of_step(w, step)),
-                       bits<Floats>(bf16_of_step(all(x), step)), sum);
-  return sum;
 }
 
 #if defined(__AVX2__)

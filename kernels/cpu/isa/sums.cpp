@@ -9,7 +9,6 @@
 namespace r1::R1_ISA {
 namespace {
 
-using cpu::Bf16Pair;
 using cpu::Strided;
 
 // Of 32 registers or 16.
@@ -26,9 +25,11 @@ R1_INLINE const T& element(const Strided<T>& x, std::int64_t r, std::int64_t k) 
 R1_INLINE Floats add_term(Floats sum, Floats v, const float& x) {
   return multiply_add(v, all(x), sum);
 }
-R1_INLINE Floats add_term(Floats sum, Floats v, const Bf16Pair& x) {
-  return dot_bf16_pair(sum, bits<Ints>(v), load<std::int32_t>(&x));
+#if defined(__AVX512BF16__)
+R1_INLINE Floats add_term(Floats sum, Floats v, const cpu::Bf16Pair& x) {
+  return dot_bf16(sum, bits<Ints>(v), x.of);
 }
+#endif
 
 R1_INLINE void add_to(float* y, Floats v, std::int64_t n) {
   if (n >= kLanes)
@@ -93,10 +94,12 @@ void add_product(float* y, std::int64_t stride, const float* panel, const Stride
   add_either(y, stride, panel, x, rows, K, n);
 }
 
-void add_product_of_pairs(float* y, std::int64_t stride, const Bf16Pair* panel,
-                          const Strided<Bf16Pair>& x, cpu::Range rows, std::int64_t K,
+#if defined(__AVX512BF16__)
+void add_product_of_pairs(float* y, std::int64_t stride, const cpu::Bf16Pair* panel,
+                          const Strided<cpu::Bf16Pair>& x, cpu::Range rows, std::int64_t K,
                           std::int64_t n) {
   add_either(y, stride, panel, x, rows, K, n);
 }
+#endif
 
 }  // namespace r1::R1_ISA

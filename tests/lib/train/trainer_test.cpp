@@ -209,7 +209,7 @@ TEST(Trainer, RoundedProductsLearnToo) {
     for (const bool recompute : {false, true}) {
       SCOPED_TRACE(to_string(type));
       TrainOptions options{.batch = 4, .recompute = recompute, .precision = type};
-      options.optimizer = {.kind = OptimizerKind::muon, .rate = 0.01};
+      options.optimizer = {.kind = OptimizerKind::muon, .rate = 0.01, .products = DType::bf16};
       options.schedule.steps = 60;
       Pupil pupil({"cpu", 2}, "r1plus", options, 128, true);
       const double before = pupil.trainer().evaluate(pupil.packer(), 4);
@@ -259,7 +259,7 @@ TEST(Trainer, ThreadsDoNotChangeABit) {
   for (const int threads : {1, 2, 3}) {
     for (const DType precision : {DType::f32, DType::bf16}) {
       TrainOptions options{.batch = 3, .precision = precision};
-      options.optimizer = {.kind = OptimizerKind::muon, .rate = 0.01};
+      options.optimizer = {.kind = OptimizerKind::muon, .rate = 0.01, .products = precision};
       Pupil pupil({"cpu", threads}, "r1plus", options, 100, true);
       for (int i = 0; i < 5; ++i) pupil.trainer().step();
       all.push_back(pupil.weights());
