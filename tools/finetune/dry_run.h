@@ -40,8 +40,8 @@ StepWork work_of_step(const FinetuneSettings& settings, const ModelFiles& files,
                       const TextOfModel& text, const Packer& packs);
 
 // Operations a second that all threads reach in products of bf16, where the settings make them of
-// that, or else of f32, on registers alone, in good moments of a tenth of a second; 0: not known, as
-// of a card.
+// that, or else of f32, on registers alone, in good moments of a tenth of a second; 0: not known,
+// as of a card.
 double product_peak(Backend& backend, const FinetuneSettings& settings);
 
 // What --dry-run prints: data, plan, and a sample.
