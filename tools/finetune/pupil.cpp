@@ -1,5 +1,7 @@
 #include "tools/finetune/pupil.h"
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 #include "tools/common/inputs.h"
 #include "tools/finetune/blocks.h"
@@ -90,6 +92,14 @@ Learner Pupil::learner() const {
 
 std::int64_t Pupil::learnt() const { return numbers_in(learner().weights); }
 std::int64_t Pupil::weights() const { return numbers_in(params_->taken()); }
+
+bool Pupil::in_blocks() const {
+  const NamedVars& all = params_->taken();
+  return std::all_of(all.begin(), all.end(), [](const auto& named) {
+    const Tensor& w = named.second.value;
+    return !is_hidden_matrix(named.first, w.shape) || is_quantized(w.dtype);
+  });
+}
 
 std::vector<float> Pupil::logits(const Pack& pack) const {
   if (rounded_ != nullptr) rounded_->refresh();
