@@ -7,10 +7,10 @@ The style: services over one table, methods named VERB_NOUN with one documented 
 counter before the work, a Result around what is found. Nouns of the two files differ, so that what is tested is the style
 and not the words.
 """
+import argparse
 import json
 import pathlib
 import random
-import sys
 
 NOUNS = {"learn": "order invoice parcel ticket account ledger voucher contract report device sensor session profile basket "
                   "shipment refund coupon address payment message".split(),
@@ -100,7 +100,9 @@ class {name}Service:
 
 
 def main():
-    out = pathlib.Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", metavar="DIR", type=pathlib.Path)
+    out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     for name, nouns in NOUNS.items():
         rng = random.Random(name)
