@@ -20,10 +20,11 @@ void multiply(Backend& backend, const Tensor& y, const Factor& a, const Factor& 
   if (a.along_k && b.along_k) return backend.linear(y, a.values, b.values, {});
   assert(!b.along_k);
   if (!adds) backend.zero(y);
+  const Tensor unread{nullptr, y.shape, DType::f32, y.device};
   if (a.along_k)
-    backend.linear_backward(y, {}, a.values, y, b.values);
+    backend.linear_backward(y, {}, a.values, unread, b.values);
   else
-    backend.linear_backward({}, y, a.values, b.values, y);
+    backend.linear_backward({}, y, a.values, b.values, unread);
 }
 
 // Products are made of `type`, f32 or bf16, and all else of f32.
