@@ -71,7 +71,7 @@ class Finetuner {
       ui.say(kTool, "not learnt: " + out, 0);
     if (s_.dry_run) return rehearse(files, text, lessons);
     auto backend = open_backend(s_.device, {.threads = static_cast<int>(s_.threads)});
-    const bool rounds = s_.precision == "bf16";
+    const bool wants_bf16 = s_.precision == "bf16";
     choose_precision(backend->device() == Device::cuda);
     const RunFile run_file(s_, files);
     if (s_.resume && run_file.says_finished()) {
@@ -86,7 +86,7 @@ class Finetuner {
            fmt::format("{}: on {}, loaded in {:.0f} ms", escaped(files.path().string()),
                        pupil.backend().describe(), 1e3 * loaded),
            1);
-    if (rounds && pupil.in_blocks())
+    if (wants_bf16 && !s_.full() && !pupil.keeps_bf16())
       ui.say(kTool, "--precision bf16 changes nothing: the model's matrices are in blocks", 0);
     const SamplePrompts prompts(s_, text, pupil.network());
     begin_output(run_file);

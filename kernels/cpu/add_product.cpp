@@ -105,8 +105,8 @@ class Share {
   // Asks for a part of these rows and columns of a, as far as the second cache.
   void fetch(Range rows, Range inner, std::int64_t part, std::int64_t parts) const {
     constexpr std::int64_t kLine = 64 / sizeof(T);
-    const Range numbers = {inner.begin * kTogether<T>, inner.end * kTogether<T>};
-    const Range lines = gathers() ? numbers : rows, along = gathers() ? rows : numbers;
+    const Range summed = {inner.begin * kTogether<T>, inner.end * kTogether<T>};
+    const Range lines = gathers() ? summed : rows, along = gathers() ? rows : summed;
     const std::int64_t apart = gathers() ? a_.column : a_.row, count = length(lines);
     for (std::int64_t i = count * part / parts; i < count * (part + 1) / parts; ++i)
       for (std::int64_t j = along.begin; j < along.end; j += kLine)

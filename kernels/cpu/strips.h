@@ -32,11 +32,12 @@ template <int wide, typename T>
 void join_strips(Term<T>* strips, const T* from, std::int64_t apart, std::int64_t rows,
                  std::int64_t columns) {
   const std::int64_t terms = (rows + kTogether<T> - 1) / kTogether<T>;
-  for (std::int64_t k = 0; k < terms; ++k, from += kTogether<T> * apart) {
-    const bool alone = kTogether<T> == 2 && 2 * k + 1 == rows;
+  for (std::int64_t k = 0; k < terms; ++k) {
+    const std::int64_t first = k * kTogether<T>, last = first + kTogether<T> - 1;
     const auto put = [&](std::int64_t c, std::int64_t n) {
       static constexpr T kNone[std::size_t{wide}] = {};
-      join(strips + c * terms + k * wide, from + c, alone ? kNone : from + apart + c, n);
+      join(strips + c * terms + k * wide, from + first * apart + c,
+           last < rows ? from + last * apart + c : kNone, n);
     };
     std::int64_t c = 0;
     for (; c + wide <= columns; c += wide) put(c, wide);

@@ -41,7 +41,8 @@ r1-bench -m "$TINY_MODEL" --adapter one --prompt-tokens 8 -n 0 --repeat 1 --min-
 teach --fine-tune-type dora -o dora >/dev/null; jq -r .use_dora dora/adapter_config.json; r1-complete --adapter dora -p 'def f' -n 6 >beside; cmp -s bare beside || echo another answer
 teach --fine-tune-type dora --export gguf --export-type f32 -o merged >/dev/null; r1-complete -m merged/model.gguf -p 'def f' -n 6 | cmp - beside && echo same
 # Beside packed matrices; what is merged is merged into the model's own numbers, or the run would not end well.
-teach --quantize-base q4_0 --export gguf --export-type f32 -o packed >/dev/null; ls packed; teach --quantize-base q4_0 -o beside_packed >/dev/null; r1-finetune --data code.txt --max-seq-length 64 --iters 1 --quantize-base q4_0 --precision bf16 -o blocks 2>&1 >/dev/null | grep changes
+teach --quantize-base q4_0 --export gguf --export-type f32 -o packed >/dev/null; ls packed; teach --quantize-base q4_0 -o beside_packed >/dev/null; r1-quantize -q "$TINY_MODEL" --type q8_0 -o blocks.gguf >/dev/null
+bf16() { r1-finetune --data code.txt --max-seq-length 64 --iters 1 --precision bf16 "$@" 2>&1 >/dev/null | grep changes || echo it rounds; }; bf16 -m ./blocks.gguf -o blocks; bf16 --quantize-base q4_0 -o some_blocks
 # In bf16, there and when it is read again.
 teach --precision bf16 --export gguf --export-type f32 -o half | jq -s '.[-1].loss < .[0].loss'; teach --precision bf16 -o half_adapter >/dev/null
 # One answer is liked better than another: log 2 at first, and less in the end.

@@ -93,12 +93,10 @@ Learner Pupil::learner() const {
 std::int64_t Pupil::learnt() const { return numbers_in(learner().weights); }
 std::int64_t Pupil::weights() const { return numbers_in(params_->taken()); }
 
-bool Pupil::in_blocks() const {
+bool Pupil::keeps_bf16() const {
   const NamedVars& all = params_->taken();
-  return std::all_of(all.begin(), all.end(), [](const auto& named) {
-    const Tensor& w = named.second.value;
-    return !is_hidden_matrix(named.first, w.shape) || is_quantized(w.dtype);
-  });
+  return std::any_of(all.begin(), all.end(),
+                     [](const auto& named) { return named.second.value.dtype == DType::bf16; });
 }
 
 std::vector<float> Pupil::logits(const Pack& pack) const {

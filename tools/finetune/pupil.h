@@ -54,8 +54,7 @@ class Pupil {
   }
   std::int64_t learnt() const;   // numbers
   std::int64_t weights() const;  // in all, of the base
-  // Whether the matrices of all layers are, which no `--precision` rounds then.
-  bool in_blocks() const;
+  bool keeps_bf16() const;       // some of the base's matrices
   // Logits [rows, V] of a pack; with --qat of the weights as they will be written.
   std::vector<float> logits(const Pack& pack) const;
 
