@@ -112,10 +112,13 @@ class CpuBackend : public Backend {
   void store(const Tensor& y, std::int64_t first, const float* x, std::int64_t n) const;
   static void load(float* x, const Tensor& t, std::int64_t first, std::int64_t n);
 
-  // out [R, C] += a [R, I] b [I, C], plain, of f32 or of bf16 (std::uint16_t): I is even then,
-  // unless a is the transpose of more than one column.
+  // out [R, C] += a [R, I] b [I, C], plain, of f32 or of bf16 (std::uint16_t): a's rows are then an
+  // even number apart and end, if I is odd, in a zero; or it is the transpose of more than one
+  // column.
   template <typename T>
   void add_product(const Tensor& out, const cpu::Strided<T>& a, const T* b, std::int64_t I);
+  template <typename T>
+  void add_unpacked(const Tensor& dx, const cpu::Strided<T>& dy, const Tensor& w);
   // A factor's numbers without its scale, in `room`.
   Tensor widened(std::vector<float>& room, const Factor& f);
 

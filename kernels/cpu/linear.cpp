@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cassert>
 #include <span>
+#include <type_traits>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/panels.h"
@@ -186,24 +187,42 @@ const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,
   return room.data();
 }
 
-// dx += dy w, dw += dy^T x. A weight in blocks is unpacked some rows at a time.
-void CpuBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
-                                 const Tensor& x, const Tensor& w) {
+// dx += dy w of a w that is unpacked some rows at a time, to f32 or to bf16.
+template <typename T>
+void CpuBackend::add_unpacked(const Tensor& dx, const cpu::Strided<T>& dy, const Tensor& w) {
   constexpr std::int64_t kUnpacked = 1024;
-  const std::int64_t T = dy.rows(), N = w.rows(), K = w.cols();
-  const bool plain = !w.packed && w.dtype == DType::f32;
-  if (!dx.empty() && plain) add_product<float>(dx, {dy.as<float>(), N, 1}, w.as<float>(), N);
-  std::vector<float> rows;
-  for (std::int64_t begin = 0; !dx.empty() && !plain && begin < N; begin += kUnpacked) {
+  const std::int64_t N = w.rows(), K = w.cols();
+  thread_local std::vector<T> memory;
+  T* rows = cpu::at_least(memory, std::min(N, kUnpacked) * K);
+  for (std::int64_t begin = 0; begin < N; begin += kUnpacked) {
     const std::int64_t n = std::min(kUnpacked, N - begin);
-    rows.resize(static_cast<std::size_t>(n * K));
     for_rows(n, K, [&](std::int64_t first, std::int64_t last) {
       std::vector<float> room;
-      for (std::int64_t i = first; i < last; ++i)
-        std::copy_n(weight_row(w, begin + i, room), K, rows.data() + i * K);
+      for (std::int64_t i = first; i < last; ++i) {
+        const float* values = weight_row(w, begin + i, room);
+        if constexpr (std::is_same_v<T, float>)
+          std::copy_n(values, K, rows + i * K);
+        else
+          kernels_.to_bf16(rows + i * K, values, K);
+      }
     });
-    add_product<float>(dx, {dy.as<float>() + begin, N, 1}, rows.data(), n);
+    add_product<T>(dx, {dy.at + begin, dy.row, 1}, rows, n);
   }
+}
+
+// Where x is rounded on the way there, dy may be on the way back: to bf16, if the processor
+// multiplies that.
+void CpuBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
+                                 const Tensor& x, const Tensor& w) {
+  const std::int64_t T = dy.rows(), N = w.rows(), even = (N + 1) / 2 * 2;
+  const bool plain = !w.packed && w.dtype == DType::f32;
+  const bool rounds = w.packed && cpu::panel_type(w.dtype) != PanelType::f32;
+  if (!dx.empty() && plain)
+    add_product<float>(dx, {dy.as<float>(), N, 1}, w.as<float>(), N);
+  else if (!dx.empty() && rounds && kernels_.has_bf16)
+    add_unpacked<std::uint16_t>(dx, {prepare(dy, PanelType::bf16).bf16, even, 1}, w);
+  else if (!dx.empty())
+    add_unpacked<float>(dx, {dy.as<float>(), N, 1}, w);
   if (dw.empty()) return;
   assert(plain);
   add_product<float>(dw, {dy.as<float>(), 1, N}, x.as<float>(), T);

@@ -176,11 +176,14 @@ void place_numbers(const Target& to, const std::byte* row, const Tensor& w,
   place_bf16(to.panel, to.r, halves.data(), w.cols());
 }
 
-// Element k of block b (of 32) in row r.
+// What a block's values are multiplied by in row r, and what is taken away after.
+struct Scale {
+  float scale, minimum = 0.0f;
+};
+// Of elements 16 half … of block b (of 32).
 template <PanelType type>
-float element(const std::byte* panel, std::int64_t b, std::size_t r, std::size_t k) {
-  const std::byte* block = panel + block_offset(type, b);
-  const std::byte* after = block + values_size(type);
+Scale scale_of(const std::byte* panel, std::int64_t b, std::size_t r, std::size_t half) {
+  const std::byte* after = panel + block_offset(type, b) + values_size(type);
   const std::byte* shared = panel + shared_offset(type, b);
   const auto byte = [&](std::size_t at) {
     return static_cast<float>(std::to_integer<std::uint8_t>(after[at]));
@@ -188,34 +191,46 @@ float element(const std::byte* panel, std::int64_t b, std::size_t r, std::size_t
   const auto signed_byte = [&](std::size_t at) {
     return static_cast<float>(std::to_integer<std::int8_t>(after[at]));
   };
-  const int q = value_at<type>(block, r, k);
-  const auto value = static_cast<float>(q);
   switch (type) {
     case PanelType::q8_0:
-      return half_at(after, r) * static_cast<float>(static_cast<std::int8_t>(q));
     case PanelType::q4_0:
-      return half_at(after, r) * (value - 8.0f);
+    case PanelType::iq4_nl:
+      return {half_at(after, r)};
     case PanelType::q4_k:
     case PanelType::q5_k:
-      return half_at(shared, r) * byte(r) * value - half_at(shared + kHalves, r) * byte(16 + r);
+      return {half_at(shared, r) * byte(r), half_at(shared + kHalves, r) * byte(16 + r)};
     case PanelType::q6_k:
-      return half_at(shared, r) * signed_byte((k < 16 ? 0 : 16) + r) * (value - 32.0f);
-    case PanelType::iq4_nl:
-      return half_at(after, r) * static_cast<float>(kCodebook[q]);
+      return {half_at(shared, r) * signed_byte(16 * half + r)};
     case PanelType::iq4_xs:
-      return half_at(shared, r) * signed_byte(r) * static_cast<float>(kCodebook[q]);
+      return {half_at(shared, r) * signed_byte(r)};
     case PanelType::f32:
     case PanelType::bf16:
       break;
   }
   assert(false && "no blocks");
-  return 0.0f;
+  return {};
+}
+
+// What the bits q of a value say.
+template <PanelType type>
+float number(int q) {
+  if constexpr (type == PanelType::q8_0) return static_cast<float>(static_cast<std::int8_t>(q));
+  if constexpr (has_codebook(type)) return static_cast<float>(kCodebook[q]);
+  constexpr int kZero = type == PanelType::q4_0 ? 8 : type == PanelType::q6_k ? 32 : 0;
+  return static_cast<float>(q - kZero);
 }
 
 template <PanelType type>
 void unpack_blocks(float* values, const std::byte* panel, std::size_t r, std::size_t K) {
-  for (std::size_t k = 0; k < K; ++k)
-    values[k] = element<type>(panel, static_cast<std::int64_t>(k) / kBlock, r, k % kBlock);
+  for (std::size_t at = 0; at < K; at += kBlock)
+    for (std::size_t half = 0; half < 2; ++half) {
+      const auto b = static_cast<std::int64_t>(at / kBlock);
+      const std::byte* block = panel + block_offset(type, b);
+      const auto [scale, minimum] = scale_of<type>(panel, b, r, half);
+#pragma GCC unroll 16
+      for (std::size_t k = 16 * half; k < 16 * half + 16; ++k)
+        values[at + k] = scale * number<type>(value_at<type>(block, r, k)) - minimum;
+    }
 }
 
 template <PanelType type, typename InFile>
