@@ -55,7 +55,7 @@ class Parser {
       : file_(file), name_(escaped(name)), reader_(file, name_) {}
 
   void parse(std::map<std::string, GgufValue, std::less<>>& metadata,
-             std::vector<std::pair<std::string, GgufRaw>>& raw, std::vector<NamedTensor>& tensors) {
+             std::vector<std::pair<std::string, GgufRaw>>& raw) {
     read_magic();
     const auto tensor_count = reader_.read<std::uint64_t>();
     const auto pair_count = reader_.read<std::uint64_t>();
@@ -63,12 +63,43 @@ class Parser {
     bound("tensors", tensor_count, kMostTensors, kSmallestTensor);
     for (std::uint64_t i = 0; i < pair_count; ++i) read_pair(metadata, raw);
     read_alignment(metadata);
-    std::vector<std::uint64_t> offsets;
-    for (std::uint64_t i = 0; i < tensor_count; ++i) read_tensor(tensors, offsets);
-    place(tensors, offsets);
+    for (std::uint64_t i = 0; i < tensor_count; ++i) tensors_.push_back(read_tensor());
+    place();
+  }
+
+  std::size_t header_bytes() const { return begin_; }
+  std::vector<NamedTensor> tensors() const {
+    std::vector<NamedTensor> out;
+    for (const StoredTensor& t : tensors_)  // read-only: nothing writes to it
+      if (t.converted == nullptr)
+        out.push_back({t.name, {const_cast<std::byte*>(t.bytes.data()), t.shape, t.dtype}});
+    return out;
+  }
+  std::vector<ConvertedTensor> converted() const {
+    std::vector<ConvertedTensor> out;
+    for (const StoredTensor& t : tensors_)
+      if (t.converted != nullptr) out.push_back({t.name, t.shape, t.converted, t.bytes});
+    return out;
   }
 
  private:
+  struct StoredTensor {
+    std::string name;
+    Shape shape;
+    DType dtype;
+    const ConvertedType* converted;  // in place of `dtype`, or null
+    std::uint64_t offset;
+    ByteSpan bytes;
+
+    std::int64_t block() const {
+      return converted != nullptr ? converted->elements : block_elements(dtype);
+    }
+    std::uint64_t size() const {  // in the file
+      const auto blocks = static_cast<std::uint64_t>(shape.elements() / block());
+      return blocks * (converted != nullptr ? converted->bytes : block_bytes(dtype));
+    }
+  };
+
   void read_magic() {
     const std::string_view magic = as_text(reader_.take(4));
     if (magic != "GGUF") fail(ErrorKind::format, "{} is not a GGUF file", name_);
@@ -216,15 +247,20 @@ class Parser {
     alignment_ = static_cast<std::uint64_t>(*n);
   }
 
-  DType read_type(const std::string& tensor) {
+  void read_type(StoredTensor& tensor) {
     const auto number = reader_.read<std::uint32_t>();
     for (const TensorType& t : kTensorTypes)
-      if (t.number == number) return t.dtype;
-    fail(ErrorKind::format, "{}: {} has the type number {}, which is not read", name_,
-         escaped(tensor), number);
+      if (t.number == number) {
+        tensor.dtype = t.dtype;
+        return;
+      }
+    tensor.converted = converted_type(number);
+    if (tensor.converted == nullptr)
+      fail(ErrorKind::format, "{}: {} has the type number {}, which is not read", name_,
+           escaped(tensor.name), number);
   }
 
-  void read_tensor(std::vector<NamedTensor>& tensors, std::vector<std::uint64_t>& offsets) {
+  StoredTensor read_tensor() {
     const std::string name(read_string(kLongestName, "a tensor name"));
     if (name.empty()) fail(ErrorKind::decode, "{} has a tensor without a name", name_);
     if (!names_.insert(name).second)
@@ -242,12 +278,13 @@ class Parser {
       dims[i] = static_cast<std::int64_t>(n);
     }
     if (product > std::uint64_t{1} << 56) fail(ErrorKind::decode, "{} is too large", where);
-    const DType dtype = read_type(name);
-    if (dims[0] % block_elements(dtype) != 0)
+    StoredTensor tensor{name, outermost_first(dims, rank), {}, nullptr, 0, {}};
+    read_type(tensor);
+    if (dims[0] % tensor.block() != 0)
       fail(ErrorKind::decode, "{}: rows of {} do not divide into blocks of {}", where, dims[0],
-           block_elements(dtype));
-    offsets.push_back(reader_.read<std::uint64_t>());
-    tensors.push_back({name, {nullptr, outermost_first(dims, rank), dtype}});
+           tensor.block());
+    tensor.offset = reader_.read<std::uint64_t>();
+    return tensor;
   }
 
   static Shape outermost_first(const std::int64_t dims[4], std::uint32_t rank) {
@@ -264,24 +301,24 @@ class Parser {
   }
 
   // Each tensor begins at the padded end of the one before; after the last only padding follows.
-  void place(std::vector<NamedTensor>& tensors, const std::vector<std::uint64_t>& offsets) const {
+  void place() {
     std::uint64_t begin = padded(reader_.position(), alignment_, name_);
-    if (tensors.empty()) begin = std::min<std::uint64_t>(begin, file_.size());  // a vocabulary
+    if (tensors_.empty()) begin = std::min<std::uint64_t>(begin, file_.size());  // a vocabulary
     if (begin > file_.size()) fail(ErrorKind::truncated, "{} ends before its data", name_);
+    begin_ = begin;
     const ByteSpan data = file_.subspan(begin);
     std::uint64_t at = 0;
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-      Tensor& tensor = tensors[i].tensor;
-      const std::string where = fmt::format("{}: {}", name_, escaped(tensors[i].name));
+    for (StoredTensor& t : tensors_) {
+      const std::string where = fmt::format("{}: {}", name_, escaped(t.name));
       const std::uint64_t want = padded(at, alignment_, where);
-      if (offsets[i] != want)
-        fail(ErrorKind::decode, "{} begins at byte {} of the data, not at {}", where, offsets[i],
+      if (t.offset != want)
+        fail(ErrorKind::decode, "{} begins at byte {} of the data, not at {}", where, t.offset,
              want);
-      at = checked_add(want, tensor.bytes(), where);
+      at = checked_add(want, t.size(), where);
       if (at > data.size())
         fail(ErrorKind::truncated, "{} ends at byte {} of the data, which has {}", where, at,
              data.size());
-      tensor.data = const_cast<std::byte*>(data.data() + want);  // read-only: nothing writes to it
+      t.bytes = data.subspan(want, t.size());
     }
     const ByteSpan tail = data.subspan(at);
     if (tail.size() >= alignment_ ||
@@ -294,6 +331,8 @@ class Parser {
   ByteReader reader_;
   std::uint64_t alignment_ = kDefaultAlignment;
   std::set<std::string> names_;
+  std::vector<StoredTensor> tensors_;
+  std::size_t begin_ = 0;  // of the data
 };
 
 }  // namespace
@@ -301,7 +340,11 @@ class Parser {
 GgufFile GgufFile::parse(ByteSpan file, std::string_view name) {
   GgufFile out;
   out.name_ = escaped(name);
-  Parser(file, name).parse(out.metadata_, out.raw_, out.tensors_);
+  Parser parser(file, name);
+  parser.parse(out.metadata_, out.raw_);
+  out.tensors_ = parser.tensors();
+  out.converted_ = parser.converted();
+  out.header_bytes_ = parser.header_bytes();
   return out;
 }
 

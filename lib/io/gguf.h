@@ -10,6 +10,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/output.h"
+#include "lib/io/converted_type.h"
 #include "lib/io/safetensors.h"
 
 namespace r1 {
@@ -35,6 +36,14 @@ struct GgufRaw {
   ByteSpan bytes;
 };
 
+// A tensor of a type that becomes another as it is read.
+struct ConvertedTensor {
+  std::string name;
+  Shape shape;  // outermost first
+  const ConvertedType* type = nullptr;
+  ByteSpan blocks;
+};
+
 // A GGUF v3 file, read strictly: every length is held against what remains, every number against
 // its limit. Views and tensors point into `file`.
 class GgufFile {
@@ -43,6 +52,8 @@ class GgufFile {
 
   const std::string& name() const { return name_; }
   const std::vector<NamedTensor>& tensors() const { return tensors_; }  // shapes outermost first
+  const std::vector<ConvertedTensor>& converted() const { return converted_; }  // not in tensors()
+  std::size_t header_bytes() const { return header_bytes_; }                    // before the data
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
   // The same pairs in the order of the file, as they lie there.
   const std::vector<std::pair<std::string, GgufRaw>>& raw_metadata() const { return raw_; }
@@ -60,6 +71,8 @@ class GgufFile {
  private:
   std::string name_;
   std::vector<NamedTensor> tensors_;
+  std::vector<ConvertedTensor> converted_;
+  std::size_t header_bytes_ = 0;
   std::map<std::string, GgufValue, std::less<>> metadata_;
   std::vector<std::pair<std::string, GgufRaw>> raw_;
 };

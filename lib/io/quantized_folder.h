@@ -11,14 +11,14 @@
 
 namespace r1 {
 
-// A weight that a folder keeps in fewer bits, as models take it.
+// A weight that files keep in a form that nothing is computed in, as models take it.
 struct QuantizedWeight {
   std::string name;  // "model.layers.0.mlp.up_proj.weight"
   Shape shape;       // [N, K]
   DType dtype;       // of the numbers that `unpack` writes
   // Writes all of them. Fails with `model` for scales that are no numbers.
   std::function<void(void* plain)> unpack;
-  std::vector<Tensor> made_of = {};
+  std::vector<ByteSpan> made_of = {};
 };
 
 // What `quantization_config` in config.json says of the tensors, by quant_method:

@@ -10,7 +10,8 @@ const Tensor* QuantizedModule::find(std::string_view part) const {
 const Tensor& QuantizedModule::take(std::string_view part) {
   const Tensor* tensor = find(part);
   if (tensor == nullptr) fail(ErrorKind::model, "{} is missing", shown(part));
-  if (tensors_.taken.insert(of(part)).second) taken_.push_back(*tensor);
+  if (tensors_.taken.insert(of(part)).second)
+    taken_.push_back({static_cast<const std::byte*>(tensor->data), tensor->bytes()});
   return *tensor;
 }
 

@@ -39,12 +39,12 @@ class QuantizedModule {
   const Tensor& take_floats(std::string_view part);  // f32, f16 or bf16 of any shape
   const Tensor& take_floats(std::string_view part, const Shape& shape);
 
-  const std::vector<Tensor>& taken() const { return taken_; }
+  const std::vector<ByteSpan>& taken() const { return taken_; }
 
  private:
   QuantizedTensors& tensors_;
   std::string name_;
-  std::vector<Tensor> taken_;
+  std::vector<ByteSpan> taken_;
 };
 
 // Keys of a quantization_config.

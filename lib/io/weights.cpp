@@ -154,6 +154,7 @@ ModelFiles ModelFiles::of_gguf(ByteSpan file, std::string_view name) {
   files.path_ = kNowhere;
   files.gguf_ = std::make_unique<GgufFile>(GgufFile::parse(file, name));
   files.tensors_ = files.gguf_->tensors();
+  files.take_converted(*files.gguf_);
   files.total_bytes_ = file.size();
   files.index_tensors();
   return files;
@@ -176,18 +177,18 @@ void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
   tensors_ = gguf_->tensors();
   total_bytes_ = bytes.size();
   const std::vector<fs::path> shards = gguf_shards(path, *gguf_);
+  std::vector<GgufFile> others;
   for (std::size_t i = 1; i < shards.size(); ++i) {
     files_.push_back(std::make_unique<MappedFile>(shards[i], use_mmap));
-    const GgufFile shard = GgufFile::parse(files_.back()->bytes(), shards[i].string());
-    tensors_.insert(tensors_.end(), shard.tensors().begin(), shard.tensors().end());
+    others.push_back(GgufFile::parse(files_.back()->bytes(), shards[i].string()));
+    const std::vector<NamedTensor>& more = others.back().tensors();
+    tensors_.insert(tensors_.end(), more.begin(), more.end());
     total_bytes_ += files_.back()->bytes().size();
   }
-  const std::vector<NamedTensor>& own = gguf_->tensors();  // none in the first of some shards
-  const auto* first =
-      own.empty() ? bytes.data() + bytes.size() : static_cast<const std::byte*>(own[0].tensor.data);
-  digest_ = digest_of(files_.size() == 1 ? path : fs::path(),
-                      bytes.first(static_cast<std::size_t>(first - bytes.data())), total_bytes_,
-                      tensors_);
+  digest_ = digest_of(files_.size() == 1 ? path : fs::path(), bytes.first(gguf_->header_bytes()),
+                      total_bytes_, tensors_);
+  take_converted(*gguf_);
+  for (const GgufFile& shard : others) take_converted(shard);
 }
 
 void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
@@ -236,13 +237,22 @@ void ModelFiles::check_index(const Json& index,
 }
 
 void ModelFiles::take_quantized(const std::string& where) {
-  for (QuantizedWeight& w : quantized_weights(config_, tensors_, where)) {
-    Tensor plain{nullptr, w.shape, w.dtype};
-    ReservedPages memory(plain.bytes());
-    plain.data = memory.data();
-    tensors_.push_back({w.name, plain});
-    made_.emplace(plain.data, Made{std::move(w), std::move(memory)});
+  for (QuantizedWeight& w : quantized_weights(config_, tensors_, where)) add_made(std::move(w));
+}
+
+void ModelFiles::take_converted(const GgufFile& file) {
+  for (const ConvertedTensor& t : file.converted()) {
+    const auto convert = [t](void* plain) { t.type->convert(plain, t.blocks); };
+    add_made({t.name, t.shape, t.type->dtype, convert, {t.blocks}});
   }
+}
+
+void ModelFiles::add_made(QuantizedWeight w) {
+  Tensor plain{nullptr, w.shape, w.dtype};
+  ReservedPages memory(plain.bytes());
+  plain.data = memory.data();
+  tensors_.push_back({w.name, plain});
+  made_.emplace(plain.data, Made{std::move(w), std::move(memory)});
 }
 
 void ModelFiles::fetch(const Tensor& tensor) const {
@@ -250,7 +260,7 @@ void ModelFiles::fetch(const Tensor& tensor) const {
   if (found == made_.end() || found->second.memory.committed()) return;
   found->second.memory.commit();
   found->second.weight.unpack(tensor.data);
-  for (const Tensor& part : found->second.weight.made_of) release_mapped(part);
+  for (const ByteSpan part : found->second.weight.made_of) release_mapped(part);
 }
 
 bool ModelFiles::was_quantized(const Tensor& tensor) const { return made_.contains(tensor.data); }
@@ -282,16 +292,16 @@ Json ModelFiles::side_file(std::string_view file_name) const {
 
 void ModelFiles::release(const Tensor& tensor) const {
   const auto made = made_.find(tensor.data);
-  if (made == made_.end()) return release_mapped(tensor);
+  if (made == made_.end())
+    return release_mapped({static_cast<const std::byte*>(tensor.data), tensor.bytes()});
   if (tensor.shape == made->second.weight.shape) made->second.memory.decommit();
 }
 
-void ModelFiles::release_mapped(const Tensor& tensor) const {
-  const auto* begin = static_cast<const std::byte*>(tensor.data);
+void ModelFiles::release_mapped(ByteSpan part) const {
   for (const auto& file : files_) {
     const ByteSpan bytes = file->bytes();
-    if (begin >= bytes.data() && begin < bytes.data() + bytes.size())
-      file->release({begin, tensor.bytes()});
+    if (part.data() >= bytes.data() && part.data() < bytes.data() + bytes.size())
+      file->release(part);
   }
 }
 

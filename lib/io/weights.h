@@ -17,8 +17,8 @@ namespace r1 {
 
 // The files of one model, mapped: a GGUF file (or its shards), or a Hugging Face directory.
 // Everything handed out points into the mappings and is valid while this lives. Weights of a
-// quantized directory are labels on memory that has their numbers only between `fetch` and
-// `release`.
+// quantized directory, and of types of GGUF that nothing is computed in (converted_type.h), are
+// labels on memory that has their numbers only between `fetch` and `release`.
 class ModelFiles {
  public:
   static constexpr std::size_t kMostShards = 1000;
@@ -40,12 +40,13 @@ class ModelFiles {
 
   const std::vector<NamedTensor>& tensors() const { return tensors_; }  // by name
   const Tensor* find(std::string_view name) const;
-  // Before its numbers are read: those of a quantized directory are made now. Fails with `model`.
+  // Before its numbers are read: those that the files keep in another form are made now. Fails with
+  // `model`.
   // Not by two threads at once.
   void fetch(const Tensor& tensor) const;
   // Its pages may leave memory; those of some of its rows too, where they are pages of a file.
   void release(const Tensor& tensor) const;
-  bool was_quantized(const Tensor& tensor) const;    // in a directory, before it was fetched
+  bool was_quantized(const Tensor& tensor) const;    // in the files: its numbers are made
   std::vector<std::filesystem::path> paths() const;  // of the files that hold tensors
   std::uint64_t total_bytes() const { return total_bytes_; }
   // "sha256:…" where a store's file name already gives it, else "sample:…", of headers, size and
@@ -58,7 +59,9 @@ class ModelFiles {
   void check_index(const Json& index, const std::map<std::string, std::string>& holder) const;
   void index_tensors();
   void take_quantized(const std::string& where);
-  void release_mapped(const Tensor& tensor) const;
+  void take_converted(const GgufFile& file);
+  void add_made(QuantizedWeight weight);
+  void release_mapped(ByteSpan part) const;
 
   struct Made {
     QuantizedWeight weight;

@@ -89,7 +89,7 @@ FolderWeight planned(const NamedTensor& source, const ModelFiles& files,
       meant && choice.type == FolderType::w4a16 && source.tensor.cols() % kFolderBlock != 0;
   w.quantized = meant && !w.fell_back;
   if (w.quantized && files.was_quantized(source.tensor) && !choice.requantize)
-    fail(ErrorKind::usage, "{} was quantized already; --allow-requantize loses more",
+    fail(ErrorKind::usage, "{} is quantized already; --allow-requantize loses more",
          escaped(source.name));
   if (w.quantized) {
     w.stored = stored_parts(source, choice.type);

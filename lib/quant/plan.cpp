@@ -34,19 +34,17 @@ QuantizePlan from_gguf(const ModelFiles& files) {
   return plan;
 }
 
-// What a folder kept in fewer bits may become plain.
+// Numbers that were made of fewer bits may become plain.
 void refuse_twice(const PlannedTensor& t, const ModelFiles& files) {
-  if (t.to == t.from().dtype) return;
-  if (is_quantized(t.from().dtype) && !is_quantized(t.to))
+  const bool made = files.was_quantized(t.from()), blocks = is_quantized(t.from().dtype);
+  if (t.to == t.from().dtype || !(blocks || (made && is_quantized(t.to)))) return;
+  const std::string_view kind = made ? "quantized" : to_string(t.from().dtype);
+  if (!is_quantized(t.to))
     fail(ErrorKind::usage,
          "{} is {} already; --allow-requantize makes {} of it, larger and no better",
-         escaped(t.name()), to_string(t.from().dtype), to_string(t.to));
-  if (is_quantized(t.from().dtype))
-    fail(ErrorKind::usage, "{} is {} already; --allow-requantize loses more", escaped(t.name()),
-         to_string(t.from().dtype));
-  if (files.was_quantized(t.from()) && is_quantized(t.to))
-    fail(ErrorKind::usage, "{} was quantized already; --allow-requantize loses more",
-         escaped(t.name()));
+         escaped(t.name()), kind, to_string(t.to));
+  fail(ErrorKind::usage, "{} is {} already; --allow-requantize loses more", escaped(t.name()),
+       kind);
 }
 
 // Of shard `no`: all in the first, in the others no more than the recipe, which stands last.

@@ -267,7 +267,7 @@ TEST_F(WriteFolder, ShardsAreNoLargerThanSaidUnlessOneWeightIs) {
 TEST_F(WriteFolder, WhatWasQuantizedIsNotQuantizedAgainUnasked) {
   const fs::path first = written({.type = FolderType::fp8});
   const ModelFiles files = ModelFiles::open(first);
-  EXPECT_FAILS(Kind::usage, "was quantized already; --allow-requantize",
+  EXPECT_FAILS(Kind::usage, "is quantized already; --allow-requantize",
                plan_folder(files, {.type = FolderType::w4a16}));
   plan_folder(files, {.type = FolderType::w4a16, .requantize = true});
   plan_folder(files, {.type = FolderType::bf16});
@@ -278,7 +278,7 @@ TEST_F(WriteFolder, AQuantizedFolderBecomesAGgufFileOfTheSameBlocks) {
   const ModelFiles files = ModelFiles::open(written({.type = FolderType::w4a16}));
   const TypeChoice choice{.mix = &mix_named("q4_0"), .keep = {std::regex("token_embd|output")}};
   const fs::path share = fs::path(R1_SOURCE_DIR) / "share";
-  EXPECT_FAILS(Kind::usage, "blk.0.attn_q.weight is q4_0 already",
+  EXPECT_FAILS(Kind::usage, "blk.0.attn_q.weight is quantized already",
                plan_quantization(files, {.mix = &mix_named("q8_0")}, false, share));
   const QuantizePlan plan = plan_quantization(files, choice, false, share);
   const auto out = open_file(dir_ / "out.gguf");
@@ -303,7 +303,7 @@ TEST_F(WriteFolder, AQuantizedFolderBecomesAGgufFileOfTheSameBlocks) {
 TEST_F(WriteFolder, Fp8IsNotQuantizedAgainUnasked) {
   const ModelFiles files = ModelFiles::open(written({.type = FolderType::fp8}));
   const fs::path share = fs::path(R1_SOURCE_DIR) / "share";
-  EXPECT_FAILS(Kind::usage, "was quantized already; --allow-requantize",
+  EXPECT_FAILS(Kind::usage, "is quantized already; --allow-requantize",
                plan_quantization(files, {.mix = &mix_named("q4_0")}, false, share));
   plan_quantization(files, {.mix = &mix_named("q4_0")}, true, share);
   plan_quantization(files, {.mix = &mix_named("f16")}, false, share);

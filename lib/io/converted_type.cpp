@@ -1,0 +1,119 @@
+#include "lib/io/converted_type.h"
+
+#include <cstring>
+
+#include "lib/tensor/quant_block.h"
+
+namespace r1 {
+namespace {
+
+struct BlockQ4_1 {  // 32 weights: d q + m; nibbles as in Q4_0
+  std::uint16_t d, m;
+  std::uint8_t q[16];
+};
+struct BlockQ5_0 {  // 32 weights: d (q - 16); bit j of h is the fifth of element j
+  std::uint16_t d;
+  std::uint8_t h[4];
+  std::uint8_t q[16];
+};
+struct BlockQ5_1 {  // 32 weights: d q + m
+  std::uint16_t d, m;
+  std::uint8_t h[4];
+  std::uint8_t q[16];
+};
+// 256 weights; element 128 a + 32 b + i has the bits 2 b of q[32 a + i].
+struct BlockQ2_K {  // d s q - m n, sub-blocks of 16: s the low nibble of their byte, n the high one
+  std::uint8_t s[16];
+  std::uint8_t q[64];
+  std::uint16_t d, m;
+};
+struct BlockQ3_K {  // d (s - 32) (q - 4), sub-blocks of 16; the third bit is bit 4 a + b of h[i]
+  std::uint8_t h[32];
+  std::uint8_t q[64];
+  std::uint8_t s[12];  // low nibbles of scales 0 … 7 and, above them, 8 … 15; then the high bits
+  std::uint16_t d;
+};
+static_assert(sizeof(BlockQ4_1) == 20 && sizeof(BlockQ5_0) == 22 && sizeof(BlockQ5_1) == 24);
+static_assert(sizeof(BlockQ2_K) == 84 && sizeof(BlockQ3_K) == 110);
+
+int nibble(const std::uint8_t q[16], int j) { return j < 16 ? q[j] & 15 : q[j - 16] >> 4; }
+int fifth_bit(const std::uint8_t h[4], int j) { return (h[j / 8] >> (j % 8) & 1) << 4; }
+int two_bits(const std::uint8_t q[64], int j) {
+  return q[j / 128 * 32 + j % 32] >> (j % 128 / 32 * 2) & 3;
+}
+
+void convert(std::uint16_t to[32], const BlockQ4_1& b) {
+  const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
+  for (int j = 0; j < 32; ++j) to[j] = f32_to_f16(d * static_cast<float>(nibble(b.q, j)) + m);
+}
+
+void convert(std::uint16_t to[32], const BlockQ5_1& b) {
+  const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
+  for (int j = 0; j < 32; ++j) {
+    const int q = nibble(b.q, j) | fifth_bit(b.h, j);
+    to[j] = f32_to_f16(d * static_cast<float>(q) + m);
+  }
+}
+
+void convert(std::uint16_t to[256], const BlockQ2_K& b) {
+  const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
+  for (int j = 0; j < 256; ++j) {
+    const int s = b.s[j / 16];
+    const float scale = d * static_cast<float>(s & 15), minimum = m * static_cast<float>(s >> 4);
+    to[j] = f32_to_f16(scale * static_cast<float>(two_bits(b.q, j)) - minimum);
+  }
+}
+
+void convert(BlockQ8_0* to, const BlockQ5_0& b) {
+  to->d = b.d;
+  for (int j = 0; j < 32; ++j)
+    to->q[j] = static_cast<std::int8_t>((nibble(b.q, j) | fifth_bit(b.h, j)) - 16);
+}
+
+void convert(BlockQ6_K* to, const BlockQ3_K& b) {
+  to->d = b.d;
+  for (int i = 0; i < 16; ++i) {
+    const int low = i < 8 ? b.s[i] & 15 : b.s[i - 8] >> 4, high = b.s[8 + i % 4] >> (i / 4 * 2) & 3;
+    to->s[i] = static_cast<std::int8_t>((low | high << 4) - 32);
+  }
+  std::int8_t levels[256];
+  for (int j = 0; j < 256; ++j) {
+    const int third = b.h[j % 32] >> (j / 32) & 1;
+    levels[j] = static_cast<std::int8_t>((two_bits(b.q, j) | third << 2) - 4);
+  }
+  set_levels(*to, levels);
+}
+
+template <typename Block, typename To, std::size_t count>
+void convert_all(void* to, ByteSpan blocks) {
+  auto* next = static_cast<To*>(to);
+  for (std::size_t at = 0; at < blocks.size(); at += sizeof(Block), next += count) {
+    Block block;  // copied, because a file's blocks need not lie on their own alignment
+    std::memcpy(&block, blocks.data() + at, sizeof block);
+    convert(next, block);
+  }
+}
+
+// Blocks of so many elements become others of as many, or halves.
+template <typename Block, std::size_t elements>
+constexpr ConvertedType to_f16(std::uint32_t number) {
+  return {number, elements, sizeof(Block), DType::f16, convert_all<Block, std::uint16_t, elements>};
+}
+template <typename Block, typename To>
+constexpr ConvertedType to_blocks(std::uint32_t number, std::int64_t elements, DType dtype) {
+  return {number, elements, sizeof(Block), dtype, convert_all<Block, To, 1>};
+}
+constexpr ConvertedType kTypes[] = {to_f16<BlockQ4_1, 32>(3),
+                                    to_blocks<BlockQ5_0, BlockQ8_0>(6, 32, DType::q8_0),
+                                    to_f16<BlockQ5_1, 32>(7), to_f16<BlockQ2_K, 256>(10),
+                                    to_blocks<BlockQ3_K, BlockQ6_K>(11, 256, DType::q6_k)};
+
+}  // namespace
+
+const ConvertedType* converted_type(std::uint32_t number) {
+  for (const ConvertedType& t : kTypes)
+    if (t.number == number) return &t;
+  return nullptr;
+}
+
+}  // namespace r1

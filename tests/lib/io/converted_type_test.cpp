@@ -1,0 +1,55 @@
+// Blocks of GGUF that become others as they are read, beside what the gguf package says of them
+// (scripts/reference/converted_types.py).
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "lib/io/weights.h"
+#include "lib/tensor/quant_block.h"
+
+namespace r1 {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kFile = fs::path(R1_SOURCE_DIR) / "tests/fuzz/corpus/gguf/converted_types.gguf";
+
+std::vector<float> numbers(const ModelFiles& files, const std::string& name) {
+  const Tensor* t = files.find(name);
+  if (t == nullptr) return {};
+  files.fetch(*t);
+  std::vector<float> values(static_cast<std::size_t>(t->shape.elements()));
+  unpack(values, t->data, t->dtype);
+  files.release(*t);
+  return values;
+}
+
+TEST(ConvertedType, HasTheNumbersOfItsBlocks) {
+  const ModelFiles files = ModelFiles::open(kFile);
+  const std::map<std::string, DType> types = {{"Q4_1", DType::f16},
+                                              {"Q5_0", DType::q8_0},
+                                              {"Q5_1", DType::f16},
+                                              {"Q2_K", DType::f16},
+                                              {"Q3_K", DType::q6_k}};
+  for (const auto& [name, type] : types) {
+    SCOPED_TRACE(name);
+    const Tensor* t = files.find(name);
+    ASSERT_NE(t, nullptr);
+    EXPECT_EQ(t->dtype, type);
+    EXPECT_TRUE(files.was_quantized(*t));
+    const std::vector<float> got = numbers(files, name), want = numbers(files, name + ".numbers");
+    ASSERT_EQ(got.size(), want.size());
+    const auto stored = [type = type](float value) {
+      return type == DType::f16 ? f16_to_f32(f32_to_f16(value)) : value;
+    };
+    for (std::size_t i = 0; i < want.size(); ++i) ASSERT_EQ(got[i], stored(want[i])) << i;
+    EXPECT_EQ(numbers(files, name), got) << "fetched again";
+  }
+}
+
+TEST(ConvertedType, IsNoneOfThoseThatAreKept) {
+  for (const std::uint32_t number : {0u, 1u, 2u, 4u, 5u, 8u, 9u, 12u, 13u, 14u, 15u, 16u, 20u, 30u})
+    EXPECT_EQ(converted_type(number), nullptr) << number;
+}
+
+}  // namespace
+}  // namespace r1
