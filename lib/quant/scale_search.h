@@ -107,12 +107,13 @@ Fit search_step(const Symmetric<n>& block) {
   }
   const auto try_step = [&](Lanes step) { best = better(best, least_squares(block, step)); };
   for_each_landing(block, try_step);
-  constexpr int kCoarse = 16, kFine = 12;
+  const int coarse = block.levels.most == 127 ? 0 : 16;  // eight bits cut no ends
+  constexpr int kFine = 12;
   constexpr float kFactor = 0.91f;  // down to a quarter, or a third
   constexpr float kFineFirst = 0.95f, kFineStep = 0.2f / kFine;
   Lanes step = magnitude(extreme(block)) / static_cast<float>(-block.levels.least) *
                (block.levels.codebook ? 1.5f : 1.1f);  // its levels lie far apart outside
-  for (int i = 0; i < kCoarse; ++i, step *= kFactor) {
+  for (int i = 0; i < coarse; ++i, step *= kFactor) {
     try_step(step);
     if (block.levels.lopsided()) try_step(-step);
   }

@@ -2,12 +2,12 @@
 """Quality and speed of r1-quantize beside llama.cpp's quantizer: the same model, types and threads.
 
     quantize_vs_llamacpp.py MODEL --calibration FILE --text FILE [--types q4_0 q4_k_s] [--threads 2] [--pure]
-    quantize_vs_llamacpp.py MODEL.gguf --speed [--types …] [--threads 2]
+    quantize_vs_llamacpp.py MODEL.gguf --speed [--calibration FILE] [--types …] [--threads 2]
 
 MODEL is a Hugging Face folder or a GGUF file that llama.cpp reads. Both quantize it without calibration and with
 one importance matrix, which r1-quantize collects over the calibration text; r1 also with error feedback, and then with
 types of its own choice too, at llama.cpp's size (`--target-bpw`; not with --pure). The files are then held against the model by `r1-bench --quality` over the other text, and their times are medians of the
-ratios of neighbouring turns (A B A B). `--speed` asks for times alone, without calibration, from the file as it is. Needs llama-cpp-python and gguf, and a release build of r1.
+ratios of neighbouring turns (A B A B). `--speed` asks for times alone, from the file as it is; with --calibration those with an importance matrix. Needs llama-cpp-python and gguf, and a release build of r1.
 """
 import argparse
 import ctypes
@@ -112,11 +112,20 @@ def compare(kind, base, calibration, work, args):
               f"{q['kl'] / peer:.2f} | {100 * q['top1']:.1f} % | {took} |", flush=True)
 
 
-def race(kind, model, work, args):
-    turns = [(theirs(model, work / "theirs.gguf", kind, args), ours(model, work / "ours.gguf", kind, args))
+def race(kind, model, work, args, calibration):
+    imatrix, more = (Imatrix(calibration), ["--imatrix", calibration]) if calibration else (None, [])
+    turns = [(theirs(model, work / "theirs.gguf", kind, args, imatrix), ours(model, work / "ours.gguf", kind, args, *more))
              for _ in range(args.turns)]
     took = [statistics.median(t) for t in zip(*turns)]
     print(f"| {kind} | {took[0]:.2f} s | {took[1]:.2f} s | {statistics.median(a / b for a, b in turns):.2f}x |", flush=True)
+
+
+def collect(model, calibration, work, args):
+    """The importance matrix, by r1."""
+    imatrix = work / "imatrix.gguf"
+    ours(model, work / "unused.gguf", "q8_0", argparse.Namespace(threads=args.threads, pure=False),
+         "--calibration", calibration, "--imatrix-out", imatrix)
+    return imatrix
 
 
 def main():
@@ -137,14 +146,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         if args.speed:
+            calibration = collect(args.model, args.calibration, work, args) if args.calibration else None
             print("| type | llama.cpp | r1 | r1 is faster by |\n|---|---|---|---|")
             for kind in args.types:
-                race(kind, args.model, work, args)
+                race(kind, args.model, work, args, calibration)
             return
-        base, calibration = work / "base.gguf", work / "imatrix.gguf"
-        pure = argparse.Namespace(threads=args.threads, pure=False)
-        ours(args.model, base, "f32", pure)
-        ours(base, work / "unused.gguf", "q8_0", pure, "--calibration", args.calibration, "--imatrix-out", calibration)
+        base = work / "base.gguf"
+        ours(args.model, base, "f32", argparse.Namespace(threads=args.threads, pure=False))
+        calibration = collect(base, args.calibration, work, args)
         print("| type | by | MB | KL to the model | over llama.cpp+imatrix | same first token | speed |\n"
               "|---|---|---|---|---|---|---|")
         for kind in args.types:
