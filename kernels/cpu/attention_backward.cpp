@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "kernels/cpu/cpu_backend.h"
@@ -21,16 +24,20 @@ constexpr std::int64_t kTile = 64;  // rows
 
 using Floats = std::vector<float>;
 
-// Rows of one head of a [T, H, hd] tensor, from one on; or of none.
+// Rows of one head, or of none.
 struct HeadRows {
-  HeadRows(const Tensor& x, std::int64_t head, std::int64_t first) {
-    if (x.empty()) return;
-    at = row(x, first * x.shape[1] + head);
-    apart = x.shape[1] * x.shape[2];
-  }
   float* at = nullptr;
   std::int64_t apart = 0;
+
+  HeadRows from(std::int64_t first) const {
+    return at == nullptr ? *this : HeadRows{at + first * apart, apart};
+  }
 };
+// Of a [T, H, hd] tensor, from one on.
+HeadRows rows_of(const Tensor& x, std::int64_t head, std::int64_t first) {
+  if (x.empty()) return {};
+  return {row(x, first * x.shape[1] + head), x.shape[1] * x.shape[2]};
+}
 
 // x [n, hd] as strips of columns: [hd / 16, n, 16].
 void cut(Floats& strips, const HeadRows& x, std::int64_t n, std::int64_t hd) {
@@ -43,27 +50,78 @@ struct Attention {  // what attention_backward is given
   const AttentionOptions& options;
 };
 
-// Rows of documents and key heads, one after the other.
-class HeadBackward {
+// Rows [first, last) of a document that begins at row `begin`, with key head h.
+struct Part {
+  std::int64_t h, begin, first, last;
+  bool ends_document;
+
+  std::int64_t keys() const { return last - begin; }  // that its rows see
+  std::int64_t work() const { return (last - first) * (first + last - 2 * begin); }
+};
+
+// A long document with few key heads is several parts of equal work, so that all threads have some.
+// How many goes by shapes alone, and so do the bits of the sums.
+std::vector<Part> parts_of(const Attention& in) {
+  constexpr std::int64_t kWanted = 32, kLeast = 4 * kTile;
+  const std::int64_t T = in.q.shape[0], KV = in.k.shape[1];
+  std::vector<std::int64_t> begins;
+  for (std::int64_t t = 0; t < T; ++t)
+    if (in.start.as<std::int32_t>()[t] == t) begins.push_back(t);
+  const std::int64_t wanted = kWanted / (std::ssize(begins) * KV);
+  begins.push_back(T);
+  std::vector<Part> parts;
+  for (std::size_t d = 0; d + 1 < begins.size(); ++d) {
+    const std::int64_t begin = begins[d], rows = begins[d + 1] - begin,
+                       count = std::clamp<std::int64_t>(wanted, 1,
+                                                        std::max<std::int64_t>(1, rows / kLeast));
+    const auto bound = [&](std::int64_t i) {
+      const double share = static_cast<double>(i) / static_cast<double>(count),
+                   place =
+                       in.options.window > 0 ? share : std::sqrt(share);  // a row sees all before
+      return begin +
+             (i == count ? rows : std::llround(place * static_cast<double>(rows)) / kTile * kTile);
+    };
+    for (std::int64_t h = 0; h < KV; ++h)
+      for (std::int64_t i = 0; i < count; ++i)
+        parts.push_back({h, begin, bound(i), bound(i + 1), i + 1 == count});
+  }
+  return parts;
+}
+
+// What a part that does not end its document adds to gradients of its keys: [keys, hd], of values
+// too, and [keys].
+struct KeySums {
+  Floats dk, dv, dA;
+};
+
+// Parts, one after the other.
+class PartBackward {
  public:
-  HeadBackward(const cpu::Kernels& kernels, const Attention& attention)
+  PartBackward(const cpu::Kernels& kernels, const Attention& attention)
       : kernels_(kernels), in_(attention), hd_(attention.q.shape[2]) {}
 
-  // The document of rows [begin, end), with key head h.
-  void run(std::int64_t h, std::int64_t begin, std::int64_t end) {
-    const std::int64_t group = in_.q.shape[1] / in_.k.shape[1];
-    begin_ = begin, end_ = end;
-    turn(keys_, {in_.k, h, begin}, in_.options.scale);
-    turn(values_, {in_.v, h, begin}, 1.0f);
-    cut(key_strips_, {in_.k, h, begin}, end - begin, hd_);
-    dA_.assign(static_cast<std::size_t>(end - begin), 0.0f);
+  void run(const Part& part, KeySums& sums) {
+    const std::int64_t h = part.h, keys = part.keys(), group = in_.q.shape[1] / in_.k.shape[1];
+    begin_ = part.begin, end_ = part.last;
+    const auto target = [&](const Tensor& gradient, Floats& sum) {
+      if (part.ends_document || gradient.empty()) return rows_of(gradient, h, begin_);
+      sum.assign(static_cast<std::size_t>(keys * hd_), 0.0f);
+      return HeadRows{sum.data(), hd_};
+    };
+    dk_ = target(in_.dk, sums.dk), dv_ = target(in_.dv, sums.dv);
+    turn(keys_, rows_of(in_.k, h, begin_), in_.options.scale);
+    turn(values_, rows_of(in_.v, h, begin_), 1.0f);
+    cut(key_strips_, rows_of(in_.k, h, begin_), keys, hd_);
+    dA_.assign(static_cast<std::size_t>(keys), 0.0f);
     decay_.resize(in_.A.empty() ? 0 : dA_.size());
     for (std::size_t t = 0; t < decay_.size(); ++t)
-      decay_[t] = row(in_.A, begin + static_cast<std::int64_t>(t))[h];
+      decay_[t] = row(in_.A, begin_ + static_cast<std::int64_t>(t))[h];
     for (std::int64_t r = h * group; r < (h + 1) * group; ++r)
-      for (std::int64_t t = begin; t < end; t += kTile) tile(h, r, t, std::min(end, t + kTile));
-    for (std::int64_t t = begin; !in_.dA.empty() && t < end; ++t)
-      row(in_.dA, t)[h] += dA_[static_cast<std::size_t>(t - begin)];
+      for (std::int64_t t = part.first; t < part.last; t += kTile)
+        tile(r, t, std::min(part.last, t + kTile));
+    if (!part.ends_document) return dA_.swap(sums.dA);
+    for (std::int64_t t = begin_; !in_.dA.empty() && t < end_; ++t)
+      row(in_.dA, t)[h] += dA_[static_cast<std::size_t>(t - begin_)];
   }
 
  private:
@@ -77,14 +135,14 @@ class HeadBackward {
   }
 
   // Rows [t, last) of head r of queries, and all that they see.
-  void tile(std::int64_t h, std::int64_t r, std::int64_t t, std::int64_t last) {
+  void tile(std::int64_t r, std::int64_t t, std::int64_t last) {
     const std::int64_t R = last - t;
     const std::int64_t first = (seen(t) - begin_) / kPanelRows * kPanelRows,
                        J = last - begin_ - first;
     scores_.resize(static_cast<std::size_t>(R * J));
     shares_.resize(scores_.size());
     for (std::int64_t i = 0; i < R; ++i) begin_row(r, t + i, first, J, i * J);
-    const HeadRows q(in_.q, r, t), dy(in_.dy, r, t);
+    const HeadRows q = rows_of(in_.q, r, t), dy = rows_of(in_.dy, r, t);
     for (std::int64_t j = 0; j < J; j += kPanelRows) {
       const std::int64_t panel = (first + j) * hd_, n = std::min<std::int64_t>(kPanelRows, J - j);
       const cpu::Range rows = {std::max<std::int64_t>(0, R - J + j), R};  // earlier ones see none
@@ -97,11 +155,11 @@ class HeadBackward {
     }
     for (std::int64_t i = 0; i < R; ++i) weigh(r, t + i, first, J, i * J);
     cut(strips_, q, R, hd_);
-    add({in_.dk, h, begin_ + first}, J, {scores_.data(), 1, J}, R, strips_.data(), R);
+    add(dk_.from(first), J, {scores_.data(), 1, J}, R, strips_.data(), R);
     cut(strips_, dy, R, hd_);
-    add({in_.dv, h, begin_ + first}, J, {shares_.data(), 1, J}, R, strips_.data(), R);
-    add({in_.dq, r, t}, R, {scores_.data(), J, 1}, J, key_strips_.data() + first * kPanelRows,
-        end_ - begin_);
+    add(dv_.from(first), J, {shares_.data(), 1, J}, R, strips_.data(), R);
+    add(rows_of(in_.dq, r, t), R, {scores_.data(), J, 1}, J,
+        key_strips_.data() + first * kPanelRows, end_ - begin_);
   }
 
   std::int64_t seen(std::int64_t i) const { return first_seen(begin_, i, in_.options.window); }
@@ -110,7 +168,7 @@ class HeadBackward {
   void begin_row(std::int64_t r, std::int64_t i, std::int64_t first, std::int64_t J,
                  std::int64_t place) {
     float *z = scores_.data() + place, *dp = shares_.data() + place;
-    const float mean = kernels_.dot(HeadRows(in_.dy, r, i).at, HeadRows(in_.y, r, i).at, hd_);
+    const float mean = kernels_.dot(rows_of(in_.dy, r, i).at, rows_of(in_.y, r, i).at, hd_);
     std::fill(dp, dp + J, -mean);
     std::fill(z, z + J, 0.0f);
     const float* decay = decay_.data();
@@ -145,33 +203,48 @@ class HeadBackward {
   std::int64_t hd_, begin_ = 0, end_ = 0;
   Floats keys_, values_, key_strips_, strips_;
   Floats scores_, shares_;  // [rows of a tile, columns that they see]
-  Floats decay_, dA_;       // of the document; decay_ is empty without DAW
+  Floats decay_, dA_;       // of the keys; decay_ is empty without DAW
+  HeadRows dk_, dv_;        // of all keys
 };
+
+// Those of one key.
+void add_sums(const cpu::Kernels& kernels, const Attention& to, const Part& part,
+              const KeySums& sums, std::int64_t key) {
+  const std::int64_t t = part.begin + key, hd = to.q.shape[2];
+  const HeadRows dk = rows_of(to.dk, part.h, t), dv = rows_of(to.dv, part.h, t);
+  if (dk.at != nullptr) kernels.axpy(dk.at, 1.0f, sums.dk.data() + key * hd, hd);
+  if (dv.at != nullptr) kernels.axpy(dv.at, 1.0f, sums.dv.data() + key * hd, hd);
+  if (!to.dA.empty()) row(to.dA, t)[part.h] += sums.dA[static_cast<std::size_t>(key)];
+}
 
 }  // namespace
 
-// A thread owns a key head of a document, so no two add to one place.
+// Threads take parts as they come, the longest first: no two add to one place.
 void CpuBackend::attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv,
                                     const Tensor& dA, const Tensor& dy, const Tensor& y,
                                     const Tensor& lse, const Tensor& q, const Tensor& k,
                                     const Tensor& v, const Tensor& A, const Tensor& start,
                                     const AttentionOptions& options) {
   const Attention in{dq, dk, dv, dA, dy, y, lse, q, k, v, A, start, options};
-  const std::int64_t T = q.shape[0], KV = k.shape[1];
-  std::vector<std::int64_t> documents;  // where they begin, and the end
-  for (std::int64_t t = 0; t < T; ++t)
-    if (start.as<std::int32_t>()[t] == t) documents.push_back(t);
-  documents.push_back(T);
-  const std::int64_t all = (static_cast<std::int64_t>(documents.size()) - 1) * KV,
-                     parts = std::clamp<std::int64_t>(all, 1, pool_.threads());
-  for_rows(parts, T * T * q.cols() * q.shape[1], [&](std::int64_t begin, std::int64_t end) {
-    HeadBackward head(kernels_, in);
-    for (std::int64_t part = begin; part < end; ++part)
-      for (std::int64_t i = part; i < all; i += parts) {
-        const auto document = static_cast<std::size_t>(i / KV);
-        head.run(i % KV, documents[document], documents[document + 1]);
-      }
-  });
+  const std::int64_t T = q.shape[0], hd = q.shape[2];
+  const std::vector<Part> parts = parts_of(in);
+  std::vector<KeySums> sums(parts.size());
+  std::vector<std::size_t> order(parts.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return parts[a].work() > parts[b].work(); });
+  std::atomic<std::size_t> next = 0;
+  for_rows(std::clamp<std::int64_t>(std::ssize(parts), 1, pool_.threads()),
+           T * T * q.cols() * q.shape[1], [&](std::int64_t, std::int64_t) {
+             PartBackward backward(kernels_, in);
+             for (std::size_t i = next++; i < order.size(); i = next++)
+               backward.run(parts[order[i]], sums[order[i]]);
+           });
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if (!parts[i].ends_document)
+      for_rows(parts[i].keys(), 2 * hd, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t t = begin; t < end; ++t) add_sums(kernels_, in, parts[i], sums[i], t);
+      });
 }
 
 }  // namespace r1

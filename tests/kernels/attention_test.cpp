@@ -9,6 +9,7 @@ namespace {
 
 using test::documents;
 using test::Floats;
+using test::Ints;
 using test::largest_score;
 using test::mean_error;
 using test::Op;
@@ -52,7 +53,10 @@ Floats attend(Rig& rig, const Scene& s) {
   return rig.get(y);
 }
 
-struct AttentionTest : test::KernelTest {};
+struct AttentionTest : test::KernelTest {
+  using Where = std::function<bool(const Rig&)>;
+  void backward_agrees(const Scene& s, const Where& on);
+};
 
 TEST_F(AttentionTest, ForwardAgrees) {
   for (const Scene& s : scenes()) {
@@ -86,38 +90,71 @@ Floats weight_of_keys(Rig& rig, const Scene& s) {
 // With G = hd the largest |dy·v|, dz = p (dp - D) is off by p times E: p may be off by twice the
 // error of a weight (it is made from lse, which is rounded), dp - D is at most 2 G, and both its
 // parts are sums of hd products. Then a key's gradient adds up its weight's worth of those.
+void AttentionTest::backward_agrees(const Scene& s, const Where& on) {
+  SCOPED_TRACE(to_string(s));
+  const Floats dy = test::random_values(static_cast<std::int64_t>(s.queries()), 4);
+  const Op op = [&](Rig& rig) -> std::vector<Floats> {
+    const Inputs in = put(rig, s);
+    const Tensor y = rig.unwritten({s.T, s.H, s.hd}), lse = rig.unwritten({s.T, s.H});
+    rig->attention(y, lse, in.q, in.k, in.v, in.A, in.start, s.options);
+    const Tensor dq = rig.begun({s.T, s.H, s.hd}), dk = rig.begun({s.T, s.KV, s.hd});
+    const Tensor dv = rig.begun({s.T, s.KV, s.hd}), dA = rig.begun({s.T, s.KV});
+    const Tensor only_dk = rig.begun({s.T, s.KV, s.hd});
+    const Tensor d = rig.put({s.T, s.H, s.hd}, dy);
+    rig->attention_backward(dq, dk, dv, s.A.empty() ? Tensor{} : dA, d, y, lse, in.q, in.k, in.v,
+                            in.A, in.start, s.options);
+    rig->attention_backward({}, only_dk, {}, {}, d, y, lse, in.q, in.k, in.v, in.A, in.start,
+                            s.options);
+    return {rig.get(dq), rig.get(dk), rig.get(dv), rig.get(dA), rig.get(only_dk)};
+  };
+  const double G = static_cast<double>(s.hd), group = static_cast<double>(s.H / s.KV);
+  const double lse = largest_score(s) + std::log(static_cast<double>(s.T));
+  const double p = 2.0 * weight_error(s) + 4.0 * test::kF32 * lse;
+  const double E = G * (4.0 * p + 2.0 * test::roundings(2 * s.hd + s.T + 16));
+  const double sums = test::roundings(s.T * s.H / s.KV + 4) * 2.0 * G;
+  const Floats weight =
+      on_ref([&](Rig& rig) { return std::vector<Floats>{weight_of_keys(rig, s)}; })[0];
+  const double last = 2.0 * test::kF32 * (1.0 + 2.0 * G * group);  // adding to what was there
+  const auto for_k = test::tolerances(weight, s.options.scale * (E + sums), last);
+  std::vector<double> for_A;
+  for (std::size_t i = 0; i < weight.size(); i += static_cast<std::size_t>(s.hd))
+    for_A.push_back(s.A.empty() ? 0.0 : weight[i] * (E + sums) + last);
+  expect_agreement(op,
+                   {std::vector<double>(s.queries(), s.options.scale * (E + sums) + last), for_k,
+                    test::tolerances(weight, 2.0 * p + sums, last), for_A, for_k},
+                   on);
+}
+
 TEST_F(AttentionTest, BackwardAgrees) {
-  for (const Scene& s : scenes()) {
-    SCOPED_TRACE(to_string(s));
-    const Floats dy = test::random_values(static_cast<std::int64_t>(s.queries()), 4);
-    const Op op = [&](Rig& rig) -> std::vector<Floats> {
-      const Inputs in = put(rig, s);
-      const Tensor y = rig.unwritten({s.T, s.H, s.hd}), lse = rig.unwritten({s.T, s.H});
-      rig->attention(y, lse, in.q, in.k, in.v, in.A, in.start, s.options);
-      const Tensor dq = rig.begun({s.T, s.H, s.hd}), dk = rig.begun({s.T, s.KV, s.hd});
-      const Tensor dv = rig.begun({s.T, s.KV, s.hd}), dA = rig.begun({s.T, s.KV});
-      const Tensor only_dk = rig.begun({s.T, s.KV, s.hd});
-      const Tensor d = rig.put({s.T, s.H, s.hd}, dy);
-      rig->attention_backward(dq, dk, dv, s.A.empty() ? Tensor{} : dA, d, y, lse, in.q, in.k, in.v,
-                              in.A, in.start, s.options);
-      rig->attention_backward({}, only_dk, {}, {}, d, y, lse, in.q, in.k, in.v, in.A, in.start,
-                              s.options);
-      return {rig.get(dq), rig.get(dk), rig.get(dv), rig.get(dA), rig.get(only_dk)};
-    };
-    const double G = static_cast<double>(s.hd), group = static_cast<double>(s.H / s.KV);
-    const double lse = largest_score(s) + std::log(static_cast<double>(s.T));
-    const double p = 2.0 * weight_error(s) + 4.0 * test::kF32 * lse;
-    const double E = G * (4.0 * p + 2.0 * test::roundings(2 * s.hd + s.T + 16));
-    const double sums = test::roundings(s.T * s.H / s.KV + 4) * 2.0 * G;
-    const Floats weight =
-        on_ref([&](Rig& rig) { return std::vector<Floats>{weight_of_keys(rig, s)}; })[0];
-    const double last = 2.0 * test::kF32 * (1.0 + 2.0 * G * group);  // adding to what was there
-    const auto for_k = test::tolerances(weight, s.options.scale * (E + sums), last);
-    std::vector<double> for_A;
-    for (std::size_t i = 0; i < weight.size(); i += static_cast<std::size_t>(s.hd))
-      for_A.push_back(s.A.empty() ? 0.0 : weight[i] * (E + sums) + last);
-    expect_agreement(op, {std::vector<double>(s.queries(), s.options.scale * (E + sums) + last),
-                          for_k, test::tolerances(weight, 2.0 * p + sums, last), for_A, for_k});
+  for (const Scene& s : scenes()) backward_agrees(s, [](const Rig&) { return true; });
+}
+
+// A processor takes those of few key heads in parts.
+TEST_F(AttentionTest, BackwardAgreesOverLongDocuments) {
+  const auto on = [](const Rig& rig) { return rig.name().starts_with("cpu"); };
+  for (const std::int64_t window : {0, 300})
+    for (const Ints& start : {documents({700}), documents({40, 560})}) {
+      Scene s = scene(start, 2, 1, 16, window == 0);
+      s.options.window = window;
+      backward_agrees(s, on);
+    }
+}
+
+TEST(Attention, BackwardHasTheSameBitsOnAnyNumberOfThreads) {
+  const Scene s = scene(documents({600, 70}), 3, 1, 16, true);
+  std::vector<Floats> first;
+  for (const int threads : {1, 2, 5}) {
+    Rig rig({"cpu", threads});
+    const Inputs in = put(rig, s);
+    const Tensor y = rig.unwritten({s.T, s.H, s.hd}), lse = rig.unwritten({s.T, s.H});
+    rig->attention(y, lse, in.q, in.k, in.v, in.A, in.start, s.options);
+    const Tensor dq = rig.begun({s.T, s.H, s.hd}), dk = rig.begun({s.T, s.KV, s.hd});
+    const Tensor dv = rig.begun({s.T, s.KV, s.hd}), dA = rig.begun({s.T, s.KV});
+    rig->attention_backward(dq, dk, dv, dA, in.q, y, lse, in.q, in.k, in.v, in.A, in.start,
+                            s.options);
+    const std::vector<Floats> got = {rig.get(dq), rig.get(dk), rig.get(dv), rig.get(dA)};
+    if (first.empty()) first = got;
+    EXPECT_EQ(got, first) << threads;
   }
 }
 
