@@ -229,9 +229,10 @@ class Finetuner {
   // What records and the line of progress say of them; nothing that neither does.
   Course::Known facts_of_steps(Backend& backend, const ModelFiles& files, const TextOfModel& text,
                                const Lessons& lessons, bool progress) const {
-    const double peak = progress || s_.timing ? product_peak(backend, s_) : 0;
-    if (!(peak > 0) && s_.precision != "fp8") return {};
+    const bool timed = progress || s_.timing;
+    if (!timed && s_.precision != "fp8") return {};
     const StepWork work = work_of_step(s_, files, text, lessons.packs());
+    const double peak = timed ? product_peak(backend, work.in_bf16) : 0;
     return {peak * work.tokens / work.operations, work.fp8_share};
   }
 

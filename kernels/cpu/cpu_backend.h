@@ -117,6 +117,7 @@ class CpuBackend : public Backend {
   // column.
   template <typename T>
   void add_product(const Tensor& out, const cpu::Strided<T>& a, const T* b, std::int64_t I);
+  // dx += dy w of a w that is unpacked some rows at a time, to f32 or to bf16 as dy is.
   template <typename T>
   void add_unpacked(const Tensor& dx, const cpu::Strided<T>& dy, const Tensor& w);
   // A factor's numbers without its scale, in `room`.

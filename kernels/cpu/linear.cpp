@@ -187,7 +187,6 @@ const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,
   return room.data();
 }
 
-// dx += dy w of a w that is unpacked some rows at a time, to f32 or to bf16.
 template <typename T>
 void CpuBackend::add_unpacked(const Tensor& dx, const cpu::Strided<T>& dy, const Tensor& w) {
   constexpr std::int64_t kUnpacked = 1024;
@@ -210,8 +209,8 @@ void CpuBackend::add_unpacked(const Tensor& dx, const cpu::Strided<T>& dy, const
   }
 }
 
-// Where x is rounded on the way there, dy may be on the way back: to bf16, if the processor
-// multiplies that.
+// dx += dy w, dw += dy^T x. Where x is rounded on the way there, dy is on the way back: to bf16, if
+// the processor multiplies that.
 void CpuBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                  const Tensor& x, const Tensor& w) {
   const std::int64_t T = dy.rows(), N = w.rows(), even = (N + 1) / 2 * 2;

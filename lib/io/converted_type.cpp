@@ -42,25 +42,25 @@ int two_bits(const std::uint8_t q[64], int j) {
   return q[j / 128 * 32 + j % 32] >> (j % 128 / 32 * 2) & 3;
 }
 
-void convert(std::uint16_t to[32], const BlockQ4_1& b) {
+void convert(float to[32], const BlockQ4_1& b) {
   const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
-  for (int j = 0; j < 32; ++j) to[j] = f32_to_f16(d * static_cast<float>(nibble(b.q, j)) + m);
+  for (int j = 0; j < 32; ++j) to[j] = d * static_cast<float>(nibble(b.q, j)) + m;
 }
 
-void convert(std::uint16_t to[32], const BlockQ5_1& b) {
+void convert(float to[32], const BlockQ5_1& b) {
   const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
   for (int j = 0; j < 32; ++j) {
     const int q = nibble(b.q, j) | fifth_bit(b.h, j);
-    to[j] = f32_to_f16(d * static_cast<float>(q) + m);
+    to[j] = d * static_cast<float>(q) + m;
   }
 }
 
-void convert(std::uint16_t to[256], const BlockQ2_K& b) {
+void convert(float to[256], const BlockQ2_K& b) {
   const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
   for (int j = 0; j < 256; ++j) {
     const int s = b.s[j / 16];
     const float scale = d * static_cast<float>(s & 15), minimum = m * static_cast<float>(s >> 4);
-    to[j] = f32_to_f16(scale * static_cast<float>(two_bits(b.q, j)) - minimum);
+    to[j] = scale * static_cast<float>(two_bits(b.q, j)) - minimum;
   }
 }
 
@@ -84,25 +84,38 @@ void convert(BlockQ6_K* to, const BlockQ3_K& b) {
   set_levels(*to, levels);
 }
 
-template <typename Block, typename To, std::size_t count>
-void convert_all(void* to, ByteSpan blocks) {
-  auto* next = static_cast<To*>(to);
-  for (std::size_t at = 0; at < blocks.size(); at += sizeof(Block), next += count) {
+template <typename Block, typename Convert>
+void for_each_block(ByteSpan blocks, const Convert& convert_next) {
+  for (std::size_t at = 0; at < blocks.size(); at += sizeof(Block)) {
     Block block;  // copied, because a file's blocks need not lie on their own alignment
     std::memcpy(&block, blocks.data() + at, sizeof block);
-    convert(next, block);
+    convert_next(block);
   }
 }
 
-// Blocks of so many elements become others of as many, or halves.
 template <typename Block, std::size_t elements>
 constexpr ConvertedType to_f16(std::uint32_t number) {
-  return {number, elements, sizeof(Block), DType::f16, convert_all<Block, std::uint16_t, elements>};
+  const auto convert_all = [](void* to, ByteSpan blocks) {
+    auto* next = static_cast<std::uint16_t*>(to);
+    for_each_block<Block>(blocks, [&](const Block& block) {
+      float values[elements];
+      convert(values, block);
+      pack(next, values, DType::f16);
+      next += elements;
+    });
+  };
+  return {number, elements, sizeof(Block), DType::f16, convert_all};
 }
+
 template <typename Block, typename To>
 constexpr ConvertedType to_blocks(std::uint32_t number, std::int64_t elements, DType dtype) {
-  return {number, elements, sizeof(Block), dtype, convert_all<Block, To, 1>};
+  const auto convert_all = [](void* to, ByteSpan blocks) {
+    auto* next = static_cast<To*>(to);
+    for_each_block<Block>(blocks, [&](const Block& block) { convert(next++, block); });
+  };
+  return {number, elements, sizeof(Block), dtype, convert_all};
 }
+
 constexpr ConvertedType kTypes[] = {to_f16<BlockQ4_1, 32>(3),
                                     to_blocks<BlockQ5_0, BlockQ8_0>(6, 32, DType::q8_0),
                                     to_f16<BlockQ5_1, 32>(7), to_f16<BlockQ2_K, 256>(10),

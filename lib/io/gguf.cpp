@@ -51,8 +51,8 @@ std::uint64_t padded(std::uint64_t n, std::uint64_t alignment, std::string_view 
 
 class Parser {
  public:
-  Parser(ByteSpan file, std::string_view name)
-      : file_(file), name_(escaped(name)), reader_(file, name_) {}
+  Parser(ByteSpan file, std::string_view name, GgufFile::Types types)
+      : file_(file), name_(escaped(name)), types_(types), reader_(file, name_) {}
 
   void parse(std::map<std::string, GgufValue, std::less<>>& metadata,
              std::vector<std::pair<std::string, GgufRaw>>& raw) {
@@ -68,6 +68,11 @@ class Parser {
   }
 
   std::size_t header_bytes() const { return begin_; }
+  std::vector<std::string> names() const {
+    std::vector<std::string> out;
+    for (const StoredTensor& t : tensors_) out.push_back(t.name);
+    return out;
+  }
   std::vector<NamedTensor> tensors() const {
     std::vector<NamedTensor> out;
     for (const StoredTensor& t : tensors_)  // read-only: nothing writes to it
@@ -86,10 +91,10 @@ class Parser {
   struct StoredTensor {
     std::string name;
     Shape shape;
-    DType dtype;
-    const ConvertedType* converted;  // in place of `dtype`, or null
-    std::uint64_t offset;
-    ByteSpan bytes;
+    DType dtype = DType::f32;
+    const ConvertedType* converted = nullptr;  // in place of `dtype`
+    std::uint64_t offset = 0;
+    ByteSpan bytes = {};
 
     std::int64_t block() const {
       return converted != nullptr ? converted->elements : block_elements(dtype);
@@ -254,7 +259,7 @@ class Parser {
         tensor.dtype = t.dtype;
         return;
       }
-    tensor.converted = converted_type(number);
+    if (types_ == GgufFile::Types::converted_too) tensor.converted = converted_type(number);
     if (tensor.converted == nullptr)
       fail(ErrorKind::format, "{}: {} has the type number {}, which is not read", name_,
            escaped(tensor.name), number);
@@ -278,7 +283,7 @@ class Parser {
       dims[i] = static_cast<std::int64_t>(n);
     }
     if (product > std::uint64_t{1} << 56) fail(ErrorKind::decode, "{} is too large", where);
-    StoredTensor tensor{name, outermost_first(dims, rank), {}, nullptr, 0, {}};
+    StoredTensor tensor{.name = name, .shape = outermost_first(dims, rank)};
     read_type(tensor);
     if (dims[0] % tensor.block() != 0)
       fail(ErrorKind::decode, "{}: rows of {} do not divide into blocks of {}", where, dims[0],
@@ -328,22 +333,24 @@ class Parser {
 
   ByteSpan file_;
   std::string name_;
+  GgufFile::Types types_;
   ByteReader reader_;
   std::uint64_t alignment_ = kDefaultAlignment;
-  std::set<std::string> names_;
+  std::set<std::string> names_;  // so far
   std::vector<StoredTensor> tensors_;
   std::size_t begin_ = 0;  // of the data
 };
 
 }  // namespace
 
-GgufFile GgufFile::parse(ByteSpan file, std::string_view name) {
+GgufFile GgufFile::parse(ByteSpan file, std::string_view name, Types types) {
   GgufFile out;
   out.name_ = escaped(name);
-  Parser parser(file, name);
+  Parser parser(file, name, types);
   parser.parse(out.metadata_, out.raw_);
   out.tensors_ = parser.tensors();
   out.converted_ = parser.converted();
+  out.names_ = parser.names();
   out.header_bytes_ = parser.header_bytes();
   return out;
 }

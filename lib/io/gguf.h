@@ -48,12 +48,14 @@ struct ConvertedTensor {
 // its limit. Views and tensors point into `file`.
 class GgufFile {
  public:
-  static GgufFile parse(ByteSpan file, std::string_view name);
+  enum class Types { computed_in, converted_too };  // others are refused
+  static GgufFile parse(ByteSpan file, std::string_view name, Types types = Types::computed_in);
 
   const std::string& name() const { return name_; }
   const std::vector<NamedTensor>& tensors() const { return tensors_; }  // shapes outermost first
-  const std::vector<ConvertedTensor>& converted() const { return converted_; }  // not in tensors()
-  std::size_t header_bytes() const { return header_bytes_; }                    // before the data
+  const std::vector<ConvertedTensor>& converted() const { return converted_; }  // beside those
+  const std::vector<std::string>& names() const { return names_; }  // of both, as in the file
+  std::size_t header_bytes() const { return header_bytes_; }        // before the data
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
   // The same pairs in the order of the file, as they lie there.
   const std::vector<std::pair<std::string, GgufRaw>>& raw_metadata() const { return raw_; }
@@ -72,6 +74,7 @@ class GgufFile {
   std::string name_;
   std::vector<NamedTensor> tensors_;
   std::vector<ConvertedTensor> converted_;
+  std::vector<std::string> names_;
   std::size_t header_bytes_ = 0;
   std::map<std::string, GgufValue, std::less<>> metadata_;
   std::vector<std::pair<std::string, GgufRaw>> raw_;

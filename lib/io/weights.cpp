@@ -28,7 +28,7 @@ bool is_hex64(std::string_view text) {
 // the size, and the beginnings of some weights: training changes all of them, and nobody waits for
 // the hash of 16 GB.
 std::string digest_of(const fs::path& path, ByteSpan header, std::uint64_t total,
-                      const std::vector<NamedTensor>& tensors) {
+                      const std::vector<ByteSpan>& weights) {
   constexpr std::size_t kSamples = 64, kSampleBytes = 4096;
   std::error_code ignored;
   const fs::path target = fs::is_symlink(path, ignored) ? fs::read_symlink(path, ignored) : path;
@@ -36,11 +36,18 @@ std::string digest_of(const fs::path& path, ByteSpan header, std::uint64_t total
   if (name.starts_with("sha256-")) name.erase(0, 7);
   if (is_hex64(name)) return "sha256:" + name;
   std::string text = std::string(as_text(header)) + std::to_string(total);
-  for (std::size_t i = 0; i < std::min(kSamples, tensors.size()); ++i) {
-    const Tensor& t = tensors[i * tensors.size() / std::min(kSamples, tensors.size())].tensor;
-    text.append(static_cast<const char*>(t.data), std::min(kSampleBytes, t.bytes()));
+  for (std::size_t i = 0; i < std::min(kSamples, weights.size()); ++i) {
+    const ByteSpan w = weights[i * weights.size() / std::min(kSamples, weights.size())];
+    text += as_text(w.first(std::min(kSampleBytes, w.size())));
   }
   return "sample:" + sha256_hex(as_bytes(text));
+}
+
+std::vector<ByteSpan> bytes_of(const std::vector<NamedTensor>& tensors) {
+  std::vector<ByteSpan> bytes;
+  for (const auto& [name, t] : tensors)
+    bytes.push_back({static_cast<const std::byte*>(t.data), t.bytes()});
+  return bytes;
 }
 
 std::string shown(const fs::path& path) { return escaped(path.string()); }
@@ -152,9 +159,10 @@ std::vector<fs::path> ModelFiles::paths() const {
 ModelFiles ModelFiles::of_gguf(ByteSpan file, std::string_view name) {
   ModelFiles files;
   files.path_ = kNowhere;
-  files.gguf_ = std::make_unique<GgufFile>(GgufFile::parse(file, name));
+  files.gguf_ =
+      std::make_unique<GgufFile>(GgufFile::parse(file, name, GgufFile::Types::converted_too));
   files.tensors_ = files.gguf_->tensors();
-  files.take_converted(*files.gguf_);
+  files.take_converted(files.gguf_->converted());
   files.total_bytes_ = file.size();
   files.index_tensors();
   return files;
@@ -173,22 +181,26 @@ ModelFiles ModelFiles::of_folder(Json config, std::vector<NamedTensor> tensors) 
 void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
   files_.push_back(std::make_unique<MappedFile>(path, use_mmap));
   const ByteSpan bytes = files_[0]->bytes();
-  gguf_ = std::make_unique<GgufFile>(GgufFile::parse(bytes, path.string()));
+  const auto parse = [](ByteSpan file, const fs::path& from) {
+    return GgufFile::parse(file, from.string(), GgufFile::Types::converted_too);
+  };
+  gguf_ = std::make_unique<GgufFile>(parse(bytes, path));
   tensors_ = gguf_->tensors();
+  std::vector<ConvertedTensor> converted = gguf_->converted();
   total_bytes_ = bytes.size();
   const std::vector<fs::path> shards = gguf_shards(path, *gguf_);
-  std::vector<GgufFile> others;
   for (std::size_t i = 1; i < shards.size(); ++i) {
     files_.push_back(std::make_unique<MappedFile>(shards[i], use_mmap));
-    others.push_back(GgufFile::parse(files_.back()->bytes(), shards[i].string()));
-    const std::vector<NamedTensor>& more = others.back().tensors();
-    tensors_.insert(tensors_.end(), more.begin(), more.end());
+    const GgufFile shard = parse(files_.back()->bytes(), shards[i]);
+    tensors_.insert(tensors_.end(), shard.tensors().begin(), shard.tensors().end());
+    converted.insert(converted.end(), shard.converted().begin(), shard.converted().end());
     total_bytes_ += files_.back()->bytes().size();
   }
+  std::vector<ByteSpan> weights = bytes_of(tensors_);
+  for (const ConvertedTensor& t : converted) weights.push_back(t.blocks);
   digest_ = digest_of(files_.size() == 1 ? path : fs::path(), bytes.first(gguf_->header_bytes()),
-                      total_bytes_, tensors_);
-  take_converted(*gguf_);
-  for (const GgufFile& shard : others) take_converted(shard);
+                      total_bytes_, weights);
+  take_converted(converted);
 }
 
 void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
@@ -215,7 +227,7 @@ void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
   }
   check_index(index, holder);
   digest_ = digest_of(folder / (files_.size() == 1 ? "model.safetensors" : ""), as_bytes(headers),
-                      total_bytes_, tensors_);
+                      total_bytes_, bytes_of(tensors_));
   take_quantized(shown(folder));
 }
 
@@ -240,8 +252,8 @@ void ModelFiles::take_quantized(const std::string& where) {
   for (QuantizedWeight& w : quantized_weights(config_, tensors_, where)) add_made(std::move(w));
 }
 
-void ModelFiles::take_converted(const GgufFile& file) {
-  for (const ConvertedTensor& t : file.converted()) {
+void ModelFiles::take_converted(const std::vector<ConvertedTensor>& tensors) {
+  for (const ConvertedTensor& t : tensors) {
     const auto convert = [t](void* plain) { t.type->convert(plain, t.blocks); };
     add_made({t.name, t.shape, t.type->dtype, convert, {t.blocks}});
   }

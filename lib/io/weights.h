@@ -41,12 +41,11 @@ class ModelFiles {
   const std::vector<NamedTensor>& tensors() const { return tensors_; }  // by name
   const Tensor* find(std::string_view name) const;
   // Before its numbers are read: those that the files keep in another form are made now. Fails with
-  // `model`.
-  // Not by two threads at once.
+  // `model`. Not by two threads at once.
   void fetch(const Tensor& tensor) const;
   // Its pages may leave memory; those of some of its rows too, where they are pages of a file.
   void release(const Tensor& tensor) const;
-  bool was_quantized(const Tensor& tensor) const;    // in the files: its numbers are made
+  bool was_quantized(const Tensor& tensor) const;    // its numbers are made by `fetch`
   std::vector<std::filesystem::path> paths() const;  // of the files that hold tensors
   std::uint64_t total_bytes() const { return total_bytes_; }
   // "sha256:…" where a store's file name already gives it, else "sample:…", of headers, size and
@@ -59,7 +58,7 @@ class ModelFiles {
   void check_index(const Json& index, const std::map<std::string, std::string>& holder) const;
   void index_tensors();
   void take_quantized(const std::string& where);
-  void take_converted(const GgufFile& file);
+  void take_converted(const std::vector<ConvertedTensor>& tensors);
   void add_made(QuantizedWeight weight);
   void release_mapped(ByteSpan part) const;
 

@@ -1,5 +1,6 @@
 #include "lib/nn/params.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/base/error.h"
@@ -131,7 +132,10 @@ std::vector<float> Params::row_squares(const std::string& name) const {
     for (const float v : row) sum += double{v} * v;
     squares.push_back(static_cast<float>(sum));
   }
-  files_.release(host);
+  const bool in_use = std::any_of(taken_.begin(), taken_.end(), [&](const auto& named) {
+    return named.second.value.data == host.data;  // as `ref` takes weights
+  });
+  if (!in_use) files_.release(host);
   return squares;
 }
 

@@ -27,18 +27,19 @@ QuantizePlan from_gguf(const ModelFiles& files) {
   QuantizePlan plan;
   for (const auto& [key, value] : files.gguf().raw_metadata())
     if (!tells_storage(key) && key != kRecipe) plan.metadata.emplace_back(key, value);
-  // Of shards only all by name: their order in memory is chance.
-  const bool one_file = files.gguf().tensors().size() == files.tensors().size();
-  for (const NamedTensor& t : one_file ? files.gguf().tensors() : files.tensors())
-    plan.tensors.push_back({{t.name, t.tensor}});
+  if (files.gguf().names().size() == files.tensors().size())
+    for (const std::string& name : files.gguf().names())
+      plan.tensors.push_back({{name, *files.find(name)}});
+  else  // of shards: all by name, their order in memory is chance
+    for (const NamedTensor& t : files.tensors()) plan.tensors.push_back({{t.name, t.tensor}});
   return plan;
 }
 
-// Numbers that were made of fewer bits may become plain.
+// Blocks are not made into another type, nor what blocks were made into plain numbers into blocks.
 void refuse_twice(const PlannedTensor& t, const ModelFiles& files) {
-  const bool made = files.was_quantized(t.from()), blocks = is_quantized(t.from().dtype);
+  const bool blocks = is_quantized(t.from().dtype), made = files.was_quantized(t.from());
   if (t.to == t.from().dtype || !(blocks || (made && is_quantized(t.to)))) return;
-  const std::string_view kind = made ? "quantized" : to_string(t.from().dtype);
+  const std::string_view kind = blocks ? to_string(t.from().dtype) : "quantized";
   if (!is_quantized(t.to))
     fail(ErrorKind::usage,
          "{} is {} already; --allow-requantize makes {} of it, larger and no better",

@@ -107,7 +107,7 @@ Fit search_step(const Symmetric<n>& block) {
   }
   const auto try_step = [&](Lanes step) { best = better(best, least_squares(block, step)); };
   for_each_landing(block, try_step);
-  const int coarse = block.levels.most == 127 ? 0 : 16;  // eight bits cut no ends
+  const int coarse = block.levels.most == 127 ? 0 : 16;  // of eight bits the floor is near
   constexpr int kFine = 12;
   constexpr float kFactor = 0.91f;  // down to a quarter, or a third
   constexpr float kFineFirst = 0.95f, kFineStep = 0.2f / kFine;

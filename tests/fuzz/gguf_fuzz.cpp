@@ -17,7 +17,8 @@ bool lies_in(r1::ByteSpan file, const void* data, std::size_t bytes) {
 // Every tensor lies inside the file, and a vocabulary can be asked for.
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   return r1::test::fuzz(data, size, [](r1::ByteSpan bytes) {
-    const r1::GgufFile file = r1::GgufFile::parse(bytes, "fuzz");
+    const r1::GgufFile file =
+        r1::GgufFile::parse(bytes, "fuzz", r1::GgufFile::Types::converted_too);
     for (const r1::NamedTensor& t : file.tensors())
       if (!lies_in(bytes, t.tensor.data, t.tensor.bytes())) std::abort();
     for (const r1::ConvertedTensor& t : file.converted()) {

@@ -199,11 +199,13 @@ StepWork work_of_step(const FinetuneSettings& s, const ModelFiles& files, const 
   auto backend = std::make_unique<CountingBackend>();
   CountingBackend& counter = *backend;
   const Pupil pupil(std::move(backend), s, files, text);
-  return count_work(counter, pupil, packs, train_options(s));
+  StepWork work = count_work(counter, pupil, packs, train_options(s));
+  work.in_bf16 = s.product_type() == DType::bf16 || pupil.keeps_blocks();
+  return work;
 }
 
-double product_peak(Backend& backend, const FinetuneSettings& s) {
-  const DType type = s.product_type() == DType::bf16 ? DType::bf16 : DType::f32;
+double product_peak(Backend& backend, bool in_bf16) {
+  const DType type = in_bf16 ? DType::bf16 : DType::f32;
   constexpr std::int64_t kRounds = 20'000;  // of some hundred cycles: longer than threads wake up
   using Clock = std::chrono::steady_clock;
   std::array<double, 20> rates;  // other programs leave some of them alone
@@ -219,9 +221,11 @@ double product_peak(Backend& backend, const FinetuneSettings& s) {
 std::string dry_run(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text,
                     const Lessons& lessons) {
   TrainingPlan plan = plan_training(s, files, text);
-  plan.data_operations = work_of_step(s, files, text, lessons.packs()).operations;
+  const StepWork work = work_of_step(s, files, text, lessons.packs());
+  plan.data_operations = work.operations;
   if (s.device == "cpu")  // a rehearsal opens no card
-    plan.peak = product_peak(*open_backend(s.device, {.threads = static_cast<int>(s.threads)}), s);
+    plan.peak = product_peak(*open_backend(s.device, {.threads = static_cast<int>(s.threads)}),
+                             work.in_bf16);
   const std::string sample = render_sample(lessons.first(), text.tokenizer());
   return s.json ? as_json(s, files, plan, lessons, sample) : as_text(s, plan, lessons, sample);
 }

@@ -35,14 +35,15 @@ TrainingPlan plan_training(const FinetuneSettings& settings, const ModelFiles& f
 struct StepWork {
   double operations = 0, tokens = 0;
   double fp8_share = 0;  // of the operations of products with weights, those in 8 bits
+  // Most products are of bf16: where they are asked for, or where gradients go through blocks.
+  bool in_bf16 = false;
 };
 StepWork work_of_step(const FinetuneSettings& settings, const ModelFiles& files,
                       const TextOfModel& text, const Packer& packs);
 
-// Operations a second that all threads reach in products of bf16, where the settings make them of
-// that, or else of f32, on registers alone, in good moments of a tenth of a second; 0: not known,
-// as of a card.
-double product_peak(Backend& backend, const FinetuneSettings& settings);
+// Operations a second that all threads reach in products of bf16 or of f32, on registers alone, in
+// good moments of a tenth of a second; 0: not known, as of a card.
+double product_peak(Backend& backend, bool in_bf16);
 
 // What --dry-run prints: data, plan, and a sample.
 std::string dry_run(const FinetuneSettings& settings, const ModelFiles& files,

@@ -99,6 +99,12 @@ bool Pupil::keeps_bf16() const {
                      [](const auto& named) { return named.second.value.dtype == DType::bf16; });
 }
 
+bool Pupil::keeps_blocks() const {
+  NamedVars blocks = params_->taken();
+  std::erase_if(blocks, [](const auto& named) { return !is_quantized(named.second.value.dtype); });
+  return 2 * numbers_in(blocks) > weights();
+}
+
 std::vector<float> Pupil::logits(const Pack& pack) const {
   if (rounded_ != nullptr) rounded_->refresh();
   return logits_of(*backend_, *network_, adapter_ ? &adapter_->matrices() : nullptr, newline_, pack,

@@ -1,11 +1,16 @@
 // Blocks of GGUF that become others as they are read, beside what the gguf package says of them
 // (scripts/reference/converted_types.py).
-#include <cmath>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "lib/io/weights.h"
 #include "lib/tensor/quant_block.h"
+#include "tests/support/fails.h"
+#include "tests/support/temp_dir.h"
 
 namespace r1 {
 namespace {
@@ -46,9 +51,25 @@ TEST(ConvertedType, HasTheNumbersOfItsBlocks) {
   }
 }
 
-TEST(ConvertedType, IsNoneOfThoseThatAreKept) {
-  for (const std::uint32_t number : {0u, 1u, 2u, 4u, 5u, 8u, 9u, 12u, 13u, 14u, 15u, 16u, 20u, 30u})
-    EXPECT_EQ(converted_type(number), nullptr) << number;
+// Who does not make their numbers does not pass them over.
+TEST(ConvertedType, IsRefusedWhereNobodyConverts) {
+  const MappedFile file(kFile);
+  EXPECT_FAILS(ErrorKind::format, "Q4_1 has the type number 3, which is not read",
+               GgufFile::parse(file.bytes(), "m.gguf"));
+}
+
+TEST(ConvertedType, CountsInTheDigest) {
+  std::string bytes = test::read_bytes(kFile);
+  const test::TempDir dir;
+  const auto digest = [&] {
+    test::write_bytes(dir / "m.gguf", bytes);
+    return ModelFiles::open(dir / "m.gguf").digest();
+  };
+  const ModelFiles files = ModelFiles::open(kFile);
+  const std::string before = digest();
+  EXPECT_EQ(before, files.digest());
+  bytes[files.gguf().header_bytes()] ^= 1;  // in the first block of Q4_1
+  EXPECT_NE(digest(), before);
 }
 
 }  // namespace

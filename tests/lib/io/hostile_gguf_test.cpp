@@ -82,7 +82,8 @@ void expect_refused(const std::vector<Lie>& lies) {
   const std::size_t before = test::peak_memory();
   for (const Lie& lie : lies) {
     const auto began = std::chrono::steady_clock::now();
-    const std::string why = test::failure([&] { GgufFile::parse(as_bytes(lie.bytes), "m.gguf"); });
+    const std::string why = test::failure(
+        [&] { GgufFile::parse(as_bytes(lie.bytes), "m.gguf", GgufFile::Types::converted_too); });
     EXPECT_TRUE(why.starts_with(std::string(code(lie.kind)) + ": ")) << why << ": " << lie.says;
     EXPECT_NE(why.find(lie.says), std::string::npos) << why << "\nwanted: " << lie.says;
     EXPECT_NE(why.find("m.gguf"), std::string::npos) << why;

@@ -278,7 +278,7 @@ TEST_F(WriteFolder, AQuantizedFolderBecomesAGgufFileOfTheSameBlocks) {
   const ModelFiles files = ModelFiles::open(written({.type = FolderType::w4a16}));
   const TypeChoice choice{.mix = &mix_named("q4_0"), .keep = {std::regex("token_embd|output")}};
   const fs::path share = fs::path(R1_SOURCE_DIR) / "share";
-  EXPECT_FAILS(Kind::usage, "blk.0.attn_q.weight is quantized already",
+  EXPECT_FAILS(Kind::usage, "blk.0.attn_q.weight is q4_0 already",
                plan_quantization(files, {.mix = &mix_named("q8_0")}, false, share));
   const QuantizePlan plan = plan_quantization(files, choice, false, share);
   const auto out = open_file(dir_ / "out.gguf");
