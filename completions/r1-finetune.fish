@@ -14,7 +14,7 @@ complete -c r1-finetune -l beta -x -d 'Of DPO: the higher, the nearer it stays t
 complete -c r1-finetune -l rank -x -d 'Rows of the small matrices of LoRA.'
 complete -c r1-finetune -l alpha -x -d 'Their products are multiplied by alpha / rank.'
 complete -c r1-finetune -l rslora -d 'By alpha / sqrt(rank) instead.'
-complete -c r1-finetune -l target-modules -x -d 'LoRA for modules of this name, such as q_proj or *_proj; without it all.'
+complete -c r1-finetune -l target-modules -x -d 'LoRA for modules of this name, such as q_proj or *_proj; more with more --target-modules.'
 complete -c r1-finetune -l adapter -r -d 'Teach this one further, in place of a fresh one: a folder of r1-finetune or peft, of the same model.'
 complete -c r1-finetune -l dropout -x -d 'Share of what they read that is dropped while they learn.'
 complete -c r1-finetune -l quantize-base -x -a 'q8_0 q4_0 q4_k' -d 'Keep the matrices of the layers, which stay as they are, in this type in memory where their rows are whole blocks of it; what is merged is merged into the models own.'

@@ -34,9 +34,11 @@ namespace fs = std::filesystem;
 
 constexpr const char* kTool = "r1-finetune";
 // What another run may have left in the output, and nobody is to take for this one's.
-constexpr const char* kProducts[] = {Adapter::kConfig,  Adapter::kWeights,   Adapter::kFile,
-                                     "config.json",     "model.safetensors", kModelFile,
-                                     kChatTemplateFile, "loss.svg"};
+constexpr const char* kProducts[] = {Adapter::kConfig, Adapter::kWeights,   Adapter::kFile,
+                                     "config.json",    "model.safetensors", kModelFile,
+                                     kChatTemplateFile};
+// What a run writes beside its product.
+constexpr const char* kRecords[] = {"records.jsonl", "run.json", "loss.svg", "start"};
 
 class Finetuner {
  public:
@@ -53,7 +55,8 @@ class Finetuner {
     choose_rate();
     check_output();
     const TemporaryFolder rehearsed(s_.dry_run && !s_.init.empty());
-    const ModelFiles files = ModelFiles::open(base(rehearsed.path()));
+    StartOfRun start;
+    const ModelFiles files = ModelFiles::open(base(rehearsed.path(), start));
     if (s_.export_type.empty()) s_.export_type = half_type(files);
     check_export(s_, files);
     keep_base(files);
@@ -69,7 +72,10 @@ class Finetuner {
     ui.say(kTool, lessons.described(), 1);
     if (const std::string out = lessons.left_out(); !out.empty() && !s_.dry_run)
       ui.say(kTool, "not learnt: " + out, 0);
-    if (s_.dry_run) return rehearse(files, text, lessons);
+    if (s_.dry_run) {
+      tell_repeats(ui, lessons);
+      return rehearse(files, text, lessons);
+    }
     auto backend = open_backend(s_.device, {.threads = static_cast<int>(s_.threads)});
     const bool wants_bf16 = s_.precision == "bf16";
     choose_precision(backend->device() == Device::cuda);
@@ -89,12 +95,15 @@ class Finetuner {
     if (wants_bf16 && !s_.full() && !pupil.keeps_bf16())
       ui.say(kTool, "--precision bf16 changes nothing: the model's matrices are in blocks", 0);
     const SamplePrompts prompts(s_, text, pupil.network());
+    start.keep();
     begin_output(run_file);
+    tell_repeats(ui, lessons);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
     Course::Known known = facts_of_steps(pupil.backend(), files, text, lessons, ui.progress);
     known.loading = loaded;
     Course course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_, known);
     course.run();
+    remove_products();
     const Verification found = export_trained(s_, pupil, text, lessons.some(kVerified));
     if (!s_.no_verify)
       ui.say(kTool,
@@ -128,8 +137,7 @@ class Finetuner {
               "--qat is exported as the .gguf file that it was taught for");
     refuse_if(!s_.qat.empty() && s_.export_type_given && s_.export_type != s_.qat,
               "--qat is exported as the type that it was taught for");
-    if (!s_.qat.empty() && !is_mix(s_.export_type = s_.qat))
-      fail(ErrorKind::usage, "--qat {} is none that is written here", escaped(s_.qat));
+    if (!s_.qat.empty()) want_mix("--qat", s_.export_type = s_.qat);
     const bool half = s_.weight_type == "bf16";
     refuse_if(half && (!s_.full() || s_.optimizer == "muon" || !s_.qat.empty()),
               "--weight-type bf16 is of --fine-tune-type full by AdamW, without --qat");
@@ -209,6 +217,16 @@ class Finetuner {
         1, std::llround(std::ceil(s_.epochs * packs / static_cast<double>(s_.batch))));
   }
 
+  void tell_repeats(const Ui& ui, const Lessons& lessons) const {
+    const std::int64_t there = lessons.epoch();
+    if (s_.batch <= there) return;
+    ui.say(kTool,
+           fmt::format("a step takes {} sequences, and the data have {}: the same are learnt again "
+                       "within a step, and not with --batch-size {}",
+                       s_.batch, there, there),
+           0);
+  }
+
   void tell_end(const Ui& ui, const ModelFiles& base) const {
     const std::chrono::duration<double> spent = Course::Clock::now() - start_;
     const double budget = static_cast<double>(s_.time_budget) / 1e3;
@@ -216,7 +234,9 @@ class Finetuner {
       ui.say(kTool, fmt::format("took {} of {}", duration(spent.count()), duration(budget)), 0);
     if (!ui.stderr_tty) return;
     const std::string kind = export_kind(s_, base), dir = escaped(s_.output);
-    const std::string what = exports_adapter(kind) ? "--adapter " + dir
+    const std::string model =
+        s_.model == kShippedModel ? "" : fmt::format("-m {} ", escaped(s_.model));
+    const std::string what = exports_adapter(kind) ? model + "--adapter " + dir
                              : kind == "gguf"      ? fmt::format("-m {}/{}", dir, kModelFile)
                                                    : "-m " + dir;
     ui.say(kTool, fmt::format("r1-complete {} uses what was learnt", what), 0);
@@ -247,9 +267,11 @@ class Finetuner {
   // Fails with `usage` for what would be replaced.
   void check_output() {
     if (s_.dry_run) return;
-    if (!s_.log_csv.empty() && is_device(s_.log_csv))
+    if (s_.log_csv == "-" || is_device(s_.log_csv))
       fail(ErrorKind::usage, "{} is no file; records for a pipe come on standard output",
            escaped(s_.log_csv));
+    refuse_if(is_of_the_run(s_.log_csv), "--log-csv names a file that the run itself writes");
+    want_folders();
     std::error_code error;
     const bool there = fs::exists(s_.output, error) && !fs::is_empty(s_.output, error);
     if (there && !fs::is_directory(s_.output, error))
@@ -265,16 +287,36 @@ class Finetuner {
     if (there) lock_.take(s_.output);
   }
 
+  // For records; found out before anything of an earlier run is gone.
+  void want_folders() const {
+    const fs::path folder = fs::path(s_.log_csv).parent_path();
+    std::error_code error;
+    if (!folder.empty() && folder != fs::path(s_.output) && !fs::is_directory(folder, error))
+      fail(ErrorKind::write, "{} is to be in {}, which is no folder", escaped(s_.log_csv),
+           escaped(folder.string()));
+    if (fs::exists(s_.tensorboard, error) && !fs::is_directory(s_.tensorboard, error))
+      fail(ErrorKind::write, "{} is no folder", escaped(s_.tensorboard));
+  }
+
+  bool is_of_the_run(const std::string& name) const {
+    const auto same = [&name](const fs::path& other) {
+      return fs::weakly_canonical(name) == fs::weakly_canonical(other);
+    };
+    const auto within = [&](const char* file) { return same(fs::path(s_.output) / file); };
+    return !name.empty() &&
+           (same(s_.output) || std::any_of(std::begin(kProducts), std::end(kProducts), within) ||
+            std::any_of(std::begin(kRecords), std::end(kRecords), within));
+  }
+
   // What is taught. A model that has learnt nothing is made, in the output or, to rehearse, in
   // `elsewhere`.
-  fs::path base(const fs::path& elsewhere) {
+  fs::path base(const fs::path& elsewhere, StartOfRun& start) {
     if (s_.init.empty()) {
       if (s_.model.empty()) s_.model = kShippedModel;
       return find_model(s_.model, model_places(s_.model_path));
     }
     fs::path folder = s_.dry_run ? elsewhere : fs::path(s_.output) / "start";
-    if (s_.force) remove_start(folder);
-    write_start(s_, folder);
+    start.make(s_, folder);
     return folder;
   }
 
@@ -282,8 +324,12 @@ class Finetuner {
   void keep_base(const ModelFiles& base) const {
     std::vector<std::string> products;
     for (const char* name : kProducts) products.push_back(s_.output + "/" + name);
-    keep_inputs(products,
-                {base.path().string(), s_.adapter, s_.init, s_.tokenizer, s_.chat_template});
+    products.push_back(s_.log_csv);
+    std::vector<std::string> inputs = {base.path().string(), s_.adapter, s_.init, s_.tokenizer,
+                                       s_.chat_template};
+    for (const std::string& prompt : s_.sample_prompts)
+      if (prompt.starts_with('@')) inputs.push_back(prompt.substr(1));
+    keep_inputs(products, inputs);
   }
 
   void begin_output(const RunFile& run_file) {
@@ -299,9 +345,15 @@ class Finetuner {
     std::error_code error;
     for (const char* ending : {"", ".partial"})
       if (!s_.log_csv.empty()) fs::remove(s_.log_csv + ending, error);
-    for (const char* name : kProducts) fs::remove(fs::path(s_.output) / name, error);
+    fs::remove(fs::path(s_.output) / "loss.svg", error);
     checkpoints_of(s_, run_file.recipe()).remove_all();
     best_of(s_, run_file.recipe()).remove_all();
+  }
+
+  // Those of an earlier run, of whatever kind, just before there are others.
+  void remove_products() const {
+    std::error_code error;
+    for (const char* name : kProducts) fs::remove(fs::path(s_.output) / name, error);
   }
 
   FinetuneSettings s_;

@@ -124,6 +124,13 @@ bool is_mix(std::string_view name) {
                      [name](const Mix& mix) { return mix.name == name; });
 }
 
+void want_mix(std::string_view option, std::string_view name) {
+  if (is_mix(name)) return;
+  std::string all;
+  for (const Mix& mix : mixes()) all += (all.empty() ? "" : "|") + std::string(mix.name);
+  fail(ErrorKind::usage, "{} wants {}, not '{}'", option, all, escaped(name));
+}
+
 const Mix& mix_named(std::string_view name) {
   for (const Mix& mix : mixes())
     if (mix.name == name) return mix;

@@ -26,6 +26,7 @@ struct Mix {
 const std::vector<Mix>& mixes();
 const Mix& mix_named(std::string_view name);  // fails with `usage`
 bool is_mix(std::string_view name);
+void want_mix(std::string_view option, std::string_view name);  // fails with `usage`
 
 struct TypeRule {
   std::regex names;  // of tensors, in GGUF's words

@@ -32,12 +32,14 @@ constexpr ShapeKeys kShapes[] = {{Shape::image, {"image"}},
                                  {Shape::completion, {"prompt", "completion"}},
                                  {Shape::text, {"text"}}};
 
-const ShapeKeys& shape_of(const Json& line) {
+const ShapeKeys& shape_of(const Json& line, bool pairs) {
   for (const ShapeKeys& shape : kShapes)
-    if (std::all_of(shape.keys.begin(), shape.keys.end(), [&line](std::string_view key) {
-          return key.empty() || line.find(key) != nullptr;
-        }))
+    if (std::all_of(
+            shape.keys.begin(), shape.keys.end(),
+            [&line](std::string_view key) { return key.empty() || line.find(key) != nullptr; }) &&
+        (!pairs || shape.shape == Shape::preference))
       return shape;
+  if (pairs) fail(ErrorKind::usage, R"(has not "prompt", "chosen" and "rejected")");
   fail(ErrorKind::usage,
        R"(has neither "messages" nor "text", "prompt" and "completion", or "prefix", "suffix" and )"
        R"("middle")");
@@ -97,13 +99,11 @@ class Reader {
           fail(ErrorKind::usage, "a list begins here; one object a line is wanted");
         const Json line = parse_json(characters, "the line");
         if (!line.is_object()) fail(ErrorKind::usage, "the line is not an object");
-        const ShapeKeys& shape = shape_of(line);
+        const ShapeKeys& shape = shape_of(line, options_.pairs);
         if (first != nullptr && first != &shape)
           fail(ErrorKind::usage, "has \"{}\", and the lines before it have \"{}\"", shape.keys[0],
                first->keys[0]);
         first = &shape;
-        if (options_.pairs && shape.shape != Shape::preference)
-          fail(ErrorKind::usage, R"(has not "prompt", "chosen" and "rejected")");
         add_line(line, shape.shape);
       });
     });

@@ -21,8 +21,12 @@ try --data a.txt --val a.txt --val-share 0.1 -o out_; try --data a.txt --val-sha
 printf 'one\ntw\377o\n' >latin.txt; try --data latin.txt -o out_; printf 'PK\0\3\n' >a.zip; try --data a.txt --val a.zip -o out_
 try --data a.txt --iters 5 --epochs 1 -o out_; try --data a.txt --iters 5 --time-budget 4s -o out_; try --data - -o out_ <a.txt
 printf '[\n{"text":"a"}]' >list.json; try --data list.json -o out_
-# What is taught is not replaced by what comes of it.
+# What is taught is not replaced by what comes of it, nor by records.
 mkdir mine; cp "$TINY_MODEL" mine/model.gguf; try --data a.txt --iters 1 -m mine/model.gguf -o mine -f; ls mine
+try --data a.txt -m mine/model.gguf --log-csv mine/model.gguf -f -o out_; cp a.txt say; try --data a.txt --sample-prompt @say --log-csv say -f -o out_
+try --data a.txt --log-csv - -o out_; try --data a.txt --log-csv out_/run.json -o out_; try --data a.txt --log-csv out_ -o out_
+# What an earlier run made stays until there is something else.
+mkdir had; touch had/adapter_model.safetensors; try --data a.txt -f -o had --log-csv none/x; try --data a.txt -f -o had --tensorboard a.txt; ls had
 printf '[r1-finetune]\nrank = 4\nearly-stop = 2\nexport-type = "q8_0"\n' >c.toml
 r1-finetune --config c.toml --data a.txt --fine-tune-type full --dry-run -m "$TINY_MODEL" >/dev/null; echo "$?: of a file, what changes nothing is no mistake"
 ls -d out_ 2>/dev/null; exit 0

@@ -74,8 +74,7 @@ void check_export(const FinetuneSettings& s, const ModelFiles& base) {
   if (!s.full() && !exports_adapter(kind) && !has_plain_weights(base))
     fail(ErrorKind::usage,
          "{} is quantized, and a merge wants the model in 16 or 32 bits; --export adapter", name);
-  if (kind == "gguf" && !is_mix(s.export_type))
-    fail(ErrorKind::usage, "--export-type {} is none that is written here", escaped(s.export_type));
+  if (kind == "gguf") want_mix("--export-type", s.export_type);
 }
 
 Verification export_trained(const FinetuneSettings& s, const Pupil& pupil, const TextOfModel& text,

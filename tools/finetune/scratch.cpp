@@ -33,29 +33,46 @@ std::int64_t write_tokenizer(const FinetuneSettings& s, const fs::path& folder) 
   return make_sentencepiece_tokenizer(as_bytes(model), escaped(s.tokenizer))->size();
 }
 
-}  // namespace
-
-void write_start(const FinetuneSettings& s, const fs::path& folder) {
-  std::error_code error;
-  if (fs::exists(folder / "config.json", error)) return;  // it is written last
-  const Json config = parse_json(read_file(s.init), escaped(s.init));
-  fs::create_directories(folder, error);
-  if (error) fail(ErrorKind::write, "{}: {}", escaped(folder.string()), error.message());
-  try {
-    const std::int64_t vocab = write_tokenizer(s, folder);
-    write_fresh_model(config, vocab, static_cast<std::uint64_t>(s.seed), folder);
-  } catch (const Error&) {  // nothing is there that no run could go on with
-    remove_start(folder);
-    fs::remove(folder.parent_path(), error);
-    throw;
-  }
-}
-
+// Its files alone: whatever else lies there is somebody's.
 void remove_start(const fs::path& folder) {
   std::error_code error;
   for (const char* name : {"config.json", "model.safetensors", kTokenizerJson, kTokenizerModel})
     fs::remove(folder / name, error);
   fs::remove(folder, error);
+}
+
+}  // namespace
+
+void StartOfRun::make(const FinetuneSettings& s, const fs::path& folder) {
+  std::error_code error;
+  if (s.force && fs::exists(folder, error)) {
+    earlier_ = folder;
+    earlier_ += ".old";
+    remove_start(earlier_);
+    fs::rename(folder, earlier_, error);
+  }
+  if (fs::exists(folder / "config.json", error)) return;  // it is written last
+  const Json config = parse_json(read_file(s.init), escaped(s.init));
+  fs::create_directories(folder, error);
+  if (error) fail(ErrorKind::write, "{}: {}", escaped(folder.string()), error.message());
+  made_ = folder;
+  const std::int64_t vocab = write_tokenizer(s, folder);
+  write_fresh_model(config, vocab, static_cast<std::uint64_t>(s.seed), folder);
+}
+
+void StartOfRun::keep() {
+  if (!earlier_.empty()) remove_start(earlier_);
+  made_.clear();
+  earlier_.clear();
+}
+
+StartOfRun::~StartOfRun() {
+  std::error_code error;
+  if (!made_.empty()) remove_start(made_);
+  if (!earlier_.empty())
+    fs::rename(earlier_, earlier_.parent_path() / earlier_.stem(), error);
+  else if (!made_.empty())
+    fs::remove(made_.parent_path(), error);  // if it is empty
 }
 
 }  // namespace r1

@@ -99,12 +99,14 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
       number("alpha", g, s.alpha, "Their products are multiplied by alpha / rank.", 0, 1e6));
   o.push_back(
       {.name = "rslora", .group = g, .into = &s.rslora, .help = "By alpha / sqrt(rank) instead."});
-  o.push_back(
-      {.name = "target-modules",
-       .group = g,
-       .into = &s.modules,
-       .metavar = "GLOB",
-       .help = "LoRA for modules of this name, such as 'q_proj' or '*_proj'; without it all."});
+  o.push_back({.name = "target-modules",
+               .group = g,
+               .into = &s.modules,
+               .metavar = "GLOB",
+               .help =
+                   "LoRA for modules of this name, such as 'q_proj' or '*_proj'; more with more "
+                   "--target-modules.",
+               .built_in = "all"});
   for (std::size_t i = first; i < o.size(); ++i) {
     o[i].gives_way_to = {"adapter"};
     o[i].given = &s.shape_given;
