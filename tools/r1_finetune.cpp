@@ -96,7 +96,7 @@ class Finetuner {
       ui.say(kTool, "--precision bf16 changes nothing: the model's matrices are in blocks", 0);
     const SamplePrompts prompts(s_, text, pupil.network());
     start.keep();
-    begin_output(run_file);
+    begin_output(run_file, pupil.learnt());
     tell_repeats(ui, lessons);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
     Course::Known known = facts_of_steps(pupil.backend(), files, text, lessons, ui.progress);
@@ -230,7 +230,7 @@ class Finetuner {
   void tell_end(const Ui& ui, const ModelFiles& base) const {
     const std::chrono::duration<double> spent = Course::Clock::now() - start_;
     const double budget = static_cast<double>(s_.time_budget) / 1e3;
-    if (budget > 0 && spent.count() > budget)
+    if (budget > 0 && spent.count() > budget + 1)
       ui.say(kTool, fmt::format("took {} of {}", duration(spent.count()), duration(budget)), 0);
     if (!ui.stderr_tty) return;
     const std::string kind = export_kind(s_, base), dir = escaped(s_.output);
@@ -332,7 +332,9 @@ class Finetuner {
     keep_inputs(products, inputs);
   }
 
-  void begin_output(const RunFile& run_file) {
+  void begin_output(const RunFile& run_file, std::int64_t learnt) {
+    constexpr std::int64_t kLeast = 6;  // bytes of a checkpoint, for a number that is learnt
+    if (!s_.resume) need_space(s_.output, static_cast<std::uint64_t>(kLeast * learnt), 0);
     std::error_code error;
     fs::create_directories(s_.output, error);
     if (error) fail(ErrorKind::write, "{}: {}", escaped(s_.output), error.message());
