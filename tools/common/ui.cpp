@@ -72,7 +72,10 @@ void Ui::log_to(const std::string& file) {
 void Ui::say(std::string_view tool, std::string_view line, int least) const {
   if (log >= 0) {
     const std::string text = fmt::format("{} {}[{}]: {}\n", utc_now(), tool, ::getpid(), line);
-    [[maybe_unused]] const ssize_t ignored = ::write(log, text.data(), text.size());
+    if (::write(log, text.data(), text.size()) != std::ssize(text)) {
+      log = -1;
+      say(tool, fmt::format("--log-file: {}; what follows is not in it", std::strerror(errno)), 0);
+    }
   }
   if (verbosity < least) return;
   std::string text = std::exchange(line_open, false) && stdout_tty && stderr_tty ? "\n" : "";

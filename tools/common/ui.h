@@ -14,7 +14,7 @@ struct Ui {
   // Has text been written that does not end its line? On a terminal a message then begins a new
   // one.
   mutable bool line_open = false;
-  int log = -1;  // descriptor of --log-file, open until the end; -1: none
+  mutable int log = -1;  // descriptor of --log-file, open until the end; -1: none, or not any more
 
   // `color`: auto, always or never.
   static Ui detect(int quiet, int verbose, bool no_progress, std::string_view color);
