@@ -44,9 +44,10 @@ std::string digest_of(const fs::path& path, ByteSpan header, std::uint64_t total
 }
 
 std::vector<ByteSpan> bytes_of(const std::vector<NamedTensor>& tensors) {
-  std::vector<ByteSpan> bytes;
-  for (const auto& [name, t] : tensors)
-    bytes.push_back({static_cast<const std::byte*>(t.data), t.bytes()});
+  std::vector<ByteSpan> bytes(tensors.size());
+  std::transform(tensors.begin(), tensors.end(), bytes.begin(), [](const NamedTensor& t) {
+    return ByteSpan(static_cast<const std::byte*>(t.tensor.data), t.tensor.bytes());
+  });
   return bytes;
 }
 
