@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "lib/base/vectorized.h"
 #include "lib/tensor/quant_block.h"
 
 namespace r1 {
@@ -36,51 +37,75 @@ struct BlockQ3_K {  // d (s - 32) (q - 4), sub-blocks of 16; the third bit is bi
 static_assert(sizeof(BlockQ4_1) == 20 && sizeof(BlockQ5_0) == 22 && sizeof(BlockQ5_1) == 24);
 static_assert(sizeof(BlockQ2_K) == 84 && sizeof(BlockQ3_K) == 110);
 
-int nibble(const std::uint8_t q[16], int j) { return j < 16 ? q[j] & 15 : q[j - 16] >> 4; }
-int fifth_bit(const std::uint8_t h[4], int j) { return (h[j / 8] >> (j % 8) & 1) << 4; }
-int two_bits(const std::uint8_t q[64], int j) {
-  return q[j / 128 * 32 + j % 32] >> (j % 128 / 32 * 2) & 3;
-}
+// The whole numbers of blocks, in loops that become vectors.
 
-void convert(float to[32], const BlockQ4_1& b) {
-  const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
-  for (int j = 0; j < 32; ++j) to[j] = d * static_cast<float>(nibble(b.q, j)) + m;
-}
-
-void convert(float to[32], const BlockQ5_1& b) {
-  const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
-  for (int j = 0; j < 32; ++j) {
-    const int q = nibble(b.q, j) | fifth_bit(b.h, j);
-    to[j] = d * static_cast<float>(q) + m;
+void nibbles(int to[32], const std::uint8_t q[16]) {
+  for (int i = 0; i < 16; ++i) {
+    to[i] = q[i] & 15;
+    to[i + 16] = q[i] >> 4;
   }
 }
 
-void convert(float to[256], const BlockQ2_K& b) {
+void five_bits(int to[32], const std::uint8_t q[16], const std::uint8_t h[4]) {
+  std::uint32_t fifth = 0;
+  std::memcpy(&fifth, h, sizeof fifth);
+  nibbles(to, q);
+  for (int i = 0; i < 32; ++i) to[i] |= static_cast<int>(fifth >> i & 1) << 4;
+}
+
+void two_bits(int to[256], const std::uint8_t q[64]) {
+  for (int a = 0; a < 2; ++a)
+    for (int b = 0; b < 4; ++b)
+      for (int i = 0; i < 32; ++i) to[128 * a + 32 * b + i] = q[32 * a + i] >> 2 * b & 3;
+}
+
+void scale(float to[32], const int q[32], std::uint16_t scale, std::uint16_t minimum) {
+  const float d = f16_to_f32(scale), m = f16_to_f32(minimum);
+  for (int i = 0; i < 32; ++i) to[i] = d * static_cast<float>(q[i]) + m;
+}
+
+R1_VECTORIZED void convert(float to[32], const BlockQ4_1& b) {
+  int q[32];
+  nibbles(q, b.q);
+  scale(to, q, b.d, b.m);
+}
+
+R1_VECTORIZED void convert(float to[32], const BlockQ5_1& b) {
+  int q[32];
+  five_bits(q, b.q, b.h);
+  scale(to, q, b.d, b.m);
+}
+
+R1_VECTORIZED void convert(float to[256], const BlockQ2_K& b) {
+  int q[256];
+  two_bits(q, b.q);
   const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
-  for (int j = 0; j < 256; ++j) {
-    const int s = b.s[j / 16];
-    const float scale = d * static_cast<float>(s & 15), minimum = m * static_cast<float>(s >> 4);
-    to[j] = scale * static_cast<float>(two_bits(b.q, j)) - minimum;
+  for (int j = 0; j < 16; ++j) {
+    const float scale = d * static_cast<float>(b.s[j] & 15),
+                minimum = m * static_cast<float>(b.s[j] >> 4);
+    for (int i = 16 * j; i < 16 * j + 16; ++i) to[i] = scale * static_cast<float>(q[i]) - minimum;
   }
 }
 
-void convert(BlockQ8_0* to, const BlockQ5_0& b) {
+R1_VECTORIZED void convert(BlockQ8_0* to, const BlockQ5_0& b) {
+  int q[32];
+  five_bits(q, b.q, b.h);
   to->d = b.d;
-  for (int j = 0; j < 32; ++j)
-    to->q[j] = static_cast<std::int8_t>((nibble(b.q, j) | fifth_bit(b.h, j)) - 16);
+  for (int i = 0; i < 32; ++i) to->q[i] = static_cast<std::int8_t>(q[i] - 16);
 }
 
-void convert(BlockQ6_K* to, const BlockQ3_K& b) {
+R1_VECTORIZED void convert(BlockQ6_K* to, const BlockQ3_K& b) {
   to->d = b.d;
   for (int i = 0; i < 16; ++i) {
     const int low = i < 8 ? b.s[i] & 15 : b.s[i - 8] >> 4, high = b.s[8 + i % 4] >> (i / 4 * 2) & 3;
     to->s[i] = static_cast<std::int8_t>((low | high << 4) - 32);
   }
+  int q[256];
+  two_bits(q, b.q);
   std::int8_t levels[256];
-  for (int j = 0; j < 256; ++j) {
-    const int third = b.h[j % 32] >> (j / 32) & 1;
-    levels[j] = static_cast<std::int8_t>((two_bits(b.q, j) | third << 2) - 4);
-  }
+  for (int j = 0; j < 8; ++j)
+    for (int i = 0; i < 32; ++i)
+      levels[32 * j + i] = static_cast<std::int8_t>((q[32 * j + i] | (b.h[i] >> j & 1) << 2) - 4);
   set_levels(*to, levels);
 }
 
