@@ -6,6 +6,7 @@
 
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
+#include "lib/base/output_lock.h"
 #include "lib/base/paths.h"
 #include "lib/models/adapter.h"
 #include "lib/models/decoder_config.h"
@@ -20,7 +21,6 @@
 #include "tools/finetune/event_file.h"
 #include "tools/finetune/export.h"
 #include "tools/finetune/lessons.h"
-#include "tools/finetune/output_lock.h"
 #include "tools/finetune/pupil.h"
 #include "tools/finetune/run_file.h"
 #include "tools/finetune/scratch.h"

@@ -1,7 +1,11 @@
 #include "lib/base/output_folder.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
+#include <string_view>
+#include <utility>
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +13,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
+#include "lib/base/lower.h"
 #include "lib/base/output.h"
 #include "lib/base/paths.h"
 
@@ -21,27 +26,73 @@ constexpr const char* kRecipe = "r1.recipe";  // in the partial folder alone
 
 std::string shown(const fs::path& path) { return escaped(path.string()); }
 
-void refuse_other_than_model(const fs::path& path) {
+// Is this what folders of models have, on the Hugging Face hub or on their way here?
+bool is_of_models(const std::string& file) {
+  constexpr std::string_view kNames[] = {"config.json",
+                                         "added_tokens.json",
+                                         "special_tokens_map.json",
+                                         "vocab.json",
+                                         "vocab.txt",
+                                         "merges.txt",
+                                         "spiece.model",
+                                         "sentencepiece.bpe.model",
+                                         "tekken.json",
+                                         "params.json",
+                                         ".gitattributes",
+                                         "pytorch_model.bin.index.json",
+                                         "r1.sums",
+                                         kRecipe};
+  constexpr std::string_view kEndings[] = {"_config.json", ".safetensors",
+                                           ".safetensors.index.json", ".md"};
+  constexpr std::pair<std::string_view, std::string_view> kBoth[] = {
+      {"tokenizer.", ""},        {"chat_template.", ""},
+      {"license", ""},           {"notice", ""},
+      {"pytorch_model", ".bin"}, {"modeling_", ".py"},
+      {"configuration_", ".py"}, {"tokenization_", ".py"},
+      {".r1-", ".tmp"}};
+  std::string name = lower(file);
+  constexpr std::string_view kPartial = ".partial";
+  if (name.ends_with(kPartial)) name.resize(name.size() - kPartial.size());
+  return std::any_of(std::begin(kNames), std::end(kNames), [&](auto n) { return name == n; }) ||
+         std::any_of(std::begin(kEndings), std::end(kEndings),
+                     [&](auto ending) { return name.ends_with(ending); }) ||
+         std::any_of(std::begin(kBoth), std::end(kBoth), [&](const auto& both) {
+           return name.starts_with(both.first) && name.ends_with(both.second);
+         });
+}
+
+void refuse_other_than_model(const fs::path& path, const std::vector<std::string>& own) {
   std::error_code none;
   if (!fs::is_directory(fs::symlink_status(path, none)))
     fail(ErrorKind::usage, "{} is no folder", shown(path));
   bool empty = true, has_config = false;
+  std::string foreign;  // the first by name
   for (const fs::directory_entry& entry : fs::directory_iterator(path, none)) {
     empty = false;
-    const fs::path name = entry.path().filename();
+    const std::string name = entry.path().filename().string();
     has_config = has_config || name == "config.json" || name == kRecipe;
+    if (!is_of_models(name) && std::find(own.begin(), own.end(), name) == own.end() &&
+        (foreign.empty() || name < foreign))
+      foreign = name;
     if (fs::is_directory(entry.symlink_status(none)))
       fail(ErrorKind::usage, "{} holds folders, and is not replaced", shown(path));
   }
   if (!empty && !has_config)
     fail(ErrorKind::usage, "{} holds no model, and is not replaced", shown(path));
+  if (!foreign.empty())
+    fail(ErrorKind::usage, "{} holds {}, which is no file of a model, and is not replaced",
+         shown(path), shown(foreign));
 }
 
 // Files alone: whoever put a folder there meanwhile keeps it.
-void remove_files(const fs::path& folder) {
+void empty(const fs::path& folder) {
   std::error_code none;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
     ::unlink(entry.path().c_str());
+}
+
+void remove_files(const fs::path& folder) {
+  empty(folder);
   ::rmdir(folder.c_str());
 }
 
@@ -73,25 +124,24 @@ void sync(const fs::path& folder) {
 
 }  // namespace
 
-OutputFolder::OutputFolder(const fs::path& path, bool replace, bool resume)
+OutputFolder::OutputFolder(const fs::path& path, bool replace, bool resume,
+                           const std::vector<std::string>& own)
     : path_(without_slash(path)), partial_(path_) {
   partial_ += ".partial";
   if (is_taken(path_)) {
     if (!replace) fail(ErrorKind::usage, "{} exists; -f replaces it", shown(path_));
-    refuse_other_than_model(path_);
+    refuse_other_than_model(path_, own);
   }
+  lock_.take_partial(path_);  // before a word of what is there
   if (is_taken(partial_)) {
     if (!replace && !resume)
       fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
            shown(partial_));
-    refuse_other_than_model(partial_);
-    if (resume) return;
+    refuse_other_than_model(partial_, own);
+    if (!resume) empty(partial_);  // it stays itself: it is locked
   }
-  remove_files(partial_);
-  std::error_code error;
-  if (!fs::create_directory(partial_, error))
-    fail(ErrorKind::write, "{}: {}", shown(partial_),
-         error ? error.message() : std::string("is there already"));
+  if (!lock_.take_partial(path_, OutputLock::Make::folder))
+    fail(ErrorKind::write, "{}: {}", shown(partial_), std::strerror(errno));
 }
 
 OutputFolder::~OutputFolder() {

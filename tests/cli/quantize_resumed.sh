@@ -35,12 +35,20 @@ again; cp m.gguf other.gguf; printf x | dd of=other.gguf bs=1 seek=1900000 conv=
 gguf other.gguf -o whole2.gguf; gguf other.gguf --resume -o x.gguf; kept; cmp x.gguf whole2.gguf && echo same
 # -f begins anew, and what was noted before is no more.
 again; r1-quantize -q m.gguf --type f16 -f -o x.gguf | cut -f1; ls x.*
+# What a run with -f left is gone on with, and replaces what is there.
+broken r1-quantize m.gguf --type iq4_xs -f -o x.gguf x.gguf.partial.sums; tail -1 interrupted; cp x.gguf f16.gguf
+gguf m.gguf --resume -o x.gguf; echo $?; tail -1 said; cmp x.gguf f16.gguf && gguf m.gguf --resume -f -o x.gguf; kept; cmp x.gguf whole.gguf && ls x.*
 # In shards, each with a journal of its own.
 broken r1-quantize m.gguf --type iq4_xs --shard-size 400K -o s.gguf s-00002-of-00003.gguf.partial.sums; ls s-* | head -2
 gguf m.gguf --resume --shard-size 400K -o s.gguf; kept; gguf m.gguf --shard-size 400K -o t.gguf
+for i in 1 2 3; do cmp s-0000$i-of-00003.gguf t-0000$i-of-00003.gguf && echo same; done; ls s-*
+# One of them has its name when the run is killed, in the place of an earlier one.
+for i in 1 2 3; do cp t-0000$i-of-00003.gguf s-0000$i-of-00003.gguf.partial; : >s-0000$i-of-00003.gguf.partial.sums; echo old >s-0000$i-of-00003.gguf; done
+mv s-00001-of-00003.gguf.partial s-00001-of-00003.gguf; gguf m.gguf --resume -f --shard-size 400K -o s.gguf
 for i in 1 2 3; do cmp s-0000$i-of-00003.gguf t-0000$i-of-00003.gguf && echo same; done; ls s-*
 # A directory.
 break_folder() { broken r1-quantize ./base --type w4a16 -o d d.partial/r1.sums; }
 break_folder; ls d.partial | sed 's/[.]partial$//'; folder ./base --resume -o d; kept; diff -r d whole && ls -d d*; rm -r d
 break_folder; head -c 64 /dev/zero | dd of=$(ls d.partial/model*) bs=1 seek=200000 conv=notrunc 2>/dev/null
-folder ./base --resume -o d; kept; diff -r d whole && rm -r d
+folder ./base --resume -o d; kept; diff -r d whole
+broken r1-quantize ./base --type w4a16 -f -o d d.partial/r1.sums; tail -1 interrupted; folder ./base --resume -f -o d; kept; diff -r d whole && ls -d d*; rm -r d

@@ -46,14 +46,15 @@ std::uint64_t hessian_room() {
                   pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE)) / 4);
 }
 
-std::string resume_hint(const std::filesystem::path& partial) {
-  return fmt::format("; --resume goes on with {}", escaped(partial.string()));
+std::string resume_hint(const std::vector<std::filesystem::path>& outputs) {
+  return fmt::format("; --resume{} goes on with {}",
+                     std::any_of(outputs.begin(), outputs.end(), is_taken) ? " -f" : "",
+                     escaped(partial_of(outputs[0]).string()));
 }
 
-std::string before_writing(const QuantizeSettings& s, const std::filesystem::path& output,
-                           bool calibrated) {
-  const std::filesystem::path partial = partial_of(output);
-  if (s.resume && is_taken(partial)) return resume_hint(partial);
+std::string before_writing(const QuantizeSettings& s,
+                           const std::vector<std::filesystem::path>& outputs, bool calibrated) {
+  if (s.resume && is_taken(partial_of(outputs[0]))) return resume_hint(outputs);
   const bool enough = calibrated && s.method != "gptq" && s.target_bpw == 0;
   const std::string kept = enough && !s.imatrix_out.empty()
                                ? fmt::format("; --imatrix {} is enough now", escaped(s.imatrix_out))

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lib/quant/calibrate.h"
 #include "lib/tasks/loaded_model.h"
@@ -15,11 +16,12 @@ namespace r1 {
 // is found does not depend on it, but each time it is full the text is read once more.
 std::uint64_t hessian_room();
 
-// "; --resume goes on with OUT.partial": what a signal leaves while tensors are written.
-std::string resume_hint(const std::filesystem::path& partial);
+// "; --resume goes on with OUT.partial", of the first output: what a signal leaves while tensors
+// are written. Where an output exists, -f is wanted too.
+std::string resume_hint(const std::vector<std::filesystem::path>& outputs);
 // What it leaves before. `calibrated`: the text was read.
-std::string before_writing(const QuantizeSettings& settings, const std::filesystem::path& output,
-                           bool calibrated);
+std::string before_writing(const QuantizeSettings& settings,
+                           const std::vector<std::filesystem::path>& outputs, bool calibrated);
 
 // Writes it where --imatrix-out says, if that says anything.
 void keep_imatrix(const Imatrix& imatrix, const QuantizeSettings& settings);

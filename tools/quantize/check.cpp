@@ -117,7 +117,6 @@ void check(const QuantizeSettings& s) {
   refuse_if(s.output == "-" || s.output == "/dev/stdout" || is_device(s.output),
             "-o wants a file or a folder: it is read again when it is written");
   check_types(s);
-  refuse_if(s.resume && s.force, "--resume goes on with what -f would replace");
   check_quality(s);
   is_folder(s.output) ? check_folder(s) : check_gguf(s);
   check_texts(s);

@@ -58,7 +58,7 @@ Prepared prepare(const QuantizeSettings& s, const FolderPlan& plan, const ModelF
   Prepared prepared;
   const CalibrationModel model(s, files.path());
   const Calibration calibration = model.calibration([&, done = std::int64_t{0}]() mutable {
-    stop_when_interrupted(before_writing(s, s.output, prepared.imatrix.has_value()));
+    stop_when_interrupted(before_writing(s, {s.output}, prepared.imatrix.has_value()));
     line.draw(++done, 0);
   });
   if (s.method == "gptq") {
@@ -88,7 +88,7 @@ void write(QuantizeReport& report, const FolderPlan& plan, const Prepared& prepa
   const QuantizeSettings& s = report.settings;
   ProgressLine line(messages.progress());
   const std::uint64_t all = plan.bytes * (s.no_verify ? 1 : 2);
-  const std::string hint = resume_hint(partial);
+  const std::string hint = resume_hint({s.output});
   const auto draw = [&](std::uint64_t done) {
     stop_when_interrupted(hint);
     line.draw(static_cast<std::int64_t>(done >> 20), static_cast<std::int64_t>(all >> 20));
@@ -124,13 +124,24 @@ std::string recipe(const QuantizeSettings& s, const FolderPlan& plan, const Prep
   return sha256_hex(as_bytes(text));
 }
 
+// Files of this run that other models need not have.
+std::vector<std::string> own_files(const QuantizeSettings& s, const FolderPlan& plan) {
+  std::vector<std::string> names;
+  for (const fs::path& path : plan.copied) names.push_back(path.filename().string());
+  const fs::path manifest(s.manifest);
+  std::error_code none;
+  if (fs::equivalent(manifest.parent_path(), s.output, none))
+    names.push_back(manifest.filename().string());
+  return names;
+}
+
 // What was written stays for --resume when a signal ends the run; nothing stays after an error.
 void make(QuantizeReport& report, const FolderPlan& plan, std::optional<Imatrix> imatrix,
           Messages& messages) {
   const QuantizeSettings& s = report.settings;
   std::error_code none;
   const bool goes_on = s.resume && fs::exists(partial_of(s.output), none);
-  OutputFolder folder(s.output, s.force, s.resume);
+  OutputFolder folder(s.output, s.force, s.resume, own_files(s, plan));
   bool begun = false;
   try {
     ThreadPool pool(static_cast<int>(s.threads));
@@ -139,7 +150,7 @@ void make(QuantizeReport& report, const FolderPlan& plan, std::optional<Imatrix>
     begun = folder.begin(recipe(s, plan, prepared, report.files));
     if (!begun)
       fail(ErrorKind::usage,
-           "{} was begun with other options or from another model; -f begins anew",
+           "{} was begun with other options or from another model; -f alone begins anew",
            escaped(folder.partial().string()));
     write(report, plan, prepared, folder.partial(), pool, messages);
     folder.close();

@@ -1,10 +1,13 @@
 #include "tools/quantize/gguf_file.h"
 
+#include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <future>
 #include <optional>
 
 #include "lib/base/error.h"
+#include "lib/base/output_lock.h"
 #include "lib/base/paths.h"
 #include "lib/base/sha256.h"
 #include "lib/quant/budget.h"
@@ -22,11 +25,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What a run left, and what it noted of that.
-void remove_partial(const fs::path& path) {
+void remove_sums(const fs::path& path) {
   std::error_code none;
-  for (const fs::path& file : {partial_of(path), sums_path(partial_of(path))})
-    fs::remove(file, none);
+  fs::remove(sums_path(partial_of(path)), none);
+}
+
+// What a run left, and what it noted of that: first this, as another run may begin without that.
+void remove_partial(const fs::path& path) {
+  remove_sums(path);
+  std::error_code none;
+  fs::remove(partial_of(path), none);
 }
 
 TypeChoice choice_of(const QuantizeSettings& s) {
@@ -74,7 +82,7 @@ class GgufMaker {
 
  private:
   // Every file of the model is one of its own, and replaces only what may be replaced.
-  void check_outputs() const {
+  void check_outputs() {
     std::vector<std::string> inputs;
     for (const fs::path& path : report_.files.paths()) inputs.push_back(path.string());
     std::error_code none;
@@ -85,8 +93,11 @@ class GgufMaker {
         refuse_if(!file.empty() && (file == path || file == partial || file == sums),
                   "--manifest and --imatrix-out want files of their own");
       refuse_if(fs::is_directory(path, none), "-o ends in .gguf, and is a folder");
-      if (s_.dry_run || s_.force) continue;
-      if (s_.resume && s_.cuts_shards) take_name_back(path);
+      if (s_.dry_run) continue;
+      OutputLock& lock = locks_.emplace_back();
+      lock.take_partial(path);  // of a run that is not done, before a word of what it left
+      if (s_.resume && s_.cuts_shards) take_name_back(path, lock);
+      if (s_.force) continue;
       if (is_taken(path))
         fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(path.string()));
       if (!s_.resume && is_taken(partial))
@@ -96,10 +107,15 @@ class GgufMaker {
   }
 
   // A shard that had its name already when the run was killed, and the others had not.
-  static void take_name_back(const fs::path& path) {
+  static void take_name_back(const fs::path& path, OutputLock& lock) {
     const fs::path partial = partial_of(path);
+    const auto has_name = [&] { return is_taken(sums_path(partial)) && !is_taken(partial); };
+    if (!has_name() || !lock.take(path)) return;
     std::error_code none;
-    if (is_taken(sums_path(partial)) && !is_taken(partial)) fs::rename(path, partial, none);
+    if (has_name())  // still: the run that gave it may have come to its end
+      fs::rename(path, partial, none);
+    else
+      lock.release();
   }
 
   // What rounding goes by: importance, types of their own, scales of channels, error feedback.
@@ -109,7 +125,7 @@ class GgufMaker {
     ProgressLine line(messages_.progress());
     std::int64_t done = 0;
     const auto tick = [&] {
-      stop_when_interrupted(before_writing(s_, plan_.paths(s_.output)[0], imatrix_.has_value()));
+      stop_when_interrupted(before_writing(s_, plan_.paths(s_.output), imatrix_.has_value()));
       line.draw(++done, 0);
     };
     ThreadPool pool(static_cast<int>(s_.threads));
@@ -170,7 +186,7 @@ class GgufMaker {
     ThreadPool pool(static_cast<int>(s_.threads));
     ProgressLine line(messages_.progress());
     const std::uint64_t all = plan_.bytes * (s_.no_verify ? 1 : 2);
-    const std::string hint = resume_hint(partial_of(paths_[0]));
+    const std::string hint = resume_hint(paths_);
     const auto draw = [&](std::uint64_t bytes) {
       stop_when_interrupted(hint);
       line.draw(static_cast<std::int64_t>(bytes >> 20), static_cast<std::int64_t>(all >> 20));
@@ -183,7 +199,7 @@ class GgufMaker {
     try {
       write_shards(there_already, options, pool);
       give_names();
-      for (const fs::path& path : paths_) remove_partial(path);  // the sums
+      for (const fs::path& path : paths_) remove_sums(path);
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::interrupted)
         for (const fs::path& path : paths_) remove_partial(path);
@@ -212,12 +228,17 @@ class GgufMaker {
     std::vector<ResumePoint> points(paths_.size());
     for (std::size_t s = 0; s < paths_.size(); ++s) {
       const fs::path partial = partial_of(paths_[s]);
-      if (!s_.resume) remove_partial(paths_[s]);
-      if (!is_taken(partial)) continue;
+      if (locks_[s].take_partial(paths_[s]) && !s_.resume) {
+        remove_partial(paths_[s]);
+        locks_[s].release();  // what was locked is no more
+      }
+      locks_[s].take_partial(paths_[s], OutputLock::Make::file);
+      std::error_code none;
+      if (!s_.resume || !is_taken(partial) || fs::is_empty(partial, none)) continue;
       auto point = resume_quantized(partial, report_.files, plan_, options, s);
       if (!point)
         fail(ErrorKind::usage,
-             "{} was begun with other options or from another model; -f begins anew",
+             "{} was begun with other options or from another model; -f alone begins anew",
              escaped(partial.string()));
       points[s] = std::move(*point);
     }
@@ -250,6 +271,7 @@ class GgufMaker {
   Messages& messages_;
   QuantizePlan plan_;
   std::vector<fs::path> paths_;
+  std::deque<OutputLock> locks_;  // one each
   std::optional<Imatrix> imatrix_;
   PackedTensors packed_;
 };

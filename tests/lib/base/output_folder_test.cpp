@@ -49,16 +49,16 @@ TEST(OutputFolder, LeavesNothingWithoutItsClose) {
 TEST(OutputFolder, ReplacesAModelWhenToldTo) {
   const test::TempDir dir;
   test::write_bytes(dir / "out/config.json", "old");
-  test::write_bytes(dir / "out/b", "old");
+  test::write_bytes(dir / "out/b.safetensors", "old");
   EXPECT_FAILS(Kind::usage, "out exists; -f replaces it", OutputFolder(dir / "out", false));
   {
     OutputFolder folder(dir / "out", true);
     test::write_bytes(folder.partial() / "a", "1");
-    EXPECT_EQ(test::read_bytes(dir / "out/b"), "old");
+    EXPECT_EQ(test::read_bytes(dir / "out/b.safetensors"), "old");
     folder.close();
   }
   EXPECT_TRUE(fs::exists(dir / "out/a"));
-  EXPECT_FALSE(fs::exists(dir / "out/b"));
+  EXPECT_FALSE(fs::exists(dir / "out/b.safetensors"));
   EXPECT_FALSE(fs::exists(dir / "out.partial"));
 }
 
@@ -74,6 +74,46 @@ TEST(OutputFolder, AppearsWhereTheFileSystemKnowsNoFlags) {
   knows_flags = true;
   EXPECT_FALSE(fs::exists(dir / "out.partial"));
   EXPECT_FALSE(fs::exists(dir / "out.partial.old"));
+}
+
+TEST(OutputFolder, KnowsFilesOfModels) {
+  const test::TempDir dir;
+  const auto replace = [&] { OutputFolder(dir / "out", true, false, {"golden.json"}).close(); };
+  for (const char* name : {"model-00001-of-00002.safetensors",
+                           "model.safetensors.index.json",
+                           "pytorch_model.bin",
+                           "generation_config.json",
+                           "tokenizer.json",
+                           "tokenizer.model",
+                           "tokenizer_config.json",
+                           "chat_template.jinja",
+                           "merges.txt",
+                           "vocab.json",
+                           "special_tokens_map.json",
+                           "README.md",
+                           "LICENSE",
+                           "License.txt",
+                           ".gitattributes",
+                           "modeling_own.py",
+                           "a.safetensors.partial",
+                           ".r1-abcdef.tmp",
+                           "r1.sums",
+                           "golden.json"}) {
+    test::write_bytes(dir / "out/config.json", "{}");
+    test::write_bytes(dir / "out" / name, "old");
+    EXPECT_NO_THROW(replace()) << name;
+    EXPECT_FALSE(fs::exists(dir / "out" / name));
+  }
+  for (const char* name : {"thesis.txt", "notes.json", "thesis.partial", "data.bin", "own.py"}) {
+    test::write_bytes(dir / "out/config.json", "{}");
+    test::write_bytes(dir / "out/zzz", "mine");
+    test::write_bytes(dir / "out" / name, "mine");
+    EXPECT_FAILS(Kind::usage, std::string("out holds ") + name + ", which is no file of a model",
+                 replace());
+    EXPECT_EQ(test::read_bytes(dir / "out" / name), "mine");
+    fs::remove(dir / "out" / name);
+  }
+  EXPECT_FALSE(fs::exists(dir / "out.partial"));
 }
 
 TEST(OutputFolder, ReplacesNothingElse) {
@@ -100,7 +140,7 @@ TEST(OutputFolder, IsGoneOnWithByTheSameRecipeAlone) {
   {
     OutputFolder folder(dir / "out", false);
     EXPECT_TRUE(folder.begin("flour"));
-    test::write_bytes(folder.partial() / "a", "half");
+    test::write_bytes(folder.partial() / "a.safetensors", "half");
     folder.keep();
   }
   EXPECT_FAILS(Kind::usage, "--resume goes on with it", OutputFolder(dir / "out", false));
@@ -112,7 +152,7 @@ TEST(OutputFolder, IsGoneOnWithByTheSameRecipeAlone) {
   {
     OutputFolder folder(dir / "out", false, true);
     EXPECT_TRUE(folder.begin("flour"));
-    EXPECT_EQ(test::read_bytes(folder.partial() / "a"), "half");
+    EXPECT_EQ(test::read_bytes(folder.partial() / "a.safetensors"), "half");
     folder.close();
   }
   EXPECT_EQ(std::distance(fs::directory_iterator(dir / "out"), {}), 1);  // no recipe
@@ -120,6 +160,24 @@ TEST(OutputFolder, IsGoneOnWithByTheSameRecipeAlone) {
   test::write_bytes(dir / "new.partial/config.json", "{}");
   OutputFolder folder(dir / "new", false, true);
   EXPECT_FALSE(folder.begin("flour"));  // who knows what it was
+}
+
+TEST(OutputFolder, IsWrittenByOneRunAtATime) {
+  const test::TempDir dir;
+  {
+    OutputFolder folder(dir / "out", false);
+    EXPECT_TRUE(folder.begin("flour"));
+    test::write_bytes(folder.partial() / "config.json", "half");
+    for (const bool replace : {false, true})
+      for (const bool resume : {false, true})
+        EXPECT_FAILS(Kind::usage, "out is written by another run",
+                     OutputFolder(dir / "out", replace, resume));
+    EXPECT_EQ(test::read_bytes(folder.partial() / "config.json"), "half");
+    folder.close();
+    EXPECT_FAILS(Kind::usage, "out is written by another run", OutputFolder(dir / "out", true));
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), {}), 1);
+  OutputFolder(dir / "out", true).close();
 }
 
 TEST(OutputFolder, WantsAFolderToStandIn) {
