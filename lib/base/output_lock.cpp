@@ -16,8 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 bool has_name(int descriptor, const fs::path& path) {
-  struct stat mine {
-  }, named{};
+  struct stat mine {};
+  struct stat named {};
   return ::fstat(descriptor, &mine) == 0 && ::stat(path.c_str(), &named) == 0 &&
          mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }

@@ -1,6 +1,5 @@
 #include "tools/quantize/gguf_file.h"
 
-#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <future>
