@@ -35,4 +35,6 @@ r1-quantize $TINY_MODEL --type q4_0 --imatrix-out y.gguf -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --calibration missing -o x.gguf; echo $?
 : >empty; r1-quantize $TINY_MODEL --type q4_0 --calibration empty -o x.gguf; echo $?
 echo '{"txt":1}' >bad.jsonl; r1-quantize $TINY_MODEL --type q4_0 --calibration bad.jsonl -o x.gguf; echo $?
+# Error feedback by too few tokens can do harm.
+printf 'one two' >few; r1-quantize $TINY_MODEL --type q4_0 --method gptq --calibration few -o few.gguf >/dev/null; rm few.gguf
 ls

@@ -78,6 +78,12 @@ CalibrationModel::CalibrationModel(const QuantizeSettings& s, const std::filesys
     ids.resize(static_cast<std::size_t>(s.calibration_tokens));
   if (ids.size() < 2) fail(ErrorKind::usage, "{} has no two tokens", escaped(s.calibration));
   description_ = fmt::format("{} tokens of {} read", ids.size(), escaped(s.calibration));
+  std::int64_t widest = 0;
+  for (const auto& [name, weight] : model_.params->taken())
+    if (weight.value.shape.rank() == 2) widest = std::max(widest, weight.value.cols());
+  if (s.method == "gptq" && std::cmp_less(ids.size(), widest))
+    too_few_ = fmt::format("{} tokens of {} are few for --method gptq: a matrix has {} columns",
+                           ids.size(), escaped(s.calibration), widest);
   const bool bos = tokenizer.add_bos();
   const auto most =
       static_cast<std::size_t>(std::min(kWindow, model_.network->shape().context)) - (bos ? 1 : 0);

@@ -34,12 +34,15 @@ class CalibrationModel {
   // The model outlives it. `window_done` may throw.
   Calibration calibration(std::function<void()> window_done) const;
   const std::string& describe() const { return description_; }  // "600 tokens of FILE read"
+  // Says so where error feedback has fewer tokens than a matrix has columns: what it then knows of
+  // most of them is chance. Empty: enough.
+  const std::string& too_few() const { return too_few_; }
 
  private:
   std::unique_ptr<Backend> backend_;
   LoadedModel model_;
   std::vector<std::vector<std::int32_t>> windows_;
-  std::string description_;
+  std::string description_, too_few_;
 };
 
 }  // namespace r1

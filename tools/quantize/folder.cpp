@@ -57,6 +57,7 @@ Prepared prepare(const QuantizeSettings& s, const FolderPlan& plan, const ModelF
   ProgressLine line(messages.progress());
   Prepared prepared;
   const CalibrationModel model(s, files.path());
+  if (!model.too_few().empty()) messages.warn(model.too_few());
   const Calibration calibration = model.calibration([&, done = std::int64_t{0}]() mutable {
     stop_when_interrupted(before_writing(s, {s.output}, prepared.imatrix.has_value()));
     line.draw(++done, 0);

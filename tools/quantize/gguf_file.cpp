@@ -134,6 +134,7 @@ class GgufMaker {
     const bool once = feedback && s_.target_bpw == 0 && !s_.awq;  // the text is read
     if (!s_.calibration.empty()) {
       model.emplace(s_, report_.files.path());
+      if (!model->too_few().empty()) messages_.warn(model->too_few());
       calibration.emplace(model->calibration(tick));
     }
     if (calibration && !once) {
