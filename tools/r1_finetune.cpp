@@ -8,6 +8,7 @@
 #include "lib/base/error.h"
 #include "lib/base/output_lock.h"
 #include "lib/base/paths.h"
+#include "lib/base/write_file.h"
 #include "lib/models/adapter.h"
 #include "lib/models/decoder_config.h"
 #include "lib/quant/types.h"
@@ -39,6 +40,8 @@ constexpr const char* kProducts[] = {Adapter::kConfig, Adapter::kWeights,   Adap
                                      kChatTemplateFile};
 // What a run writes beside its product.
 constexpr const char* kRecords[] = {"records.jsonl", "run.json", "loss.svg", "start"};
+// Is there while products are those of an earlier run, which -f replaces at the end.
+constexpr const char* kReplaces = "replaces.partial";
 
 class Finetuner {
  public:
@@ -95,15 +98,15 @@ class Finetuner {
     if (wants_bf16 && !s_.full() && !pupil.keeps_bf16())
       ui.say(kTool, "--precision bf16 changes nothing: the model's matrices are in blocks", 0);
     const SamplePrompts prompts(s_, text, pupil.network());
-    start.keep();
     begin_output(run_file, pupil.learnt());
+    start.keep();
     tell_repeats(ui, lessons);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
     Course::Known known = facts_of_steps(pupil.backend(), files, text, lessons, ui.progress);
     known.loading = loaded;
     Course course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_, known);
     course.run();
-    remove_products();
+    remove_replaced();
     const Verification found = export_trained(s_, pupil, text, lessons.some(kVerified));
     if (!s_.no_verify)
       ui.say(kTool,
@@ -347,15 +350,22 @@ class Finetuner {
     std::error_code error;
     for (const char* ending : {"", ".partial"})
       if (!s_.log_csv.empty()) fs::remove(s_.log_csv + ending, error);
-    fs::remove(fs::path(s_.output) / "loss.svg", error);
+    const fs::path folder(s_.output);
+    fs::remove(folder / "loss.svg", error);
+    if (std::any_of(std::begin(kProducts), std::end(kProducts),
+                    [&](const char* name) { return fs::exists(folder / name, error); }))
+      write_file(folder / kReplaces, "");
     checkpoints_of(s_, run_file.recipe()).remove_all();
     best_of(s_, run_file.recipe()).remove_all();
   }
 
   // Those of an earlier run, of whatever kind, just before there are others.
-  void remove_products() const {
+  void remove_replaced() const {
     std::error_code error;
-    for (const char* name : kProducts) fs::remove(fs::path(s_.output) / name, error);
+    const fs::path folder(s_.output);
+    if (!fs::exists(folder / kReplaces, error)) return;
+    for (const char* name : kProducts) fs::remove(folder / name, error);
+    fs::remove(folder / kReplaces, error);
   }
 
   FinetuneSettings s_;

@@ -29,3 +29,9 @@ try() { r1-finetune --data code.txt --max-seq-length 64 --batch-size 1 --iters 1
 try --steps-per-report 1 --iters 200; try --rslora --rank 4; try --target-modules q_proj --qat q8_0
 r1-finetune --data code.txt --max-seq-length 64 --batch-size 1 --resume --time-budget 2h -o one; echo $?
 cp code.txt other.txt; try --val other.txt; echo x >>code.txt; try; rm one/run.json.partial; try
+# What -f replaces stays until there is another, and then none of it is left; --resume makes something else of the same run, beside it.
+products() { ls five | grep -E 'adapter|model|replaces' | tr '\n' ' '; echo; }
+again() { r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --iters 3 -o five "$@" >/dev/null; products; }
+again; r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --iters 1000000 --steps-per-report 1 -o five -f --export gguf-adapter >p & pid=$!
+read -r line <p; kill -TERM $pid; wait $pid; products
+again -f --export gguf-adapter; again --resume
