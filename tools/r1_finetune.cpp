@@ -274,7 +274,7 @@ class Finetuner {
       fail(ErrorKind::usage, "{} is no file; records for a pipe come on standard output",
            escaped(s_.log_csv));
     refuse_if(is_of_the_run(s_.log_csv), "--log-csv names a file that the run itself writes");
-    want_folders();
+    want_folders_of_records();
     std::error_code error;
     const bool there = fs::exists(s_.output, error) && !fs::is_empty(s_.output, error);
     if (there && !fs::is_directory(s_.output, error))
@@ -290,8 +290,8 @@ class Finetuner {
     if (there) lock_.take(s_.output);
   }
 
-  // For records; found out before anything of an earlier run is gone.
-  void want_folders() const {
+  // Found out before anything of an earlier run is gone.
+  void want_folders_of_records() const {
     const fs::path folder = fs::path(s_.log_csv).parent_path();
     std::error_code error;
     if (!folder.empty() && folder != fs::path(s_.output) && !fs::is_directory(folder, error))
@@ -302,8 +302,10 @@ class Finetuner {
   }
 
   bool is_of_the_run(const std::string& name) const {
-    const auto same = [&name](const fs::path& other) {
-      return fs::weakly_canonical(name) == fs::weakly_canonical(other);
+    std::error_code unknown;
+    const fs::path named = fs::weakly_canonical(name, unknown);
+    const auto same = [&](const fs::path& other) {
+      return named == fs::weakly_canonical(other, unknown);
     };
     const auto within = [&](const char* file) { return same(fs::path(s_.output) / file); };
     return !name.empty() &&

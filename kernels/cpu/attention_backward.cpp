@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 #include "kernels/cpu/cpu_backend.h"
@@ -60,7 +59,7 @@ struct Part {
 };
 
 // A long document with few key heads is several parts of equal work, so that all threads have some.
-// How many goes by shapes alone, and so do the bits of the sums.
+// How many, and their order, the longest first, go by shapes alone, and so do the bits of the sums.
 std::vector<Part> parts_of(const Attention& in) {
   constexpr std::int64_t kWanted = 32, kLeast = 4 * kTile;
   const std::int64_t T = in.q.shape[0], KV = in.k.shape[1];
@@ -85,6 +84,8 @@ std::vector<Part> parts_of(const Attention& in) {
       for (std::int64_t i = 0; i < count; ++i)
         parts.push_back({h, begin, bound(i), bound(i + 1), i + 1 == count});
   }
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const Part& a, const Part& b) { return a.work() > b.work(); });
   return parts;
 }
 
@@ -219,7 +220,7 @@ void add_sums(const cpu::Kernels& kernels, const Attention& to, const Part& part
 
 }  // namespace
 
-// Threads take parts as they come, the longest first: no two add to one place.
+// Threads take parts as they come: no two add to one place.
 void CpuBackend::attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv,
                                     const Tensor& dA, const Tensor& dy, const Tensor& y,
                                     const Tensor& lse, const Tensor& q, const Tensor& k,
@@ -229,16 +230,12 @@ void CpuBackend::attention_backward(const Tensor& dq, const Tensor& dk, const Te
   const std::int64_t T = q.shape[0], hd = q.shape[2];
   const std::vector<Part> parts = parts_of(in);
   std::vector<KeySums> sums(parts.size());
-  std::vector<std::size_t> order(parts.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return parts[a].work() > parts[b].work(); });
   std::atomic<std::size_t> next = 0;
   for_rows(std::clamp<std::int64_t>(std::ssize(parts), 1, pool_.threads()),
            T * T * q.cols() * q.shape[1], [&](std::int64_t, std::int64_t) {
              PartBackward backward(kernels_, in);
-             for (std::size_t i = next++; i < order.size(); i = next++)
-               backward.run(parts[order[i]], sums[order[i]]);
+             for (std::size_t i = next++; i < parts.size(); i = next++)
+               backward.run(parts[i], sums[i]);
            });
   for (std::size_t i = 0; i < parts.size(); ++i)
     if (!parts[i].ends_document)

@@ -132,9 +132,9 @@ void want_mix(std::string_view option, std::string_view name) {
 }
 
 const Mix& mix_named(std::string_view name) {
-  for (const Mix& mix : mixes())
-    if (mix.name == name) return mix;
-  fail(ErrorKind::usage, "--type {} is none that is written here", escaped(name));
+  want_mix("--type", name);
+  return *std::find_if(mixes().begin(), mixes().end(),
+                       [name](const Mix& mix) { return mix.name == name; });
 }
 
 std::regex parse_pattern(const std::string& text, std::string_view shown) {

@@ -50,6 +50,7 @@ void StartOfRun::make(const FinetuneSettings& s, const fs::path& folder) {
     earlier_ += ".old";
     remove_start(earlier_);
     fs::rename(folder, earlier_, error);
+    if (error) fail(ErrorKind::write, "{}: {}", escaped(folder.string()), error.message());
   }
   if (fs::exists(folder / "config.json", error)) return;  // it is written last
   const Json config = parse_json(read_file(s.init), escaped(s.init));
