@@ -148,7 +148,9 @@ void Course::teach() {
   start_ = {Clock::now(), trainer_.done(), state_.tokens};
   ProgressLine line(ui_.progress);
   while (!over()) {
+    const Clock::time_point before = Clock::now();
     const TrainStep step = trainer_.step();
+    taught_ += seconds_since(before);
     count(step);
     if (s_.time_budget > 0) keep_to_budget();
     const bool last = trainer_.done() >= steps_;
@@ -156,7 +158,12 @@ void Course::teach() {
     const Look found = looking ? look() : Look();
     if (over() || looking || step.step % s_.steps_per_report == 0) {
       line.clear();
-      report(step, found);
+      try {
+        report(step, found);
+      } catch (const Error&) {  // a log that cannot be written costs no steps
+        save(saved_);
+        throw;
+      }
     }
     line.draw([&] { return progress(step); });
     const bool stopped = caught_signal() != 0;
@@ -201,9 +208,11 @@ void Course::count(const TrainStep& step) {
 }
 
 Course::Look Course::look() {
+  const Clock::time_point before = Clock::now();
   Look found;
   if (s_.measures()) found.val_loss = validate();
   found.samples = prompts_.completed(pupil_);
+  look_seconds_ = seconds_since(before);
   return found;
 }
 
@@ -291,10 +300,9 @@ void Course::keep_to_budget() {
   const std::int64_t done = trainer_.done();
   double step = 0;  // seconds; 0: no better known than before
   if (done == 1) {
-    measured_ = Clock::now();
-    step = seconds_since(start_.time);
+    step = taught_first_ = taught_;
   } else if (done == 1 + kMeasured && start_.steps == 0) {
-    step = seconds_since(measured_) / static_cast<double>(kMeasured);
+    step = (taught_ - taught_first_) / static_cast<double>(kMeasured);
   }
   if (step > 0) step_seconds_ = step;
   const double left =
@@ -302,17 +310,20 @@ void Course::keep_to_budget() {
   if (left <= 0)
     state_.planned = static_cast<double>(done);
   else if (step > 0)
-    state_.planned = static_cast<double>(done) + std::floor(left / step);
+    state_.planned =
+        static_cast<double>(done) +
+        std::floor(left / (step + look_seconds_ / static_cast<double>(s_.steps_per_eval)));
   plan(static_cast<std::int64_t>(state_.planned));
 }
 
-// What was learnt is written and, as a model, read again; forward passes are a third of a step's
-// work each, and go over some sequences twice.
+// The last look; then what was learnt is written and, as a model, read again; forward passes are a
+// third of a step's work each, and go over some sequences twice.
 double Course::seconds_of_end() const {
   const double read = known_.loading * (s_.full() ? 3 : 1);
   const double verified =
       s_.no_verify ? 0 : 2.0 / 3 * step_seconds_ * kVerified / static_cast<double>(s_.batch);
-  return std::max(read + verified, kLeftForTheEnd * static_cast<double>(s_.time_budget) / 1e3);
+  return look_seconds_ +
+         std::max(read + verified, kLeftForTheEnd * static_cast<double>(s_.time_budget) / 1e3);
 }
 
 void Course::save(const Checkpoints& to) {

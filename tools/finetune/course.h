@@ -90,9 +90,11 @@ class Course {
   std::vector<NamedTensor> tensors_;
   State state_;
   std::optional<TrainLog> log_;
-  std::int64_t steps_;                  // in all
-  Clock::time_point begun_, measured_;  // the run; behind its first step
-  double step_seconds_ = 0;             // as far as it is known
+  std::int64_t steps_;                    // in all
+  Clock::time_point begun_;               // the run
+  double step_seconds_ = 0;               // as far as it is known
+  double look_seconds_ = 0;               // the last one; 0: none yet
+  double taught_ = 0, taught_first_ = 0;  // seconds in steps of this process, in its first
   Known known_;
   // Where this process began with its steps.
   struct {
