@@ -1,42 +1,93 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
+#include "kernels/cpu/attention_parts.h"
 #include "kernels/cpu/cpu_backend.h"
-#include "kernels/cpu/rows.h"
 
 namespace r1 {
+namespace {
 
-// Each document is a sequence with pages of its own, so that training and decoding share a kernel.
+using cpu::Documents;
+using cpu::HeadRows;
+using cpu::Part;
+using cpu::Range;
+using cpu::rows_of;
+using cpu::Tile;
+
+// Parts, one after the other.
+template <typename T>
+class PartForward {
+ public:
+  PartForward(const cpu::Kernels& kernels, const Documents& in, const Tensor& y, const Tensor& lse)
+      : kernels_(kernels), products_(kernels), scores_(kernels, in), in_(in), y_(y), lse_(lse) {}
+
+  void run(const Part& part) {
+    const std::int64_t hd = in_.head_size();
+    scores_.enter(part);
+    const HeadRows values = rows_of(in_.v, part.h, part.begin);
+    products_.cut(strips_, products_.factor(room_, values, scores_.keys(), hd), scores_.keys(), hd);
+    scores_.for_tiles(part, [&](const Tile& tile) {
+      scores_.score(weights_, tile);
+      const HeadRows y = rows_of(y_, tile.r, tile.t);
+      for (std::int64_t i = 0; i < tile.R; ++i) {
+        std::fill_n(y.from(i).at, hd, 0.0f);
+        weigh(tile, i);
+      }
+      products_.add(y, tile.R, hd,
+                    products_.left(products_.factor(weight_room_, {weights_.data(), tile.pitch},
+                                                    tile.R, tile.pitch)),
+                    products_.terms(tile.J),
+                    strips_.data() + products_.terms(tile.first) * cpu::kPanelRows,
+                    products_.terms(scores_.keys()));
+      for (std::int64_t i = 0; i < tile.R; ++i)
+        for (std::int64_t d = 0; d < hd; ++d) y.from(i).at[d] /= sums_[i];
+    });
+  }
+
+ private:
+  // Scores become weights, by the largest of their row.
+  void weigh(const Tile& tile, std::int64_t i) {
+    const Range seen = scores_.seen(tile, i);
+    float* row = weights_.data() + i * tile.pitch;
+    float* z = row + seen.begin;
+    const float largest = kernels_.largest(z, seen.end - seen.begin);
+    sums_[i] = kernels_.exp_sum(z, z, largest, seen.end - seen.begin);
+    scores_.clear_unseen(row, tile, i);
+    if (!lse_.empty()) cpu::row(lse_, tile.t + i)[tile.r] = largest + std::log(sums_[i]);
+  }
+
+  const cpu::Kernels& kernels_;
+  const cpu::Products<T> products_;
+  cpu::TileScores<T> scores_;
+  const Documents& in_;
+  const Tensor &y_, &lse_;
+  typename cpu::Products<T>::Terms strips_;  // of values
+  std::vector<T> room_, weight_room_;
+  std::vector<float> weights_;  // of a tile
+  float sums_[cpu::kTile];      // of its rows' weights
+};
+
+}  // namespace
+
+// Threads take parts as they come.
 void CpuBackend::attention(const Tensor& y, const Tensor& lse, const Tensor& q, const Tensor& k,
                            const Tensor& v, const Tensor& A, const Tensor& start,
                            const AttentionOptions& options) {
-  const std::int64_t T = q.shape[0], KV = k.shape[1], hd = k.shape[2];
-  std::vector<std::int32_t> sequence, position, table;
-  const std::int64_t most = (T + kPageTokens - 1) / kPageTokens;  // pages of one document
-  std::int32_t pages = 0;
-  for (std::int64_t t = 0; t < T; ++t) {
-    const std::int64_t j = t - start.as<std::int32_t>()[t];
-    if (j == 0) table.resize(table.size() + static_cast<std::size_t>(most), -1);
-    sequence.push_back(static_cast<std::int32_t>(table.size()) / static_cast<std::int32_t>(most) -
-                       1);
-    position.push_back(static_cast<std::int32_t>(j));
-    if (j % kPageTokens == 0)
-      table[table.size() - static_cast<std::size_t>(most - j / kPageTokens)] = pages++;
-  }
-  const auto label = [](std::vector<std::int32_t>& values, const Shape& shape) {
-    return Tensor{values.data(), shape, DType::i32, Device::cpu};
+  const Documents in{q, k, v, A, start, options};
+  const auto run = [&](auto type) {
+    const std::vector<Part> parts = cpu::parts_of(in);
+    std::atomic<std::size_t> next = 0;
+    for_rows(std::min<std::int64_t>(std::ssize(parts), pool_.threads()), in.work(),
+             [&](std::int64_t, std::int64_t) {
+               PartForward<decltype(type)> forward(kernels_, in, y, lse);
+               for (std::size_t i = next++; i < parts.size(); i = next++) forward.run(parts[i]);
+             });
   };
-  const auto room = [](std::vector<float>& memory, const Shape& shape) {
-    memory.resize(static_cast<std::size_t>(shape.elements()));
-    return Tensor{memory.data(), shape, DType::f32, Device::cpu};
-  };
-  const Shape page = {pages, KV, kPageTokens, hd};
-  PagedKv kv{.keys = room(keys_, page), .values = room(values_, page)};
-  if (!A.empty()) kv.decay = room(decay_, {pages, KV, kPageTokens});
-  kv.table = label(table, {static_cast<std::int64_t>(table.size()) / most, most});
-  const Tensor sequences = label(sequence, {T}), positions = label(position, {T});
-  kv_store(kv, k, v, A, sequences, positions);
-  attend_pages(y, lse, q, kv, A, sequences, positions, options);
+  if (options.products == DType::bf16 && kernels_.has_bf16)
+    run(std::uint16_t{});
+  else
+    run(float{});
 }
 
 }  // namespace r1

@@ -45,10 +45,10 @@ struct Walker {
 
 }  // namespace
 
-// Attention of all rows over pages that hold them. lse [T, H] may be empty.
+// Attention of all rows over pages that hold them.
 struct CpuBackend::PagedAttention {
   const cpu::Kernels& kernels;
-  const Tensor &y, &lse, &q;
+  const Tensor &y, &q;
   const PagedKv& kv;
   const Tensor &A, &position;
   const AttentionOptions& options;
@@ -107,8 +107,6 @@ struct CpuBackend::PagedAttention {
     for (std::int64_t i = 0; i < count; ++i) {
       const AttendRow& state = walkers[i].state;
       for (std::int64_t d = 0; d < hd(); ++d) state.mean[d] /= state.sum;
-      const std::int64_t r = row_of(tile.begin + i, h);
-      if (!lse.empty()) row(lse, r / H())[r % H()] = state.largest + std::log(state.sum);
     }
   }
 
@@ -146,10 +144,10 @@ struct CpuBackend::PagedAttention {
   }
 };
 
-void CpuBackend::attend_pages(const Tensor& y, const Tensor& lse, const Tensor& q,
-                              const PagedKv& kv, const Tensor& A, const Tensor& sequence,
-                              const Tensor& position, const AttentionOptions& options) {
-  const PagedAttention attention{kernels_, y, lse, q, kv, A, position, options};
+void CpuBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv,
+                                 const Tensor& A, const Tensor& sequence, const Tensor& position,
+                                 const AttentionOptions& options) {
+  const PagedAttention attention{kernels_, y, q, kv, A, position, options};
   const std::vector<Tile> tiles = tiles_of(sequence, attention.group());
   const auto count = static_cast<std::int64_t>(tiles.size());
   std::int64_t seen = 0;  // positions of all rows together
@@ -163,12 +161,6 @@ void CpuBackend::attend_pages(const Tensor& y, const Tensor& lse, const Tensor& 
                for (std::int64_t i = part; i < all; i += parts)
                  attention.one_tile(tiles[static_cast<std::size_t>(i % count)], i / count);
            });
-}
-
-void CpuBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv,
-                                 const Tensor& A, const Tensor& sequence, const Tensor& position,
-                                 const AttentionOptions& options) {
-  attend_pages(y, {}, q, kv, A, sequence, position, options);
 }
 
 }  // namespace r1

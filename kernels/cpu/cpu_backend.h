@@ -124,10 +124,6 @@ class CpuBackend : public Backend {
   Tensor widened(std::vector<float>& room, const Factor& f);
 
   struct PagedAttention;
-  // attention_paged, and the log of each softmax's sum in lse [T, H] unless that is empty.
-  void attend_pages(const Tensor& y, const Tensor& lse, const Tensor& q, const PagedKv& kv,
-                    const Tensor& A, const Tensor& sequence, const Tensor& position,
-                    const AttentionOptions& options);
 
   const cpu::Kernels& kernels_;
   ThreadPool pool_;
@@ -135,8 +131,7 @@ class CpuBackend : public Backend {
   std::vector<std::uint16_t> bf16_;  // what `prepare` hands out
   std::vector<float> rounded_;
   std::vector<cpu::XBlock> blocks_;
-  std::vector<float> keys_, values_, decay_;  // pages of `attention`
-  std::vector<float> a_, b_, turned_;         // factors of `multiply`
+  std::vector<float> a_, b_, turned_;  // factors of `multiply`
 };
 
 }  // namespace r1

@@ -5,24 +5,24 @@
 // twice for it.
 #include <cstdint>
 
+#include "kernels/cuda/attention_backward_mma.cuh"
 #include "kernels/cuda/attention_tile.cuh"
 #include "kernels/cuda/cuda_backend.h"
 
 namespace r1 {
 namespace {
 
+using cuda::Back;
 using cuda::Documents;
 using cuda::kAttentionThreads;
+using cuda::KeyGradients;
 using cuda::kOther;
 using cuda::kOwn;
 using cuda::kRowsPerWarp;
 using cuda::kWarp;
 using cuda::kWarps;
-
-// What comes back: dy [T, H, hd], and by row and head lse and dy·y [T, H].
-struct Back {
-  const float *dy, *lse, *mean;
-};
+using cuda::Pair;
+using cuda::RoundedHeads;
 
 // mean[r] = dy·y of row r of [T H, hd].
 __global__ void mean_kernel(float* mean, const float* dy, const float* y, std::int64_t rows,
@@ -36,9 +36,6 @@ __global__ void mean_kernel(float* mean, const float* dy, const float* y, std::i
   if (threadIdx.x % kWarp == 0) mean[r] = sum;
 }
 
-struct Pair {
-  float p, dz;
-};
 // Of query i and key j, whose rows lie in shared memory.
 __device__ Pair pair_of(const Documents& s, const Back& back, int i, int j, int h, const float* q,
                         const float* k, const float* dy, const float* v) {
@@ -96,10 +93,6 @@ __global__ void __launch_bounds__(kAttentionThreads)
       if (lane + kWarp * m < hd) to[lane + kWarp * m] += s.scale * sums[r][m];
   }
 }
-
-struct KeyGradients {
-  float *dk, *dv, *dA;  // each may be null
-};
 
 template <int kPerLane>
 __global__ void __launch_bounds__(kAttentionThreads)
@@ -169,21 +162,48 @@ void CudaBackend::attention_backward(const Tensor& dq, const Tensor& dk, const T
                                      const AttentionOptions& options) {
   const char* op = "attention_backward";
   const Documents s = cuda::documents_of(q, k, v, A, start, options);
-  float* mean = static_cast<float*>(scratch(static_cast<std::size_t>(q.rows()) * sizeof(float)));
+  const bool mma = options.products == DType::bf16 && cuda::fits_mma(s) && !batch_invariant_;
+  const auto rounded_bytes = static_cast<std::size_t>(
+      mma ? 4 * (q.shape.elements() + k.shape.elements()) : 0);  // of q, dy, k and v
+  auto* room = static_cast<std::uint16_t*>(
+      scratch(rounded_bytes + static_cast<std::size_t>(q.rows()) * sizeof(float)));
+  auto* mean = reinterpret_cast<float*>(room + rounded_bytes / 2);
   cuda::launch(op, stream_, cuda::grid_of_rows<kWarp>(q.rows()), mean_kernel, mean, dy.as<float>(),
                y.as<float>(), q.rows(), q.shape[2]);
   const Back back{dy.as<float>(), lse.as<float>(), mean};
-  const auto shared = static_cast<std::size_t>(2 * kOwn * s.hd + 2 * kOther * (s.hd + 1));
-  cuda::Grid grid{{cuda::blocks_of(s.T, kOwn), 1}, kAttentionThreads, shared * sizeof(float)};
+  const KeyGradients to{dk.as<float>(), dv.as<float>(), dA.as<float>()};
+  const bool for_keys = !dk.empty() || !dv.empty() || !dA.empty();
+  const auto grid = [&](int own, std::int64_t heads, int threads, std::size_t shared) {
+    return cuda::Grid{{cuda::blocks_of(s.T, own), static_cast<unsigned>(heads)}, threads, shared};
+  };
+  if (mma) {
+    const RoundedHeads rounded{round_into(room, q), round_into(room, k), round_into(room, v),
+                               round_into(room, dy)};
+    cuda::for_mma_tiles(s.hd, [&](auto tiles) {
+      using Tiles = decltype(tiles);
+      if (!dq.empty())
+        cuda::launch(
+            op, stream_,
+            grid(cuda::kMmaRows, s.H, cuda::kMmaThreads, sizeof(cuda::MmaQueriesMemory<Tiles>)),
+            cuda::mma_queries_kernel<Tiles>, dq.as<float>(), s, rounded, back);
+      if (for_keys)
+        cuda::launch(
+            op, stream_,
+            grid(cuda::kMmaRows, s.KV, cuda::kMmaThreads, sizeof(cuda::MmaKeysMemory<Tiles>)),
+            cuda::mma_keys_kernel<Tiles>, to, s, rounded, back);
+    });
+    return;
+  }
+  const auto shared =
+      static_cast<std::size_t>(2 * kOwn * s.hd + 2 * kOther * (s.hd + 1)) * sizeof(float);
   cuda::for_head_size(s.hd, [&](auto per_lane) {
     constexpr int kPerLane = decltype(per_lane)::value;
-    grid.blocks.y = static_cast<unsigned>(s.H);
     if (!dq.empty())
-      cuda::launch(op, stream_, grid, queries_kernel<kPerLane>, dq.as<float>(), s, back);
-    grid.blocks.y = static_cast<unsigned>(s.KV);
-    const KeyGradients to{dk.as<float>(), dv.as<float>(), dA.as<float>()};
-    if (!dk.empty() || !dv.empty() || !dA.empty())
-      cuda::launch(op, stream_, grid, keys_kernel<kPerLane>, to, s, back);
+      cuda::launch(op, stream_, grid(kOwn, s.H, kAttentionThreads, shared),
+                   queries_kernel<kPerLane>, dq.as<float>(), s, back);
+    if (for_keys)
+      cuda::launch(op, stream_, grid(kOwn, s.KV, kAttentionThreads, shared), keys_kernel<kPerLane>,
+                   to, s, back);
   });
 }
 

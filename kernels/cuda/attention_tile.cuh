@@ -35,10 +35,11 @@ struct Documents {
     const std::int64_t low = window > 0 ? i - window + 1 : 0;
     return low > begin ? static_cast<int>(low) : begin;
   }
-  // A_i - A_j of key head h.
-  __device__ float decay(int i, int j, int h) const {
-    return A == nullptr ? 0.0f : A[std::int64_t{i} * KV + h] - A[std::int64_t{j} * KV + h];
+  // A of a row and key head, and A_i - A_j.
+  __device__ float decay_of(int row, int h) const {
+    return A == nullptr ? 0.0f : A[std::int64_t{row} * KV + h];
   }
+  __device__ float decay(int i, int j, int h) const { return decay_of(i, h) - decay_of(j, h); }
   __device__ const float* query(const float* of, int i, int h) const {
     return of + (std::int64_t{i} * H + h) * hd;
   }

@@ -114,6 +114,8 @@ class CudaBackend : public Backend {
   // Memory for what an op needs on the way, until the next call. Grows, so that after the first
   // steps nothing is allocated any more.
   void* scratch(std::size_t bytes);
+  // x in bf16 where `room` begins, which then begins behind it.
+  const std::uint16_t* round_into(std::uint16_t*& room, const Tensor& x);
 
   cuda::Blas* blas();  // opened when it is first wanted; nullptr where there is none
   // Forward products by cuBLASLt. False: it has no way, and nothing was queued.

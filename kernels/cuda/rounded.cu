@@ -136,6 +136,13 @@ void CudaBackend::round(const Tensor& y, const Tensor& x) {
                         : round_all<cuda::Bf16>(y, x, stream_);
 }
 
+const std::uint16_t* CudaBackend::round_into(std::uint16_t*& room, const Tensor& x) {
+  const Tensor y{room, x.shape, DType::bf16, Device::cuda};
+  round(y, x);
+  room += x.shape.elements();
+  return y.as<std::uint16_t>();
+}
+
 void CudaBackend::round_to_fp8(const Tensor& y, const Tensor& turned, const Tensor& scale,
                                const Tensor& x) {
   const std::int64_t n = x.shape.elements();

@@ -21,6 +21,8 @@ struct AttentionOptions {
                             // 0: none. `ref` never skips
   std::int64_t longest_run = 1;  // attention_paged: the most rows in a row that are successive
                                  // positions of one sequence. A hint: no result depends on it
+  DType products = DType::f32;   // attention, attention_backward: bf16 may round both sides of each
+                                 // product to bf16; sums stay f32. `ref` never rounds
 };
 
 // What a device has of memory, in bytes. All 0 where that is the operating system's matter.

@@ -383,11 +383,12 @@ Var Graph::daw_gain(const Var& q, const Var& a, const Var& b) {
 }
 
 Var Graph::attention(const Var& q, const Var& k, const Var& v, const Var& A, const Tensor& start,
-                     const AttentionOptions& options) {
+                     AttentionOptions options) {
   const Shape &s = q.value.shape, &ks = k.value.shape;
   want(heads_fit(s, ks) && ks.rank() == 3 && ks[0] == s[0] && is(v.value, ks) &&
            is_or_empty(A.value, {ks[0], ks[1]}) && is(start, {s[0]}),
        "attention", s, ks, v.value.shape, A.value.shape, start.shape);
+  if (rounded_ == DType::bf16 || rounded_ == DType::f8_e4m3) options.products = DType::bf16;
   const Var y = output(s);
   const Tensor lse = training() ? take({s[0], s[1]}) : Tensor{};
   backend_.attention(y.value, lse, q.value, k.value, v.value, A.value, start, options);

@@ -82,8 +82,8 @@ class Graph {
   void replace_weights(Replace replace) { replace_ = std::move(replace); }
   // From now on products with these weights are made of their rounded copies, and what they meet,
   // on the way back too, is rounded to the same type: gradients of e4m3 to e5m2. Weights that are
-  // plain and of `type` themselves are their own copies. Sums are f32, and all else is. The copies
-  // outlive the graph.
+  // plain and of `type` themselves are their own copies. Products of attention stay f32 with
+  // f16, and are bf16's with 8 bits. Sums are f32, and all else is. The copies outlive the graph.
   void round_products(DType type, const Operands* copies) {
     rounded_ = type;
     copies_ = copies;
@@ -128,7 +128,7 @@ class Graph {
                 const Tensor& start, const Tensor& base);  // [T, KV]    -> [T, KV]
   Var daw_gain(const Var& q, const Var& a, const Var& b);  // [T, H, hd] -> [T, H, hd]
   Var attention(const Var& q, const Var& k, const Var& v, const Var& A, const Tensor& start,
-                const AttentionOptions& options);               // [T, H, hd] -> [T, H, hd]
+                AttentionOptions options);                      // [T, H, hd] -> [T, H, hd]
   Var cross_entropy(const Var& logits, const Tensor& targets);  // [T, V], i32 [T] -> [T]
 
   // Over the cache, in inference only: row t is position[t] of sequence[t], both i32 [T].

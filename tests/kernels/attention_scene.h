@@ -78,9 +78,14 @@ inline double weight_error(const Scene& s) {
   return roundings(s.hd + 4) * largest_score(s) + 6.0 * kF32 * size + kFunction;
 }
 
+// By what share of itself a factor of a product may be off that is made on the way.
+inline double factor_error(const Scene& s) {
+  return s.options.products == DType::bf16 ? kBf16 : 0.0;
+}
+
 // Of a result that is a weighted mean of values up to `largest`.
 inline double mean_error(const Scene& s, double largest) {
-  return (2.0 * weight_error(s) + roundings(s.T + 8)) * largest;
+  return (2.0 * weight_error(s) + roundings(s.T + 8) + factor_error(s)) * largest;
 }
 
 }  // namespace r1::test

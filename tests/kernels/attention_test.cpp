@@ -36,6 +36,25 @@ std::vector<Scene> scenes() {
   return all;
 }
 
+Floats in_bf16(Floats values) {
+  for (float& x : values) x = bf16_to_f32(f32_to_bf16(x));
+  return values;
+}
+
+// What is given needs no rounding, times the scale neither.
+std::vector<Scene> scenes_in_bf16() {
+  std::vector<Scene> all = scenes();
+  all.push_back(scene(documents({150, 9}), 4, 2, 32, true));
+  all.push_back(scene(documents({11, 140}), 2, 1, 64, false));
+  all.back().options.window = 70;
+  for (Scene& s : all) {
+    s.q = in_bf16(s.q), s.k = in_bf16(s.k), s.v = in_bf16(s.v);
+    s.options.scale = 0.25f;
+    s.options.products = DType::bf16;
+  }
+  return all;
+}
+
 struct Inputs {
   Tensor q, k, v, A, start;
 };
@@ -55,24 +74,30 @@ Floats attend(Rig& rig, const Scene& s) {
 
 struct AttentionTest : test::KernelTest {
   using Where = std::function<bool(const Rig&)>;
+  void forward_agrees(const Scene& s);
   void backward_agrees(const Scene& s, const Where& on);
 };
 
+void AttentionTest::forward_agrees(const Scene& s) {
+  SCOPED_TRACE(to_string(s));
+  const Op op = [&](Rig& rig) -> std::vector<Floats> {
+    const Inputs in = put(rig, s);
+    const Tensor y = rig.unwritten({s.T, s.H, s.hd}), lse = rig.unwritten({s.T, s.H});
+    rig->attention(y, lse, in.q, in.k, in.v, in.A, in.start, s.options);
+    return {rig.get(y), rig.get(lse), attend(rig, s)};
+  };
+  const std::vector<double> mean(s.queries(), mean_error(s, 1.0));
+  const double sum = weight_error(s) + test::roundings(s.T + 8) +
+                     8.0 * test::kF32 * (largest_score(s) + std::log(static_cast<double>(s.T)));
+  expect_agreement(op, {mean, std::vector<double>(static_cast<std::size_t>(s.T * s.H), sum), mean});
+}
+
 TEST_F(AttentionTest, ForwardAgrees) {
-  for (const Scene& s : scenes()) {
-    SCOPED_TRACE(to_string(s));
-    const Op op = [&](Rig& rig) -> std::vector<Floats> {
-      const Inputs in = put(rig, s);
-      const Tensor y = rig.unwritten({s.T, s.H, s.hd}), lse = rig.unwritten({s.T, s.H});
-      rig->attention(y, lse, in.q, in.k, in.v, in.A, in.start, s.options);
-      return {rig.get(y), rig.get(lse), attend(rig, s)};
-    };
-    const std::vector<double> mean(s.queries(), mean_error(s, 1.0));
-    const double sum = weight_error(s) + test::roundings(s.T + 8) +
-                       8.0 * test::kF32 * (largest_score(s) + std::log(static_cast<double>(s.T)));
-    expect_agreement(op,
-                     {mean, std::vector<double>(static_cast<std::size_t>(s.T * s.H), sum), mean});
-  }
+  for (const Scene& s : scenes()) forward_agrees(s);
+}
+
+TEST_F(AttentionTest, ForwardAgreesInBf16) {
+  for (const Scene& s : scenes_in_bf16()) forward_agrees(s);
 }
 
 // How much weight each key row gets from all rows and heads together: dv when every dy is 1.
@@ -89,10 +114,11 @@ Floats weight_of_keys(Rig& rig, const Scene& s) {
 
 // With G = hd the largest |dy·v|, dz = p (dp - D) is off by p times E: p may be off by twice the
 // error of a weight (it is made from lse, which is rounded), dp - D is at most 2 G, and both its
-// parts are sums of hd products. Then a key's gradient adds up its weight's worth of those.
+// parts are sums of hd products. In bf16, p and dz are rounded, and D is made of what comes of
+// that. Then a key's gradient adds up its weight's worth of those.
 void AttentionTest::backward_agrees(const Scene& s, const Where& on) {
   SCOPED_TRACE(to_string(s));
-  const Floats dy = test::random_values(static_cast<std::int64_t>(s.queries()), 4);
+  const Floats dy = in_bf16(test::random_values(static_cast<std::int64_t>(s.queries()), 4));
   const Op op = [&](Rig& rig) -> std::vector<Floats> {
     const Inputs in = put(rig, s);
     const Tensor y = rig.unwritten({s.T, s.H, s.hd}), lse = rig.unwritten({s.T, s.H});
@@ -110,7 +136,8 @@ void AttentionTest::backward_agrees(const Scene& s, const Where& on) {
   const double G = static_cast<double>(s.hd), group = static_cast<double>(s.H / s.KV);
   const double lse = largest_score(s) + std::log(static_cast<double>(s.T));
   const double p = 2.0 * weight_error(s) + 4.0 * test::kF32 * lse;
-  const double E = G * (4.0 * p + 2.0 * test::roundings(2 * s.hd + s.T + 16));
+  const double E =
+      G * (4.0 * p + 2.0 * test::roundings(2 * s.hd + s.T + 16) + 3.0 * test::factor_error(s));
   const double sums = test::roundings(s.T * s.H / s.KV + 4) * 2.0 * G;
   const Floats weight =
       on_ref([&](Rig& rig) { return std::vector<Floats>{weight_of_keys(rig, s)}; })[0];
@@ -119,14 +146,19 @@ void AttentionTest::backward_agrees(const Scene& s, const Where& on) {
   std::vector<double> for_A;
   for (std::size_t i = 0; i < weight.size(); i += static_cast<std::size_t>(s.hd))
     for_A.push_back(s.A.empty() ? 0.0 : weight[i] * (E + sums) + last);
-  expect_agreement(op,
-                   {std::vector<double>(s.queries(), s.options.scale * (E + sums) + last), for_k,
-                    test::tolerances(weight, 2.0 * p + sums, last), for_A, for_k},
-                   on);
+  expect_agreement(
+      op,
+      {std::vector<double>(s.queries(), s.options.scale * (E + sums) + last), for_k,
+       test::tolerances(weight, 2.0 * p + sums + test::factor_error(s), last), for_A, for_k},
+      on);
 }
 
 TEST_F(AttentionTest, BackwardAgrees) {
   for (const Scene& s : scenes()) backward_agrees(s, [](const Rig&) { return true; });
+}
+
+TEST_F(AttentionTest, BackwardAgreesInBf16) {
+  for (const Scene& s : scenes_in_bf16()) backward_agrees(s, [](const Rig&) { return true; });
 }
 
 // A processor takes those of few key heads in parts.
@@ -141,20 +173,23 @@ TEST_F(AttentionTest, BackwardAgreesOverLongDocuments) {
 }
 
 TEST(Attention, BackwardHasTheSameBitsOnAnyNumberOfThreads) {
-  const Scene s = scene(documents({600, 70}), 3, 1, 16, true);
-  std::vector<Floats> first;
-  for (const int threads : {1, 2, 5}) {
-    Rig rig({"cpu", threads});
-    const Inputs in = put(rig, s);
-    const Tensor y = rig.unwritten({s.T, s.H, s.hd}), lse = rig.unwritten({s.T, s.H});
-    rig->attention(y, lse, in.q, in.k, in.v, in.A, in.start, s.options);
-    const Tensor dq = rig.begun({s.T, s.H, s.hd}), dk = rig.begun({s.T, s.KV, s.hd});
-    const Tensor dv = rig.begun({s.T, s.KV, s.hd}), dA = rig.begun({s.T, s.KV});
-    rig->attention_backward(dq, dk, dv, dA, in.q, y, lse, in.q, in.k, in.v, in.A, in.start,
-                            s.options);
-    const std::vector<Floats> got = {rig.get(dq), rig.get(dk), rig.get(dv), rig.get(dA)};
-    if (first.empty()) first = got;
-    EXPECT_EQ(got, first) << threads;
+  Scene s = scene(documents({600, 70}), 3, 1, 16, true);
+  for (const DType products : {DType::f32, DType::bf16}) {
+    s.options.products = products;
+    std::vector<Floats> first;
+    for (const int threads : {1, 2, 5}) {
+      Rig rig({"cpu", threads});
+      const Inputs in = put(rig, s);
+      const Tensor y = rig.unwritten({s.T, s.H, s.hd}), lse = rig.unwritten({s.T, s.H});
+      rig->attention(y, lse, in.q, in.k, in.v, in.A, in.start, s.options);
+      const Tensor dq = rig.begun({s.T, s.H, s.hd}), dk = rig.begun({s.T, s.KV, s.hd});
+      const Tensor dv = rig.begun({s.T, s.KV, s.hd}), dA = rig.begun({s.T, s.KV});
+      rig->attention_backward(dq, dk, dv, dA, in.q, y, lse, in.q, in.k, in.v, in.A, in.start,
+                              s.options);
+      const std::vector<Floats> got = {rig.get(dq), rig.get(dk), rig.get(dv), rig.get(dA)};
+      if (first.empty()) first = got;
+      EXPECT_EQ(got, first) << threads;
+    }
   }
 }
 
@@ -184,28 +219,30 @@ TEST(Attention, AWindowIsALaterStart) {
 
 TEST(Attention, DocumentsTogetherAreEachAlone) {
   const std::initializer_list<std::int32_t> lengths = {5, 17, 1, 64, 16};
-  const Scene s = scene(documents(lengths), 4, 2, 16, true);
-  for (const test::Candidate& candidate : test::backends_and_ref()) {
-    Rig rig(candidate);
-    const Floats together = attend(rig, s);
-    std::ptrdiff_t first = 0;
-    for (const std::int32_t n : lengths) {
-      const auto cut = [&](const Floats& all, std::int64_t width) {
-        return Floats(all.begin() + first * width, all.begin() + (first + n) * width);
-      };
-      Scene alone = s;
-      alone.T = n;
-      alone.start = documents({n});
-      alone.q = cut(s.q, s.H * s.hd);
-      alone.k = cut(s.k, s.KV * s.hd);
-      alone.v = cut(s.v, s.KV * s.hd);
-      alone.A = cut(s.A, s.KV);
-      EXPECT_TRUE(
-          same(candidate, attend(rig, alone), cut(together, s.H * s.hd), 2.0 * mean_error(s, 1.0)))
-          << candidate.name << ", document of " << n << " at " << first;
-      first += n;
+  Scene s = scene(documents(lengths), 4, 2, 16, true);
+  for (const test::Candidate& candidate : test::backends_and_ref())
+    for (const DType products : {DType::f32, DType::bf16}) {
+      s.options.products = products;
+      Rig rig(candidate);
+      const Floats together = attend(rig, s);
+      std::ptrdiff_t first = 0;
+      for (const std::int32_t n : lengths) {
+        const auto cut = [&](const Floats& all, std::int64_t width) {
+          return Floats(all.begin() + first * width, all.begin() + (first + n) * width);
+        };
+        Scene alone = s;
+        alone.T = n;
+        alone.start = documents({n});
+        alone.q = cut(s.q, s.H * s.hd);
+        alone.k = cut(s.k, s.KV * s.hd);
+        alone.v = cut(s.v, s.KV * s.hd);
+        alone.A = cut(s.A, s.KV);
+        EXPECT_TRUE(same(candidate, attend(rig, alone), cut(together, s.H * s.hd),
+                         2.0 * mean_error(s, 1.0)))
+            << candidate.name << ", document of " << n << " at " << first;
+        first += n;
+      }
     }
-  }
 }
 
 // log f = -40 a row: all before is e^-40 of it and less, and A reaches -12,000 without overflow.

@@ -81,32 +81,35 @@ void add_cache(Cases& cases) {
                    }});
 }
 
-void add_attention(Cases& cases) {
+// Of whole documents, with products of f32 or bf16.
+void add_attention(Cases& cases, DType type) {
   constexpr std::int64_t T = 256;
-  const std::string shape = fmt::format("{}x{}x{}", T, kHeads, kHead);
+  const std::string shape =
+      fmt::format("{}{}x{}x{}", type == DType::bf16 ? "bf16/" : "", T, kHeads, kHead);
   const double products = 4.0 * (T * (T + 1) / 2) * kHeads * kHead;
-  cases.push_back({"attention", shape, T, DType::f32, [products](OpInputs& in) {
+  AttentionOptions options = kScaled;
+  options.products = type;
+  cases.push_back({"attention", shape, T, type, [=](OpInputs& in) {
                      const Tensor q = in.floats({T, kHeads, kHead}), y = in.floats(q.shape);
                      const Tensor k = in.floats({T, kKvHeads, kHead}), v = in.floats(k.shape);
                      const Tensor start = zeros(in, T);
-                     return multiplies({q, y, k, v}, DType::f32, products,
-                                       [&b = in.backend(), y, q, k, v, start] {
-                                         b.attention(y, {}, q, k, v, {}, start, kScaled);
-                                       });
+                     return multiplies({q, y, k, v}, type, products, [=, &b = in.backend()] {
+                       b.attention(y, {}, q, k, v, {}, start, options);
+                     });
                    }});
-  cases.push_back({"attention_backward", shape, T, DType::f32, [products](OpInputs& in) {
+  cases.push_back({"attention_backward", shape, T, type, [=](OpInputs& in) {
                      const Tensor q = in.floats({T, kHeads, kHead}), y = in.floats(q.shape);
                      const Tensor dq = in.floats(q.shape), dy = in.floats(q.shape);
                      const Tensor k = in.floats({T, kKvHeads, kHead}), v = in.floats(k.shape);
                      const Tensor dk = in.floats(k.shape), dv = in.floats(k.shape);
                      const Tensor lse = in.floats({T, kHeads}), start = zeros(in, T);
                      Backend& b = in.backend();
-                     b.attention(y, lse, q, k, v, {}, start, kScaled);
-                     return multiplies({q, y, dq, dq, dy, k, v, dk, dk, dv, dv}, DType::f32,
+                     b.attention(y, lse, q, k, v, {}, start, options);
+                     return multiplies({q, y, dq, dq, dy, k, v, dk, dk, dv, dv}, type,
                                        2.5 * products,  // five products where forward has two
-                                       [&b, dq, dk, dv, dy, y, lse, q, k, v, start] {
+                                       [=, &b] {
                                          b.attention_backward(dq, dk, dv, {}, dy, y, lse, q, k, v,
-                                                              {}, start, kScaled);
+                                                              {}, start, options);
                                        });
                    }});
 }
@@ -179,7 +182,7 @@ OpRun paged_run(OpInputs& in, const PagedShape& s) {
 }
 
 void add_attention_cases(std::vector<OpCase>& cases) {
-  add_attention(cases);
+  for (const DType type : {DType::f32, DType::bf16}) add_attention(cases, type);
   for (const DType pages : {kOne.pages, DType::f16, DType::q8_0}) {
     for (const std::int64_t T : {1, 16}) add_paged(cases, T, false, pages);
     add_paged(cases, 512, true, pages);

@@ -1,0 +1,169 @@
+#include "kernels/cpu/attention_parts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+namespace r1::cpu {
+
+std::vector<Part> parts_of(const Documents& in) {
+  constexpr std::int64_t kWanted = 32, kLeast = 4 * kTile;
+  const std::int64_t T = in.q.shape[0], KV = in.k.shape[1];
+  std::vector<std::int64_t> begins;
+  for (std::int64_t t = 0; t < T; ++t)
+    if (in.start.as<std::int32_t>()[t] == t) begins.push_back(t);
+  const std::int64_t wanted = kWanted / (std::ssize(begins) * KV);
+  begins.push_back(T);
+  std::vector<Part> parts;
+  for (std::size_t d = 0; d + 1 < begins.size(); ++d) {
+    const std::int64_t begin = begins[d], rows = begins[d + 1] - begin,
+                       count = std::clamp<std::int64_t>(wanted, 1,
+                                                        std::max<std::int64_t>(1, rows / kLeast));
+    const auto bound = [&](std::int64_t i) {
+      const double share = static_cast<double>(i) / static_cast<double>(count),
+                   place =
+                       in.options.window > 0 ? share : std::sqrt(share);  // a row sees all before
+      return begin +
+             (i == count ? rows : std::llround(place * static_cast<double>(rows)) / kTile * kTile);
+    };
+    for (std::int64_t h = 0; h < KV; ++h)
+      for (std::int64_t i = 0; i < count; ++i)
+        parts.push_back({h, begin, bound(i), bound(i + 1), i + 1 == count});
+  }
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const Part& a, const Part& b) { return a.work() > b.work(); });
+  return parts;
+}
+
+template <typename T>
+auto Products<T>::factor(std::vector<T>& room, const HeadRows& x, std::int64_t n,
+                         std::int64_t width) const -> Rows {
+  if constexpr (std::is_same_v<T, float>) {
+    return {x.at, x.apart};
+  } else {
+    const std::int64_t apart = terms(width) * kTogether<T>;
+    T* to = at_least(room, n * apart);
+    for (std::int64_t i = 0; i < n; ++i, to += apart) {
+      to[apart - 1] = 0;
+      kernels_.to_bf16(to, x.at + i * x.apart, width);
+    }
+    return {room.data(), apart};
+  }
+}
+
+template <typename T>
+void Products<T>::turn(Terms& panels, const Rows& x, std::int64_t n, std::int64_t width) const {
+  const std::int64_t K = terms(width);
+  Term<T>* to = at_least(panels, (n + kPanelRows - 1) / kPanelRows * kPanelRows * K);
+  const Strided<Term<T>> from = left(x);
+  for (std::int64_t i = 0; i < n; i += kPanelRows) {
+    const std::int64_t rows = std::min<std::int64_t>(kPanelRows, n - i);
+    if constexpr (std::is_same_v<T, float>)
+      kernels_.turn(to + i * K, 1.0f, from.at + i * from.row, from.row, rows, K);
+    else
+      kernels_.turn_pairs(to + i * K, from.at + i * from.row, from.row, rows, K);
+  }
+}
+
+template <typename T>
+void Products<T>::cut(Terms& strips, const Rows& x, std::int64_t n, std::int64_t width) const {
+  join_strips<kPanelRows>(
+      at_least(strips, (width + kPanelRows - 1) / kPanelRows * kPanelRows * terms(n)), x.at,
+      x.apart, n, width);
+}
+
+template <typename T>
+Strided<Term<T>> Products<T>::left(const Rows& x) const {
+  return {reinterpret_cast<const Term<T>*>(x.at), x.apart / kTogether<T>, 1};
+}
+
+template <typename T>
+Strided<Term<T>> Products<T>::left_turned(Terms& room, const Rows& x, std::int64_t n,
+                                          std::int64_t width) const {
+  if constexpr (std::is_same_v<T, float>) {
+    return {x.at, 1, x.apart};
+  } else {
+    Term<T>* to = at_least(room, terms(n) * width);
+    for (std::int64_t i = 0; i < n; i += kTogether<T>) {
+      const T* first = x.at + i * x.apart;
+      if (i + 1 < n) {
+        join(to + i / kTogether<T> * width, first, first + x.apart, width);
+      } else {
+        for (std::int64_t j = 0; j < width; ++j) to[i / kTogether<T> * width + j] = {{first[j], 0}};
+      }
+    }
+    return {to, 1, width};
+  }
+}
+
+template <typename T>
+void Products<T>::add(float* to, std::int64_t apart, const Strided<Term<T>>& x, Range rows,
+                      std::int64_t K, const Term<T>* panel, std::int64_t columns) const {
+  if constexpr (std::is_same_v<T, float>)
+    kernels_.add_product(to, apart, panel, x, rows, K, columns);
+  else
+    kernels_.add_product_of_pairs(to, apart, panel, x, rows, K, columns);
+}
+
+template <typename T>
+void Products<T>::add(const HeadRows& to, std::int64_t R, std::int64_t width,
+                      const Strided<Term<T>>& x, std::int64_t K, const Term<T>* strips,
+                      std::int64_t length) const {
+  for (std::int64_t d = 0; to.at != nullptr && d < width; d += kPanelRows)
+    add(to.at + d, to.apart, x, {0, R}, K, strips + d * length,
+        std::min<std::int64_t>(kPanelRows, width - d));
+}
+
+template <typename T>
+void TileScores<T>::enter(const Part& part) {
+  begin_ = part.begin, end_ = part.last;
+  keys_ = products_.factor(key_room_, rows_of(in_.k, part.h, begin_), keys(), hd_);
+  products_.turn(panels_, keys_, keys(), hd_);
+  decay_.clear();
+  for (std::int64_t t = begin_; !in_.A.empty() && t < end_; ++t)
+    decay_.push_back(row(in_.A, t)[part.h]);
+}
+
+template <typename T>
+auto TileScores<T>::tile(std::int64_t r, std::int64_t t, std::int64_t last) const -> Tile {
+  const std::int64_t seen = first_seen(begin_, t, in_.options.window) - begin_,
+                     first = seen / kPanelRows * kPanelRows, J = last - begin_ - first;
+  return {r, t, last - t, first, J, (J + 1) / 2 * 2};
+}
+
+template <typename T>
+void TileScores<T>::score(Floats& z, const Tile& tile) {
+  z.resize(static_cast<std::size_t>(tile.R * tile.pitch));
+  scaled_.resize(static_cast<std::size_t>(tile.R * hd_));
+  for (std::int64_t i = 0; i < tile.R; ++i) {
+    const float* q = rows_of(in_.q, tile.r, tile.t + i).at;
+    float *scaled = scaled_.data() + i * hd_, *to = z.data() + i * tile.pitch;
+    for (std::int64_t d = 0; d < hd_; ++d) scaled[d] = in_.options.scale * q[d];
+    if (decay_.empty()) {
+      std::fill_n(to, tile.J, 0.0f);
+      continue;
+    }
+    const float own = decay_[static_cast<std::size_t>(tile.t + i - begin_)];
+    const float* decay = decay_.data() + tile.first;
+    for (std::int64_t j = 0; j < tile.J; ++j) to[j] = own - decay[j];
+  }
+  meet(z, products_.factor(query_room_, {scaled_.data(), hd_}, tile.R, hd_), panels_, tile);
+}
+
+template <typename T>
+void TileScores<T>::meet(Floats& z, const Factors& x, const Terms& panels, const Tile& tile) const {
+  const std::int64_t K = products_.terms(hd_);
+  for (std::int64_t j = 0; j < tile.J; j += kPanelRows) {
+    const Range rows = {std::max<std::int64_t>(0, tile.R - tile.J + j), tile.R};  // see them
+    products_.add(z.data() + j, tile.pitch, products_.left(x), rows, K,
+                  panels.data() + (tile.first + j) * K,
+                  std::min<std::int64_t>(kPanelRows, tile.J - j));
+  }
+}
+
+template class Products<float>;
+template class Products<std::uint16_t>;
+template class TileScores<float>;
+template class TileScores<std::uint16_t>;
+
+}  // namespace r1::cpu
