@@ -42,54 +42,90 @@ Gates gates_of(const Tensor& a, const Tensor& b, const Tensor& l, const Tensor& 
           a.cols()};
 }
 
-// A block a head. All threads make the log gates of a tile, one adds them up row by row: the order
-// of `ref`, in which token by token and all at once are the same bits.
+// Rows of whole documents: block y has those that begin in its kTile rows, so that one waits for
+// another's sum only inside a document.
+struct OwnDocuments {
+  std::int64_t begin, end;
+
+  __device__ explicit OwnDocuments(const Gates& s) : begin(0), end(s.T) {
+    if (gridDim.y == 1) return;
+    begin = first_from(s, std::int64_t{blockIdx.y} * kTile);
+    end = first_from(s, std::int64_t{blockIdx.y + 1} * kTile);
+  }
+  // The first row of the first document that begins at row t or later.
+  __device__ static std::int64_t first_from(const Gates& s, std::int64_t t) {
+    std::int64_t low = t < s.T ? t : s.T, high = s.T;
+    while (low < high) {
+      const std::int64_t middle = (low + high) / 2;
+      if (s.start[middle] >= t)
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    return low;
+  }
+};
+
+cuda::Grid grid_of_documents(const Tensor& a) {
+  return {{cuda::blocks_of(a.cols(), 1), cuda::blocks_of(a.rows(), kTile)}, kTile};
+}
+
+// All threads make the log gates of a tile, one adds them up row by row: the order of `ref`, in
+// which token by token and all at once are the same bits.
 __global__ void decay_kernel(float* A, Gates s, const float* base) {
   __shared__ float sums[kTile];
   __shared__ float begins[kTile];  // NaN inside a document, else what its first row adds to
   const std::int64_t h = blockIdx.x;
   cuda::wait_for_earlier();
   const float cost = s.cost(h);
+  const OwnDocuments mine(s);
   float before = 0.0f;
-  for (std::int64_t first = 0; first < s.T; first += kTile) {
+  for (std::int64_t first = mine.begin; first < mine.end; first += kTile) {
     const std::int64_t t = first + threadIdx.x;
-    if (t < s.T) {
+    if (t < mine.end) {
       sums[threadIdx.x] = -softplus(-s.input(t, h, cost));
       const float begin = base == nullptr ? 0.0f : base[t * s.KV + h];
       begins[threadIdx.x] = s.start[t] < t ? NAN : begin;
     }
     __syncthreads();
     if (threadIdx.x == 0) {
-      const int count = static_cast<int>(s.T - first < kTile ? s.T - first : kTile);
+      const int count = static_cast<int>(mine.end - first < kTile ? mine.end - first : kTile);
       for (int i = 0; i < count; ++i) {
         if (!isnan(begins[i])) before = begins[i];
         sums[i] = before += sums[i];
       }
     }
     __syncthreads();
-    if (t < s.T) A[t * s.KV + h] = sums[threadIdx.x];
+    if (t < mine.end) A[t * s.KV + h] = sums[threadIdx.x];
     __syncthreads();
   }
 }
 
-// du_t = sigmoid(-u_t) (sum of dA_j for j >= t in the document), a block a head, tiles from the
-// last; da += du;  db += sum of du;  dl -= 8 sigmoid(l - 4) (sum of du at newlines).
-__global__ void decay_backward_kernel(float* da, float* db, float* dl, const float* dA, Gates s) {
+// What a block found of db and dl, before the slope of l: [blocks, KV].
+struct GateSums {
+  float *all, *at_newlines;
+};
+
+// du_t = sigmoid(-u_t) (sum of dA_j for j >= t in the document), tiles from the last; da += du.
+__global__ void decay_backward_kernel(float* da, GateSums to, const float* dA, Gates s) {
   __shared__ float after[kTile];
   const std::int64_t h = blockIdx.x;
   const float cost = s.cost(h);
+  const OwnDocuments mine(s);
+  const std::int64_t tiles = (mine.end - mine.begin + kTile - 1) / kTile;
   float running = 0.0f, sum = 0.0f, newline_sum = 0.0f;
-  for (std::int64_t first = (s.T - 1) / kTile * kTile; first >= 0; first -= kTile) {
+  for (std::int64_t first = mine.begin + (tiles - 1) * kTile; first >= mine.begin; first -= kTile) {
     const std::int64_t t = first + threadIdx.x;
-    if (t < s.T) after[threadIdx.x] = dA[t * s.KV + h];
+    if (t < mine.end) after[threadIdx.x] = dA[t * s.KV + h];
     __syncthreads();
     if (threadIdx.x == 0)
-      for (int i = static_cast<int>(s.T - first < kTile ? s.T - first : kTile) - 1; i >= 0; --i) {
+      for (int i = static_cast<int>(mine.end - first < kTile ? mine.end - first : kTile) - 1;
+           i >= 0; --i) {
         after[i] = running += after[i];
         if (s.start[first + i] == first + i) running = 0.0f;
       }
     __syncthreads();
-    if (t < s.T) {
+    if (t < mine.end) {
       const float du = after[threadIdx.x] * sigmoid(-s.input(t, h, cost));
       if (da != nullptr) da[t * s.KV + h] += du;
       sum += du;
@@ -100,8 +136,8 @@ __global__ void decay_backward_kernel(float* da, float* db, float* dl, const flo
   sum = cuda::over_row<cuda::Sum, kTile>(sum);
   newline_sum = cuda::over_row<cuda::Sum, kTile>(newline_sum);
   if (threadIdx.x > 0) return;
-  if (db != nullptr) db[h] += sum;
-  if (dl != nullptr) dl[h] -= 8.0f * sigmoid(s.l[h] - 4.0f) * newline_sum;
+  to.all[blockIdx.y * s.KV + h] = sum;
+  to.at_newlines[blockIdx.y * s.KV + h] = newline_sum;
 }
 
 struct Gain {
@@ -145,16 +181,32 @@ Gain gain_of(const Tensor& q, const Tensor& a, const Tensor& b) {
 
 void CudaBackend::daw_decay(const Tensor& A, const Tensor& a, const Tensor& b, const Tensor& l,
                             const Tensor& newline, const Tensor& start, const Tensor& base) {
-  cuda::launch_early("daw_decay", stream_, {cuda::blocks_of(a.cols(), 1), kTile}, decay_kernel,
-                     A.as<float>(), gates_of(a, b, l, newline, start), base.as<float>());
+  cuda::launch_early("daw_decay", stream_, grid_of_documents(a), decay_kernel, A.as<float>(),
+                     gates_of(a, b, l, newline, start), base.as<float>());
 }
 
+// db += sum of du;  dl -= 8 sigmoid(l - 4) (sum of du at newlines).
 void CudaBackend::daw_decay_backward(const Tensor& da, const Tensor& db, const Tensor& dl,
                                      const Tensor& dA, const Tensor& a, const Tensor& b,
                                      const Tensor& l, const Tensor& newline, const Tensor& start) {
-  cuda::launch("daw_decay_backward", stream_, {cuda::blocks_of(a.cols(), 1), kTile},
-               decay_backward_kernel, da.as<float>(), db.as<float>(), dl.as<float>(),
+  const cuda::Grid grid = grid_of_documents(a);
+  const std::int64_t blocks = grid.blocks.y, KV = a.cols();
+  auto* room =
+      static_cast<float*>(scratch(static_cast<std::size_t>(2 * blocks * KV) * sizeof(float)));
+  const GateSums sums{room, room + blocks * KV};
+  cuda::launch("daw_decay_backward", stream_, grid, decay_backward_kernel, da.as<float>(), sums,
                dA.as<float>(), gates_of(a, b, l, newline, start));
+  float *for_b = db.as<float>(), *for_l = dl.as<float>();
+  const float* cost = l.as<float>();
+  cuda::each("daw_decay_backward", stream_, KV, [=] __device__(std::int64_t h) {
+    float all = 0.0f, at_newlines = 0.0f;
+    for (std::int64_t i = 0; i < blocks; ++i) {
+      all += sums.all[i * KV + h];
+      at_newlines += sums.at_newlines[i * KV + h];
+    }
+    if (for_b != nullptr) for_b[h] += all;
+    if (for_l != nullptr) for_l[h] -= 8.0f * sigmoid(cost[h] - 4.0f) * at_newlines;
+  });
 }
 
 void CudaBackend::daw_gain(const Tensor& y, const Tensor& q, const Tensor& a, const Tensor& b) {
@@ -166,7 +218,8 @@ void CudaBackend::daw_gain_backward(const Tensor& dq, const Tensor& da, const Te
                                     const Tensor& dy, const Tensor& q, const Tensor& a,
                                     const Tensor& b) {
   const std::int64_t T = a.rows(), KV = a.cols();
-  float* slopes = static_cast<float*>(scratch(static_cast<std::size_t>(T * KV) * sizeof(float)));
+  auto* slopes = static_cast<float*>(
+      scratch(static_cast<std::size_t>(T * KV) * sizeof(float) + cuda::column_sums_bytes(T, KV)));
   cuda::launch("daw_gain_backward", stream_, cuda::grid_of_rows<kWarp>(T * KV),
                gain_backward_kernel, dq.as<float>(), slopes, dy.as<float>(), q.as<float>(),
                gain_of(q, a, b));
@@ -175,7 +228,7 @@ void CudaBackend::daw_gain_backward(const Tensor& dq, const Tensor& da, const Te
                [=] __device__(std::int64_t i) { to[i] += slopes[i]; });
   if (!db.empty())
     cuda::column_sums(
-        "daw_gain_backward", stream_, db.as<float>(), T, KV,
+        "daw_gain_backward", stream_, db.as<float>(), slopes + T * KV, T, KV,
         [=] __device__(std::int64_t r, std::int64_t c) { return slopes[r * KV + c]; });
 }
 

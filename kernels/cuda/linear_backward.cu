@@ -56,7 +56,8 @@ void CudaBackend::add_bias_backward(const Tensor& dx, const Tensor& db, const Te
   const float* d = dy.as<float>();
   const std::int64_t N = dy.cols();
   if (!db.empty())
-    cuda::column_sums("add_bias_backward", stream_, db.as<float>(), dy.rows(), N,
+    cuda::column_sums("add_bias_backward", stream_, db.as<float>(),
+                      scratch(cuda::column_sums_bytes(dy.rows(), N)), dy.rows(), N,
                       [=] __device__(std::int64_t r, std::int64_t c) { return d[r * N + c]; });
   if (!dx.empty()) add_scaled(dx, dy, 1.0f);
 }
@@ -67,7 +68,8 @@ void CudaBackend::scale_columns_backward(const Tensor& dx, const Tensor& dm, con
   const float *magnitude = m.as<float>(), *divisor = d.as<float>();
   const std::int64_t N = dy.cols();
   if (!dm.empty())
-    cuda::column_sums("scale_columns_backward", stream_, dm.as<float>(), dy.rows(), N,
+    cuda::column_sums("scale_columns_backward", stream_, dm.as<float>(),
+                      scratch(cuda::column_sums_bytes(dy.rows(), N)), dy.rows(), N,
                       [=] __device__(std::int64_t r, std::int64_t c) {
                         return dys[r * N + c] * from[r * N + c] / divisor[c];
                       });

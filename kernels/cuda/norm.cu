@@ -104,7 +104,8 @@ void CudaBackend::rms_norm_backward(const Tensor& dx, const Tensor& dw, const Te
       run(cuda::grid_of_rows<kWarp>(R), rms_norm_backward_kernel<kWarp>);
   }
   if (!dw.empty())
-    cuda::column_sums("rms_norm_backward", stream_, dw.as<float>(), R, D,
+    cuda::column_sums("rms_norm_backward", stream_, dw.as<float>(),
+                      scratch(cuda::column_sums_bytes(R, D)), R, D,
                       [=] __device__(std::int64_t r, std::int64_t c) {
                         return d[r * D + c] * (in[r * D + c] * scale[r]);
                       });

@@ -58,28 +58,48 @@ Grid grid_of_rows(std::int64_t rows) {
   return {blocks_of(rows, kRowThreads / kThreads), kRowThreads};
 }
 
-// out[c] += the sum of term(r, c) over rows, in an order that depends on `rows` alone.
+// Sums of term(r, c) over `each` rows a block, in an order that depends on `rows` alone: of block y
+// they become out[y columns + c], or are added to it.
 inline constexpr int kColumnParts = 8;
-template <typename Term>
-__global__ void column_sums_kernel(float* out, std::int64_t rows, std::int64_t columns, Term term) {
+template <bool kAdds, typename Term>
+__global__ void column_sums_kernel(float* out, std::int64_t rows, std::int64_t columns,
+                                   std::int64_t each, Term term) {
   __shared__ float sums[kColumnParts][kWarp];
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int part = static_cast<int>(threadIdx.x) / kWarp;
-  const std::int64_t c = std::int64_t{blockIdx.x} * kWarp + lane;
+  const std::int64_t c = std::int64_t{blockIdx.x} * kWarp + lane, begin = blockIdx.y * each;
   float sum = 0.0f;
   if (c < columns)
-    for (std::int64_t r = part; r < rows; r += kColumnParts) sum += term(r, c);
+    for (std::int64_t r = begin + part; r < rows && r < begin + each; r += kColumnParts)
+      sum += term(r, c);
   sums[part][lane] = sum;
   __syncthreads();
   if (part > 0 || c >= columns) return;
   for (int p = 1; p < kColumnParts; ++p) sum += sums[p][lane];
-  out[c] += sum;
+  float& to = out[blockIdx.y * columns + c];
+  to = kAdds ? to + sum : sum;
+}
+
+// out[c] += the sum of term(r, c) over rows. Many rows go in pieces first, whose sums are in
+// `room`, of column_sums_bytes.
+inline constexpr std::int64_t kColumnRows = 512;
+inline std::size_t column_sums_bytes(std::int64_t rows, std::int64_t columns) {
+  return blocks_of(rows, kColumnRows) * static_cast<std::size_t>(columns) * sizeof(float);
 }
 template <typename Term>
-void column_sums(const char* op, cudaStream_t stream, float* out, std::int64_t rows,
+void column_sums(const char* op, cudaStream_t stream, float* out, void* room, std::int64_t rows,
                  std::int64_t columns, const Term& term) {
-  launch(op, stream, {blocks_of(columns, kWarp), kColumnParts * kWarp}, column_sums_kernel<Term>,
-         out, rows, columns, term);
+  const unsigned pieces = blocks_of(rows, kColumnRows), wide = blocks_of(columns, kWarp);
+  const Grid grid{{wide, pieces}, kColumnParts * kWarp}, last{{wide, 1}, kColumnParts * kWarp};
+  if (pieces <= 1)
+    return launch(op, stream, last, column_sums_kernel<true, Term>, out, rows, columns, rows, term);
+  auto* sums = static_cast<float*>(room);
+  launch(op, stream, grid, column_sums_kernel<false, Term>, sums, rows, columns, kColumnRows, term);
+  const auto of_piece = [=] __device__(std::int64_t r, std::int64_t c) {
+    return sums[r * columns + c];
+  };
+  launch(op, stream, last, column_sums_kernel<true, decltype(of_piece)>, out, std::int64_t{pieces},
+         columns, std::int64_t{pieces}, of_piece);
 }
 
 }  // namespace r1::cuda

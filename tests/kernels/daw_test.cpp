@@ -9,17 +9,17 @@ using test::Op;
 using test::Rig;
 using Ints = std::vector<std::int32_t>;
 
-// Rows of two documents, the first two thirds of all.
+// Rows of documents: the first has two thirds of all, the others 30 each at most.
 struct Rows {
   std::int64_t T;
   Ints start, newline;
 };
 
-Rows two_documents(std::int64_t T) {
+Rows documents(std::int64_t T) {
   Rows rows{T, {}, {}};
   const auto second = static_cast<std::int32_t>((2 * T + 2) / 3);
   for (std::int32_t t = 0; t < T; ++t) {
-    rows.start.push_back(t < second ? 0 : second);
+    rows.start.push_back(t < second ? 0 : second + (t - second) / 30 * 30);
     rows.newline.push_back(t % 5 == 2 ? 1 : 0);
   }
   return rows;
@@ -50,7 +50,7 @@ TEST_F(DawTest, DecayAgrees) {
     for (const std::int64_t KV : {1, 3, 16})
       for (const With with : {With::gate, With::newline, With::base}) {
         SCOPED_TRACE(to_string(Shape{T, KV}) + " with " + std::to_string(static_cast<int>(with)));
-        const Rows rows = two_documents(T);
+        const Rows rows = documents(T);
         const Op op = [&](Rig& rig) { return decay(rig, rows, KV, with); };
         const double most = test::largest(on_ref(op)[0]);
         const double step = 3.0 * 13.0 * test::kF32 + 13.0 * test::kFunction;
@@ -117,7 +117,7 @@ TEST_F(DawTest, DecayBackwardAgrees) {
     for (const std::int64_t KV : {1, 3, 16})
       for (const bool newline : {false, true}) {
         SCOPED_TRACE(to_string(Shape{T, KV}) + (newline ? " with newlines" : ""));
-        const Rows rows = two_documents(T);
+        const Rows rows = documents(T);
         const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
           const Tensor da = rig.begun({T, KV}), db = rig.begun({KV}), dl = rig.begun({KV});
           const Tensor dA = rig.put({T, KV}, test::random_values(T * KV, 5));

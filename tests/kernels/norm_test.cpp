@@ -65,8 +65,9 @@ TEST_F(NormTest, LargeAndSmallRowsAgree) {
 // dx = rstd (dy w - n m) with m = mean(dy w n): the sum that makes m has D terms, at most 1 times
 // the largest |n|.
 TEST_F(NormTest, RmsNormBackwardAgrees) {
-  for (const std::int64_t R : {1, 3, 33})
+  for (const std::int64_t R : {1, 3, 33, 1030})
     for (const std::int64_t D : widths()) {
+      if (R * D > 50'000) continue;
       SCOPED_TRACE(to_string(Shape{R, D}));
       const std::vector<float> x = test::random_values(R * D, 1), w = test::random_values(D, 2);
       const std::vector<float> rstd = on_ref([&](Rig& rig) -> std::vector<std::vector<float>> {
