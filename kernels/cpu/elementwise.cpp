@@ -97,6 +97,13 @@ void CpuBackend::add_scaled(const Tensor& y, const Tensor& x, float s) {
   });
 }
 
+void CpuBackend::blend(const Tensor& y, float a, const Tensor& x, float b, const Tensor& z) {
+  for_rows(y.shape.elements(), 1, [&](std::int64_t begin, std::int64_t end) {
+    kernels_.blend(y.as<float>() + begin, a, x.as<float>() + begin, b,
+                   z.empty() ? nullptr : z.as<float>() + begin, end - begin);
+  });
+}
+
 void CpuBackend::gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) {
   for (std::int64_t i = 0; i < y.rows(); ++i) {
     const float* from = row(x, rows.as<std::int32_t>()[i]);

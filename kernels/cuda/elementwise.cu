@@ -115,4 +115,12 @@ void CudaBackend::add_scaled(const Tensor& y, const Tensor& x, float s) {
        [=] __device__(std::int64_t i) { to[i] += s * from[i]; });
 }
 
+void CudaBackend::blend(const Tensor& y, float a, const Tensor& x, float b, const Tensor& z) {
+  float* to = y.as<float>();
+  const float *first = x.as<float>(), *second = z.as<float>();
+  each("blend", stream_, y.shape.elements(), [=] __device__(std::int64_t i) {
+    to[i] = second == nullptr ? a * first[i] : a * first[i] + b * second[i];
+  });
+}
+
 }  // namespace r1

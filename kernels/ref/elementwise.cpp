@@ -73,6 +73,12 @@ void RefBackend::add_scaled(const Tensor& y, const Tensor& x, float s) {
     add_to(y.as<float>()[i], double{x.as<float>()[i]} * s);
 }
 
+void RefBackend::blend(const Tensor& y, float a, const Tensor& x, float b, const Tensor& z) {
+  for (std::int64_t i = 0; i < y.shape.elements(); ++i)
+    y.as<float>()[i] = static_cast<float>(double{a} * x.as<float>()[i] +
+                                          (z.empty() ? 0.0 : double{b} * z.as<float>()[i]));
+}
+
 void RefBackend::gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) {
   for (std::int64_t i = 0; i < y.rows(); ++i) {
     const std::int32_t from = rows.as<std::int32_t>()[i];

@@ -46,6 +46,7 @@ class RefBackend : public Backend {
   void dropout_backward(const Tensor& dx, const Tensor& dy, const Dropout& options) override;
   void add(const Tensor& y, const Tensor& a, const Tensor& b) override;
   void add_scaled(const Tensor& y, const Tensor& x, float s) override;
+  void blend(const Tensor& y, float a, const Tensor& x, float b, const Tensor& z) override;
   void gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) override;
   void gather_rows_backward(const Tensor& dx, const Tensor& dy, const Tensor& rows) override;
   void rope_table(const Tensor& table, const Tensor& positions, const Tensor& frequencies,

@@ -188,6 +188,8 @@ class Backend {
   virtual void add(const Tensor& y, const Tensor& a, const Tensor& b) = 0;
   // y += s x, any shape. The one op that changes its output in place: sums of gradients.
   virtual void add_scaled(const Tensor& y, const Tensor& x, float s) = 0;
+  // y = a x + b z.  All of one shape; y may be x or z, and z empty. No gradient.
+  virtual void blend(const Tensor& y, float a, const Tensor& x, float b, const Tensor& z) = 0;
 
   // y[i] = x[rows[i]].  y [R, D]; x [T, D]; rows i32 [R].   dx[rows[i]] += dy[i].
   virtual void gather_rows(const Tensor& y, const Tensor& x, const Tensor& rows) = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <map>
+#include <utility>
 
 namespace r1 {
 namespace {
@@ -27,32 +29,50 @@ void multiply(Backend& backend, const Tensor& y, const Factor& a, const Factor& 
     backend.linear_backward({}, y, a.values, b.values, unread);
 }
 
+// Matrices of one shape, one behind the other.
+struct Stack {
+  Tensor all;  // [count rows, cols]
+  std::int64_t count;
+
+  Shape shape() const { return {all.shape[0] / count, all.shape[1]}; }
+  Tensor operator[](std::int64_t i) const {
+    Tensor one = all;
+    one.shape = shape();
+    one.data = all.as<std::byte>() + one.bytes() * static_cast<std::size_t>(i);
+    return one;
+  }
+};
+
 // Products are made of `type`, f32 or bf16, and all else of f32.
-Tensor orthogonal(Backend& backend, Arena& arena, Tensor x, DType type) {
-  const std::int64_t rows = x.shape[0], cols = x.shape[1], n = std::min(rows, cols);
+Stack orthogonal(Backend& backend, Arena& arena, Stack x, DType type) {
+  const std::int64_t rows = x.shape()[0], cols = x.shape()[1], n = std::min(rows, cols);
   const bool wide = rows <= cols;
-  const auto take = [&](const Shape& shape) { return arena.take(shape, DType::f32); };
-  const Tensor product = take({n, n}), square = take({n, n}), sum = take({n, n});
-  Tensor next = take(x.shape);
-  const Tensor room = type == DType::f32 ? Tensor{} : arena.take(x.shape, type),
-               small_room = type == DType::f32 ? Tensor{} : arena.take({n, n}, type);
-  const auto rounded = [&](const Tensor& to, const Tensor& from) {
-    if (type == DType::f32) return from;
-    backend.round(to, from);
-    return to;
+  const auto take = [&](const Shape& one, DType dtype) {
+    return Stack{arena.take({x.count * one[0], one[1]}, dtype), x.count};
+  };
+  const Shape square_shape = {n, n};
+  const Stack product = take(square_shape, DType::f32), square = take(square_shape, DType::f32);
+  Stack next = take(x.shape(), DType::f32);
+  const bool rounds = type != DType::f32;
+  const Stack room = rounds ? take(x.shape(), type) : Stack{},
+              small_room = rounds ? take(square_shape, type) : Stack{};
+  const auto rounded = [&](const Stack& to, const Stack& from) {
+    if (rounds) backend.round(to.all, from.all);
+    return rounds ? to : from;
   };
   for (int turn = 0; turn < kTurns; ++turn) {
-    const Tensor read = rounded(room, x);
-    multiply(backend, product, {read, wide}, {read, wide}, false);  // x x^T, or x^T x
-    const Tensor factor = rounded(small_room, product);
-    multiply(backend, square, {factor}, {factor}, false);  // it is symmetric
-    backend.zero(sum);
-    backend.add_scaled(sum, product, kB);
-    backend.add_scaled(sum, square, kC);
-    backend.zero(next);
-    backend.add_scaled(next, x, kA);
-    const Tensor change = rounded(small_room, sum);
-    multiply(backend, next, {wide ? change : read}, {wide ? read : change, false}, true);
+    const Stack read = rounded(room, x);
+    for (std::int64_t i = 0; i < x.count; ++i)  // x x^T, or x^T x
+      multiply(backend, product[i], {read[i], wide}, {read[i], wide}, false);
+    const Stack factor = rounded(small_room, product);
+    for (std::int64_t i = 0; i < x.count; ++i)
+      multiply(backend, square[i], {factor[i]}, {factor[i]}, false);  // it is symmetric
+    backend.blend(square.all, kB, product.all, kC, square.all);
+    backend.blend(next.all, kA, x.all, 0, {});
+    const Stack change = rounded(small_room, square);
+    for (std::int64_t i = 0; i < x.count; ++i)
+      multiply(backend, next[i], {wide ? change[i] : read[i]}, {wide ? read[i] : change[i], false},
+               true);
     std::swap(x, next);
   }
   return x;
@@ -78,11 +98,13 @@ Optimizer::Optimizer(Backend& backend, const NamedVars& weights,
     if (!turned) m.second = memory_.zeros(shape, type);
     moments_.push_back(m);
   }
+  groups_ = turned_together();
 }
 
 void Optimizer::step(std::int64_t step, double share, double scale) {
   for (const Moments& m : moments_)
-    m.second.empty() ? muon(m, share, scale) : adamw(m, step, share, scale);
+    if (!m.second.empty()) adamw(m, step, share, scale);
+  for (const Group& group : groups_) muon(group, share, scale);
 }
 
 void Optimizer::adamw(const Moments& m, std::int64_t step, double share, double scale) {
@@ -98,34 +120,55 @@ void Optimizer::adamw(const Moments& m, std::int64_t step, double share, double 
        .seed = random_bits(options_.seed, kRounding + m.number, static_cast<std::uint64_t>(step))});
 }
 
-// v <- momentum v + (1 - momentum) g;  w <- (1 - rate decay) w - rate s orthogonal(g + momentum (v
-// - g)), s = sqrt(max(1, rows / cols)): Nesterov's momentum.
-void Optimizer::muon(const Moments& m, double share, double scale) {
+// A card has work for all of it when it turns many at once; in a processor's caches there is room
+// for one.
+std::vector<Optimizer::Group> Optimizer::turned_together() const {
+  const std::int64_t most = backend_.device() == Device::cpu ? 0 : std::int64_t{16} << 20;
+  std::map<std::pair<std::int64_t, std::int64_t>, Group> growing;
+  std::vector<Group> groups;
+  for (const Moments& m : moments_) {
+    if (!m.second.empty()) continue;
+    const Shape& shape = m.weight.shape;
+    Group& group = growing[{shape[0], shape[1]}];
+    group.push_back(&m);
+    if ((std::ssize(group) + 1) * shape.elements() > most)
+      groups.push_back(std::exchange(group, {}));
+  }
+  for (auto& [shape, group] : growing)
+    if (!group.empty()) groups.push_back(std::move(group));
+  return groups;
+}
+
+// v <- momentum v + (1 - momentum) g;  w <- (1 - rate decay) w - rate s orthogonal(momentum v + (1
+// - momentum) g), s = sqrt(max(1, rows / cols)): Nesterov's momentum.
+void Optimizer::muon(const Group& group, double share, double scale) {
   scratch_.reset();
-  const auto blend = static_cast<float>(1 - options_.momentum);
-  const Shape& shape = m.weight.shape;
-  const Tensor copy = scratch_.take(shape, DType::f32);
-  backend_.copy(copy, m.first);
-  backend_.add_scaled(m.first, copy, -blend);
-  backend_.add_scaled(m.first, m.gradient, static_cast<float>(blend * scale));
-  const Tensor ahead = scratch_.take(shape, DType::f32);
-  backend_.zero(ahead);
-  backend_.add_scaled(ahead, m.gradient, static_cast<float>(blend * scale));
-  backend_.add_scaled(ahead, m.first, static_cast<float>(options_.momentum));
-  const Tensor squares = scratch_.take({1}, DType::f32);
+  const auto momentum = static_cast<float>(options_.momentum);
+  const auto rest = static_cast<float>((1 - options_.momentum) * scale);
+  const std::int64_t count = std::ssize(group);
+  const Shape shape = group[0]->weight.shape;
+  const Stack ahead{scratch_.take({count * shape[0], shape[1]}, DType::f32), count};
+  const Tensor squares = scratch_.take({count, 1}, DType::f32);
   backend_.zero(squares);
-  backend_.sum_squares(squares, ahead);
-  float sum = 0;
-  backend_.copy_to_host(&sum, squares);
-  const Tensor unit = scratch_.take(shape, DType::f32);
-  backend_.zero(unit);
-  backend_.add_scaled(unit, ahead, 1 / (std::sqrt(sum) + 1e-7f));
-  const Tensor turned = orthogonal(backend_, scratch_, unit, options_.products);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Moments& m = *group[static_cast<std::size_t>(i)];
+    backend_.blend(m.first, momentum, m.first, rest, m.gradient);
+    backend_.blend(ahead[i], momentum, m.first, rest, m.gradient);
+    backend_.sum_squares(Stack{squares, count}[i], ahead[i]);
+  }
+  std::vector<float> sums(group.size());
+  backend_.copy_to_host(sums.data(), squares);
+  for (std::int64_t i = 0; i < count; ++i)
+    backend_.blend(ahead[i], 1 / (std::sqrt(sums[static_cast<std::size_t>(i)]) + 1e-7f), ahead[i],
+                   0, {});
+  const Stack turned = orthogonal(backend_, scratch_, ahead, options_.products);
   const double rate = options_.muon_rate * share;
   const double tall = static_cast<double>(shape[0]) / static_cast<double>(shape[1]);
-  backend_.copy(copy, m.weight);
-  backend_.add_scaled(m.weight, copy, static_cast<float>(-rate * m.weight_decay));
-  backend_.add_scaled(m.weight, turned, static_cast<float>(-rate * std::sqrt(std::max(1.0, tall))));
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Moments& m = *group[static_cast<std::size_t>(i)];
+    backend_.blend(m.weight, static_cast<float>(1 - rate * m.weight_decay), m.weight,
+                   static_cast<float>(-rate * std::sqrt(std::max(1.0, tall))), turned[i]);
+  }
 }
 
 std::vector<NamedTensor> Optimizer::state() const {

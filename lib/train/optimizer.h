@@ -46,12 +46,15 @@ class Optimizer {
     std::uint64_t number = 0;  // of the weight
   };
   void adamw(const Moments& m, std::int64_t step, double share, double scale);
-  void muon(const Moments& m, double share, double scale);
+  using Group = std::vector<const Moments*>;  // of matrices of one shape
+  std::vector<Group> turned_together() const;
+  void muon(const Group& group, double share, double scale);
 
   Backend& backend_;
   OptimizerOptions options_;
   DeviceTensors memory_;
   std::vector<Moments> moments_;
+  std::vector<Group> groups_;  // all that Muon turns
   Arena scratch_;
 };
 }  // namespace r1

@@ -168,6 +168,24 @@ TEST_F(ElementwiseTest, AddScaledRoundsAtMostTwice) {
   }
 }
 
+TEST_F(ElementwiseTest, BlendRoundsAtMostThreeTimes) {
+  for (const std::int64_t n : test::kAwkward) {
+    SCOPED_TRACE(n);
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const Tensor x = rig.put({n}, test::random_values(n, 1));
+      const Tensor z = rig.put({n}, test::random_values(n, 2)), y = rig.unwritten({n});
+      const Tensor alone = rig.unwritten({n});
+      rig->blend(y, -0.37f, x, 1.7f, z);
+      rig->blend(alone, -0.37f, x, 1.7f, {});
+      rig->blend(x, 0.63f, x, 0.2f, z);
+      rig->blend(z, 0.63f, y, 0.2f, z);
+      return {rig.get(y), rig.get(alone), rig.get(x), rig.get(z)};
+    };
+    const std::vector<double> tolerance(static_cast<std::size_t>(n), test::roundings(6) * 2.1);
+    expect_agreement(op, {tolerance, tolerance, tolerance, tolerance});
+  }
+}
+
 TEST_F(ElementwiseTest, RowsAreGatheredAndTheirGradientsAddUp) {
   const std::vector<std::int32_t> rows = {4, 0, 4, 2, 4};
   for (const std::int64_t D : test::kAwkward) {

@@ -189,6 +189,12 @@ void add_by_row(Cases& cases) {
          const Tensor x = in.floats({T, kWidth}), y = in.floats({T, kWidth});
          return moves({x, y, y}, [&b = in.backend(), y, x] { b.add_scaled(y, x, 1e-6f); });
        }});
+  cases.push_back(
+      {"blend", rows_of(T, kWidth), T, DType::f32, [](OpInputs& in) {
+         const Tensor x = in.floats({T, kWidth}), z = in.floats({T, kWidth});
+         const Tensor y = in.floats({T, kWidth});
+         return moves({x, y, z}, [&b = in.backend(), y, x, z] { b.blend(y, 0.5f, x, 0.5f, z); });
+       }});
 }
 
 constexpr std::int64_t kTurned = 512;  // T of rope

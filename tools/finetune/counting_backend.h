@@ -65,6 +65,7 @@ class CountingBackend : public Backend {
   void gelu_backward(const Tensor&, const Tensor&, const Tensor&) override {}
   void add(const Tensor&, const Tensor&, const Tensor&) override {}
   void add_scaled(const Tensor&, const Tensor&, float) override {}
+  void blend(const Tensor&, float, const Tensor&, float, const Tensor&) override {}
   void gather_rows(const Tensor&, const Tensor&, const Tensor&) override {}
   void gather_rows_backward(const Tensor&, const Tensor&, const Tensor&) override {}
   void rope_table(const Tensor&, const Tensor&, const Tensor&, float) override {}

@@ -99,7 +99,9 @@ struct Kernels {
                      std::int64_t K);  // the same of K pairs, as they are
 
   float (*dot)(const float* a, const float* b, std::int64_t n);
-  void (*axpy)(float* y, float s, const float* x, std::int64_t n);                      // y += s x
+  void (*axpy)(float* y, float s, const float* x, std::int64_t n);  // y += s x
+  // y = a x + b z; y may be x or z, and z null.
+  void (*blend)(float* y, float a, const float* x, float b, const float* z, std::int64_t n);
   void (*scale_by)(float* y, float s, const float* a, const float* b, std::int64_t n);  // y = s a b
   void (*add_scaled_by)(float* y, float s, const float* a, const float* b, std::int64_t n);  // y +=
   // dx of a row, to which it is added; n is what the norm divides by.

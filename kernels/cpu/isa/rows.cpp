@@ -85,6 +85,13 @@ void axpy(float* y, float s, const float* x, std::int64_t n) {
   });
 }
 
+void blend(float* y, float a, const float* x, float b, const float* z, std::int64_t n) {
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    const Floats v = load_n(x + i, m) * a;
+    store_n(y + i, z == nullptr ? v : v + load_n(z + i, m) * b, m);
+  });
+}
+
 void scale_by(float* y, float s, const float* a, const float* b, std::int64_t n) {
   by_register(n, [&](std::int64_t i, std::int64_t m) {
     store_n(y + i, load_n(a + i, m) * s * load_n(b + i, m), m);

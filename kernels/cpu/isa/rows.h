@@ -10,6 +10,7 @@ void turn_pairs(cpu::Bf16Pair* panel, const cpu::Bf16Pair* x, std::int64_t strid
                 std::int64_t rows, std::int64_t K);
 float dot(const float* a, const float* b, std::int64_t n);
 void axpy(float* y, float s, const float* x, std::int64_t n);
+void blend(float* y, float a, const float* x, float b, const float* z, std::int64_t n);
 void scale_by(float* y, float s, const float* a, const float* b, std::int64_t n);
 void add_scaled_by(float* y, float s, const float* a, const float* b, std::int64_t n);
 void rms_norm_backward(float* dx, const float* dy, const float* x, const float* w, float rstd,

@@ -23,6 +23,7 @@ const cpu::Kernels kKernels = {
     .turn_pairs = turn_pairs,
     .dot = dot,
     .axpy = axpy,
+    .blend = blend,
     .scale_by = scale_by,
     .add_scaled_by = add_scaled_by,
     .rms_norm_backward = rms_norm_backward,
