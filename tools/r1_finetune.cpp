@@ -302,15 +302,12 @@ class Finetuner {
   }
 
   bool is_of_the_run(const std::string& name) const {
-    std::error_code unknown;
-    const fs::path named = fs::weakly_canonical(name, unknown);
-    const auto same = [&](const fs::path& other) {
-      return named == fs::weakly_canonical(other, unknown);
+    const auto within = [&](const char* file) {
+      return is_same_place(name, fs::path(s_.output) / file);
     };
-    const auto within = [&](const char* file) { return same(fs::path(s_.output) / file); };
-    return !name.empty() &&
-           (same(s_.output) || std::any_of(std::begin(kProducts), std::end(kProducts), within) ||
-            std::any_of(std::begin(kRecords), std::end(kRecords), within));
+    return is_same_place(name, s_.output) ||
+           std::any_of(std::begin(kProducts), std::end(kProducts), within) ||
+           std::any_of(std::begin(kRecords), std::end(kRecords), within);
   }
 
   // What is taught. A model that has learnt nothing is made, in the output or, to rehearse, in

@@ -17,8 +17,8 @@ int run(const QuantizeSettings& s, const Ui& ui) {
   check(s);
   Messages messages(ui);
   const std::filesystem::path path = find_model(s.operands[0], model_places(s.model_path));
-  keep_inputs({s.output, s.manifest, s.imatrix_out}, {path.string(), s.imatrix, s.calibration});
   const ModelFiles files = ModelFiles::open(path);
+  keep_inputs({s.output, s.manifest, s.imatrix_out}, inputs_of(s, files));
   messages.phase_done(fmt::format("{}: {}, {} tensors, {} bytes, opened", escaped(path.string()),
                                   files.is_gguf() ? "GGUF" : "safetensors", files.tensors().size(),
                                   files.total_bytes()));

@@ -8,6 +8,9 @@ namespace r1 {
 bool is_there(const std::filesystem::path& path);  // what a link leads to
 bool is_taken(const std::filesystem::path& path);  // a link that leads nowhere counts too
 
+// Do both names lead to one file or folder, or would they if it were there?
+bool is_same_place(const std::filesystem::path& a, const std::filesystem::path& b);
+
 // A folder's name with and without a slash behind it is the same.
 std::filesystem::path without_slash(const std::filesystem::path& path);
 

@@ -22,6 +22,12 @@ for i in 1 2; do r1-quantize -q ./odd --type fp8 -f -o odd8 --manifest odd8/made
 r1-quantize -q ./base --type fp8 -f -o odd8; echo $?; ls odd8; rm -r odd odd8
 r1-quantize ./base --type fp8 -f -o base; echo $?
 r1-quantize ./base/model.safetensors --type fp8 -f -o base/; echo $?
+# Links that lead into what is replaced, and side files in it.
+mkdir links; for f in b/*; do ln -s ../$f links/; done
+r1-quantize ./links --type fp8 --allow-requantize -f -o b; echo $?; ls b
+r1-quantize ./base --type w4a16 --keep . --imatrix b/config.json -f -o b; echo $?
+r1-quantize ./base --type fp8 -f -o b --manifest links/../b/config.json; echo $?
+r1-quantize ./base --type w4a16 --keep . --calibration m.json -f -o b --imatrix-out b/config.json; echo $?
 r1-quantize "$TINY_MODEL" --type fp8 -o x; echo $?
 r1-quantize ./base --type q4_0 -o x; echo $?
 r1-quantize ./base --type fp8 -o x.gguf; echo $?

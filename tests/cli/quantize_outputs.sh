@@ -4,6 +4,9 @@ make() { r1-quantize -q m.gguf --type q8_0 "$@" >/dev/null; echo $?; }
 mkfifo p q; cat p >manifest & cat q >imatrix & make --calibration text --manifest p --imatrix-out q -o a.gguf; wait
 jq -c .calibration_tokens manifest; head -c 4 imatrix; echo; find p q -type p
 make --manifest /proc/m.json -o b.gguf; make --manifest . -f -o b.gguf; make --manifest - -o b.gguf; make -o /proc/b.gguf; ls b.* 2>/dev/null
+# Two products want two places, however these are spelt.
+ln -s . here
+for names in '--manifest ./x.gguf' '--manifest here/x.gguf.partial' '--manifest x.json --imatrix-out ./x.json' '--imatrix-out here/x.gguf' '--manifest here/x.gguf.partial.sums'; do make -f --calibration text -o x.gguf $names; done; ls x* 2>/dev/null
 # A link that leads nowhere exists, a name in capitals ends in .gguf, standard output is none by any name, and a shard's name is not that of the whole.
 ln -s nowhere c.gguf; ln -s nowhere c.json; make -o c.gguf; make -o d.gguf --manifest c.json; make -f -o c.gguf; find c.gguf -type f
 make -o E.GGUF; cmp E.GGUF c.gguf && r1-complete -m ./E.GGUF -p x -n 1 >/dev/null && echo same; r1-quantize m.gguf --type q8_0 -o /dev/stdout >file; echo $?

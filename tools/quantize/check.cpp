@@ -14,6 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kWantTheirOwn = "--manifest and --imatrix-out want files of their own";
+
 void check_types(const QuantizeSettings& s) {
   const bool fitted = s.target_bpw > 0;
   refuse_if(s.type.empty() && !fitted, "--type says what the model becomes, such as q4_k_m");
@@ -63,15 +65,11 @@ void check_texts(const QuantizeSettings& s) {
 
 // Of a .gguf file more is known when its shards are (check_outputs).
 void check_side_files(const QuantizeSettings& s) {
-  const fs::path output = without_slash(s.output);
-  for (const std::string& file : {s.manifest, s.imatrix_out}) {
+  for (const std::string& file : {s.manifest, s.imatrix_out})
     refuse_if(file == "-" || file == "/dev/stdout",
               "--manifest and --imatrix-out name files: standard output has its own line");
-    refuse_if(!file.empty() && (file == output || file == partial_of(output)),
-              "--manifest and --imatrix-out want files of their own");
-  }
-  refuse_if(!s.manifest.empty() && s.manifest == s.imatrix_out,
-            "--manifest and --imatrix-out want files of their own");
+  keep_side_files_from({s.output, partial_of(s.output)}, s);
+  refuse_if(is_same_place(s.manifest, s.imatrix_out), kWantTheirOwn);
 }
 
 // There is a folder to write in, and a file can be made there.
@@ -109,6 +107,18 @@ std::pair<std::string, std::string> split_rule(const std::string& tensor_type) {
   if (at == std::string::npos)
     fail(ErrorKind::usage, "--tensor-type '{}' is not RE=TYPE", escaped(tensor_type));
   return {tensor_type.substr(0, at), tensor_type.substr(at + 1)};
+}
+
+std::vector<std::string> inputs_of(const QuantizeSettings& s, const ModelFiles& files) {
+  std::vector<std::string> inputs = {files.path().string(), s.imatrix, s.calibration};
+  for (const fs::path& path : files.paths()) inputs.push_back(path.string());
+  return inputs;
+}
+
+void keep_side_files_from(const std::vector<fs::path>& places, const QuantizeSettings& s) {
+  for (const fs::path& place : places)
+    refuse_if(is_same_place(s.manifest, place) || is_same_place(s.imatrix_out, place),
+              kWantTheirOwn);
 }
 
 void check(const QuantizeSettings& s) {

@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/output_folder.h"
+#include "lib/base/paths.h"
 #include "lib/base/sha256.h"
 #include "lib/quant/types.h"
 #include "lib/quant/write_folder.h"
@@ -125,15 +126,42 @@ std::string recipe(const QuantizeSettings& s, const FolderPlan& plan, const Prep
   return sha256_hex(as_bytes(text));
 }
 
+bool lies_in(const fs::path& file, const fs::path& folder) {
+  return is_same_place(file.parent_path(), folder);
+}
+
 // Files of this run that other models need not have.
 std::vector<std::string> own_files(const QuantizeSettings& s, const FolderPlan& plan) {
   std::vector<std::string> names;
   for (const fs::path& path : plan.copied) names.push_back(path.filename().string());
   const fs::path manifest(s.manifest);
-  std::error_code none;
-  if (fs::equivalent(manifest.parent_path(), s.output, none))
-    names.push_back(manifest.filename().string());
+  if (lies_in(manifest, s.output)) names.push_back(manifest.filename().string());
   return names;
+}
+
+// What a folder holds beside its weights.
+std::vector<fs::path> side_files_in(const fs::path& folder, const FolderPlan& plan) {
+  std::vector<fs::path> paths = {folder / "config.json"};
+  for (const fs::path& path : plan.copied) paths.push_back(folder / path.filename());
+  if (!plan.index.empty()) paths.push_back(folder / kFolderIndex);
+  return paths;
+}
+
+// A folder is replaced with all that is in it, and links of the model may lead there; what the run
+// writes elsewhere is not to go with it, nor to replace what it holds.
+void check_outputs(const QuantizeReport& report, const FolderPlan& plan) {
+  const QuantizeSettings& s = report.settings;
+  const fs::path output = s.output, partial = partial_of(s.output);
+  std::vector<std::string> replaced = {output.string(), partial.string()};
+  std::error_code none;
+  for (const fs::path& folder : {output, partial})
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
+      replaced.push_back(entry.path().string());
+  keep_inputs(replaced, inputs_of(s, report.files));
+  refuse_if(lies_in(s.imatrix_out, output) || lies_in(s.imatrix_out, partial),
+            "--imatrix-out wants a place outside the folder that -o replaces");
+  keep_side_files_from(side_files_in(output, plan), s);
+  for (const FolderShard& shard : plan.shards) keep_side_files_from({output / shard.file}, s);
 }
 
 // What was written stays for --resume when a signal ends the run; nothing stays after an error.
@@ -168,9 +196,8 @@ void make_folder(QuantizeReport& report, Messages& messages) {
   if (report.files.is_gguf())
     fail(ErrorKind::usage, "{} is a GGUF file; a folder is made of a folder",
          escaped(report.files.path().string()));
-  const fs::path partial = partial_of(s.output);
-  keep_inputs({s.output, partial.string()}, {report.files.path().string()});
   const FolderPlan plan = plan_folder(report.files, choice_of(s));
+  check_outputs(report, plan);
   warn_of_types(messages, s, plan);
   report_folder(report, plan);
   warn_of_size(messages, report);
@@ -178,16 +205,13 @@ void make_folder(QuantizeReport& report, Messages& messages) {
   if (!s.imatrix.empty()) imatrix = imatrix_for(plan, s.imatrix);
   if (s.dry_run) return;
   say_of_each(messages, report);
-  need_space(s.output, plan.bytes, s.resume ? bytes_in(partial) : 0);
+  need_space(s.output, plan.bytes, s.resume ? bytes_in(partial_of(s.output)) : 0);
   make(report, plan, std::move(imatrix), messages);
   for (const FolderShard& shard : plan.shards) {
     const fs::path path = fs::path(s.output) / shard.file;
     report.products.push_back({path, shard.bytes, sha256_hex(MappedFile(path))});
   }
-  report.side_files.push_back(fs::path(s.output) / "config.json");
-  for (const fs::path& path : plan.copied)
-    report.side_files.push_back(fs::path(s.output) / path.filename());
-  if (!plan.index.empty()) report.side_files.push_back(fs::path(s.output) / kFolderIndex);
+  report.side_files = side_files_in(s.output, plan);
 }
 
 }  // namespace r1

@@ -82,15 +82,12 @@ class GgufMaker {
  private:
   // Every file of the model is one of its own, and replaces only what may be replaced.
   void check_outputs() {
-    std::vector<std::string> inputs;
-    for (const fs::path& path : report_.files.paths()) inputs.push_back(path.string());
+    const std::vector<std::string> inputs = inputs_of(s_, report_.files);
     std::error_code none;
     for (const fs::path& path : plan_.paths(s_.output)) {
       const fs::path partial = partial_of(path), sums = sums_path(partial);
       keep_inputs({path.string(), partial.string(), sums.string()}, inputs);
-      for (const std::string& file : {s_.manifest, s_.imatrix_out})
-        refuse_if(!file.empty() && (file == path || file == partial || file == sums),
-                  "--manifest and --imatrix-out want files of their own");
+      keep_side_files_from({path, partial, sums}, s_);
       refuse_if(fs::is_directory(path, none), "-o ends in .gguf, and is a folder");
       if (s_.dry_run) continue;
       OutputLock& lock = locks_.emplace_back();
