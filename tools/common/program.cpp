@@ -5,6 +5,7 @@
 #include <new>
 #include <optional>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -49,6 +50,13 @@ std::string asked_for(const Program& program, const StandardOptions& s, const Se
   if (!s.generate.empty()) return completion(program, s.generate);
   if (s.print_config) return settings.json() + "\n";
   return {};
+}
+
+// What is closed fails as before, but no file that is opened later gets its number.
+void keep_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(descriptor, F_GETFD) < 0)
+      ::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 // Help and version answer even when other settings are wrong.
@@ -204,6 +212,7 @@ void add_standard_options(Program& program, StandardOptions& s) {
 
 int run_program(Program& program, StandardOptions& standard, const char* manual, int argc,
                 char** argv, const std::function<int(const Ui&)>& body) {
+  keep_standard_descriptors();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   for (Option& option : program.options)
     if (option.built_in.empty()) option.built_in = value_text(option);
