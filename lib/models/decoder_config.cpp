@@ -388,6 +388,8 @@ bool gguf_interleaves(std::string_view architecture) {
                      [&](const Family& f) { return f.gguf == architecture && f.gguf_interleaved; });
 }
 
+void check_architecture(const GgufFile& gguf) { family_of(gguf); }
+
 DecoderConfig read_decoder_config(const ModelFiles& files) {
   DecoderConfig config = files.is_gguf() ? from_gguf(files) : from_json(files);
   check_angles(config.rope);

@@ -40,6 +40,9 @@ struct DecoderConfig {
 // Do GGUF files of this architecture hold q and k rows in pairs?
 bool gguf_interleaves(std::string_view architecture);
 
+// Fails with `model` for a GGUF file of an unknown architecture (its name is said) or of none.
+void check_architecture(const GgufFile& gguf);
+
 // Fails with `model` for an unknown architecture (its name is said) and for values out of range.
 DecoderConfig read_decoder_config(const ModelFiles& files);
 

@@ -7,6 +7,7 @@
 #include "lib/io/small_files.h"
 #include "lib/models/tensor_names.h"
 #include "lib/quant/folder_strip.h"
+#include "lib/quant/storable.h"
 
 namespace r1 {
 namespace {
@@ -227,9 +228,7 @@ FolderPlan plan_folder(const ModelFiles& files, const FolderChoice& choice) {
   FolderPlan plan;
   plan.type = choice.type;
   for (const NamedTensor& t : files.tensors()) {
-    if (is_integer(t.tensor.dtype) || t.tensor.shape.elements() == 0)
-      fail(ErrorKind::model, "{} is {} of {}, which is no weight", escaped(t.name),
-           to_string(t.tensor.shape), to_string(t.tensor.dtype));
+    need_weight(t);
     plan.weights.push_back(planned(t, files, choice));
   }
   const auto any = [&](bool FolderWeight::*is) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "lib/base/error.h"
+#include "lib/models/decoder_config.h"
+#include "lib/quant/storable.h"
 #include "lib/text/gguf_vocabulary.h"
 
 namespace r1 {
@@ -24,6 +26,7 @@ QuantizePlan from_folder(const ModelFiles& files, const std::filesystem::path& d
 }
 
 QuantizePlan from_gguf(const ModelFiles& files) {
+  check_architecture(files.gguf());
   QuantizePlan plan;
   for (const auto& [key, value] : files.gguf().raw_metadata())
     if (!tells_storage(key) && key != kRecipe) plan.metadata.emplace_back(key, value);
@@ -33,6 +36,13 @@ QuantizePlan from_gguf(const ModelFiles& files) {
   else  // of shards: all by name, their order in memory is chance
     for (const NamedTensor& t : files.tensors()) plan.tensors.push_back({{t.name, t.tensor}});
   return plan;
+}
+
+void need_vector_or_matrix(const PlannedTensor& t) {
+  need_weight({t.name(), t.from()});
+  if (t.from().shape.rank() > 2)
+    fail(ErrorKind::model, "{} is {}, which is neither a vector nor a matrix", escaped(t.name()),
+         to_string(t.from().shape));
 }
 
 // Blocks are not made into another type, nor what blocks were made into plain numbers into blocks.
@@ -166,6 +176,7 @@ QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice
     t.to = types[i].dtype;
     t.fell_back = types[i].fell_back;
     t.free = types[i].free;
+    need_vector_or_matrix(t);
     if (!requantize) refuse_twice(t, files);
   }
   plan.metadata.emplace_back("general.quantization_version", kQuantizationVersion);

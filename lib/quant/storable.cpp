@@ -9,6 +9,12 @@
 
 namespace r1 {
 
+void need_weight(const NamedTensor& t) {
+  if (is_integer(t.tensor.dtype) || t.tensor.shape.elements() == 0)
+    fail(ErrorKind::model, "{} is {} of {}, which is no weight", escaped(t.name),
+         to_string(t.tensor.shape), to_string(t.tensor.dtype));
+}
+
 float reach(DType dtype) {
   constexpr float kHalf = 65504.0f;  // the largest f16
   switch (dtype) {

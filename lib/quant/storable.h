@@ -3,9 +3,12 @@
 #include <span>
 #include <string_view>
 
-#include "lib/tensor/dtype.h"
+#include "lib/io/safetensors.h"
 
 namespace r1 {
+
+// Fails with `model` for integers and for what holds nothing.
+void need_weight(const NamedTensor& tensor);
 
 // Can numbers be stored as they are meant to be?
 enum class Storable { yes, not_finite, too_large };

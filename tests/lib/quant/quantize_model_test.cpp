@@ -140,6 +140,26 @@ TEST_F(QuantizeModelTest, ANumberTooLargeIsNamedButStaysWhereItFits) {
   made(files, plan_quantization(files, to("bf16"), false), 2);
 }
 
+TEST_F(QuantizeModelTest, WhatIsNoModelThatRunsIsNamed) {
+  const auto plan_of = [&](const GgufMetadata& metadata, const Tensor& tensor) {
+    const auto out = open_file(folder_ / "other.gguf");
+    write_gguf(*out, metadata, {{"blk.0.w", tensor}});
+    out->close();
+    return plan_quantization(ModelFiles::open(folder_ / "other.gguf"), to("q8_0"), false);
+  };
+  const auto of = [](const char* name) {
+    return GgufMetadata{{"general.architecture", std::string(name)}};
+  };
+  const Tensor matrix{values_.data(), {64, 256}}, deep{values_.data(), {2, 32, 256}};
+  EXPECT_NO_THROW(plan_of(of("llama"), matrix));
+  EXPECT_FAILS(ErrorKind::model, "the architecture qwen3moe is not",
+               plan_of(of("qwen3moe"), matrix));
+  EXPECT_FAILS(ErrorKind::model, "has no general.architecture", plan_of({}, matrix));
+  EXPECT_FAILS(ErrorKind::model, "blk.0.w is [2, 32, 256], which", plan_of(of("llama"), deep));
+  EXPECT_FAILS(ErrorKind::model, "no weight",
+               plan_of(of("llama"), {values_.data(), {256}, DType::i32}));
+}
+
 TEST_F(QuantizeModelTest, WhatIsQuantizedIsNotQuantizedAgainUnasked) {
   {
     const ModelFiles files = model();
