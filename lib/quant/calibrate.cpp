@@ -7,6 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/models/tensor_names.h"
 #include "lib/quant/gptq.h"
+#include "lib/quant/storable.h"
 #include "lib/tensor/quant_block.h"
 
 namespace r1 {
@@ -155,6 +156,20 @@ PackedTensors pack(const std::vector<Target>& targets, const ModelFiles& files,
 }
 
 }  // namespace
+
+void need_finite(const ModelFiles& files) {
+  std::vector<float> row;
+  for (const NamedTensor& t : files.tensors()) {
+    const PlannedTensor whole{{t.name, t.tensor}};
+    row.resize(static_cast<std::size_t>(t.tensor.cols()));
+    files.fetch(t.tensor);
+    for (std::int64_t r = 0; r < t.tensor.rows(); ++r) {
+      whole.read_row(row, r);
+      need_storable(storable(row, reach(DType::f32)), t.name, to_string(DType::f32));
+    }
+    files.release(t.tensor);
+  }
+}
 
 std::map<const void*, std::string> Calibration::matrix_names() const {
   std::map<std::string, std::string> known;

@@ -16,6 +16,10 @@
 
 namespace r1 {
 
+// Fails with `model` for the first weight that holds a number that is not finite: calibration would
+// name what its products go into.
+void need_finite(const ModelFiles& files);
+
 // A model and a text that is typical of what it is asked: what quantization should bear in mind.
 struct Calibration {
   Backend& backend;  // on the host

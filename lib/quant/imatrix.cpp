@@ -27,14 +27,6 @@ std::span<const float> floats_of(const NamedTensor& t, const std::string& file) 
 
 }  // namespace
 
-Imatrix Imatrix::read(const std::filesystem::path& path) {
-  try {
-    return parse(MappedFile(path).bytes(), path.string());
-  } catch (const Error& e) {
-    fail(ErrorKind::usage, "{}", e.what());  // as any other file that an option names
-  }
-}
-
 Imatrix Imatrix::parse(ByteSpan bytes, const std::string& file) {
   const std::string name = escaped(file);
   const GgufFile gguf = GgufFile::parse(bytes, file);
@@ -57,14 +49,19 @@ Imatrix Imatrix::parse(ByteSpan bytes, const std::string& file) {
   return out;
 }
 
-void Imatrix::write(Output& out) const {
+void Imatrix::write(Output& out, const Text& text) const {
   std::vector<NamedTensor> tensors;
   for (const auto& [name, entry] : entries_) {
     const auto K = static_cast<std::int64_t>(entry.sum2.size());
     tensors.push_back({name + std::string(kSums), {const_cast<float*>(entry.sum2.data()), {1, K}}});
     tensors.push_back({name + std::string(kCounts), {const_cast<float*>(&entry.count), {1}}});
   }
-  write_gguf(out, {{"general.type", std::string("imatrix")}}, tensors);
+  write_gguf(out,
+             {{"general.type", std::string("imatrix")},
+              {"imatrix.datasets", std::vector<std::string>{text.name}},
+              {"imatrix.chunk_count", text.windows},
+              {"imatrix.chunk_size", text.window}},
+             tensors);
 }
 
 std::string Imatrix::digest() const {
@@ -78,13 +75,16 @@ std::string Imatrix::digest() const {
 }
 
 void Imatrix::check(const std::vector<NamedTensor>& tensors) const {
+  bool knows_any = false;
   for (const NamedTensor& t : tensors) {
     const auto found = entries_.find(t.name);
     if (found == entries_.end()) continue;
+    knows_any = true;
     if (static_cast<std::int64_t>(found->second.sum2.size()) != t.tensor.cols())
       fail(ErrorKind::usage, "the importance matrix has {} numbers for {}, whose rows have {}",
            found->second.sum2.size(), escaped(t.name), t.tensor.cols());
   }
+  if (!knows_any) fail(ErrorKind::usage, "the importance matrix names no tensor of the model");
 }
 
 std::span<const float> Imatrix::importance(std::string_view name) const {

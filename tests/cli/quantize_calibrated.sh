@@ -3,6 +3,12 @@ yes 'def f(x): return x' | head -40 >text
 r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --imatrix-out im.gguf -o a.gguf >/dev/null; echo $?
 r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --imatrix-out im.gguf --resume -o again.gguf >/dev/null; echo $?; cmp again.gguf a.gguf && rm again.gguf
 r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf -o b.gguf >/dev/null; cmp a.gguf b.gguf && echo same
+# The text is named as llama.cpp wants it, pipes are hashed as they were read, and a matrix of another model is none.
+grep -ao 'imatrix[.][a-z_]*' im.gguf
+r1-quantize -q $TINY_MODEL --type q4_0 --calibration <(cat text) --imatrix-out im2.gguf -o b.gguf --manifest m.json -f >/dev/null; jq -r '(.inputs[1], .outputs[1]).sha256' m.json | cmp - <(sha256sum text im2.gguf | cut -d' ' -f1) && echo true
+r1-quantize -q $TINY_MODEL --type q4_0 --imatrix <(cat im.gguf) -o b.gguf --manifest m.json -f >/dev/null; jq -r '.inputs[1].sha256' m.json | cmp - <(sha256sum im.gguf | cut -d' ' -f1) && echo true
+sed 's/blk[.]1[.]/blk.9./g' im.gguf >some.gguf; r1-quantize $TINY_MODEL --type q4_0 --imatrix some.gguf -f -o b.gguf >/dev/null; echo $?
+sed 's/blk[.]/blk+/g; s/token_embd/taken_embd/g' im.gguf >other.gguf; r1-quantize $TINY_MODEL --type q4_0 --imatrix other.gguf -f -o b.gguf; echo $?; rm some.gguf other.gguf im2.gguf m.json
 # A run that was broken off is gone on with by the matrix alone; before it writes there is nothing to go on with but what was there.
 cp a.gguf z.gguf.partial; r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf --resume -o z.gguf >/dev/null; cmp z.gguf a.gguf && echo same
 mkfifo slow; broken() { env --default-signal=INT r1-quantize -q $TINY_MODEL --type q4_0 --calibration slow "$@" & pid=$!

@@ -29,13 +29,23 @@ std::string text_of_lines(std::string_view lines, const std::string& name) {
   return text;
 }
 
-std::string calibration_text(const std::string& path) {
+// What is wrong with a file that an option names is wrong usage.
+template <typename Read>
+auto of_option(const Read& read) {
   try {
-    const std::string bytes = read_file(path);
-    return path.ends_with(".jsonl") ? text_of_lines(bytes, path) : bytes;
+    return read();
   } catch (const Error& e) {
     fail(ErrorKind::usage, "{}", e.what());
   }
+}
+
+std::string calibration_text(QuantizeReport& report) {
+  const std::string& path = report.settings.calibration;
+  return of_option([&] {
+    std::string bytes = read_file(path);
+    report.add_text(path, as_bytes(bytes));
+    return path.ends_with(".jsonl") ? text_of_lines(bytes, path) : bytes;
+  });
 }
 
 }  // namespace
@@ -62,18 +72,30 @@ std::string before_writing(const QuantizeSettings& s,
   return " before anything was written" + kept;
 }
 
-void keep_imatrix(const Imatrix& imatrix, const QuantizeSettings& s) {
+Imatrix read_imatrix(QuantizeReport& report) {
+  const std::string& path = report.settings.imatrix;
+  return of_option([&] {
+    const MappedFile file(path);
+    report.add_text(path, file.bytes());
+    return Imatrix::parse(file.bytes(), path);
+  });
+}
+
+void keep_imatrix(const Imatrix& imatrix, const Imatrix::Text& text, const QuantizeSettings& s) {
   if (s.imatrix_out.empty()) return;
   const auto out = open_results(s.imatrix_out, false, false);
-  imatrix.write(*out);
+  imatrix.write(*out, text);
   out->close();
 }
 
-CalibrationModel::CalibrationModel(const QuantizeSettings& s, const std::filesystem::path& path)
-    : backend_(open_backend("cpu", {.threads = static_cast<int>(s.threads)})),
-      model_(load_model_with_text(*backend_, s.operands[0], path, {.data_dir = data_folder()})) {
+CalibrationModel::CalibrationModel(QuantizeReport& report)
+    : backend_(open_backend("cpu", {.threads = static_cast<int>(report.settings.threads)})),
+      model_(load_model_with_text(*backend_, report.settings.operands[0], report.files.path(),
+                                  {.data_dir = data_folder()})) {
+  const QuantizeSettings& s = report.settings;
+  need_finite(report.files);
   const Tokenizer& tokenizer = *model_.tokenizer;
-  std::vector<TokenId> ids = tokenizer.encode(calibration_text(s.calibration));
+  std::vector<TokenId> ids = tokenizer.encode(calibration_text(report));
   if (std::cmp_less(s.calibration_tokens, ids.size()))
     ids.resize(static_cast<std::size_t>(s.calibration_tokens));
   if (ids.size() < 2) fail(ErrorKind::usage, "{} has no two tokens", escaped(s.calibration));
@@ -85,8 +107,8 @@ CalibrationModel::CalibrationModel(const QuantizeSettings& s, const std::filesys
     too_few_ = fmt::format("{} tokens of {} are few for --method gptq: a matrix has {} columns",
                            ids.size(), escaped(s.calibration), widest);
   const bool bos = tokenizer.add_bos();
-  const auto most =
-      static_cast<std::size_t>(std::min(kWindow, model_.network->shape().context)) - (bos ? 1 : 0);
+  const std::int64_t window_size = std::min(kWindow, model_.network->shape().context);
+  const std::size_t most = static_cast<std::size_t>(window_size) - (bos ? 1 : 0);
   for (std::size_t at = 0; at < ids.size(); at += most) {
     std::vector<std::int32_t>& window = windows_.emplace_back();
     if (bos) window.push_back(*tokenizer.bos());
@@ -94,6 +116,8 @@ CalibrationModel::CalibrationModel(const QuantizeSettings& s, const std::filesys
     window.insert(window.end(), begin,
                   begin + static_cast<std::ptrdiff_t>(std::min(most, ids.size() - at)));
   }
+  text_ = {escaped(s.calibration), static_cast<std::uint32_t>(windows_.size()),
+           static_cast<std::uint32_t>(window_size)};
 }
 
 Calibration CalibrationModel::calibration(std::function<void()> window_done) const {

@@ -8,7 +8,7 @@
 
 #include "lib/quant/calibrate.h"
 #include "lib/tasks/loaded_model.h"
-#include "tools/quantize/settings.h"
+#include "tools/quantize/report.h"
 
 namespace r1 {
 
@@ -23,16 +23,21 @@ std::string resume_hint(const std::vector<std::filesystem::path>& outputs);
 std::string before_writing(const QuantizeSettings& settings,
                            const std::vector<std::filesystem::path>& outputs, bool calibrated);
 
+// That of --imatrix. Fails with `usage`.
+Imatrix read_imatrix(QuantizeReport& report);
 // Writes it where --imatrix-out says, if that says anything.
-void keep_imatrix(const Imatrix& imatrix, const QuantizeSettings& settings);
+void keep_imatrix(const Imatrix& imatrix, const Imatrix::Text& text,
+                  const QuantizeSettings& settings);
 
 // The model, loaded on the processor, and the text of --calibration in its tokens.
 class CalibrationModel {
  public:
-  // Fails with `usage` for a text that is not there or has no two tokens.
-  CalibrationModel(const QuantizeSettings& settings, const std::filesystem::path& model);
+  // Fails with `usage` for a text that is not there or has no two tokens, with `model` for weights
+  // that are not finite.
+  explicit CalibrationModel(QuantizeReport& report);
   // The model outlives it. `window_done` may throw.
   Calibration calibration(std::function<void()> window_done) const;
+  const Imatrix::Text& text() const { return text_; }
   const std::string& describe() const { return description_; }  // "600 tokens of FILE read"
   // Says so where error feedback has fewer tokens than a matrix has columns: what it then knows of
   // most of them is chance. Empty: enough.
@@ -42,6 +47,7 @@ class CalibrationModel {
   std::unique_ptr<Backend> backend_;
   LoadedModel model_;
   std::vector<std::vector<std::int32_t>> windows_;
+  Imatrix::Text text_;
   std::string description_, too_few_;
 };
 

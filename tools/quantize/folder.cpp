@@ -52,12 +52,13 @@ struct Prepared {
   PackedTensors packed;
 };
 
-Prepared prepare(const QuantizeSettings& s, const FolderPlan& plan, const ModelFiles& files,
-                 ThreadPool& pool, Messages& messages) {
+Prepared prepare(QuantizeReport& report, const FolderPlan& plan, ThreadPool& pool,
+                 Messages& messages) {
+  const QuantizeSettings& s = report.settings;
   if (s.calibration.empty()) return {};
   ProgressLine line(messages.progress());
   Prepared prepared;
-  const CalibrationModel model(s, files.path());
+  const CalibrationModel model(report);
   if (!model.too_few().empty()) messages.warn(model.too_few());
   const Calibration calibration = model.calibration([&, done = std::int64_t{0}]() mutable {
     stop_when_interrupted(before_writing(s, {s.output}, prepared.imatrix.has_value()));
@@ -65,23 +66,29 @@ Prepared prepare(const QuantizeSettings& s, const FolderPlan& plan, const ModelF
   });
   if (s.method == "gptq") {
     ImatrixSums sums;
-    prepared.packed = pack_by_feedback(plan, files, calibration, pool, hessian_room(), &sums);
+    prepared.packed =
+        pack_by_feedback(plan, report.files, calibration, pool, hessian_room(), &sums);
     prepared.imatrix = sums.imatrix();
     messages.phase_done(model.describe() + " and packed with error feedback");
   } else {
     prepared.imatrix = collect_imatrix(calibration);
     messages.phase_done(model.describe());
   }
-  keep_imatrix(*prepared.imatrix, s);
+  keep_imatrix(*prepared.imatrix, model.text(), s);
   return prepared;
 }
 
 // Fails with `usage` for one of another model.
-Imatrix imatrix_for(const FolderPlan& plan, const std::string& path) {
-  Imatrix imatrix = Imatrix::read(path);
+Imatrix imatrix_for(const FolderPlan& plan, QuantizeReport& report, const Messages& messages) {
+  Imatrix imatrix = read_imatrix(report);
   std::vector<NamedTensor> tensors;
-  for (const FolderWeight& w : plan.weights) tensors.push_back({w.gguf_name, w.source.tensor});
+  std::vector<std::string> to_pack;
+  for (const FolderWeight& w : plan.weights) {
+    tensors.push_back({w.gguf_name, w.source.tensor});
+    if (w.quantized) to_pack.push_back(w.gguf_name);
+  }
   imatrix.check(tensors);
+  warn_of_unseen(messages, imatrix, to_pack);
   return imatrix;
 }
 
@@ -174,7 +181,7 @@ void make(QuantizeReport& report, const FolderPlan& plan, std::optional<Imatrix>
   bool begun = false;
   try {
     ThreadPool pool(static_cast<int>(s.threads));
-    Prepared prepared = prepare(s, plan, report.files, pool, messages);
+    Prepared prepared = prepare(report, plan, pool, messages);
     if (imatrix) prepared.imatrix = std::move(imatrix);
     begun = folder.begin(recipe(s, plan, prepared, report.files));
     if (!begun)
@@ -202,7 +209,7 @@ void make_folder(QuantizeReport& report, Messages& messages) {
   report_folder(report, plan);
   warn_of_size(messages, report);
   std::optional<Imatrix> imatrix;
-  if (!s.imatrix.empty()) imatrix = imatrix_for(plan, s.imatrix);
+  if (!s.imatrix.empty()) imatrix = imatrix_for(plan, report, messages);
   if (s.dry_run) return;
   say_of_each(messages, report);
   need_space(s.output, plan.bytes, s.resume ? bytes_in(partial_of(s.output)) : 0);

@@ -65,8 +65,9 @@ class GgufMaker {
     const bool fitting_cuts = s_.cuts_shards && s_.target_bpw > 0;  // it decides how many shards
     if (!fitting_cuts) check_outputs();
     if (!s_.imatrix.empty()) {
-      imatrix_ = Imatrix::read(s_.imatrix);
+      imatrix_ = read_imatrix(report_);
       imatrix_->check(plan_.sources());
+      warn_of_unseen(messages_, *imatrix_, matrices_to_pack());
     }
     warn_of_types(messages_, s_, plan_);
     prepare();
@@ -130,12 +131,12 @@ class GgufMaker {
     const bool feedback = s_.method == "gptq";
     const bool once = feedback && s_.target_bpw == 0 && !s_.awq;  // the text is read
     if (!s_.calibration.empty()) {
-      model.emplace(s_, report_.files.path());
+      model.emplace(report_);
       if (!model->too_few().empty()) messages_.warn(model->too_few());
       calibration.emplace(model->calibration(tick));
     }
     if (calibration && !once) {
-      take_imatrix(collect_imatrix(*calibration));
+      take_imatrix(collect_imatrix(*calibration), model->text());
       messages_.phase_done(model->describe());
     }
     if (s_.target_bpw > 0) {
@@ -150,14 +151,21 @@ class GgufMaker {
     if (!feedback) return;
     ImatrixSums sums;
     packed_ = pack_by_feedback(plan_, *calibration, pool, hessian_room(), once ? &sums : nullptr);
-    if (once) take_imatrix(sums.imatrix());
+    if (once) take_imatrix(sums.imatrix(), model->text());
     messages_.phase_done(once ? model->describe() + " and packed with error feedback"
                               : "packed with error feedback");
   }
 
-  void take_imatrix(Imatrix imatrix) {
+  void take_imatrix(Imatrix imatrix, const Imatrix::Text& text) {
     imatrix_ = std::move(imatrix);
-    keep_imatrix(*imatrix_, s_);
+    keep_imatrix(*imatrix_, text, s_);
+  }
+
+  std::vector<std::string> matrices_to_pack() const {
+    std::vector<std::string> names;
+    for (const PlannedTensor& t : plan_.tensors)
+      if (t.packed_anew()) names.push_back(t.name());
+    return names;
   }
 
   // What the bytes depend on beside the header: a run may go on with another's file only where all

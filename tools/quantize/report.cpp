@@ -5,12 +5,18 @@
 
 #include "lib/base/error.h"
 #include "lib/base/json.h"
+#include "lib/base/paths.h"
 #include "lib/base/sha256.h"
+#include "lib/io/small_files.h"
 #include "lib/quant/types.h"
+#include "lib/quant/write_folder.h"
+#include "lib/text/chat_template.h"
 #include "tools/quantize/check.h"
 
 namespace r1 {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::int64_t whole(std::uint64_t n) { return static_cast<std::int64_t>(n); }
 
@@ -24,11 +30,32 @@ void add_tensor(JsonWriter& w, const QuantizeReport::Row& t, const TensorError* 
   w.key("max_abs").number(error != nullptr ? error->max_abs : unknown).end_object();
 }
 
-void add_file(JsonWriter& w, const std::filesystem::path& path) {
+void add_file(JsonWriter& w, const QuantizeReport::File& file) {
+  w.begin_object().key("path").string(escaped(file.path.string()));
+  w.key("bytes").integer(whole(file.bytes)).key("sha256").string(file.sha256).end_object();
+}
+
+void add_file(JsonWriter& w, const fs::path& path) {
   const MappedFile file(path);
-  w.begin_object().key("path").string(escaped(path.string()));
-  w.key("bytes").integer(whole(file.bytes().size()));
-  w.key("sha256").string(sha256_hex(file)).end_object();
+  add_file(w, {path, file.bytes().size(), sha256_hex(file)});
+}
+
+// Of a folder, what is read beside its weights: another folder gets all of it, a .gguf file the
+// tokenizer and the chat template.
+std::vector<fs::path> side_inputs(const QuantizeReport& r) {
+  if (r.files.is_gguf()) return {};
+  std::vector<fs::path> paths;
+  const auto add = [&](std::initializer_list<const char*> names) {
+    for (const char* name : names)
+      if (const fs::path path = r.files.side_path(name); is_there(path)) paths.push_back(path);
+  };
+  add({"config.json", kFolderIndex});
+  if (is_folder(r.settings.output))
+    for (fs::path& path : small_files(r.files.path())) paths.push_back(std::move(path));
+  else
+    add({"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+         kChatTemplateFile});
+  return paths;
 }
 
 void add_word(JsonWriter& w, const char* key, const std::string& value) {
@@ -85,6 +112,10 @@ void warn_of_patterns(const Messages& messages, const QuantizeSettings& s,
 
 }  // namespace
 
+void QuantizeReport::add_text(const std::string& path, ByteSpan text) {
+  if (!settings.manifest.empty()) texts.push_back({path, text.size(), sha256_hex(text)});
+}
+
 double QuantizeReport::bits_per_weight() const {
   std::int64_t weights = 0;
   for (const Row& row : rows) weights += row.shape.elements();
@@ -95,7 +126,7 @@ std::string QuantizeReport::sha256() const {
   if (products.empty()) return {};
   if (products.size() == 1) return products[0].sha256;
   std::string lines;
-  for (const Product& p : products) lines += p.sha256 + "  " + p.path.filename().string() + "\n";
+  for (const File& p : products) lines += p.sha256 + "  " + p.path.filename().string() + "\n";
   return sha256_hex(as_bytes(lines));
 }
 
@@ -140,15 +171,13 @@ std::string manifest_json(const QuantizeReport& r) {
   w.key("version").string(build_info().version).key("commit").string(build_info().commit);
   add_options(w, s);
   w.key("inputs").begin_array();
-  for (const std::filesystem::path& path : r.files.paths()) add_file(w, path);
-  for (const std::string& file : {s.imatrix, s.calibration})
-    if (!file.empty()) add_file(w, file);
+  for (const fs::path& path : r.files.paths()) add_file(w, path);
+  for (const fs::path& path : side_inputs(r)) add_file(w, path);
+  for (const QuantizeReport::File& text : r.texts) add_file(w, text);
   w.end_array().key("outputs").begin_array();
-  for (const QuantizeReport::Product& p : r.products) {
-    w.begin_object().key("path").string(escaped(p.path.string()));
-    w.key("bytes").integer(whole(p.bytes)).key("sha256").string(p.sha256).end_object();
-  }
-  for (const std::filesystem::path& path : r.side_files) add_file(w, path);
+  for (const QuantizeReport::File& product : r.products) add_file(w, product);
+  for (const fs::path& path : r.side_files) add_file(w, path);
+  if (!s.imatrix_out.empty() && !is_device(s.imatrix_out)) add_file(w, fs::path(s.imatrix_out));
   w.end_array();
   return w.end_object().text() + "\n";
 }
@@ -177,6 +206,17 @@ void warn_of_types(const Messages& messages, const QuantizeSettings& s, const Fo
   }
   warn_of_fallbacks(messages, fell_back, names.size(), "groups of 128");
   warn_of_patterns(messages, s, names);
+}
+
+void warn_of_unseen(const Messages& messages, const Imatrix& imatrix,
+                    const std::vector<std::string>& matrices) {
+  std::vector<std::string> unseen;
+  for (const std::string& name : matrices)
+    if (name != "token_embd.weight" && name != "output.weight" && imatrix.importance(name).empty())
+      unseen.push_back(name);
+  if (!unseen.empty())
+    messages.warn(fmt::format("the importance matrix has nothing for {} of {} matrices, such as {}",
+                              unseen.size(), matrices.size(), escaped(unseen[0])));
 }
 
 void say_what_is_kept(Messages& messages, const std::vector<ResumePoint>& points,

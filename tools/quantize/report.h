@@ -21,7 +21,7 @@ struct QuantizeReport {
     std::string_view from, to;
     std::uint64_t bytes = 0;
   };
-  struct Product {
+  struct File {
     std::filesystem::path path;
     std::uint64_t bytes = 0;
     std::string sha256;
@@ -32,9 +32,11 @@ struct QuantizeReport {
   std::vector<Row> rows = {};
   std::uint64_t bytes = 0;               // of all that holds tensors
   std::vector<TensorError> errors = {};  // of each row; empty when they are not known
-  std::vector<Product> products = {};    // files of tensors; none before there are any
-  std::vector<std::filesystem::path> side_files = {};  // what else a folder holds
+  std::vector<File> products = {};       // files of tensors; none before there are any
+  std::vector<std::filesystem::path> side_files = {};  // what else was written
+  std::vector<File> texts = {};  // of --calibration or --imatrix: a pipe is read once
 
+  void add_text(const std::string& path, ByteSpan text);  // for the manifest
   double bits_per_weight() const;
   // Of the file; of a folder, of what sha256sum prints of its files.
   std::string sha256() const;
@@ -52,6 +54,11 @@ void warn_of_types(const Messages& messages, const QuantizeSettings& settings,
                    const QuantizePlan& plan);
 void warn_of_types(const Messages& messages, const QuantizeSettings& settings,
                    const FolderPlan& plan);
+
+// Matrices that have no part in the importance matrix are rounded without: most likely it is of
+// another model. Calibration does not see the embedding, and llama-imatrix leaves out the head.
+void warn_of_unseen(const Messages& messages, const Imatrix& imatrix,
+                    const std::vector<std::string>& matrices);
 
 // -v: how much of what an earlier run left is kept, of one file or several, and why no more.
 void say_what_is_kept(Messages& messages, const std::vector<ResumePoint>& points,

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "lib/base/error.h"
+#include "lib/quant/calibrate.h"
 #include "lib/tensor/quant_block.h"
 #include "lib/text/tokenizer.h"
 #include "tests/support/backends.h"
@@ -127,6 +128,8 @@ TEST_F(QuantizeModelTest, AnInfinityIsNamed) {
   const ModelFiles files = model();
   const QuantizePlan plan = plan_quantization(files, to("q8_0"), false);
   EXPECT_FAILS(ErrorKind::model, "blk.0.attn_q.weight", made(files, plan, 2));
+  EXPECT_FAILS(ErrorKind::model, "blk.0.attn_q.weight holds a number that is not",
+               need_finite(files));
 }
 
 TEST_F(QuantizeModelTest, ANumberTooLargeIsNamedButStaysWhereItFits) {
@@ -392,17 +395,24 @@ TEST_F(QuantizeModelTest, AnImportanceMatrixReadsBackAsItWasWritten) {
   Imatrix imatrix;
   imatrix.add("blk.0.attn_q.weight", {{1, 2, 3, 4}, 7});
   const auto out = open_file(folder_ / "imatrix.gguf");
-  imatrix.write(*out);
+  imatrix.write(*out, {"text", 3, 512});
   out->close();
-  const Imatrix read = Imatrix::read(folder_ / "imatrix.gguf");
+  const MappedFile file(folder_ / "imatrix.gguf");
+  const Imatrix read = Imatrix::parse(file.bytes(), "imatrix.gguf");
   const auto importance = read.importance("blk.0.attn_q.weight");
   EXPECT_EQ(std::vector<float>(importance.begin(), importance.end()),
             (std::vector<float>{1, 2, 3, 4}));
   EXPECT_TRUE(read.importance("output.weight").empty());
   EXPECT_FAILS(ErrorKind::usage, "4 numbers for",
                read.check({{"blk.0.attn_q.weight", {nullptr, {1, 5}}}}));
+  EXPECT_FAILS(ErrorKind::usage, "names no tensor of the model",
+               read.check({{"blk.0.attn_k.weight", {nullptr, {1, 4}}}}));
   EXPECT_FAILS(ErrorKind::usage, "no importance matrix",
-               (model(), Imatrix::read(folder_ / "in.gguf")));
+               (model(), Imatrix::parse(MappedFile(folder_ / "in.gguf").bytes(), "in.gguf")));
+  const GgufFile gguf = GgufFile::parse(file.bytes(), "imatrix.gguf");
+  EXPECT_EQ(*gguf.strings("imatrix.datasets"), GgufValue::Strings{"text"});
+  EXPECT_EQ(gguf.integer("imatrix.chunk_count"), 3);
+  EXPECT_EQ(gguf.integer("imatrix.chunk_size"), 512);
 }
 
 }  // namespace
