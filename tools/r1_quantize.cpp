@@ -13,6 +13,17 @@
 namespace r1 {
 namespace {
 
+// The product is whole, whoever reads of it.
+void tell(const std::string& text) {
+  try {
+    const auto out = open_stdout();
+    out->write(text);
+    out->close();
+  } catch (const Error& e) {
+    if (!is_broken_pipe(e)) throw;
+  }
+}
+
 int run(const QuantizeSettings& s, const Ui& ui) {
   check(s);
   Messages messages(ui);
@@ -29,10 +40,7 @@ int run(const QuantizeSettings& s, const Ui& ui) {
     manifest->write(manifest_json(report));
     manifest->close();
   }
-  std::signal(SIGPIPE, SIG_DFL);  // nobody need read what is said of the product
-  const auto out = open_stdout();
-  out->write(s.json ? quantize_json(report) : quantize_text(report));
-  out->close();
+  tell(s.json ? quantize_json(report) : quantize_text(report));
   return 0;
 }
 

@@ -106,16 +106,21 @@ void remove_leftovers(const fs::path& folder) {
   }
 }
 
+// What replaces a file is for the same eyes, and may have `more` bits until it is whole.
+void keep_mode(int descriptor, const fs::path& replaced, mode_t more = 0) {
+  struct stat old {};
+  if (::stat(replaced.c_str(), &old) == 0) ::fchmod(descriptor, (old.st_mode & 07777) | more);
+}
+
 class AtomicFile : public Buffered {
  public:
   explicit AtomicFile(const fs::path& path) : Buffered(path.string()), path_(path) {
     remove_leftovers(folder_of(path));
     while (!make_temporary()) ::close(descriptor_);
-    struct stat old {};
     const mode_t mask = ::umask(0);
     ::umask(mask);
-    const mode_t mode = ::stat(path.c_str(), &old) == 0 ? old.st_mode & 07777 : 0666 & ~mask;
-    ::fchmod(descriptor_, mode);
+    ::fchmod(descriptor_, 0666 & ~mask);
+    keep_mode(descriptor_, path);
   }
   ~AtomicFile() override {
     if (descriptor_ < 0) return;
@@ -151,7 +156,7 @@ class AtomicFile : public Buffered {
 // One `write` a call; broken off, what was written stays.
 class Growing : public Buffered {
  public:
-  // `how`: O_APPEND or O_TRUNC.
+  // `how`: O_APPEND or O_TRUNC, and O_NOFOLLOW.
   Growing(const fs::path& file, const std::string& name, int how) : Buffered(name) {
     descriptor_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | how,
                          S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH);
@@ -174,11 +179,14 @@ class Growing : public Buffered {
 class Journal : public Growing {
  public:
   explicit Journal(const fs::path& path)
-      : Growing(path.string() + ".partial", path.string(), O_APPEND),
+      : Growing(path.string() + ".partial", path.string(), O_APPEND | O_NOFOLLOW),
         path_(path),
-        partial_(path.string() + ".partial") {}
+        partial_(path.string() + ".partial") {
+    keep_mode(descriptor_, path_, S_IRUSR | S_IWUSR);  // it may be gone on with
+  }
 
   void close() override {
+    keep_mode(descriptor_, path_);
     Growing::close();
     if (::rename(partial_.c_str(), path_.c_str()) != 0) fail_write(name_);
     sync_folder(folder_of(path_));
@@ -191,6 +199,10 @@ class Journal : public Growing {
 }  // namespace
 
 std::unique_ptr<Output> open_stdout() { return std::make_unique<Stdout>(); }
+
+bool is_broken_pipe(const Error& error) {
+  return std::string_view(error.what()).ends_with(std::strerror(EPIPE));
+}
 
 std::unique_ptr<Output> open_file(const fs::path& path) {
   return std::make_unique<AtomicFile>(path);

@@ -7,6 +7,8 @@
 
 namespace r1 {
 
+class Error;
+
 // Where results go. Every failure is `write` (exit 4) with the target's name; nothing is lost
 // silently. A destroyed Output that was not closed leaves no file behind.
 class Output {
@@ -19,6 +21,8 @@ class Output {
 
 // Standard output. EPIPE ends quietly by SIGPIPE's default action; EBADF and a full disk fail.
 std::unique_ptr<Output> open_stdout();
+// Did a write fail because nobody reads any more? Known where SIGPIPE is ignored.
+bool is_broken_pipe(const Error& error);
 // A file that appears whole or not at all: a temporary beside it (.r1-XXXXXX.tmp, locked), fsync,
 // rename, fsync of the folder. Leftovers of killed runs in that folder are removed.
 std::unique_ptr<Output> open_file(const std::filesystem::path& path);

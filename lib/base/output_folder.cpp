@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
@@ -84,6 +85,21 @@ void refuse_other_than_model(const fs::path& path, const std::vector<std::string
          shown(path), shown(foreign));
 }
 
+fs::path partial_of(fs::path path) { return path += ".partial"; }
+
+void check_whole(const fs::path& path, bool replace, const std::vector<std::string>& own) {
+  if (!is_taken(path)) return;
+  if (!replace) fail(ErrorKind::usage, "{} exists; -f replaces it", shown(path));
+  refuse_other_than_model(path, own);
+}
+
+void check_partial(const fs::path& partial, bool wanted, const std::vector<std::string>& own) {
+  if (!is_taken(partial)) return;
+  if (!wanted)
+    fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew", shown(partial));
+  refuse_other_than_model(partial, own);
+}
+
 // Files alone: whoever put a folder there meanwhile keeps it.
 void empty(const fs::path& folder) {
   std::error_code none;
@@ -126,22 +142,21 @@ void sync(const fs::path& folder) {
 
 OutputFolder::OutputFolder(const fs::path& path, bool replace, bool resume,
                            const std::vector<std::string>& own)
-    : path_(without_slash(path)), partial_(path_) {
-  partial_ += ".partial";
-  if (is_taken(path_)) {
-    if (!replace) fail(ErrorKind::usage, "{} exists; -f replaces it", shown(path_));
-    refuse_other_than_model(path_, own);
-  }
+    : path_(without_slash(path)), partial_(partial_of(path_)) {
+  check_whole(path_, replace, own);
   lock_.take_partial(path_);  // before a word of what is there
-  if (is_taken(partial_)) {
-    if (!replace && !resume)
-      fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
-           shown(partial_));
-    refuse_other_than_model(partial_, own);
-    if (!resume) empty(partial_);  // it stays itself: it is locked
-  }
+  check_partial(partial_, replace || resume, own);
+  if (!resume) empty(partial_);  // it stays itself: it is locked
   if (!lock_.take_partial(path_, OutputLock::Make::folder))
     fail(ErrorKind::write, "{}: {}", shown(partial_), std::strerror(errno));
+  struct stat old {};  // it is for the same eyes
+  if (::stat(path_.c_str(), &old) == 0) ::chmod(partial_.c_str(), (old.st_mode & 07777) | S_IRWXU);
+}
+
+void OutputFolder::check(const fs::path& path, bool replace, bool resume,
+                         const std::vector<std::string>& own) {
+  check_whole(without_slash(path), replace, own);
+  check_partial(partial_of(without_slash(path)), replace || resume, own);
 }
 
 OutputFolder::~OutputFolder() {

@@ -19,6 +19,9 @@ class OutputFolder {
   // is in PATH.partial stays there.
   OutputFolder(const std::filesystem::path& path, bool replace, bool resume = false,
                const std::vector<std::string>& own = {});
+  // Fails with `usage` where that would, but for other runs, and changes nothing.
+  static void check(const std::filesystem::path& path, bool replace, bool resume,
+                    const std::vector<std::string>& own);
   ~OutputFolder();
   OutputFolder(const OutputFolder&) = delete;
   OutputFolder& operator=(const OutputFolder&) = delete;

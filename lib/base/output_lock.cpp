@@ -35,12 +35,16 @@ bool OutputLock::take_partial(const fs::path& output, Make make) {
 
 bool OutputLock::take(const fs::path& path, const fs::path& output, Make make) {
   if (descriptor_ >= 0) return true;
-  const int how = make == Make::file ? O_RDWR | O_CREAT : O_RDONLY;
+  int how = make == Make::file ? O_RDWR | O_CREAT : O_RDONLY;
+  if (path != output) how |= O_NOFOLLOW;
   constexpr mode_t kMode = S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
   for (;;) {
     std::error_code none;
     if (make == Make::folder) fs::create_directory(path, none);
     const int descriptor = ::open(path.c_str(), how | O_NONBLOCK | O_CLOEXEC, kMode);
+    if (descriptor < 0 && errno == ELOOP)
+      fail(ErrorKind::usage, "{} is a link, and nothing is written through it",
+           escaped(path.string()));
     if (descriptor < 0) return false;
     if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       ::close(descriptor);

@@ -3,7 +3,7 @@ cp $TINY_MODEL m.gguf; cp -r "${0%/*}/../models/tiny/llama" base; rm base/golden
 make() { name=$1; flock $name r1-quantize -q m.gguf --type q8_0 "${@:2}"; echo $?; }
 printf half >x.gguf.partial; echo sums >x.gguf.partial.sums
 make x.gguf.partial -o x.gguf; make x.gguf.partial -f -o x.gguf; make x.gguf.partial --resume -o x.gguf; cat x.gguf.partial x.gguf.partial.sums; echo
-make x.gguf.partial --dry-run -o x.gguf | wc -l
+make x.gguf.partial --dry-run -f -o x.gguf | wc -l
 make x.gguf.partial -f -o y.gguf | cut -f1; cp y.gguf old.gguf
 # It has its name already, and that run is not done: no file of the second is left.
 make y.gguf -f -o y.gguf; cmp y.gguf old.gguf; ls y.*

@@ -11,6 +11,15 @@ for names in '--manifest ./x.gguf' '--manifest here/x.gguf.partial' '--manifest 
 ln -s nowhere c.gguf; ln -s nowhere c.json; make -o c.gguf; make -o d.gguf --manifest c.json; make -f -o c.gguf; find c.gguf -type f
 make -o E.GGUF; cmp E.GGUF c.gguf && r1-complete -m ./E.GGUF -p x -n 1 >/dev/null && echo same; r1-quantize m.gguf --type q8_0 -o /dev/stdout >file; echo $?
 make --shard-size 19K -o s-00001-of-00004.gguf
+# A rehearsal fails as the run would, and writes nothing.
+for out in E.GGUF nowhere/x.gguf /proc/x.gguf 'x.gguf --manifest E.GGUF'; do make --dry-run -o $out; done; make --dry-run -f -o E.GGUF
+: >x.gguf.partial; make --dry-run -o x.gguf; make --dry-run --resume -o x.gguf; rm x.gguf.partial
+mkdir w; echo '{}' >w/config.json; for out in w nowhere/w '. -f'; do r1-quantize "${0%/*}/../models/tiny/llama" --type fp8 --dry-run -o $out; echo $?; done; rm -r w
+r1-quantize -q m.gguf --target-bpw 9 --calibration text --imatrix-out x --dry-run -o x.gguf | wc -l; ls x* 2>/dev/null
+# What replaces a file is for the same eyes; nothing is written through a link; who does not read what is said ends nothing.
+cp m.gguf n.gguf; chmod 600 n.gguf; make -f -o n.gguf; stat -c %a n.gguf; cp -r "${0%/*}/../models/tiny/llama" v; chmod 700 v; r1-quantize "${0%/*}/../models/tiny/llama" -q --type fp8 -f -o v >/dev/null; stat -c %a v; rm -r v
+ln -s victim x.gguf.partial; make -o x.gguf; make -f -o x.gguf; ls x.gguf victim 2>/dev/null; rm x.gguf.partial
+(sleep 0.1; r1-quantize -q m.gguf --type q8_0 -f -o n.gguf; echo $? >status) | true; cat status; r1-quantize m.gguf --type q8_0 -f -o n.gguf >/dev/full; echo $?
 # The manifest names what decided the bytes, and of a directory every file.
 make --tensor-type 'ffn_down=q4_0' --keep norm --output-type f16 --embed-type q4_0 --pure --shard-size 1G --manifest f.json -o f.gguf
 jq -c '[.type, .tensor_type, .keep, .output_type, .embed_type, .pure, .calibration_tokens, .shard_size]' f.json

@@ -1,8 +1,6 @@
 #include "tools/finetune/records.h"
 
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include <fmt/format.h>
@@ -135,7 +133,7 @@ void TrainLog::write(const TrainRecord& r) {
     out_->write(line_of(r, index_++, timing_));
     out_->flush();
   } catch (const Error& e) {  // the training goes on
-    if (const std::string_view why = e.what(); !why.ends_with(std::strerror(EPIPE))) lost_ = why;
+    if (!is_broken_pipe(e)) lost_ = e.what();
     out_.reset();
   }
 }

@@ -82,7 +82,7 @@ Imatrix read_imatrix(QuantizeReport& report) {
 }
 
 void keep_imatrix(const Imatrix& imatrix, const Imatrix::Text& text, const QuantizeSettings& s) {
-  if (s.imatrix_out.empty()) return;
+  if (s.imatrix_out.empty() || s.dry_run) return;
   const auto out = open_results(s.imatrix_out, false, false);
   imatrix.write(*out, text);
   out->close();

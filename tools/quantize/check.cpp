@@ -1,6 +1,10 @@
 #include "tools/quantize/check.h"
 
+#include <cerrno>
+#include <cstring>
 #include <regex>
+
+#include <unistd.h>
 
 #include "lib/base/error.h"
 #include "lib/base/lower.h"
@@ -72,21 +76,25 @@ void check_side_files(const QuantizeSettings& s) {
   refuse_if(is_same_place(s.manifest, s.imatrix_out), kWantTheirOwn);
 }
 
-// There is a folder to write in, and a file can be made there.
-void need_room_for(const fs::path& path) {
+// There is a folder to write in, and a file can be made there; a rehearsal makes none.
+void need_room_for(const fs::path& path, bool rehearsal) {
   std::error_code none;
-  const fs::path parent = path.parent_path();
-  if (!parent.empty() && !fs::is_directory(parent, none))
+  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (!fs::is_directory(parent, none))
     fail(ErrorKind::write, "{}: there is no folder {}", escaped(path.string()),
          escaped(parent.string()));
-  if (!is_device(path)) open_file(path);  // let go of again
+  if (is_device(path)) return;
+  if (!rehearsal)
+    open_file(path);  // let go of again
+  else if (::access(parent.c_str(), W_OK | X_OK) != 0)
+    fail(ErrorKind::write, "{}: {}", escaped(path.string()), std::strerror(errno));
 }
 
 void check_places(const QuantizeSettings& s) {
-  need_room_for(without_slash(s.output));
+  need_room_for(without_slash(s.output), s.dry_run);
   for (const std::string& file : {s.manifest, s.imatrix_out}) {
     if (file.empty()) continue;
-    need_room_for(file);
+    need_room_for(file, s.dry_run);
     std::error_code none;
     if (fs::is_directory(file, none)) fail(ErrorKind::usage, "{} is a folder", escaped(file));
     // The run that --resume goes on with has written its importance matrix.
@@ -131,7 +139,7 @@ void check(const QuantizeSettings& s) {
   is_folder(s.output) ? check_folder(s) : check_gguf(s);
   check_texts(s);
   check_side_files(s);
-  if (!s.dry_run) check_places(s);
+  check_places(s);
 }
 
 }  // namespace r1

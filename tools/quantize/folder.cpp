@@ -210,9 +210,9 @@ void make_folder(QuantizeReport& report, Messages& messages) {
   warn_of_size(messages, report);
   std::optional<Imatrix> imatrix;
   if (!s.imatrix.empty()) imatrix = imatrix_for(plan, report, messages);
-  if (s.dry_run) return;
-  say_of_each(messages, report);
   need_space(s.output, plan.bytes, s.resume ? bytes_in(partial_of(s.output)) : 0);
+  if (s.dry_run) return OutputFolder::check(s.output, s.force, s.resume, own_files(s, plan));
+  say_of_each(messages, report);
   make(report, plan, std::move(imatrix), messages);
   for (const FolderShard& shard : plan.shards) {
     const fs::path path = fs::path(s.output) / shard.file;

@@ -74,7 +74,9 @@ class GgufMaker {
     if (fitting_cuts) check_outputs();
     report_plan(report_, plan_);
     warn_of_size(messages_, report_);
-    report_.output = plan_.paths(s_.output)[0].string();
+    paths_ = plan_.paths(s_.output);
+    report_.output = paths_[0].string();
+    need_space_for_all();
     if (s_.dry_run) return;
     say_of_each(messages_, report_);
     write();
@@ -90,10 +92,7 @@ class GgufMaker {
       keep_inputs({path.string(), partial.string(), sums.string()}, inputs);
       keep_side_files_from({path, partial, sums}, s_);
       refuse_if(fs::is_directory(path, none), "-o ends in .gguf, and is a folder");
-      if (s_.dry_run) continue;
-      OutputLock& lock = locks_.emplace_back();
-      lock.take_partial(path);  // of a run that is not done, before a word of what it left
-      if (s_.resume && s_.cuts_shards) take_name_back(path, lock);
+      if (!s_.dry_run) take(path);
       if (s_.force) continue;
       if (is_taken(path))
         fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(path.string()));
@@ -101,6 +100,12 @@ class GgufMaker {
         fail(ErrorKind::usage, "{} exists; --resume goes on with it, -f begins anew",
              escaped(partial.string()));
     }
+  }
+
+  void take(const fs::path& path) {
+    OutputLock& lock = locks_.emplace_back();
+    lock.take_partial(path);  // of a run that is not done, before a word of what it left
+    if (s_.resume && s_.cuts_shards) take_name_back(path, lock);
   }
 
   // A shard that had its name already when the run was killed, and the others had not.
@@ -177,10 +182,7 @@ class GgufMaker {
     return sha256_hex(as_bytes(text)).substr(0, 16);
   }
 
-  // What was written stays for --resume when a signal ends the run; nothing stays after an error.
-  void write() {
-    plan_.set_recipe(recipe());
-    paths_ = plan_.paths(s_.output);
+  void need_space_for_all() const {
     std::uint64_t there = 0;
     for (const fs::path& path : paths_) {
       std::error_code unknown;
@@ -188,6 +190,11 @@ class GgufMaker {
       if (!unknown) there += size;
     }
     need_space(s_.output, plan_.bytes, there);
+  }
+
+  // What was written stays for --resume when a signal ends the run; nothing stays after an error.
+  void write() {
+    plan_.set_recipe(recipe());
     ThreadPool pool(static_cast<int>(s_.threads));
     ProgressLine line(messages_.progress());
     const std::uint64_t all = plan_.bytes * (s_.no_verify ? 1 : 2);

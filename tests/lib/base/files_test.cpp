@@ -88,15 +88,23 @@ TEST(Output, LeftoversOfKilledRunsGoAndThoseOfLivingOnesStay) {
 
 TEST(Output, AReplacedFileKeepsItsMode) {
   const TempDir dir;
-  test::write_bytes(dir / "f", "old");
-  std::filesystem::permissions(
-      dir / "f", std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-  const auto out = open_file(dir / "f");
-  out->write("new");
-  out->close();
-  EXPECT_EQ(test::read_bytes(dir / "f"), "new");
-  EXPECT_EQ(std::filesystem::status(dir / "f").permissions(),
-            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  for (const auto opened : {open_file, open_journal}) {
+    test::write_bytes(dir / "f", "old");
+    std::filesystem::permissions(dir / "f", std::filesystem::perms::owner_read);
+    const auto out = opened(dir / "f");
+    out->write("new");
+    out->close();
+    EXPECT_EQ(test::read_bytes(dir / "f"), "new");
+    EXPECT_EQ(std::filesystem::status(dir / "f").permissions(), std::filesystem::perms::owner_read);
+    std::filesystem::remove(dir / "f");
+  }
+}
+
+TEST(Output, AJournalIsWrittenThroughNoLink) {
+  const TempDir dir;
+  std::filesystem::create_symlink("victim", dir / "f.partial");
+  EXPECT_FAILS(ErrorKind::write, "f.partial", open_journal(dir / "f"));
+  EXPECT_FALSE(std::filesystem::exists(dir / "victim"));
 }
 
 // The kind of failure `body` meets with standard output leading to `target`, as an exit status.

@@ -50,8 +50,13 @@ TEST(OutputFolder, ReplacesAModelWhenToldTo) {
   const test::TempDir dir;
   test::write_bytes(dir / "out/config.json", "old");
   test::write_bytes(dir / "out/b.safetensors", "old");
+  fs::permissions(dir / "out", fs::perms::owner_all);
   EXPECT_FAILS(Kind::usage, "out exists; -f replaces it", OutputFolder(dir / "out", false));
+  EXPECT_FAILS(Kind::usage, "out exists; -f replaces it",
+               OutputFolder::check(dir / "out", false, true, {}));
   {
+    OutputFolder::check(dir / "out", true, false, {});
+    EXPECT_FALSE(fs::exists(dir / "out.partial"));
     OutputFolder folder(dir / "out", true);
     test::write_bytes(folder.partial() / "a", "1");
     EXPECT_EQ(test::read_bytes(dir / "out/b.safetensors"), "old");
@@ -59,6 +64,7 @@ TEST(OutputFolder, ReplacesAModelWhenToldTo) {
   }
   EXPECT_TRUE(fs::exists(dir / "out/a"));
   EXPECT_FALSE(fs::exists(dir / "out/b.safetensors"));
+  EXPECT_EQ(fs::status(dir / "out").permissions(), fs::perms::owner_all);
   EXPECT_FALSE(fs::exists(dir / "out.partial"));
 }
 

@@ -59,5 +59,17 @@ TEST(OutputLock, MakesNothingWhereItCannot) {
     EXPECT_FALSE(OutputLock().take_partial(dir / "nowhere/out", make));
 }
 
+TEST(OutputLock, FollowsNoLinkFromAPartial) {
+  const test::TempDir dir;
+  fs::create_symlink("victim", dir / "out.partial");
+  for (const Make make : {Make::nothing, Make::file, Make::folder})
+    EXPECT_FAILS(Kind::usage, "out.partial is a link",
+                 OutputLock().take_partial(dir / "out", make));
+  EXPECT_FALSE(fs::exists(dir / "victim"));
+  fs::create_directory(dir / "folder");
+  fs::create_directory_symlink("folder", dir / "link");
+  EXPECT_TRUE(OutputLock().take(dir / "link"));  // of the user's own
+}
+
 }  // namespace
 }  // namespace r1
