@@ -82,9 +82,8 @@ FolderWeight planned(const NamedTensor& source, const ModelFiles& files,
                      const FolderChoice& choice) {
   FolderWeight w{source, name_in_gguf(source.name)};
   const std::optional<DType> plain = plain_type(choice.type);
-  const bool kept = std::any_of(choice.keep.begin(), choice.keep.end(), [&](const std::regex& re) {
-    return std::regex_search(source.name, re);
-  });
+  const bool kept = std::any_of(choice.keep.begin(), choice.keep.end(),
+                                [&](const BoundedRegex& names) { return names.fits(source.name); });
   const bool meant = !plain && !kept && may_be_quantized(source);
   w.fell_back =
       meant && choice.type == FolderType::w4a16 && source.tensor.cols() % kFolderBlock != 0;

@@ -3,12 +3,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lib/io/weights.h"
+#include "lib/text/bounded_regex.h"
 
 namespace r1 {
 
@@ -27,7 +27,7 @@ std::optional<FolderType> folder_type(std::string_view name);
 
 struct FolderChoice {
   FolderType type = FolderType::bf16;
-  std::vector<std::regex> keep = {};  // names of weights that are not quantized
+  std::vector<BoundedRegex> keep = {};  // names of weights that are not quantized
   bool requantize = false;
   std::uint64_t shard_bytes = 5'000'000'000;
 };

@@ -31,10 +31,6 @@ Place place_of(std::string_view name) {
   return {layer, rest.substr(digits + 1)};
 }
 
-bool is_matrix(const NamedTensor& t) {
-  return t.tensor.shape.rank() == 2 && t.name.find("_daw_") == std::string::npos;
-}
-
 // Blocks of 256 want rows of whole ones; blocks of 32 fit most others. Never a row filled up.
 ChosenType fitting(DType wanted, std::int64_t cols) {
   const DType of_32 = wanted == DType::iq4_xs ? DType::iq4_nl : DType::q8_0;
@@ -56,7 +52,7 @@ class Chooser {
 
   ChosenType of(const NamedTensor& t) const {
     if (!is_matrix(t)) return {DType::f32};
-    const auto names_it = [&](const std::regex& names) { return std::regex_search(t.name, names); };
+    const auto names_it = [&](const BoundedRegex& names) { return names.fits(t.name); };
     if (std::any_of(choice_.keep.begin(), choice_.keep.end(), names_it)) return {t.tensor.dtype};
     for (const TypeRule& rule : choice_.rules)
       if (names_it(rule.names)) return fitting(rule.dtype, t.tensor.cols());
@@ -137,12 +133,10 @@ const Mix& mix_named(std::string_view name) {
                        [name](const Mix& mix) { return mix.name == name; });
 }
 
-std::regex parse_pattern(const std::string& text, std::string_view shown) {
-  try {
-    return std::regex(text, std::regex::ECMAScript | std::regex::optimize);
-  } catch (const std::regex_error&) {
-    fail(ErrorKind::usage, "{}: '{}' is no regular expression", shown, escaped(text));
-  }
+BoundedRegex parse_pattern(const std::string& text, std::string_view shown) {
+  return {text,
+          BoundedRegex::Text::bytes,
+          {fmt::format("{} '{}'", shown, escaped(text)), ErrorKind::usage, ErrorKind::usage}};
 }
 
 DType parse_type(std::string_view name, std::string_view shown) {
@@ -152,6 +146,10 @@ DType parse_type(std::string_view name, std::string_view shown) {
     names.push_back(to_string(type));
   }
   fail(ErrorKind::usage, "{}: '{}' is none of {}", shown, escaped(name), fmt::join(names, " "));
+}
+
+bool is_matrix(const NamedTensor& t) {
+  return t.tensor.shape.rank() == 2 && t.name.find("_daw_") == std::string::npos;
 }
 
 std::vector<DType> quantized_types() {

@@ -2,12 +2,12 @@
 
 #include <cstdint>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lib/io/safetensors.h"
+#include "lib/text/bounded_regex.h"
 
 namespace r1 {
 
@@ -29,7 +29,7 @@ bool is_mix(std::string_view name);
 void want_mix(std::string_view option, std::string_view name);  // fails with `usage`
 
 struct TypeRule {
-  std::regex names;  // of tensors, in GGUF's words
+  BoundedRegex names;  // of tensors, in GGUF's words
   DType dtype;
 };
 struct TypeChoice {
@@ -37,12 +37,13 @@ struct TypeChoice {
   bool pure = false;                     // no tensor better than another
   bool calibrated = false;               // the search knows what counts
   std::vector<TypeRule> rules;           // of matrices; the first that fits counts, before all else
-  std::vector<std::regex> keep;          // likewise: as they are
+  std::vector<BoundedRegex> keep;        // likewise: as they are
   std::optional<DType> head, embedding;  // types of their own
 };
 
-// A regular expression of ECMAScript. `shown`: the option it came from. Fails with `usage`.
-std::regex parse_pattern(const std::string& text, std::string_view shown);
+// A regular expression for names of tensors. `shown`: the option it came from. Fails with `usage`,
+// where a name takes too many steps, too.
+BoundedRegex parse_pattern(const std::string& text, std::string_view shown);
 DType parse_type(std::string_view name, std::string_view shown);  // of a tensor; fails with `usage`
 
 struct ChosenType {
@@ -51,8 +52,10 @@ struct ChosenType {
   bool free = false;       // a matrix of whose type nothing is said but the mix
 };
 std::vector<DType> quantized_types();  // that tensors can have
-// Of each tensor of a model under its GGUF name. What is no matrix of a product is f32: vectors,
-// and DAW's gates, which are read so whatever a file holds.
+// Is it one of a product, under its GGUF name? What is none is f32 whatever rules say: vectors, and
+// DAW's gates, which are read so whatever a file holds.
+bool is_matrix(const NamedTensor& tensor);
+// Of each tensor of a model under its GGUF name.
 std::vector<ChosenType> choose_types(const std::vector<NamedTensor>& tensors,
                                      const TypeChoice& choice);
 

@@ -8,14 +8,10 @@
 #include "lib/base/error.h"
 #include "lib/base/utf8.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 namespace r1 {
 namespace {
 
-constexpr std::size_t kLongestPattern = 65'536, kMostSteps = 64;
-constexpr std::uint32_t kMatchLimit = 100'000, kHeapKib = 65'536;
+constexpr std::size_t kMostSteps = 64;
 
 // White space as Oniguruma counts it, as the inside of a class: PCRE2 adds U+180E.
 constexpr std::string_view kSpace =
@@ -77,62 +73,10 @@ std::string literal(std::string_view text) {
 
 }  // namespace
 
-struct Regex::Inside {
-  pcre2_code* code = nullptr;
-  pcre2_match_context* context = nullptr;
-  Inside() = default;
-  Inside(const Inside&) = delete;
-  Inside& operator=(const Inside&) = delete;
-  ~Inside() {
-    pcre2_match_context_free(context);
-    pcre2_code_free(code);
-  }
-};
-
-Regex::Regex(std::string_view pattern) : inside_(std::make_unique<Inside>()) {
-  if (pattern.size() > kLongestPattern)
-    fail(ErrorKind::limit, "a pre-tokenizer's regex has {} bytes", pattern.size());
-  pattern_ = rewritten(pattern);
-  int error = 0;
-  PCRE2_SIZE where = 0;
-  // MULTILINE: ^ and $ stand for the ends of lines, always.
-  constexpr std::uint32_t kOptions =
-      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
-  inside_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern_.data()), pattern_.size(),
-                                kOptions, &error, &where, nullptr);
-  if (inside_->code == nullptr) {
-    unsigned char message[200];
-    pcre2_get_error_message(error, message, sizeof message);
-    fail(ErrorKind::model, "a pre-tokenizer's regex is wrong at byte {}: {}", where,
-         escaped(reinterpret_cast<const char*>(message)));
-  }
-  pcre2_jit_compile(inside_->code, PCRE2_JIT_COMPLETE);  // without it matching is only slower
-  inside_->context = pcre2_match_context_create(nullptr);
-  pcre2_set_match_limit(inside_->context, kMatchLimit);
-  pcre2_set_depth_limit(inside_->context, kMatchLimit);
-  pcre2_set_heap_limit(inside_->context, kHeapKib);
-}
-
-Regex::~Regex() = default;
-Regex::Regex(Regex&& other) noexcept = default;
-
-std::vector<Regex::Match> Regex::matches(std::string_view text) const {
-  const auto release = [](pcre2_match_data* data) { pcre2_match_data_free(data); };
-  const std::unique_ptr<pcre2_match_data, decltype(release)> data(
-      pcre2_match_data_create_from_pattern(inside_->code, nullptr), release);
-  std::vector<Match> out;
-  for (std::size_t from = 0; from < text.size(); from = out.back().end) {
-    const int found =
-        pcre2_match(inside_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
-                    PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, data.get(), inside_->context);
-    if (found == PCRE2_ERROR_NOMATCH) break;
-    if (found < 0)
-      fail(ErrorKind::limit, "a pre-tokenizer's regex takes too many steps on this text");
-    const PCRE2_SIZE* pair = pcre2_get_ovector_pointer(data.get());
-    out.push_back({pair[0], pair[1]});
-  }
-  return out;
-}
+Regex::Regex(std::string_view pattern)
+    : pattern_(rewritten(pattern)),
+      regex_(pattern_, BoundedRegex::Text::unicode,
+             {"a pre-tokenizer's regex", ErrorKind::model, ErrorKind::limit}) {}
 
 Pretokenizer Pretokenizer::from_json(const Json& json) {
   Pretokenizer out;

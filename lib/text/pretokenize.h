@@ -1,11 +1,11 @@
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lib/base/json.h"
+#include "lib/text/bounded_regex.h"
 
 namespace r1 {
 
@@ -15,22 +15,16 @@ namespace r1 {
 class Regex {
  public:
   explicit Regex(std::string_view pattern);
-  ~Regex();
-  Regex(Regex&& other) noexcept;
-  Regex& operator=(Regex&&) = delete;
 
-  struct Match {
-    std::size_t begin = 0, end = 0;
-  };
+  using Match = BoundedRegex::Match;
   // The pattern as it is run: the same for two spellings of one character.
   const std::string& pattern() const { return pattern_; }
   // Every match that is not empty, first to last. `text` is valid UTF-8.
-  std::vector<Match> matches(std::string_view text) const;
+  std::vector<Match> matches(std::string_view text) const { return regex_.matches(text); }
 
  private:
-  struct Inside;
   std::string pattern_;
-  std::unique_ptr<Inside> inside_;
+  BoundedRegex regex_;
 };
 
 // Cuts text into the pieces that BPE works on. Steps run one after another, each on the pieces of

@@ -11,6 +11,7 @@ r1-quantize m.gguf --type q9 -o x.gguf; echo $?
 r1-quantize --type q8_0 -o x.gguf; echo $?
 r1-quantize m.gguf --type q8_0 -o -; echo $?
 r1-quantize m.gguf --type q8_0 --tensor-type 'a(=q4_0' -o x.gguf; echo $?
+for re in '^(([a-z._0-9])+)+[!?]$' "$(printf '%25000s' | tr ' ' '(')$(printf '%25000s' | tr ' ' ')')"; do r1-quantize m.gguf --type q8_0 --keep "$re" -o x.gguf; echo $?; done
 r1-quantize m.gguf --type q8_0 --tensor-type 'a=q4' -o x.gguf; echo $?
 r1-quantize m.gguf --type q8_0 --imatrix m.gguf -o x.gguf; echo $?
 r1-quantize missing.gguf --type q8_0 -o x.gguf; echo $?

@@ -27,7 +27,7 @@ cp -r "${0%/*}/../models/tiny/llama" base; rm base/golden.json; echo '{}' >base/
 r1-quantize -q ./base --type bf16 --shard-size 3K --manifest g.json -o g >/dev/null; jq -r '.outputs[] | .sha256 + "  " + .path' g.json | sha256sum -c
 ls g | wc -l; jq '.outputs | length' g.json
 # Choices that do not come out as they were meant.
-r1-quantize m.gguf --type q8_0 --tensor-type 'ffn_dwn=q4_0' --keep attn_v --dry-run -o h.gguf >/dev/null
+r1-quantize m.gguf --type q8_0 --tensor-type 'ffn_dwn=q4_0' --keep attn_v --keep norm --dry-run -o h.gguf >/dev/null
 r1-quantize m.gguf --type q8_0 --output-type f16 --embed-type q4_0 --dry-run -o h.gguf | cut -f1,4 | head -1
 r1-quantize ./base --type fp8 --keep ffn_down --dry-run -o h >/dev/null
 # What the command line says is meant, whatever contradicts it in a file.

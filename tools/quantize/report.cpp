@@ -95,15 +95,21 @@ void warn_of_fallbacks(const Messages& messages, const std::vector<std::string>&
   messages.warn(text);
 }
 
-// A pattern that fits nothing is most likely a slip.
+// A pattern that fits nothing, or nothing that has a choice of types, is most likely a slip.
 void warn_of_patterns(const Messages& messages, const QuantizeSettings& s,
-                      const std::vector<std::string>& names) {
+                      const std::vector<std::string>& names,
+                      const std::vector<std::string>& matrices) {
   const auto look = [&](const std::string& option, const std::string& given,
                         const std::string& pattern) {
-    const std::regex re = parse_pattern(pattern, option);
-    if (std::none_of(names.begin(), names.end(),
-                     [&](const std::string& name) { return std::regex_search(name, re); }))
+    const BoundedRegex re = parse_pattern(pattern, option);
+    const auto fits_none = [&re](const std::vector<std::string>& all) {
+      return std::none_of(all.begin(), all.end(), [&](const auto& name) { return re.fits(name); });
+    };
+    if (fits_none(names))
       messages.warn(fmt::format("{} '{}' fits no tensor", option, escaped(given)));
+    else if (fits_none(matrices))
+      messages.warn(fmt::format("{} '{}' fits no matrix of a product, and all else is f32", option,
+                                escaped(given)));
   };
   for (const std::string& rule : s.tensor_types)
     look("--tensor-type", rule, split_rule(rule).first);
@@ -183,14 +189,15 @@ std::string manifest_json(const QuantizeReport& r) {
 }
 
 void warn_of_types(const Messages& messages, const QuantizeSettings& s, const QuantizePlan& plan) {
-  std::vector<std::string> names, fell_back;
+  std::vector<std::string> names, matrices, fell_back;
   for (const PlannedTensor& t : plan.tensors) {
     names.push_back(t.name());
+    if (is_matrix({t.name(), t.from()})) matrices.push_back(t.name());
     if (t.fell_back && t.to != t.from().dtype)
       fell_back.push_back(fmt::format("{} becomes {}", escaped(t.name()), to_string(t.to)));
   }
   warn_of_fallbacks(messages, fell_back, names.size(), "blocks of their type");
-  warn_of_patterns(messages, s, names);
+  warn_of_patterns(messages, s, names, matrices);
   const bool tied = std::find(names.begin(), names.end(), "output.weight") == names.end();
   if (tied && !s.output_type.empty() && !s.embed_type.empty() && s.output_type != s.embed_type)
     messages.warn("the embedding is the head too: --output-type counts, --embed-type does not");
@@ -205,7 +212,7 @@ void warn_of_types(const Messages& messages, const QuantizeSettings& s, const Fo
           fmt::format("{} stays {}", escaped(w.source.name), to_string(w.stored[0].tensor.dtype)));
   }
   warn_of_fallbacks(messages, fell_back, names.size(), "groups of 128");
-  warn_of_patterns(messages, s, names);
+  warn_of_patterns(messages, s, names, names);
 }
 
 void warn_of_unseen(const Messages& messages, const Imatrix& imatrix,

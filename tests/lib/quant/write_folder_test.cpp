@@ -225,8 +225,8 @@ TEST_F(WriteFolder, RowsThatGroupsDoNotDivideStayAndAreNamed) {
 }
 
 TEST_F(WriteFolder, WhatIsKeptIsAsItWas) {
-  const ModelFiles files =
-      ModelFiles::open(written({.type = FolderType::fp8, .keep = {std::regex("up_proj")}}));
+  const ModelFiles files = ModelFiles::open(
+      written({.type = FolderType::fp8, .keep = {parse_pattern("up_proj", "--keep")}}));
   const ModelFiles before = ModelFiles::open(dir_ / "in");
   for (const std::string& name :
        {kUp, std::string("lm_head.weight"), std::string("model.embed_tokens.weight")})
@@ -276,7 +276,8 @@ TEST_F(WriteFolder, WhatWasQuantizedIsNotQuantizedAgainUnasked) {
 // Rows of q and k change their places in GGUF files of Llama, and keep their blocks.
 TEST_F(WriteFolder, AQuantizedFolderBecomesAGgufFileOfTheSameBlocks) {
   const ModelFiles files = ModelFiles::open(written({.type = FolderType::w4a16}));
-  const TypeChoice choice{.mix = &mix_named("q4_0"), .keep = {std::regex("token_embd|output")}};
+  const TypeChoice choice{.mix = &mix_named("q4_0"),
+                          .keep = {parse_pattern("token_embd|output", "--keep")}};
   const fs::path share = fs::path(R1_SOURCE_DIR) / "share";
   EXPECT_FAILS(Kind::usage, "blk.0.attn_q.weight is q4_0 already",
                plan_quantization(files, {.mix = &mix_named("q8_0")}, false, share));
