@@ -12,10 +12,10 @@ _r1_quantize() {
       COMPREPLY=()
       return ;;
     --output-type)
-      COMPREPLY=()
+      COMPREPLY=($(compgen -W 'f32 f16 bf16 q8_0 q4_0 q4_k q5_k q6_k iq4_nl iq4_xs' -- "$cur"))
       return ;;
     --embed-type)
-      COMPREPLY=()
+      COMPREPLY=($(compgen -W 'f32 f16 bf16 q8_0 q4_0 q4_k q5_k q6_k iq4_nl iq4_xs' -- "$cur"))
       return ;;
     --target-bpw)
       COMPREPLY=()

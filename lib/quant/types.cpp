@@ -140,12 +140,10 @@ BoundedRegex parse_pattern(const std::string& text, std::string_view shown) {
 }
 
 DType parse_type(std::string_view name, std::string_view shown) {
-  std::vector<std::string_view> names;
-  for (const DType type : kTensorTypes) {
+  for (const DType type : kTensorTypes)
     if (to_string(type) == name) return type;
-    names.push_back(to_string(type));
-  }
-  fail(ErrorKind::usage, "{}: '{}' is none of {}", shown, escaped(name), fmt::join(names, " "));
+  fail(ErrorKind::usage, "{}: '{}' is none of {}", shown, escaped(name),
+       fmt::join(tensor_type_names(), " "));
 }
 
 bool is_matrix(const NamedTensor& t) {
@@ -157,6 +155,12 @@ std::vector<DType> quantized_types() {
   for (const DType type : kTensorTypes)
     if (is_quantized(type)) types.push_back(type);
   return types;
+}
+
+std::vector<std::string> tensor_type_names() {
+  std::vector<std::string> names;
+  for (const DType type : kTensorTypes) names.emplace_back(to_string(type));
+  return names;
 }
 
 std::vector<ChosenType> choose_types(const std::vector<NamedTensor>& tensors,

@@ -51,7 +51,8 @@ struct ChosenType {
   bool fell_back = false;  // rows do not divide into blocks of the type that was meant
   bool free = false;       // a matrix of whose type nothing is said but the mix
 };
-std::vector<DType> quantized_types();  // that tensors can have
+std::vector<DType> quantized_types();          // that tensors can have
+std::vector<std::string> tensor_type_names();  // of all of them
 // Is it one of a product, under its GGUF name? What is none is f32 whatever rules say: vectors, and
 // DAW's gates, which are read so whatever a file holds.
 bool is_matrix(const NamedTensor& tensor);

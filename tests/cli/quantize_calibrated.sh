@@ -35,6 +35,8 @@ jq -nc '{text:"def f(x): return x"}' >text.jsonl
 r1-quantize -q $TINY_MODEL --type q8_0 --calibration text.jsonl -o d.gguf >/dev/null; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --method gptq -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --method rtn --calibration text -o x.gguf; echo $?
+for option in '--calibration text' '--imatrix im.gguf' '--calibration text --method gptq'; do r1-quantize $TINY_MODEL --type f16 $option -o x.gguf; echo $?; done
+for option in '--tensor-type ffn_up=q4_0' '--embed-type Q8_0' '--imatrix-out im3.gguf'; do r1-quantize -q $TINY_MODEL --type f16 --calibration text $option --dry-run -f -o x.gguf >/dev/null; echo $?; done
 r1-quantize $TINY_MODEL --type q4_0 --awq -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --imatrix im.gguf --calibration text -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --imatrix-out y.gguf -o x.gguf; echo $?

@@ -12,6 +12,7 @@ r1-quantize m.gguf --type q8_0 --shard-size 19K -o s.gguf; echo $?
 r1-quantize m.gguf --type q8_0 --shard-size 19K -f -o s.gguf --manifest s-00002-of-00003.gguf; echo $?
 r1-quantize s-00001-of-00003.gguf --type q8_0 --shard-size 19K -f -o s.gguf; echo $?
 sha256sum s-*.gguf >sums; for option in -o --manifest --imatrix-out; do r1-quantize s-00001-of-00003.gguf --type q8_0 --calibration m.json -f -o u.gguf $option s-00002-of-00003.gguf; echo $?; done; sha256sum -c --quiet sums
+r1-quantize m.gguf --type q8_0 --shard-size 99999999999G -o t.gguf; echo $?
 r1-quantize m.gguf --type q8_0 --shard-size 10 -o s.gguf | cut -f1; ls s-*-of-00003.gguf | wc -l
 # Broken off in the second: gone on with, but only by the same run, and with nothing that no sums vouch for; after an error nothing is left.
 mkdir old; mv s-*-of-00003.gguf old; cp old/s-00001* s-00001-of-00003.gguf.partial; head -c 20000 old/s-00002* >s-00002-of-00003.gguf.partial

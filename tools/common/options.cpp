@@ -63,7 +63,9 @@ double take_unit(std::string_view& text, Option::Unit unit, std::string_view sho
 void check_range(const Option& o, double value, std::string_view text, std::string_view shown) {
   if (value >= o.least && value <= o.most) return;
   const auto word = [](double limit) { return fmt::format("{}", limit); };
-  if (o.most >= 1e18) refuse(shown, text, "a number of at least " + word(o.least));
+  if (o.most >= 1e18)
+    refuse(shown, text,
+           value < o.least ? "a number of at least " + word(o.least) : "a smaller number");
   refuse(shown, text, "a number from " + word(o.least) + " to " + word(o.most));
 }
 

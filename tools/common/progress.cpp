@@ -29,13 +29,14 @@ std::string duration(double seconds) {
   return fmt::format("{:.0f} h", seconds / 3600);
 }
 
-void ProgressLine::draw(std::int64_t done, std::int64_t expected) {
+void ProgressLine::draw(std::int64_t done, std::int64_t expected, std::string_view unit) {
   if (done == 0) return;
   draw([&] {
     const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
     const double rate = static_cast<double>(done) / seconds;
     const double left = static_cast<double>(expected - done) / rate;
-    return fmt::format("{} done, {:.1f} a second{}", done, rate,
+    const std::string of = unit.empty() ? std::string() : fmt::format(" {}", unit);
+    return fmt::format("{}{} done, {:.1f}{} a second{}", done, of, rate, of,
                        expected <= done ? std::string() : fmt::format(", {} left", duration(left)));
   });
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 namespace r1 {
 
@@ -18,8 +19,8 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  // `expected`: how many there will be, as far as is known; 0 when nothing is.
-  void draw(std::int64_t done, std::int64_t expected);
+  // `expected`: how many there will be, as far as is known; 0 when nothing is. `unit`: of what.
+  void draw(std::int64_t done, std::int64_t expected, std::string_view unit = {});
   void draw(const std::function<std::string()>& line);  // asked only when it is time for one
   void clear();
 

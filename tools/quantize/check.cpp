@@ -1,5 +1,6 @@
 #include "tools/quantize/check.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <regex>
@@ -43,6 +44,10 @@ void check_quality(const QuantizeSettings& s) {
 void check_gguf(const QuantizeSettings& s) {
   if (s.target_bpw == 0 && !is_mix(s.type))
     fail(ErrorKind::usage, "--type {} is for folders, and -o names a .gguf file", s.type);
+  refuse_if(!makes_blocks(s) && s.imatrix_out.empty() &&
+                (s.method == "gptq" || !s.imatrix.empty() || !s.calibration.empty()),
+            "--calibration, --imatrix and --method gptq are for blocks: --type f32, f16 and bf16 "
+            "round to nearest");
   static const std::regex shard("-[0-9]{5}-of-[0-9]{5}$");
   refuse_if(s.cuts_shards && std::regex_search(fs::path(s.output).stem().string(), shard),
             "-o names the whole model: --shard-size adds -00001-of-00002 and so on");
@@ -107,6 +112,14 @@ void check_places(const QuantizeSettings& s) {
 }  // namespace
 
 bool is_folder(const std::string& output) { return !lower(output).ends_with(".gguf"); }
+
+bool makes_blocks(const QuantizeSettings& s) {
+  std::vector<std::string> types = {s.type, s.output_type, s.embed_type};
+  for (const std::string& rule : s.tensor_types) types.push_back(split_rule(rule).second);
+  return s.target_bpw > 0 || std::any_of(types.begin(), types.end(), [](const std::string& type) {
+           return !type.empty() && type != "f32" && type != "f16" && type != "bf16";
+         });
+}
 
 fs::path partial_of(const fs::path& output) { return without_slash(output) += ".partial"; }
 

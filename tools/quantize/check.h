@@ -15,6 +15,8 @@ bool is_folder(const std::string& output);
 // A file or folder on its way to that name.
 std::filesystem::path partial_of(const std::filesystem::path& output);
 
+// Does anything become blocks, whose scales can be searched for?
+bool makes_blocks(const QuantizeSettings& settings);
 // "RE=TYPE" in two. Fails with `usage`.
 std::pair<std::string, std::string> split_rule(const std::string& tensor_type);
 

@@ -62,7 +62,7 @@ Prepared prepare(QuantizeReport& report, const FolderPlan& plan, ThreadPool& poo
   if (!model.too_few().empty()) messages.warn(model.too_few());
   const Calibration calibration = model.calibration([&, done = std::int64_t{0}]() mutable {
     stop_when_interrupted(before_writing(s, {s.output}, prepared.imatrix.has_value()));
-    line.draw(++done, 0);
+    line.draw(++done, 0, "steps");
   });
   if (s.method == "gptq") {
     ImatrixSums sums;
@@ -100,7 +100,7 @@ void write(QuantizeReport& report, const FolderPlan& plan, const Prepared& prepa
   const std::string hint = resume_hint({s.output});
   const auto draw = [&](std::uint64_t done) {
     stop_when_interrupted(hint);
-    line.draw(static_cast<std::int64_t>(done >> 20), static_cast<std::int64_t>(all >> 20));
+    line.draw(static_cast<std::int64_t>(done >> 20), static_cast<std::int64_t>(all >> 20), "MiB");
   };
   const WriteFolderOptions options{.search = s.method != "rtn",
                                    .imatrix = prepared.imatrix ? &*prepared.imatrix : nullptr,

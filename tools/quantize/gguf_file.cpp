@@ -128,7 +128,7 @@ class GgufMaker {
     std::int64_t done = 0;
     const auto tick = [&] {
       stop_when_interrupted(before_writing(s_, plan_.paths(s_.output), imatrix_.has_value()));
-      line.draw(++done, 0);
+      line.draw(++done, 0, "steps");
     };
     ThreadPool pool(static_cast<int>(s_.threads));
     std::optional<CalibrationModel> model;
@@ -201,7 +201,8 @@ class GgufMaker {
     const std::string hint = resume_hint(paths_);
     const auto draw = [&](std::uint64_t bytes) {
       stop_when_interrupted(hint);
-      line.draw(static_cast<std::int64_t>(bytes >> 20), static_cast<std::int64_t>(all >> 20));
+      line.draw(static_cast<std::int64_t>(bytes >> 20), static_cast<std::int64_t>(all >> 20),
+                "MiB");
     };
     const QuantizeOptions options{.search = s_.method != "rtn",
                                   .imatrix = imatrix_ ? &*imatrix_ : nullptr,

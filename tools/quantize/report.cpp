@@ -239,9 +239,7 @@ void say_what_is_kept(Messages& messages, const std::vector<ResumePoint>& points
 }
 
 void warn_of_size(const Messages& messages, const QuantizeReport& r) {
-  const std::string& type = r.settings.type;
-  const bool blocks = type != "f32" && type != "f16" && type != "bf16";
-  if (blocks && r.bytes > r.files.total_bytes())
+  if (makes_blocks(r.settings) && r.bytes > r.files.total_bytes())
     messages.warn(fmt::format("{} bytes become {}: the model is in fewer bits already",
                               r.files.total_bytes(), r.bytes));
 }
