@@ -18,7 +18,6 @@ constexpr std::uint64_t kMostTensors = 262'144, kMostKeys = 65'536;
 constexpr std::uint64_t kLongestString = std::uint64_t{64} << 20, kLongestArray = 16'777'216;
 constexpr std::uint64_t kLongestKey = 65'535, kLongestName = 64;
 constexpr std::uint64_t kSmallestPair = 8 + 1 + 4 + 1, kSmallestTensor = 8 + 1 + 4 + 8 + 4 + 8;
-constexpr std::uint64_t kDefaultAlignment = 32;
 
 enum Type : std::uint32_t {
   u8,
@@ -335,7 +334,7 @@ class Parser {
   std::string name_;
   GgufFile::Types types_;
   ByteReader reader_;
-  std::uint64_t alignment_ = kDefaultAlignment;
+  std::uint64_t alignment_ = kGgufAlignment;
   std::set<std::string> names_;  // so far
   std::vector<StoredTensor> tensors_;
   std::size_t begin_ = 0;  // of the data

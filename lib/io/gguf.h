@@ -86,6 +86,9 @@ using GgufEntry = std::variant<std::uint16_t, std::uint32_t, std::int32_t, std::
                                std::vector<std::int32_t>, GgufRaw>;
 using GgufMetadata = std::vector<std::pair<std::string, GgufEntry>>;
 
+// Where tensors may begin in what is written here, and in files that do not say, in bytes.
+inline constexpr std::uint32_t kGgufAlignment = 32;
+
 // A file is its header, then the tensors in order, each followed by gguf_padding(its bytes). The
 // tensors' data is not looked at.
 std::string gguf_header(const GgufMetadata& metadata, const std::vector<NamedTensor>& tensors);

@@ -6,8 +6,6 @@
 namespace r1 {
 namespace {
 
-constexpr std::size_t kAlignment = 32;
-
 // Collects the header: little-endian values one after the other.
 class Header {
  public:
@@ -94,8 +92,8 @@ std::uint32_t type_number(DType dtype) {
 }  // namespace
 
 std::string_view gguf_padding(std::size_t bytes) {
-  static constexpr char kZeros[kAlignment] = {};
-  return {kZeros, (kAlignment - bytes % kAlignment) % kAlignment};
+  static constexpr char kZeros[kGgufAlignment] = {};
+  return {kZeros, (kGgufAlignment - bytes % kGgufAlignment) % kGgufAlignment};
 }
 
 std::string gguf_header(const GgufMetadata& metadata, const std::vector<NamedTensor>& tensors) {

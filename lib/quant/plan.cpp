@@ -179,6 +179,7 @@ QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice
     need_vector_or_matrix(t);
     if (!requantize) refuse_twice(t, files);
   }
+  plan.metadata.emplace_back("general.alignment", kGgufAlignment);
   plan.metadata.emplace_back("general.quantization_version", kQuantizationVersion);
   plan.metadata.emplace_back("general.file_type", choice.mix->file_type);
   plan.metadata.emplace_back(kRecipe, std::string(16, '0'));

@@ -68,6 +68,7 @@ TEST_F(QuantizeModelTest, MetadataStaysAndTensorsBecomeWhatIsPlanned) {
   const ModelFiles now = ModelFiles::open(folder_ / "out.gguf");
   EXPECT_EQ(now.gguf().integer("general.file_type"), 14);
   EXPECT_EQ(now.gguf().integer("general.quantization_version"), 2);
+  EXPECT_EQ(now.gguf().integer("general.alignment"), 32);
   EXPECT_EQ(*now.gguf().strings("tokenizer.ggml.tokens"), (GgufValue::Strings{"a", "", "\n"}));
   EXPECT_EQ(*now.gguf().floats("tokenizer.ggml.scores"), (std::vector<float>{0.5f, -1.0f, 2.0f}));
   EXPECT_EQ(now.gguf().boolean("some.flag"), true);
