@@ -17,7 +17,8 @@ class OutputLock {
 
   // False where it is not there. Fails with `usage` where another run has it.
   bool take(const std::filesystem::path& output) { return take(output, output, Make::nothing); }
-  // The same for OUTPUT.partial, which is no link. What was made for it goes with the lock if it is empty still.
+  // The same for OUTPUT.partial, which is no link. What was made for it goes with the lock if it is
+  // empty still.
   bool take_partial(const std::filesystem::path& output, Make make = Make::nothing);
   void release();
 

@@ -239,7 +239,9 @@ void say_what_is_kept(Messages& messages, const std::vector<ResumePoint>& points
 }
 
 void warn_of_size(const Messages& messages, const QuantizeReport& r) {
-  if (makes_blocks(r.settings) && r.bytes > r.files.total_bytes())
+  std::uint64_t of_tensors = 0;  // a longer header is no loss
+  for (const QuantizeReport::Row& row : r.rows) of_tensors += row.bytes;
+  if (makes_blocks(r.settings) && of_tensors > r.files.total_bytes())
     messages.warn(fmt::format("{} bytes become {}: the model is in fewer bits already",
                               r.files.total_bytes(), r.bytes));
 }
