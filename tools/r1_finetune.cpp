@@ -95,7 +95,7 @@ class Finetuner {
            fmt::format("{}: on {}, loaded in {:.0f} ms", escaped(files.path().string()),
                        pupil.backend().describe(), 1e3 * loaded),
            1);
-    if (wants_bf16 && !s_.full() && !pupil.keeps_bf16())
+    if (wants_bf16 && !s_.full() && s_.qat.empty() && !pupil.keeps_bf16())
       ui.say(kTool, "--precision bf16 changes nothing: the model's matrices are in blocks", 0);
     const SamplePrompts prompts(s_, text, pupil.network());
     begin_output(run_file, pupil.learnt());

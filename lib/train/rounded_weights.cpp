@@ -14,6 +14,7 @@ RoundedWeights::RoundedWeights(const TrainedModel& model, const Types& types, Ro
     const bool changes =
         model.adapter == nullptr || model.adapter->matrices().contains(weight.value.data);
     renew(weights_[weight.value.data] = {{name, *model.base.find(name)},
+                                         weight.value,
                                          type->second,
                                          memory_.zeros(weight.value.shape),
                                          changes});
@@ -21,7 +22,7 @@ RoundedWeights::RoundedWeights(const TrainedModel& model, const Types& types, Ro
 }
 
 void RoundedWeights::refresh() {
-  for (const auto& [learnt, weight] : weights_)
+  for (const auto& [memory, weight] : weights_)
     if (weight.changes) renew(weight);
 }
 
@@ -38,6 +39,13 @@ void RoundedWeights::renew(const Weight& w) {
 Tensor RoundedWeights::of(const Tensor& weight) const {
   const auto found = weights_.find(weight.data);
   return found == weights_.end() ? weight : found->second.rounded;
+}
+
+NamedVars RoundedWeights::weights() const {
+  NamedVars all;
+  for (const auto& [memory, weight] : weights_)
+    all.emplace_back(weight.source.name, Var{weight.learnt, {}});
+  return all;
 }
 
 }  // namespace r1

@@ -26,10 +26,12 @@ class RoundedWeights {
   void refresh();  // after what is learnt has changed
   // In place of a weight, as Graph::Replace; itself where it is not rounded.
   Tensor of(const Tensor& weight) const;
+  NamedVars weights() const;  // in whose place; without gradients
 
  private:
   struct Weight {
     NamedTensor source;  // in the base's files
+    Tensor learnt;       // or what an adapter stands beside
     DType type = DType::f32;
     Tensor rounded;       // f32, on the backend
     bool changes = true;  // while it is taught
@@ -40,7 +42,7 @@ class RoundedWeights {
   RoundRow round_;
   ThreadPool pool_;
   DeviceTensors memory_;
-  std::map<const void*, Weight> weights_;  // by the memory of what is learnt
+  std::map<const void*, Weight> weights_;  // by the memory of Weight::learnt
 };
 
 }  // namespace r1

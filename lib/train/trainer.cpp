@@ -22,6 +22,13 @@ std::vector<Tensor> sums_of(const NamedVars& weights, bool at_once, DeviceTensor
   return sums;
 }
 
+// Matrices that products may read copies of: what changes. The base of an adapter is loaded in as
+// many bits as products are made in.
+NamedVars copied(const Learner& learner) {
+  if (learner.adapters == nullptr) return learner.weights;
+  return learner.rounded == nullptr ? NamedVars() : learner.rounded->weights();
+}
+
 // Rows whose next token is learnt, and those tokens.
 struct Wanted {
   std::vector<std::int32_t> rows, targets;
@@ -61,8 +68,7 @@ Trainer::Trainer(Backend& backend, const Learner& learner, const Packer& data,
       memory_(backend),
       sums_(sums_of(learner_.weights, options.at_once >= options.batch, memory_)),
       optimizer_(backend, learner_.weights, sums_, options.optimizer),
-      copies_(backend, learner_.adapters == nullptr ? learner_.weights : NamedVars(),
-              learner_.network.head(), options.precision),
+      copies_(backend, copied(learner_), learner_.network.head(), options.precision),
       scale_(LossScale::of(options.precision)),
       arena_(backend) {}
 

@@ -366,7 +366,7 @@ DType FinetuneSettings::product_type() const {
 }
 
 LoadOptions FinetuneSettings::load_options() const {
-  const bool rounds = !full() && product_type() == DType::bf16;
+  const bool rounds = !full() && qat.empty() && product_type() == DType::bf16;
   LoadOptions options{.compute = rounds ? DType::bf16 : DType::f32, .trainable = full()};
   if (weight_type == "bf16") options.trained = DType::bf16;
   for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k})
