@@ -22,10 +22,12 @@
 #include "tools/finetune/event_file.h"
 #include "tools/finetune/export.h"
 #include "tools/finetune/lessons.h"
+#include "tools/finetune/products.h"
 #include "tools/finetune/pupil.h"
 #include "tools/finetune/run_file.h"
 #include "tools/finetune/scratch.h"
 #include "tools/finetune/temporary_folder.h"
+#include "tools/finetune/unfinished.h"
 #include "tools/manual.h"
 
 namespace r1 {
@@ -34,14 +36,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTool = "r1-finetune";
-// What another run may have left in the output, and nobody is to take for this one's.
-constexpr const char* kProducts[] = {Adapter::kConfig, Adapter::kWeights,   Adapter::kFile,
-                                     "config.json",    "model.safetensors", kModelFile,
-                                     kChatTemplateFile};
-// What a run writes beside its product.
-constexpr const char* kRecords[] = {"records.jsonl", "run.json", "loss.svg", "start"};
-// Is there while products are those of an earlier run, which -f replaces at the end.
-constexpr const char* kReplaces = "replaces.partial";
 
 class Finetuner {
  public:
@@ -62,7 +56,7 @@ class Finetuner {
     const ModelFiles files = ModelFiles::open(base(rehearsed.path(), start));
     if (s_.export_type.empty()) s_.export_type = half_type(files);
     check_export(s_, files);
-    keep_base(files);
+    keep_what_is_read(files);
     const TextOfModel text(files, data_folder(), s_.chat_template);
     choose_length(files, ui);
     if (s_.tokenizer == "train" && text.tokenizer().size() < s_.vocab)
@@ -98,7 +92,7 @@ class Finetuner {
     if (wants_bf16 && !s_.full() && s_.qat.empty() && !pupil.keeps_bf16())
       ui.say(kTool, "--precision bf16 changes nothing: the model's matrices are in blocks", 0);
     const SamplePrompts prompts(s_, text, pupil.network());
-    begin_output(run_file, pupil.learnt());
+    begin_output(run_file, files, pupil.learnt());
     start.keep();
     tell_repeats(ui, lessons);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
@@ -106,14 +100,17 @@ class Finetuner {
     known.loading = loaded;
     Course course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_, known);
     course.run();
-    remove_replaced();
-    const Verification found = export_trained(s_, pupil, text, lessons.some(kVerified));
+    Unfinished folder(s_.output);
+    const Verification found =
+        export_trained(s_, pupil, text, lessons.some(kVerified), folder.path());
+    EarlierExport(s_.output).remove();
+    const std::vector<std::string> exported = folder.finish();
     if (!s_.no_verify)
       ui.say(kTool,
              fmt::format("read again it differs by {:.2g} nats a token{}", found.divergence,
                          found.rounding ? ": what rounding costs this model" : ""),
              found.rounding ? 0 : 1);
-    run_file.finish();
+    run_file.finish(exported);
     tell_end(ui, files);
     if (const std::string& why = course.lost_records(); !why.empty())
       fail(ErrorKind::write, "{}; {}/records.jsonl has all records", why, escaped(s_.output));
@@ -159,13 +156,11 @@ class Finetuner {
     refuse_if(
         s_.iters_given + (s_.epochs > 0) + (s_.time_budget > 0) > 1,
         "--iters, --epochs and --time-budget say the same in three ways: one of them is enough");
-    for (const std::vector<std::string>* list : {&s_.data, &s_.val}) {
-      keep_inputs({s_.output, s_.output + "/records.jsonl", s_.log_csv}, *list);
+    for (const std::vector<std::string>* list : {&s_.data, &s_.val})
       for (const std::string& name : *list)
         if (name == "-" || is_device(name))
           fail(ErrorKind::usage, "{} is read more than once, and wants to be a file",
                shown_input(name));
-    }
   }
 
   // An adapter that is taught further has a form of its own, and says what conversations look like.
@@ -302,12 +297,12 @@ class Finetuner {
   }
 
   bool is_of_the_run(const std::string& name) const {
-    const auto within = [&](const char* file) {
+    const auto within = [&](const std::string& file) {
       return is_same_place(name, fs::path(s_.output) / file);
     };
-    return is_same_place(name, s_.output) ||
-           std::any_of(std::begin(kProducts), std::end(kProducts), within) ||
-           std::any_of(std::begin(kRecords), std::end(kRecords), within);
+    const std::vector<std::string> own = names_of_any_run();
+    return is_same_place(name, s_.output) || within(kStart) ||
+           std::any_of(own.begin(), own.end(), within);
   }
 
   // What is taught. A model that has learnt nothing is made, in the output or, to rehearse, in
@@ -317,54 +312,47 @@ class Finetuner {
       if (s_.model.empty()) s_.model = kShippedModel;
       return find_model(s_.model, model_places(s_.model_path));
     }
-    fs::path folder = s_.dry_run ? elsewhere : fs::path(s_.output) / "start";
+    fs::path folder = s_.dry_run ? elsewhere : fs::path(s_.output) / kStart;
     start.make(s_, folder);
     return folder;
   }
 
-  // What is taught is not replaced by what it became.
-  void keep_base(const ModelFiles& base) const {
-    std::vector<std::string> products;
-    for (const char* name : kProducts) products.push_back(s_.output + "/" + name);
-    products.push_back(s_.log_csv);
+  // What is taught and learnt is not replaced by what comes of it.
+  void keep_what_is_read(const ModelFiles& base) const {
+    std::vector<std::string> results = {s_.output, s_.log_csv};
+    for (const std::string& name : names_of_run(s_, base))
+      results.push_back(s_.output + "/" + name);
     std::vector<std::string> inputs = {base.path().string(), s_.adapter, s_.init, s_.tokenizer,
                                        s_.chat_template};
+    for (const std::vector<std::string>* list : {&s_.data, &s_.val})
+      inputs.insert(inputs.end(), list->begin(), list->end());
     for (const std::string& prompt : s_.sample_prompts)
       if (prompt.starts_with('@')) inputs.push_back(prompt.substr(1));
-    keep_inputs(products, inputs);
+    keep_inputs(results, inputs);
   }
 
-  void begin_output(const RunFile& run_file, std::int64_t learnt) {
+  void begin_output(const RunFile& run_file, const ModelFiles& base, std::int64_t learnt) {
     constexpr std::int64_t kLeast = 6;  // bytes of a checkpoint, for a number that is learnt
     if (!s_.resume) need_space(s_.output, static_cast<std::uint64_t>(kLeast * learnt), 0);
     std::error_code error;
     fs::create_directories(s_.output, error);
     if (error) fail(ErrorKind::write, "{}: {}", escaped(s_.output), error.message());
     lock_.take(s_.output);
-    if (s_.force) remove_earlier(run_file);
+    if (s_.force) remove_earlier(run_file, base);
     run_file.begin();
   }
 
-  void remove_earlier(const RunFile& run_file) const {
+  // But for what it exported: that stays until there is something else.
+  void remove_earlier(const RunFile& run_file, const ModelFiles& base) const {
     std::error_code error;
     for (const char* ending : {"", ".partial"})
       if (!s_.log_csv.empty()) fs::remove(s_.log_csv + ending, error);
     const fs::path folder(s_.output);
     fs::remove(folder / "loss.svg", error);
-    if (std::any_of(std::begin(kProducts), std::end(kProducts),
-                    [&](const char* name) { return fs::exists(folder / name, error); }))
-      write_file(folder / kReplaces, "");
+    EarlierExport(folder).replace(exported_into(folder));
     checkpoints_of(s_, run_file.recipe()).remove_all();
     best_of(s_, run_file.recipe()).remove_all();
-  }
-
-  // Those of an earlier run, of whatever kind, just before there are others.
-  void remove_replaced() const {
-    std::error_code error;
-    const fs::path folder(s_.output);
-    if (!fs::exists(folder / kReplaces, error)) return;
-    for (const char* name : kProducts) fs::remove(folder / name, error);
-    fs::remove(folder / kReplaces, error);
+    if (!fs::equivalent(base.path(), folder / kStart, error)) remove_start(folder / kStart);
   }
 
   FinetuneSettings s_;

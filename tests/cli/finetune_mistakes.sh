@@ -12,7 +12,7 @@ try --data a.txt --fine-tune-type dora --export gguf-adapter -o out_; try --data
 try -m ./small.gguf --data a.txt --quantize-base q4_0 -o out_; try -m ./small.gguf --data a.txt --export gguf -o out_
 mkdir full; touch full/x; try --data a.txt -o full; ls full
 try --data a.txt --sample-prompt @none.txt -o out_; try --data a.txt --sample-prompt @none.txt --dry-run
-mv a.txt full/records.jsonl; try --data full/records.jsonl -f -o full; mv full/records.jsonl a.txt
+mv a.txt full/records.jsonl; try --data full/records.jsonl -f -o full; mv full/records.jsonl full/loss.svg; try --data full/loss.svg -f -o full; mv full/loss.svg full/model.gguf; try --val full/model.gguf --data full/x -f -o full; mv full/model.gguf a.txt
 mkdir events; touch events/events.out.tfevents.0000000000.r1-finetune; try --data a.txt --tensorboard events -o out_
 try --data a.txt --export gguf --export-type q9 -o out_
 try --data a.txt --beta 1 -o out_; try --data a.txt --decay-share 0.1 -o out_; try --data a.txt --sample-tokens 9 -o out_

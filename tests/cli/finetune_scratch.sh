@@ -11,6 +11,8 @@ teach --init shape.json --tokenizer one/tokenizer.model -s 1 -o three >/dev/null
 teach --init shape.json --tokenizer train --vocab 320 --export gguf --export-type q8_0 -o four >/dev/null; ls four; [ -n "$(r1-complete -m four/model.gguf -p 'def f' -n 4)" ] && echo speaks
 # Taught once more, its records are its own.
 r1-finetune -q --data code.txt -m ./one --fine-tune-type full --max-seq-length 64 --batch-size 2 --iters 2 --steps-per-report 1 -o again >log.jsonl; cmp log.jsonl again/records.jsonl && echo same; cmp -s one/loss.svg again/loss.svg || echo another
+# With -f all of an earlier run goes, and nothing else.
+cp -r two old; touch old/notes; r1-finetune -q --data code.txt -m ./one --max-seq-length 64 --batch-size 2 --iters 1 -f -o old >/dev/null; ls old
 # Broken off, it goes on from its own start.
 teach --init shape.json --tokenizer train --vocab 320 --save-every 10 -o five >/dev/null; rm -r five/step-00000030 five/run.json five/*.safetensors
 teach --init shape.json --tokenizer train --vocab 320 --save-every 10 --resume -o five >/dev/null; cmp one/model.safetensors five/model.safetensors && echo same

@@ -54,7 +54,7 @@ Pack random_pack(std::int64_t T) {
 class Verify : public testing::Test {
  protected:
   Verify() {
-    fs::create_directory(dir_ / "base");
+    for (const char* name : {"base", "out"}) fs::create_directory(dir_ / name);
     write_base(llama_, dir_ / "base");
   }
 
@@ -78,7 +78,7 @@ class Verify : public testing::Test {
         pupil_->backend().copy_from_host(
             weight.value,
             test::random_values(weight.value.shape.elements(), ++seed, -0.2f, 0.2f).data());
-    export_trained(s_, *pupil_, *text_, packs_);
+    export_trained(s_, *pupil_, *text_, packs_, s_.output);
   }
   Verification look() { return verify_export(s_, *pupil_, *text_, packs_, s_.output); }
   double verify() { return look().divergence; }
@@ -167,7 +167,7 @@ TEST_F(Verify, AChatTemplateThatWasDroppedIsFound) {
   EXPECT_FAILS(ErrorKind::model, "has another chat template than its base", verify());
   s_.export_kind = "merged";
   fs::remove(fs::path(s_.output) / kModelFile);
-  export_trained(s_, *pupil_, *text_, packs_);
+  export_trained(s_, *pupil_, *text_, packs_, s_.output);
   test::write_bytes(fs::path(s_.output) / "tokenizer_config.json",
                     R"({"bos_token":"<bos>","eos_token":"<|im_end|>","add_bos_token":true})");
   EXPECT_FAILS(ErrorKind::model, "has another chat template than its base", verify());
@@ -183,7 +183,7 @@ TEST_F(Verify, RowsOfQThatAreNotInPairsAreFound) {
   edit_gguf(kModelFile, as_it_is, turn("blk.1.attn_q.weight"));
   EXPECT_FAILS(ErrorKind::model, "differs from the model in memory by", verify());
   s_.export_kind = "gguf-adapter";
-  export_trained(s_, *pupil_, *text_, packs_);
+  export_trained(s_, *pupil_, *text_, packs_, s_.output);
   edit_gguf(Adapter::kFile, as_it_is, turn("blk.1.attn_q.weight.lora_b"));
   EXPECT_FAILS(ErrorKind::model, "differs from the model in memory by", verify());
 }
@@ -279,7 +279,7 @@ TEST_F(Verify, WhatIsTaughtThroughBlocksIsWrittenBitForBit) {
     EXPECT_EQ(before == exact[method], first);
     for (int i = 0; i < 20; ++i) trainer.step();
     EXPECT_LT(trainer.evaluate(packer, 1), 0.8 * before);  // as the blocks have it
-    export_trained(s_, *pupil_, *text_, packs_);
+    export_trained(s_, *pupil_, *text_, packs_, s_.output);
     expect_as_read(ModelFiles::open(dir_ / "out" / kModelFile), *pupil_);
   }
 }

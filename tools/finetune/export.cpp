@@ -78,23 +78,19 @@ void check_export(const FinetuneSettings& s, const ModelFiles& base) {
 }
 
 Verification export_trained(const FinetuneSettings& s, const Pupil& pupil, const TextOfModel& text,
-                            const std::vector<Pack>& packs) {
+                            const std::vector<Pack>& packs, const fs::path& folder) {
   const TrainedModel trained = pupil.trained();
   const std::string kind = export_kind(s, trained.base);
-  Unfinished folder(s.output);
   if (kind == "adapter") {
-    pupil.adapter()->write(folder.path(), s.model);
+    pupil.adapter()->write(folder, s.model);
   } else if (kind == "gguf-adapter") {
-    pupil.adapter()->write_gguf(folder.path() / Adapter::kFile, trained.base);
+    pupil.adapter()->write_gguf(folder / Adapter::kFile, trained.base);
   } else if (kind == "merged") {
-    write_trained_folder(trained, folder.path());
+    write_trained_folder(trained, folder);
   } else {
-    write_gguf_of(s, pupil, trained.base, folder.path());
+    write_gguf_of(s, pupil, trained.base, folder);
   }
-  const Verification found =
-      s.no_verify ? Verification() : verify_export(s, pupil, text, packs, folder.path());
-  folder.finish();
-  return found;
+  return s.no_verify ? Verification() : verify_export(s, pupil, text, packs, folder);
 }
 
 }  // namespace r1

@@ -21,9 +21,10 @@ std::string half_type(const ModelFiles& base);
 // Fails with `usage` for an export that this base and method have not. Before the work.
 void check_export(const FinetuneSettings& settings, const ModelFiles& base);
 
-// Writes what was learnt into DIR, opens it again and holds its logits over `packs` against those
-// of the model in memory; only then do files take their names. Fails as `verify_export`.
+// Writes what was learnt into a folder, opens it again and holds its logits over `packs` against
+// those of the model in memory. Fails as `verify_export`.
 Verification export_trained(const FinetuneSettings& settings, const Pupil& pupil,
-                            const TextOfModel& text, const std::vector<Pack>& packs);
+                            const TextOfModel& text, const std::vector<Pack>& packs,
+                            const std::filesystem::path& folder);
 
 }  // namespace r1

@@ -135,32 +135,57 @@ RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
   w.key("device").string(s.device);
   recipe_ = sha256_hex(as_bytes(w.text())).substr(0, 16);
   w.key("export").string(s.export_given ? s.export_kind : "").key("export_type");
-  text_ = w.string(s.export_type).end_object().text() + "\n";
+  text_ = w.string(s.export_type).text();
+  if (s.resume) exported_ = exported_into(s.output);
+}
+
+std::string RunFile::text_with(const std::set<std::string>& exported) const {
+  JsonWriter names;
+  names.begin_array();
+  for (const std::string& name : exported) names.string(name);
+  return text_ + ",\"exported\":" + names.end_array().text() + "}\n";
 }
 
 bool RunFile::says_finished() const {
   std::error_code none;
-  return std::filesystem::exists(path_, none) && read_file(path_) == text_;
+  return std::filesystem::exists(path_, none) && read_file(path_).starts_with(text_);
 }
 
 void RunFile::refuse_others(const std::string& folder) const {
   std::error_code none;
   const std::filesystem::path& was = std::filesystem::exists(begun_, none) ? begun_ : path_;
   if (!std::filesystem::exists(was, none)) return;  // its checkpoints have the last word
-  const std::string how = difference(parse_json(read_file(was), kName), parse_json(text_, kName));
+  const std::string how =
+      difference(parse_json(read_file(was), kName), parse_json(text_ + "}", kName));
   if (!how.empty()) fail(ErrorKind::usage, "{} was begun {}; -f begins anew", escaped(folder), how);
 }
 
 void RunFile::begin() const {
   std::error_code none;
-  write_file(begun_, text_);
+  write_file(begun_, text_with(exported_));
   std::filesystem::remove(path_, none);
 }
 
-void RunFile::finish() const {
-  std::error_code error;
-  std::filesystem::rename(begun_, path_, error);
-  if (error) fail(ErrorKind::write, "{}: {}", escaped(path_.string()), error.message());
+void RunFile::finish(const std::vector<std::string>& exported) const {
+  std::error_code none;
+  std::set<std::string> all = exported_;
+  all.insert(exported.begin(), exported.end());
+  write_file(path_, text_with(all));
+  std::filesystem::remove(begun_, none);
+}
+
+std::set<std::string> exported_into(const std::filesystem::path& folder) {
+  std::set<std::string> names;
+  for (const char* ending : {"", ".partial"}) {
+    const std::filesystem::path path = folder / (std::string(kName) + ending);
+    try {
+      const Json document = parse_json(read_file(path), kName);
+      for (const Json& name : document.at("exported", kName).array(kName))
+        names.insert(name.string(kName));
+    } catch (const Error&) {  // it is not there, or says nothing of them
+    }
+  }
+  return names;
 }
 
 }  // namespace r1

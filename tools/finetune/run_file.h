@@ -1,7 +1,9 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "lib/io/weights.h"
 #include "tools/finetune/settings.h"
@@ -21,11 +23,17 @@ class RunFile {
   // Fails with `usage`, and says in what, where the run in this folder differs from this one.
   void refuse_others(const std::string& folder) const;
   void begin() const;
-  void finish() const;
+  void finish(const std::vector<std::string>& exported) const;
 
  private:
+  std::string text_with(const std::set<std::string>& exported) const;
+
   std::filesystem::path path_, begun_;
-  std::string text_, recipe_;
+  std::string text_, recipe_;       // text_ is not closed
+  std::set<std::string> exported_;  // earlier, by this run
 };
+
+// The names of files that a run exported into its folder, as far as that says.
+std::set<std::string> exported_into(const std::filesystem::path& folder);
 
 }  // namespace r1

@@ -33,15 +33,14 @@ std::int64_t write_tokenizer(const FinetuneSettings& s, const fs::path& folder) 
   return make_sentencepiece_tokenizer(as_bytes(model), escaped(s.tokenizer))->size();
 }
 
-// Its files alone: whatever else lies there is somebody's.
+}  // namespace
+
 void remove_start(const fs::path& folder) {
   std::error_code error;
   for (const char* name : {"config.json", "model.safetensors", kTokenizerJson, kTokenizerModel})
     fs::remove(folder / name, error);
   fs::remove(folder, error);
 }
-
-}  // namespace
 
 void StartOfRun::make(const FinetuneSettings& s, const fs::path& folder) {
   std::error_code error;

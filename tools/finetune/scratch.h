@@ -23,4 +23,7 @@ class StartOfRun {
   std::filesystem::path made_, earlier_;
 };
 
+// Its files alone: whatever else lies there is somebody's.
+void remove_start(const std::filesystem::path& folder);
+
 }  // namespace r1

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "lib/base/error.h"
 
@@ -22,13 +25,19 @@ class Unfinished {
   Unfinished& operator=(const Unfinished&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
-  void finish() {
+  // The names that they have now.
+  std::vector<std::string> finish() {
+    std::vector<std::string> names;
     std::error_code error;
     for (const std::filesystem::directory_entry& entry :
-         std::filesystem::directory_iterator(path_, error)) {
-      std::filesystem::rename(entry.path(), output_ / entry.path().filename(), error);
+         std::filesystem::directory_iterator(path_, error))
+      names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) {
+      std::filesystem::rename(path_ / name, output_ / name, error);
       if (error) fail(ErrorKind::write, "{}: {}", escaped(output_.string()), error.message());
     }
+    return names;
   }
 
  private:
