@@ -17,6 +17,7 @@
 #include "tools/common/models.h"
 #include "tools/common/progress.h"
 #include "tools/common/results.h"
+#include "tools/common/signals.h"
 #include "tools/finetune/course.h"
 #include "tools/finetune/dry_run.h"
 #include "tools/finetune/event_file.h"
@@ -92,12 +93,14 @@ class Finetuner {
     if (wants_bf16 && !s_.full() && s_.qat.empty() && !pupil.keeps_bf16())
       ui.say(kTool, "--precision bf16 changes nothing: the model's matrices are in blocks", 0);
     const SamplePrompts prompts(s_, text, pupil.network());
+    stop_when_interrupted();
     begin_output(run_file, files, pupil.learnt());
     start.keep();
     tell_repeats(ui, lessons);
     ui.say(kTool, fmt::format("{} of {} weights are learnt", pupil.learnt(), pupil.weights()), 1);
     Course::Known known = facts_of_steps(pupil.backend(), files, text, lessons, ui.progress);
     known.loading = loaded;
+    stop_when_interrupted();
     Course course(s_, pupil, lessons, prompts, run_file.recipe(), ui, start_, known);
     course.run();
     Unfinished folder(s_.output);
@@ -319,9 +322,10 @@ class Finetuner {
 
   // What is taught and learnt is not replaced by what comes of it.
   void keep_what_is_read(const ModelFiles& base) const {
-    std::vector<std::string> results = {s_.output, s_.log_csv};
+    std::vector<std::string> results;
     for (const std::string& name : names_of_run(s_, base))
       results.push_back(s_.output + "/" + name);
+    results.insert(results.end(), {s_.log_csv, s_.output});
     std::vector<std::string> inputs = {base.path().string(), s_.adapter, s_.init, s_.tokenizer,
                                        s_.chat_template};
     for (const std::vector<std::string>* list : {&s_.data, &s_.val})

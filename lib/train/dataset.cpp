@@ -94,6 +94,7 @@ class Reader {
     for_each_line(text, [&](std::string_view characters, int number) {
       const std::size_t begin = characters.find_first_not_of(" \t\r");
       if (begin == std::string_view::npos) return;
+      if (options_.before_line) options_.before_line();
       naming(fmt::format("{}:{}", name, number), [&] {
         if (characters[begin] == '[')
           fail(ErrorKind::usage, "a list begins here; one object a line is wanted");

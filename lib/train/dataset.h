@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ struct DatasetOptions {
   bool pairs = false;                      // of answers, one liked better, and nothing else
   double fim_rate = 0;     // share of plain texts (pieces of split ones) that get a gap
   std::uint64_t seed = 0;  // of where those are cut
+  std::function<void()> before_line = {};  // may throw, to end it
 };
 
 // What text is made of, of one model.

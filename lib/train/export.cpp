@@ -66,6 +66,7 @@ void write_tensors(const TrainedModel& model, const fs::path& path,
   const auto out = open_file(path);
   out->write(header(labels));
   for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (model.before_tensor) model.before_tensor();
     const Tensor* source = model.base.find(labels[i].name);
     const std::vector<float> values = model.values({labels[i].name, *source});
     std::vector<std::byte> stored(labels[i].tensor.bytes());

@@ -17,9 +17,10 @@ namespace r1 {
 struct TrainedModel {
   Backend& backend;
   const ModelFiles& base;
-  const Params& params;              // of the base, on the backend
-  const Adapter* adapter = nullptr;  // none: all weights were learnt
-  std::string chat_template = {};    // in place of the base's; empty: that
+  const Params& params;                      // of the base, on the backend
+  const Adapter* adapter = nullptr;          // none: all weights were learnt
+  std::string chat_template = {};            // in place of the base's; empty: that
+  std::function<void()> before_tensor = {};  // that is written; may throw, to end it
 
   // A tensor's numbers, merged in f32.
   std::vector<float> values(const NamedTensor& tensor) const;

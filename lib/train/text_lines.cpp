@@ -48,7 +48,7 @@ class Collector {
 }  // namespace
 
 std::vector<std::string> text_lines(const std::vector<std::filesystem::path>& files,
-                                    std::size_t most) {
+                                    std::size_t most, const std::function<void()>& before_line) {
   Collector collector;
   for (const std::filesystem::path& path : files) {
     const MappedFile file = open_data(path);
@@ -59,6 +59,7 @@ std::vector<std::string> text_lines(const std::vector<std::filesystem::path>& fi
     }
     for_each_line(as_text(file.bytes()), [&](std::string_view line, int number) {
       if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
+      if (before_line) before_line();
       naming(fmt::format("{}:{}", escaped(path.string()), number),
              [&] { collector.add_sample(parse_json(line, "the line")); });
     });

@@ -194,11 +194,13 @@ TrainStep Trainer::step() {
   return result;
 }
 
-double Trainer::evaluate(const Packer& data, std::int64_t packs) {
+double Trainer::evaluate(const Packer& data, std::int64_t packs,
+                         const std::function<void()>& before_each) {
   refresh();
   double loss = 0;
   std::int64_t counted = 0;
   for (std::int64_t n = 0; n < packs; ++n) {
+    if (before_each) before_each();
     const Pack pack = data.pack(n);
     loss += run(pack, 0);
     counted += pack.counted();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <vector>
@@ -66,8 +67,10 @@ class Trainer {
   TrainStep step();
   std::int64_t done() const { return done_; }                     // steps
   const std::vector<Tensor>& gradients() const { return sums_; }  // of the last step, by weight
-  // Nats a trained token, or a pair, over the first `packs` packs of some data.
-  double evaluate(const Packer& data, std::int64_t packs);
+  // Nats a trained token, or a pair, over the first `packs` packs of some data; `before_each` may
+  // throw, to end it.
+  double evaluate(const Packer& data, std::int64_t packs,
+                  const std::function<void()>& before_each = {});
 
   // What a run goes on with: weights by name, and moments, and the loss scale. Written into by a
   // checkpoint that is read; then `go_on` says how many steps it had done.

@@ -81,11 +81,13 @@ Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& le
       saved_(checkpoints_of(settings, recipe)),
       best_(best_of(settings, recipe)),
       tensors_(trainer_.state()),
+      line_(ui.progress),
       steps_(settings.iters),
       begun_(begun),
       known_(known) {}
 
 std::map<std::string, double> Course::numbers_of(const State& s) {
+  const TrainStep due = s.due.value_or(TrainStep());
   return {{"loss", s.loss},
           {"steps", s.steps},
           {"tokens", s.tokens},
@@ -95,7 +97,11 @@ std::map<std::string, double> Course::numbers_of(const State& s) {
           {"worse", s.worse},
           {"planned", s.planned},
           {"loss_scale", s.scale.value},
-          {"good", static_cast<double>(s.scale.good)}};
+          {"good", static_cast<double>(s.scale.good)},
+          {"due", static_cast<double>(due.step)},
+          {"due_rate", due.rate},
+          {"due_norm", due.norm},
+          {"due_scale", due.loss_scale}};
 }
 
 Course::State Course::state_of(const std::map<std::string, double>& numbers) {
@@ -115,7 +121,12 @@ Course::State Course::state_of(const std::map<std::string, double>& numbers) {
           .best = n("best"),
           .worse = n("worse"),
           .planned = n("planned"),
-          .scale = {n("loss_scale"), static_cast<std::int64_t>(n("good"))}};
+          .scale = {n("loss_scale"), static_cast<std::int64_t>(n("good"))},
+          .due = n("due") > 0 ? std::optional(TrainStep{.step = static_cast<std::int64_t>(n("due")),
+                                                        .rate = n("due_rate"),
+                                                        .norm = n("due_norm"),
+                                                        .loss_scale = n("due_scale")})
+                              : std::nullopt};
 }
 
 void Course::run() {
@@ -146,30 +157,38 @@ void Course::take_best() {
 void Course::teach() {
   if (trainer_.done() == 0 && looks()) report({}, look());
   start_ = {Clock::now(), trainer_.done(), state_.tokens};
-  ProgressLine line(ui_.progress);
+  if (state_.due) end(TrainStep(*state_.due));
   while (!over()) {
     const Clock::time_point before = Clock::now();
     const TrainStep step = trainer_.step();
     taught_ += seconds_since(before);
     count(step);
     if (s_.time_budget > 0) keep_to_budget();
-    const bool last = trainer_.done() >= steps_;
-    const bool looking = looks() && (last || step.step % s_.steps_per_eval == 0);
-    const Look found = looking ? look() : Look();
-    if (over() || looking || step.step % s_.steps_per_report == 0) {
-      line.clear();
-      try {
-        report(step, found);
-      } catch (const Error&) {  // a log that cannot be written costs no steps
-        save(saved_);
-        throw;
-      }
-    }
-    line.draw([&] { return progress(step); });
-    const bool stopped = caught_signal() != 0;
-    if (over() || stopped || step.step % s_.save_every == 0) save(saved_);
-    if (stopped) stop_when_interrupted(fmt::format("; --resume goes on after step {}", step.step));
+    end(step);
+    line_.draw([&] { return progress(step); });
   }
+  line_.clear();
+}
+
+void Course::end(const TrainStep& step) {
+  const bool last = trainer_.done() >= steps_;
+  const bool looking = looks() && (last || step.step % s_.steps_per_eval == 0);
+  const std::string goes_on = fmt::format("; --resume goes on after step {}", step.step);
+  if (last || looking || step.step % s_.steps_per_report == 0) {
+    const State before = state_;
+    try {
+      report(step, looking ? look() : Look());
+    } catch (const Error&) {  // neither a signal nor a log that cannot be written costs a step
+      state_ = before;
+      state_.due = step;
+      save(saved_);
+      stop_when_interrupted(goes_on);
+      throw;
+    }
+  }
+  const bool stopped = caught_signal() != 0;
+  if (over() || stopped || step.step % s_.save_every == 0) save(saved_);
+  if (stopped) stop_when_interrupted(goes_on);
 }
 
 void Course::draw(const std::vector<TrainRecord>& records) const {
@@ -193,7 +212,7 @@ std::optional<std::int64_t> Course::go_on() {
   if (state_.planned > 0) plan(static_cast<std::int64_t>(state_.planned));
   tokens_reported_ = state_.tokens;
   ui_.say(kTool, fmt::format("goes on after step {}", progress->step), 1);
-  return progress->step;
+  return state_.due ? progress->step - 1 : progress->step;
 }
 
 void Course::count(const TrainStep& step) {
@@ -218,7 +237,8 @@ Course::Look Course::look() {
 
 double Course::validate() {
   const double loss =
-      trainer_.evaluate(lessons_.val_packs(), std::min(kMostValidated, lessons_.val_count()));
+      trainer_.evaluate(lessons_.val_packs(), std::min(kMostValidated, lessons_.val_count()),
+                        [] { stop_when_interrupted(); });
   if (trainer_.done() == 0) return state_.untaught = loss;
   if (loss < state_.best) {
     state_.best = loss;
@@ -249,6 +269,7 @@ void Course::show(const std::vector<std::string>& samples) const {
 }
 
 void Course::report(const TrainStep& step, const Look& found) {
+  line_.clear();
   const double rate = (state_.tokens - tokens_reported_) / seconds_since(reported_);
   const bool learnt = state_.steps > 0;
   log_->write({.step = step.step,
@@ -268,6 +289,7 @@ void Course::report(const TrainStep& step, const Look& found) {
                .memory = static_cast<double>(trainer_.peak_bytes())});
   show(found.samples);
   state_.loss = state_.steps = 0;
+  state_.due.reset();
   reported_ = Clock::now();
   tokens_reported_ = state_.tokens;
 }

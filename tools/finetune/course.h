@@ -53,14 +53,17 @@ class Course {
     double best = std::numeric_limits<double>::max(), worse = 0;  // after others; times in a row
     double planned = 0;                                           // steps, by --time-budget
     LossScale scale;
+    std::optional<TrainStep> due;  // its record is still to be made
   };
   static std::map<std::string, double> numbers_of(const State& s);
   static State state_of(const std::map<std::string, double>& numbers);
 
   void teach();  // the steps
   void draw(const std::vector<TrainRecord>& records) const;
-  std::optional<std::int64_t> go_on();  // after so many steps; nothing: from the first on
+  // After so many steps that have their records; nothing: from the first on.
+  std::optional<std::int64_t> go_on();
   void count(const TrainStep& step);
+  void end(const TrainStep& step);  // a look and a record, where they are due, and a checkpoint
   // What is found out now and then.
   struct Look {
     std::optional<double> val_loss;
@@ -90,6 +93,7 @@ class Course {
   std::vector<NamedTensor> tensors_;
   State state_;
   std::optional<TrainLog> log_;
+  ProgressLine line_;
   std::int64_t steps_;                    // in all
   Clock::time_point begun_;               // the run
   double step_seconds_ = 0;               // as far as it is known

@@ -1,11 +1,14 @@
 #include "tools/finetune/export.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "lib/base/error.h"
 #include "lib/base/output.h"
 #include "lib/quant/quantize_model.h"
 #include "lib/quant/types.h"
+#include "tools/common/signals.h"
 #include "tools/finetune/blocks.h"
 #include "tools/finetune/unfinished.h"
 
@@ -14,25 +17,40 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// An output that a signal ends.
+class Interruptible : public Output {
+ public:
+  explicit Interruptible(std::unique_ptr<Output> to) : to_(std::move(to)) {}
+  void write(std::string_view text) override {
+    stop_export_when_interrupted();
+    to_->write(text);
+  }
+  void flush() override { to_->flush(); }
+  void close() override { to_->close(); }
+
+ private:
+  std::unique_ptr<Output> to_;
+};
+
 // A GGUF file of one that is whole, or of a folder.
 void pack_gguf(const fs::path& from, const fs::path& to, const FinetuneSettings& s) {
   const ModelFiles files = ModelFiles::open(from);
   const QuantizePlan plan = plan_blocks(s, files);
   ThreadPool pool(static_cast<int>(s.threads));
-  const auto out = open_file(to);
+  Interruptible out(open_file(to));
   SumJournal sums;
-  write_quantized(*out, files, plan, {}, pool, sums);
-  out->close();
+  write_quantized(out, files, plan, {}, pool, sums);
+  out.close();
 }
 
-void write_gguf_of(const FinetuneSettings& s, const Pupil& pupil, const ModelFiles& base,
-                   const fs::path& folder) {
+void write_gguf_of(const FinetuneSettings& s, const TrainedModel& trained, const fs::path& folder) {
   const Unfinished whole(folder);  // all of it in plain numbers
-  const fs::path from = base.is_gguf() ? whole.path() / "whole.gguf" : whole.path();
-  if (base.is_gguf())
-    write_trained_gguf(pupil.trained(), from);
+  const bool is_gguf = trained.base.is_gguf();
+  const fs::path from = is_gguf ? whole.path() / "whole.gguf" : whole.path();
+  if (is_gguf)
+    write_trained_gguf(trained, from);
   else
-    write_trained_folder(pupil.trained(), from, DType::f32);
+    write_trained_folder(trained, from, DType::f32);
   pack_gguf(from, folder / kModelFile, s);
 }
 
@@ -77,9 +95,13 @@ void check_export(const FinetuneSettings& s, const ModelFiles& base) {
   if (kind == "gguf") want_mix("--export-type", s.export_type);
 }
 
+void stop_export_when_interrupted() { stop_when_interrupted("; --resume exports what was learnt"); }
+
 Verification export_trained(const FinetuneSettings& s, const Pupil& pupil, const TextOfModel& text,
                             const std::vector<Pack>& packs, const fs::path& folder) {
-  const TrainedModel trained = pupil.trained();
+  stop_export_when_interrupted();
+  TrainedModel trained = pupil.trained();
+  trained.before_tensor = stop_export_when_interrupted;
   const std::string kind = export_kind(s, trained.base);
   if (kind == "adapter") {
     pupil.adapter()->write(folder, s.model);
@@ -88,7 +110,7 @@ Verification export_trained(const FinetuneSettings& s, const Pupil& pupil, const
   } else if (kind == "merged") {
     write_trained_folder(trained, folder);
   } else {
-    write_gguf_of(s, pupil, trained.base, folder);
+    write_gguf_of(s, trained, folder);
   }
   return s.no_verify ? Verification() : verify_export(s, pupil, text, packs, folder);
 }

@@ -21,8 +21,11 @@ std::string half_type(const ModelFiles& base);
 // Fails with `usage` for an export that this base and method have not. Before the work.
 void check_export(const FinetuneSettings& settings, const ModelFiles& base);
 
+// Fails with `interrupted` after a signal: what was learnt is in a checkpoint.
+void stop_export_when_interrupted();
+
 // Writes what was learnt into a folder, opens it again and holds its logits over `packs` against
-// those of the model in memory. Fails as `verify_export`.
+// those of the model in memory. Fails as `verify_export`, and after a signal.
 Verification export_trained(const FinetuneSettings& settings, const Pupil& pupil,
                             const TextOfModel& text, const std::vector<Pack>& packs,
                             const std::filesystem::path& folder);

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/common/signals.h"
+
 namespace r1 {
 namespace {
 
@@ -16,7 +18,8 @@ Dataset read(const std::vector<std::string>& names, const FinetuneSettings& s,
                        .mask_prompt = !s.no_mask_prompt,
                        .pairs = s.dpo(),
                        .fim_rate = s.fim_rate,
-                       .seed = static_cast<std::uint64_t>(s.seed)});
+                       .seed = static_cast<std::uint64_t>(s.seed),
+                       .before_line = [] { stop_when_interrupted(); }});
 }
 
 // "1 sample", "2 samples".

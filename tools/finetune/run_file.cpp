@@ -15,6 +15,7 @@
 #include "lib/base/sha256.h"
 #include "lib/base/write_file.h"
 #include "lib/models/adapter.h"
+#include "tools/common/signals.h"
 
 namespace r1 {
 namespace {
@@ -24,6 +25,7 @@ constexpr const char* kName = "run.json";
 void add_files(JsonWriter& w, const char* key, const std::vector<std::string>& names) {
   w.key(key).begin_array();
   for (const std::string& name : names) {
+    stop_when_interrupted();
     const MappedFile file(name);
     w.begin_object().key("path").string(escaped(name)).key("sha256").string(sha256_hex(file));
     w.end_object();

@@ -7,6 +7,7 @@
 #include "lib/decode/scheduler.h"
 #include "lib/text/fim.h"
 #include "tools/common/inputs.h"
+#include "tools/common/signals.h"
 
 namespace r1 {
 
@@ -51,7 +52,10 @@ std::vector<std::string> SamplePrompts::completed(Pupil& pupil) const {
                           },
                       .on_finish = [](FinishReason) {},
                       .on_error = [](const Error&) {}});  // its text ends there
-  while (scheduler.busy()) scheduler.step();
+  while (scheduler.busy()) {
+    stop_when_interrupted();
+    scheduler.step();
+  }
   for (std::string& text : texts) {
     Utf8Stream whole;  // the last character may be cut
     text = whole.push(text) + whole.finish();

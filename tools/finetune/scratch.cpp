@@ -1,5 +1,10 @@
 #include "tools/finetune/scratch.h"
 
+#include <chrono>
+#include <future>
+#include <thread>
+#include <utility>
+
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
@@ -9,6 +14,7 @@
 #include "lib/text/sentencepiece_tokenizer.h"
 #include "lib/text/train_sentencepiece.h"
 #include "lib/train/text_lines.h"
+#include "tools/common/signals.h"
 
 namespace r1 {
 namespace {
@@ -18,6 +24,20 @@ namespace fs = std::filesystem;
 constexpr const char *kTokenizerJson = "tokenizer.json", *kTokenizerModel = "tokenizer.model";
 constexpr std::size_t kMostLines = 400'000;  // that a tokenizer is made of
 
+// sentencepiece heeds no signal: it works in a thread of its own, which ends with the process.
+std::string trained_tokenizer(const FinetuneSettings& s) {
+  std::vector<std::string> lines =
+      text_lines({s.data.begin(), s.data.end()}, kMostLines, [] { stop_when_interrupted(); });
+  std::packaged_task<std::string()> train([lines = std::move(lines), vocab = s.vocab]() mutable {
+    return train_sentencepiece(std::move(lines), vocab);
+  });
+  std::future<std::string> model = train.get_future();
+  std::thread(std::move(train)).detach();
+  while (model.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready)
+    stop_when_interrupted();
+  return model.get();
+}
+
 // Returns how many tokens it has.
 std::int64_t write_tokenizer(const FinetuneSettings& s, const fs::path& folder) {
   if (s.tokenizer.ends_with(".json")) {
@@ -25,10 +45,7 @@ std::int64_t write_tokenizer(const FinetuneSettings& s, const fs::path& folder) 
     write_file(folder / kTokenizerJson, text);
     return make_bpe_tokenizer(parse_json(text, escaped(s.tokenizer)))->size();
   }
-  const std::string model =
-      s.tokenizer == "train"
-          ? train_sentencepiece(text_lines({s.data.begin(), s.data.end()}, kMostLines), s.vocab)
-          : read_file(s.tokenizer);
+  const std::string model = s.tokenizer == "train" ? trained_tokenizer(s) : read_file(s.tokenizer);
   write_file(folder / kTokenizerModel, model);
   return make_sentencepiece_tokenizer(as_bytes(model), escaped(s.tokenizer))->size();
 }

@@ -69,6 +69,7 @@ double divergence(const Logits& want, const Logits& have, std::int64_t vocab,
   double sum = 0;
   std::int64_t rows = 0;
   for (const Pack& pack : packs) {
+    stop_export_when_interrupted();
     sum += mean_divergence(want(pack), have(pack), vocab) * static_cast<double>(pack.rows());
     rows += pack.rows();
   }

@@ -531,6 +531,15 @@ TEST(Dataset, NamesTheLineThatIsNoText) {
   }
 }
 
+TEST(Dataset, EndsBeforeALineThatIsNotWanted) {
+  Scene scene;
+  int lines = 0;
+  scene.options.before_line = [&] {
+    if (++lines > 2) fail(ErrorKind::interrupted, "enough");
+  };
+  EXPECT_EQ(scene.why({text_line("a"), text_line("b"), text_line("c")}), "E_INTERRUPTED: enough");
+}
+
 TEST(Dataset, TakesNulAndControlCharactersInStrings) {
   Scene scene;
   const Dataset data = scene.read({R"({"text":"\u0000\u001b[2J"})"});
