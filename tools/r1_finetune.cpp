@@ -68,12 +68,14 @@ class Finetuner {
     const Lessons lessons(s_, text.forms());
     plan(lessons);
     ui.say(kTool, lessons.described(), 1);
-    if (const std::string out = lessons.left_out(); !out.empty() && !s_.dry_run)
-      ui.say(kTool, "not learnt: " + out, 0);
     if (s_.dry_run) {
       tell_repeats(ui, lessons);
       return rehearse(files, text, lessons);
     }
+    if (const std::string out = lessons.not_learnt(); !out.empty())
+      ui.say(kTool, "not learnt: " + out, 0);
+    if (const std::string out = lessons.not_measured(); !out.empty())
+      ui.say(kTool, "not measured: " + out, 0);
     auto backend = open_backend(s_.device, {.threads = static_cast<int>(s_.threads)});
     const bool wants_bf16 = s_.precision == "bf16";
     choose_precision(backend->device() == Device::cuda);

@@ -26,6 +26,9 @@ teach --dropout 0.2 -o four --save-every 3 --iters 8 --resume -v; echo $?
 printf 'nothing like that' >other.txt; teach --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 2 -o stopped | jq -s '.[-1].step < 60'; ls stopped/best | wc -l
 teach --learning-rate 0 --iters 2 --val other.txt -v -o as_before 2>&1 >/dev/null | grep -o 'never less after'
 teach --val-share 0.3 --sample-tokens 1 --sample-prompt x -o parted | jq -s 'map(.val_loss | type) | unique'; teach --val-share 0.3 --dry-run --json | jq -c '[.data.samples, .data.measured]'; teach --dry-run --json | jq -c '[.data.samples, .data.measured]'
+# What is left out of either is counted, and so is what is not measured of many.
+for i in 1 2 3; do echo '{"prompt":"p","completion":"'"$(seq -s ' ' $((i * i * i * 5)))"'"}'; done >long.jsonl; r1-finetune --data long.jsonl --val long.jsonl --max-seq-length 64 --iters 1 --batch-size 1 -o long -v 2>&1 >/dev/null | grep -E 'samples? of|not '
+seq 300 | sed 's/.*/{"text":"x = &"}/' >many.jsonl; teach --val many.jsonl --no-packing --dry-run | head -1
 untimed --time-budget 1s -o timed | jq -s '.[-1].step > 3'
 teach --timing -o measured | jq -s '.[-1] | .tok_s > 0 and .share_of_peak > 0 and .share_of_peak < 1'; grep -c share measured/records.jsonl
 # The same as one file.

@@ -13,8 +13,7 @@ namespace r1 {
 namespace {
 
 constexpr const char* kTool = "r1-finetune";
-constexpr std::int64_t kMostValidated = 64;  // packs
-constexpr std::int64_t kMeasured = 3;        // steps, behind the first
+constexpr std::int64_t kMeasured = 3;  // steps, behind the first
 constexpr std::int64_t kTokensAtOnce = 1024;
 constexpr double kLeftForTheEnd = 0.1;   // of a time budget, or more
 constexpr std::int64_t kGuessed = 1000;  // steps, before there is anything to go by
@@ -236,9 +235,8 @@ Course::Look Course::look() {
 }
 
 double Course::validate() {
-  const double loss =
-      trainer_.evaluate(lessons_.val_packs(), std::min(kMostValidated, lessons_.val_count()),
-                        [] { stop_when_interrupted(); });
+  const double loss = trainer_.evaluate(lessons_.val_packs(), lessons_.val_measured(),
+                                        [] { stop_when_interrupted(); });
   if (trainer_.done() == 0) return state_.untaught = loss;
   if (loss < state_.best) {
     state_.best = loss;

@@ -27,6 +27,15 @@ std::string counted(std::int64_t n, std::string_view what) {
   return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
 }
 
+// "5 too long"; empty: nothing.
+std::string left_out_of(const Dataset& data) {
+  std::vector<std::string> parts;
+  if (data.too_long > 0) parts.push_back(fmt::format("{} too long", data.too_long));
+  if (data.nothing_trained > 0)
+    parts.push_back(fmt::format("{} with nothing to learn", data.nothing_trained));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
 }  // namespace
 
 Lessons::Lessons(const FinetuneSettings& s, const TextForms& forms)
@@ -44,21 +53,19 @@ std::vector<Pack> Lessons::some(std::int64_t count) const {
   return some;
 }
 
-std::string Lessons::left_out() const {
-  std::vector<std::string> parts;
-  if (data_.too_long > 0) parts.push_back(fmt::format("{} too long", data_.too_long));
-  if (data_.nothing_trained > 0)
-    parts.push_back(fmt::format("{} with nothing to learn", data_.nothing_trained));
-  return fmt::format("{}", fmt::join(parts, ", "));
-}
+std::string Lessons::not_learnt() const { return left_out_of(data_); }
+std::string Lessons::not_measured() const { return left_out_of(val_); }
 
 std::string Lessons::described() const {
-  const std::string out = left_out();
-  std::string text =
-      fmt::format("{} of {} tokens, {} of them learnt, in {}", counted(samples(), "sample"),
-                  data_.tokens, data_.trained, counted(epoch(), "sequence"));
-  if (measured() > 0) text += fmt::format(", {} to measure", counted(measured(), "sample"));
-  return out.empty() ? text : text + ", " + out;
+  const auto and_left_out = [](const std::string& out) { return out.empty() ? out : ", " + out; };
+  std::string text = fmt::format("{} of {} tokens, {} of them learnt, in {}{}",
+                                 counted(samples(), "sample"), data_.tokens, data_.trained,
+                                 counted(epoch(), "sequence"), and_left_out(not_learnt()));
+  if (measured() == 0) return text;
+  text += fmt::format("; {} to measure", counted(measured(), "sample"));
+  if (val_count() > val_measured())
+    text += fmt::format(" by {} of {} sequences", val_measured(), val_count());
+  return text + and_left_out(not_measured());
 }
 
 }  // namespace r1
