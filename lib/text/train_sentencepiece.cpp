@@ -38,7 +38,7 @@ std::string train_sentencepiece(std::vector<std::string> lines, std::int64_t voc
       {"allow_whitespace_only_pieces", "true"},
       {"split_digits", "true"},
       {"max_sentencepiece_length", "24"},
-      {"max_sentence_length", "8000"},
+      {"max_sentence_length", std::to_string(kLongestLine)},
       {"unk_id", "0"},
       {"bos_id", "1"},
       {"eos_id", "2"},
@@ -53,9 +53,10 @@ std::string train_sentencepiece(std::vector<std::string> lines, std::int64_t voc
   std::string proto;
   const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &iterator, &proto);
   if (!status.ok()) {
-    const std::string why = status.ToString();  // behind where in the library it was found
+    std::string why = status.ToString();  // behind where in the library it was found
+    if (const std::size_t at = why.rfind("] "); at != std::string::npos) why.erase(0, at + 2);
     fail(ErrorKind::usage, "no vocabulary of {} tokens is made of this text: {}", vocab,
-         escaped(why.substr(why.rfind("] ") == std::string::npos ? 0 : why.rfind("] ") + 2)));
+         why.empty() ? "no line of it can be used" : escaped(why));
   }
   return proto;
 }

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace r1 {
+
+constexpr std::size_t kLongestLine = 8000;  // bytes; longer ones are passed over
 
 // A tokenizer.model of byte-pair pieces of these lines, which stand in a fixed order: the same
 // lines give the same bytes. As r1's own vocabularies: unk 0, BOS 1, EOS 2, markers of a gap to

@@ -257,6 +257,16 @@ class Reader {
 
 }  // namespace
 
+std::vector<std::string> texts_of(const Json& line) {
+  std::vector<std::string> texts;
+  for (const std::string_view key : shape_of(line, false).keys)
+    if (key == "messages")
+      for (ChatMessage& message : messages_of(line)) texts.push_back(std::move(message.content));
+    else if (!key.empty())
+      texts.push_back(text_of(line, key));
+  return texts;
+}
+
 void read_lines(Dataset& dataset, std::string_view lines, const std::string& name,
                 const TextForms& forms, const DatasetOptions& options) {
   Reader(dataset, forms, options).read_lines(lines, name);

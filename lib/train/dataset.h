@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/base/json.h"
 #include "lib/text/chat_template.h"
 #include "lib/text/fim.h"
 #include "lib/text/tokenizer.h"
@@ -63,6 +64,8 @@ struct Dataset {
 // Fails with `model` where the vocabulary lacks a token of its own forms.
 Dataset read_dataset(const std::vector<std::filesystem::path>& files, const TextForms& forms,
                      const DatasetOptions& options);
+// The texts in a line of samples, of the shape that it has. Fails with `usage` as above.
+std::vector<std::string> texts_of(const Json& line);
 // Adds the samples of the lines of one file; `name` is what errors call it.
 void read_lines(Dataset& dataset, std::string_view lines, const std::string& name,
                 const TextForms& forms, const DatasetOptions& options);

@@ -1,55 +1,63 @@
 #include "lib/train/text_lines.h"
 
-#include <algorithm>
-#include <set>
-
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/lines.h"
+#include "lib/text/train_sentencepiece.h"
 #include "lib/train/data_file.h"
+#include "lib/train/dataset.h"
 
 namespace r1 {
 namespace {
 
+// Where a line that is too long is cut: before a space, or else between two characters.
+std::size_t end_of_piece(std::string_view line) {
+  const std::size_t space = line.rfind(' ', kLongestLine);
+  if (space != std::string_view::npos && space > 0) return space;
+  std::size_t end = kLongestLine;
+  while ((static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
+  return end;
+}
+
 class Collector {
  public:
+  explicit Collector(std::size_t most) : most_(most) {}
+
   void add_text(std::string_view text) {
     for_each_line(text, [this](std::string_view line, int) {
-      if (line.find_first_not_of(" \t\r") != std::string_view::npos) lines_.emplace(line);
+      while (line.size() > kLongestLine) {
+        const std::size_t end = end_of_piece(line);
+        add(line.substr(0, end));
+        line.remove_prefix(end);
+      }
+      add(line);
     });
   }
-
-  // Every string of a sample, but for those that name something.
-  void add_sample(const Json& value) {
-    if (value.is_string()) {
-      add_text(value.string(""));
-    } else if (value.is_array()) {
-      for (const Json& element : value.array("")) add_sample(element);
-    } else if (value.is_object()) {
-      for (const auto& [key, member] : value.object(""))
-        if (key != "role") add_sample(member);
-    }
-  }
-
-  std::vector<std::string> every_nth(std::size_t most) const {
-    const std::size_t step = std::max<std::size_t>(1, (lines_.size() + most - 1) / most);
-    std::vector<std::string> some;
-    std::size_t number = 0;
-    for (const std::string& line : lines_)
-      if (number++ % step == 0) some.push_back(line);
-    return some;
-  }
+  std::vector<std::string> lines() && { return std::move(lines_); }
 
  private:
-  std::set<std::string> lines_;
+  void add(std::string_view line) {
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
+    if (number_++ % step_ == 0) lines_.emplace_back(line);
+    if (lines_.size() > most_) thin_out();
+  }
+
+  void thin_out() {
+    step_ *= 2;
+    for (std::size_t i = 0; 2 * i < lines_.size(); ++i) lines_[i].swap(lines_[2 * i]);
+    lines_.resize((lines_.size() + 1) / 2);
+  }
+
+  std::vector<std::string> lines_;
+  std::size_t most_, step_ = 1, number_ = 0;
 };
 
 }  // namespace
 
 std::vector<std::string> text_lines(const std::vector<std::filesystem::path>& files,
                                     std::size_t most, const std::function<void()>& before_line) {
-  Collector collector;
+  Collector collector(most);
   for (const std::filesystem::path& path : files) {
     const MappedFile file = open_data(path);
     if (!holds_samples(path)) {
@@ -60,11 +68,13 @@ std::vector<std::string> text_lines(const std::vector<std::filesystem::path>& fi
     for_each_line(as_text(file.bytes()), [&](std::string_view line, int number) {
       if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
       if (before_line) before_line();
-      naming(fmt::format("{}:{}", escaped(path.string()), number),
-             [&] { collector.add_sample(parse_json(line, "the line")); });
+      naming(fmt::format("{}:{}", escaped(path.string()), number), [&] {
+        for (const std::string& text : texts_of(parse_json(line, "the line")))
+          collector.add_text(text);
+      });
     });
   }
-  return collector.every_nth(most);
+  return std::move(collector).lines();
 }
 
 }  // namespace r1

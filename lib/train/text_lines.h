@@ -7,9 +7,10 @@
 
 namespace r1 {
 
-// The distinct lines of all text in files of samples, sorted, without blank ones: what a vocabulary
-// is made of. Every n-th where they are more than `most`. Fails with `usage` and "FILE:LINE: why"
-// as `read_dataset` does for what is no JSON. `before_line` may throw, to end it.
+// The lines of all text that files of samples teach, as often as they stand there, without blank
+// ones and in pieces where they are too long: what a vocabulary is made of. Every second where they
+// are more than `most`, or every fourth, and so on. Fails with `usage` and "FILE:LINE: why" as
+// `read_dataset` does. `before_line` may throw, to end it.
 std::vector<std::string> text_lines(const std::vector<std::filesystem::path>& files,
                                     std::size_t most,
                                     const std::function<void()>& before_line = {});
