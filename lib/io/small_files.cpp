@@ -6,34 +6,41 @@
 #include <string_view>
 
 #include "lib/base/bytes.h"
+#include "lib/base/lower.h"
 #include "lib/base/output.h"
 #include "lib/base/write_file.h"
 
 namespace r1 {
+namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> small_files(const fs::path& folder) {
-  constexpr std::string_view kWeights[] = {".safetensors", ".bin", ".pt",      ".pth", ".ckpt",
-                                           ".gguf",        ".h5",  ".msgpack", ".onnx"};
-  constexpr std::string_view kDescriptions[] = {"config.json", "model.safetensors.index.json",
-                                                "pytorch_model.bin.index.json",
-                                                "quantize_config.json", "quant_config.json"};
-  constexpr std::string_view kOfRuns[] = {"records.jsonl", "loss.svg", "run.json", "r1.recipe",
-                                          "r1.sums"};  // what r1-finetune and r1-quantize leave
-  const auto has = [](const auto& list, const std::string& text) {
-    return std::find(std::begin(list), std::end(list), text) != std::end(list);
+constexpr std::string_view kNames[] = {
+    "generation_config.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json",      "chat_template.json",    "preprocessor_config.json",
+    "processor_config.json",  "tekken.json",           "merges.txt"};
+constexpr std::string_view kBeginnings[] = {"tokenizer.", "vocab.", "license", "licence",
+                                            "copying",    "notice", "readme",  "use_policy"};
+constexpr std::string_view kEndings[] = {".model", ".jinja", ".tiktoken"};
+
+bool is_small_file(const std::string& name) {
+  const std::string low = lower(name);
+  const auto any = [](const auto& words, const auto& fits) {
+    return std::any_of(std::begin(words), std::end(words), fits);
   };
+  return any(kNames, [&](std::string_view w) { return name == w; }) ||
+         any(kBeginnings, [&](std::string_view w) { return low.starts_with(w); }) ||
+         any(kEndings, [&](std::string_view w) { return name.ends_with(w); });
+}
+
+}  // namespace
+
+std::vector<fs::path> small_files(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code none;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none)) {
-    const fs::path& path = entry.path();
-    const std::string name = path.filename().string();
-    if (!name.starts_with(".") && fs::is_regular_file(path, none) && !name.ends_with(".partial") &&
-        !has(kWeights, path.extension().string()) && !has(kDescriptions, name) &&
-        !has(kOfRuns, name))
-      files.push_back(path);
-  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
+    if (is_small_file(entry.path().filename().string()) && fs::is_regular_file(entry.path(), none))
+      files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   return files;
 }

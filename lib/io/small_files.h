@@ -5,8 +5,8 @@
 
 namespace r1 {
 
-// Tokenizer, template, licence … of a model's folder, by name: what is no weight, and says nothing
-// of how those are stored.
+// Tokenizer, template, licence … of a model's folder, by the names that they have in one: no
+// weights, nothing that says how those are stored, and nothing else that lies there.
 std::vector<std::filesystem::path> small_files(const std::filesystem::path& folder);
 
 // Writes them into a folder that is there, byte for byte. Fails with `limit` for one over 1 GiB.

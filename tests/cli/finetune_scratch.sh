@@ -11,6 +11,8 @@ teach --init shape.json --tokenizer one/tokenizer.model -s 1 -o three >/dev/null
 teach --init shape.json --tokenizer train --vocab 320 --export gguf --export-type q8_0 -o four >/dev/null; ls four; [ -n "$(r1-complete -m four/model.gguf -p 'def f' -n 4)" ] && echo speaks
 # Taught once more, its records are its own.
 r1-finetune -q --data code.txt -m ./one --fine-tune-type full --max-seq-length 64 --batch-size 2 --iters 2 --steps-per-report 1 -o again >log.jsonl; cmp log.jsonl again/records.jsonl && echo same; cmp -s one/loss.svg again/loss.svg || echo another
+# What a folder has beside its model is not the model's.
+cp -r one base; echo 1 | tee base/LICENSE base/data.jsonl base/adapter_config.json >base/notes.txt; teach -m ./base --fine-tune-type full --iters 1 -o of_base >/dev/null; ls of_base
 # With -f all of an earlier run goes, and nothing else.
 cp -r two old; touch old/notes; r1-finetune -q --data code.txt -m ./one --max-seq-length 64 --batch-size 2 --iters 1 -f -o old >/dev/null; ls old
 # Broken off, it goes on from its own start.

@@ -16,8 +16,8 @@ mkdir home; : >home/notes
 r1-quantize ./base --type fp8 -f -o home; echo $?
 mkdir notm; echo '{}' >notm/config.json; echo thesis >notm/thesis.txt; : >notm/z
 r1-quantize ./base --type fp8 -f -o notm; echo $?; cp -r notm n.partial; r1-quantize ./base --type fp8 -f -o n; echo $?; cat notm/thesis.txt n.partial/thesis.txt; rm -r notm n.partial
-# What the model itself brings along is replaced, and so is the run's own manifest.
-cp -r base odd; echo 1 >odd/golden.json; r1-quantize -q ./odd --type fp8 -o odd8 >/dev/null
+# What the model itself brings along is replaced, and so is the run's own manifest. What else lies beside it is left there.
+cp -r base odd; echo 1 | tee odd/COPYING odd/data.jsonl odd/adapter_config.json >odd/notes.txt; r1-quantize -q ./odd --type fp8 -o odd8 >/dev/null
 for i in 1 2; do r1-quantize -q ./odd --type fp8 -f -o odd8 --manifest odd8/made.json >/dev/null; echo $?; done
 r1-quantize -q ./base --type fp8 -f -o odd8; echo $?; ls odd8; rm -r odd odd8
 r1-quantize ./base --type fp8 -f -o base; echo $?
