@@ -54,7 +54,7 @@ _r1_finetune() {
       COMPREPLY=()
       return ;;
     --precision)
-      COMPREPLY=($(compgen -W 'fp32 bf16 fp16 fp8' -- "$cur"))
+      COMPREPLY=($(compgen -W 'fp32 bf16 fp16 fp8 f32 f16' -- "$cur"))
       return ;;
     --weight-type)
       COMPREPLY=($(compgen -W 'fp32 bf16' -- "$cur"))

@@ -19,7 +19,7 @@ complete -c r1-finetune -l adapter -r -d 'Teach this one further, in place of a 
 complete -c r1-finetune -l dropout -x -d 'Share of what they read that is dropped while they learn.'
 complete -c r1-finetune -l quantize-base -x -a 'q8_0 q4_0 q4_k' -d 'Keep the matrices of the layers, which stay as they are, in this type in memory where their rows are whole blocks of it; what is merged is merged into the models own.'
 complete -c r1-finetune -l qat -x -d 'Learn what survives this type, one of r1-quantizes --type: the model reads its weights as a .gguf file of it will have them, and is exported as that.'
-complete -c r1-finetune -l precision -x -a 'fp32 bf16 fp16 fp8' -d 'What matrices and what they meet are rounded to in products; weights, sums and all else stay fp32. fp16 and fp8 are of all weights.'
+complete -c r1-finetune -l precision -x -a 'fp32 bf16 fp16 fp8 f32 f16' -d 'What matrices and what they meet are rounded to in products; weights, sums and all else stay fp32. fp16 and fp8 are of all weights.'
 complete -c r1-finetune -l weight-type -x -a 'fp32 bf16' -d 'What matrices are kept in while all weights are learnt by AdamW; bf16, of half the memory, is rounded up or down by chance, right in the mean.'
 complete -c r1-finetune -l moments -x -a 'fp32 bf16' -d 'The same of AdamWs moments.'
 complete -c r1-finetune -l optimizer -x -a 'adamw muon' -d 'Muon turns the matrices of the layers, and leaves the rest to AdamW; only with --fine-tune-type full.'

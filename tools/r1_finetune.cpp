@@ -123,6 +123,7 @@ class Finetuner {
   }
 
   void check() {
+    if (s_.precision == "f32" || s_.precision == "f16") s_.precision.insert(1, "p");
     if (!s_.init.empty() && !s_.method_given) s_.method = "full";
     if (!s_.operands.empty())
       fail(ErrorKind::usage, "{} is no option: -m names the model, and --data what it learns",

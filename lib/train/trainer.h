@@ -72,13 +72,16 @@ class Trainer {
   double evaluate(const Packer& data, std::int64_t packs,
                   const std::function<void()>& before_each = {});
 
-  // What a run goes on with: weights by name, and moments, and the loss scale. Written into by a
-  // checkpoint that is read; then `go_on` says how many steps it had done.
+  // What a run goes on with: weights by name, and moments, the loss scale, and how many steps were
+  // skipped in a row. Written into by a checkpoint that is read; then `go_on` says the rest, and
+  // how many steps it had done.
   std::vector<NamedTensor> state() const;
   const LossScale& loss_scale() const { return scale_; }
-  void go_on(std::int64_t done, const LossScale& scale) {
+  std::int64_t skipped_in_a_row() const { return skipped_; }
+  void go_on(std::int64_t done, const LossScale& scale, std::int64_t skipped_in_a_row = 0) {
     done_ = done;
     scale_ = scale;
+    skipped_ = skipped_in_a_row;
   }
   // Another number of steps in all, which the schedule goes by from now on.
   void plan_steps(std::int64_t steps) { options_.schedule.steps = steps; }

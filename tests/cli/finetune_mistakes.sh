@@ -7,7 +7,7 @@ try --data a.txt --early-stop 2 -o out_; try --data a.txt --learning-rate fast -
 try --data a.txt --target-modules z_proj -o out_; try --data a.txt --fine-tune-type full --export adapter -o out_
 try --data a.txt --export merged -o out_; try --data <(cat a.txt) -o out_; try -m ./none.gguf --data a.txt -o out_
 try --data a.txt --fine-tune-type full --quantize-base q8_0 -o out_; r1-quantize -q "$TINY_MODEL" --type q8_0 -o small.gguf >/dev/null
-mkfifo pipe; try --data a.txt --log-csv pipe -o out_; try --data a.txt --time-budget 0s -o out_; try --data a.txt --precision fp8 -o out_; try --data a.txt --precision int8 -o out_; try --data a.txt --weight-type bf16 -o out_; try --data a.txt --fine-tune-type full --weight-type bf16 --precision fp8 -o out_; try --data a.txt --objective dpo -o out_; try --data bad.jsonl --objective dpo -o out_; try --data a.txt --objective dpo --fine-tune-type full -o out_
+mkfifo pipe; try --data a.txt --log-csv pipe -o out_; try --data a.txt --time-budget 0s -o out_; try --data a.txt --precision fp8 -o out_; try --data a.txt --precision int8 -o out_; try --data a.txt --precision f16 -o out_; try --data a.txt --weight-type bf16 -o out_; try --data a.txt --fine-tune-type full --weight-type bf16 --precision fp8 -o out_; try --data a.txt --objective dpo -o out_; try --data bad.jsonl --objective dpo -o out_; try --data a.txt --objective dpo --fine-tune-type full -o out_
 try --data a.txt --fine-tune-type dora --export gguf-adapter -o out_; try --data a.txt --fine-tune-type full --export gguf-adapter -o out_
 try -m ./small.gguf --data a.txt --quantize-base q4_0 -o out_; try -m ./small.gguf --data a.txt --export gguf -o out_
 mkdir full; touch full/x; try --data a.txt -o full; ls full

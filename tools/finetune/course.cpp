@@ -91,6 +91,7 @@ std::map<std::string, double> Course::numbers_of(const State& s) {
           {"steps", s.steps},
           {"tokens", s.tokens},
           {"skipped", s.skipped},
+          {"skipped_in_a_row", s.skipped_in_a_row},
           {"untaught", s.untaught},
           {"best", s.best},
           {"worse", s.worse},
@@ -116,6 +117,7 @@ Course::State Course::state_of(const std::map<std::string, double>& numbers) {
           .steps = n("steps"),
           .tokens = n("tokens"),
           .skipped = n("skipped"),
+          .skipped_in_a_row = n("skipped_in_a_row"),
           .untaught = n("untaught"),
           .best = n("best"),
           .worse = n("worse"),
@@ -207,7 +209,7 @@ std::optional<std::int64_t> Course::go_on() {
     ui_.say(kTool, fmt::format("{} is damaged, and passed over", escaped(name)), 0);
   if (!progress) return std::nullopt;
   state_ = state_of(progress->numbers);
-  trainer_.go_on(progress->step, state_.scale);
+  trainer_.go_on(progress->step, state_.scale, static_cast<std::int64_t>(state_.skipped_in_a_row));
   if (state_.planned > 0) plan(static_cast<std::int64_t>(state_.planned));
   tokens_reported_ = state_.tokens;
   ui_.say(kTool, fmt::format("goes on after step {}", progress->step), 1);
@@ -215,12 +217,13 @@ std::optional<std::int64_t> Course::go_on() {
 }
 
 void Course::count(const TrainStep& step) {
-  state_.tokens += static_cast<double>(step.tokens);
   state_.scale = trainer_.loss_scale();
+  state_.skipped_in_a_row = static_cast<double>(trainer_.skipped_in_a_row());
   if (step.skipped) {
     ++state_.skipped;
     return;
   }
+  state_.tokens += static_cast<double>(step.tokens);
   state_.loss += step.loss;
   ++state_.steps;
 }

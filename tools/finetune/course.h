@@ -49,6 +49,7 @@ class Course {
   struct State {
     double loss = 0, steps = 0;      // since the last record: their sum, and of how many steps
     double tokens = 0, skipped = 0;  // since the first step
+    double skipped_in_a_row = 0;     // up to the last step
     double untaught = 0;             // loss on --val before the first step
     double best = std::numeric_limits<double>::max(), worse = 0;  // after others; times in a row
     double planned = 0;                                           // steps, by --time-budget

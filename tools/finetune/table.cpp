@@ -150,7 +150,7 @@ void add_learning(std::vector<Option>& o, FinetuneSettings& s) {
                .metavar = "TYPE",
                .help = "What matrices and what they meet are rounded to in products; weights, sums "
                        "and all else stay fp32. fp16 and fp8 are of all weights.",
-               .choices = {"fp32", "bf16", "fp16", "fp8"},
+               .choices = {"fp32", "bf16", "fp16", "fp8", "f32", "f16"},
                .built_in = "fp32, on a card bf16"});
   o.push_back({.name = "weight-type",
                .group = g,

@@ -9,6 +9,7 @@
 #include "lib/models/adapter.h"
 #include "tests/support/adapter_pupil.h"
 #include "tests/support/backends.h"
+#include "tests/support/fails.h"
 #include "tests/support/tiny.h"
 
 namespace r1 {
@@ -45,6 +46,7 @@ class Pupil {
                  options) {}
 
   Trainer& trainer() { return trainer_; }
+  Backend& backend() { return *backend_; }
   const Packer& packer() const { return packer_; }
   std::map<std::string, std::vector<float>> weights() const {
     std::map<std::string, std::vector<float>> all;
@@ -252,6 +254,18 @@ TEST(Trainer, AnOverflowHalvesTheLossScale) {
   EXPECT_FALSE(step.skipped);
   EXPECT_GT(step.loss_scale, 1);
   EXPECT_NE(pupil.weights(), before);
+}
+
+TEST(Trainer, StepsThatAreNotFiniteAreCountedWhereARunGoesOn) {
+  Pupil pupil({"cpu", 2}, "llama", still(2), 100, true);
+  const Tensor weight = pupil.trainer().state()[0].tensor;
+  const std::vector<float> broken(test::count(weight.shape), std::nanf(""));
+  pupil.backend().copy_from_host(weight, broken.data());
+  pupil.trainer().go_on(5, {}, 1);
+  EXPECT_TRUE(pupil.trainer().step().skipped);
+  EXPECT_EQ(pupil.trainer().skipped_in_a_row(), 2);
+  EXPECT_FAILS(ErrorKind::model, "three steps in a row; the last was step 7",
+               pupil.trainer().step());
 }
 
 TEST(Trainer, ThreadsDoNotChangeABit) {
