@@ -81,6 +81,7 @@ class Finetuner {
     choose_precision(backend->device() == Device::cuda);
     const RunFile run_file(s_, files);
     if (s_.resume && run_file.says_finished()) {
+      write_table_of_run(s_);
       ui.say(kTool, fmt::format("{} is finished already", escaped(s_.output)), 1);
       return 0;
     }
@@ -235,7 +236,7 @@ class Finetuner {
     const std::chrono::duration<double> spent = Course::Clock::now() - start_;
     const double budget = static_cast<double>(s_.time_budget) / 1e3;
     if (budget > 0 && spent.count() > budget + 1)
-      ui.say(kTool, fmt::format("took {} of {}", duration(spent.count()), duration(budget)), 0);
+      ui.say(kTool, fmt::format("took {} of {}", time_span(spent.count()), time_span(budget)), 0);
     if (!ui.stderr_tty) return;
     const std::string kind = export_kind(s_, base), dir = escaped(s_.output);
     const std::string model =

@@ -30,9 +30,11 @@ teach --iters 2 -o lost >/dev/full; echo $?; wc -l <lost/records.jsonl; teach --
 # One run at a time, and nothing of another is left beside what a new one wrote.
 touch lost/chat_template.jinja; mkdir busy; flock busy r1-finetune -q --data code.txt --iters 1 -o busy; echo $?
 teach --iters 2 -f --fine-tune-type full --export-type f32 -o lost >/dev/null; ls lost
+# The same data and the same model are that under any name, and a table is made of what there is.
+mkdir elsewhere; cp code.txt "$TINY_MODEL" elsewhere; r1-finetune -qm elsewhere/tiny.gguf --data elsewhere/code.txt --max-seq-length 64 --batch-size 1 --learning-rate 0.02 --steps-per-report 1 --save-every 3 --iters 8 -o whole --resume --log-csv table.csv; echo $?; cut -d, -f1 table.csv | tail -2
 # Another run is not gone on with, and what differs is named.
 try() { r1-finetune --data code.txt --max-seq-length 64 --batch-size 1 --iters 1000000 --resume -o one "$@" >out; echo "$? $(wc -c <out)"; }
-try --steps-per-report 1 --iters 200; try --rslora --rank 4; try --target-modules q_proj --qat q8_0
+try --steps-per-report 1 --iters 200; try --rslora --rank 4; try --target-modules q_proj --qat q8_0; try --micro-batch 1
 r1-finetune --data code.txt --max-seq-length 64 --batch-size 1 --resume --time-budget 2h -o one; echo $?
 cp code.txt other.txt; try --val other.txt; echo x >>code.txt; try; rm one/run.json.partial; try
 # What -f replaces stays until there is another, and then none of it is left; --resume makes something else of the same run, beside it.

@@ -76,8 +76,8 @@ std::string time_plan(const FinetuneSettings& s, const TrainingPlan& plan) {
   if (!(plan.peak > 0)) return line + "; how long that takes is measured of processors alone\n";
   line += fmt::format("; this machine's peak is {}/s: ", operations(plan.peak));
   if (s.time_budget == 0)
-    return line + fmt::format("{}, or {} at half of it\n", duration(all / plan.peak),
-                              duration(2 * all / plan.peak));
+    return line + fmt::format("{}, or {} at half of it\n", time_span(all / plan.peak),
+                              time_span(2 * all / plan.peak));
   const double most = static_cast<double>(s.time_budget) / 1e3 * plan.peak / work;
   return line + fmt::format("{:.0f} steps, or {:.0f} at half of it\n", most, most / 2);
 }
@@ -86,7 +86,7 @@ std::string as_text(const FinetuneSettings& s, const TrainingPlan& plan, const L
                     const std::string& sample) {
   const std::string steps =
       s.time_budget > 0
-          ? fmt::format("steps for {}", duration(static_cast<double>(s.time_budget) / 1e3))
+          ? fmt::format("steps for {}", time_span(static_cast<double>(s.time_budget) / 1e3))
           : fmt::format("{} steps", s.iters);
   std::string text = fmt::format(
       "{}\n{} of {} sequences, up to {} tokens each: at most {} a step\n", lessons.described(),
@@ -173,6 +173,10 @@ StepWork count_work(CountingBackend& counter, const Pupil& pupil, const Packer& 
 }
 
 }  // namespace
+
+std::string time_span(double seconds) {
+  return seconds < 10 ? fmt::format("{:.2g} s", seconds) : duration(seconds);
+}
 
 TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
                            const TextOfModel& text) {

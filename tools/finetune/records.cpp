@@ -78,6 +78,12 @@ std::string row_of(const TrainRecord& r) {
                      cell(r.val_loss));
 }
 
+std::string table_of(const std::vector<TrainRecord>& records) {
+  std::string table = "step,loss,lr,tokens,grad_norm,val_loss\n";
+  for (const TrainRecord& r : records) table += row_of(r);
+  return table;
+}
+
 fs::path partial(const fs::path& path) { return path.string() + ".partial"; }
 
 // A journal that begins with this text, whatever an earlier run left.
@@ -111,16 +117,18 @@ std::vector<TrainRecord> read_records(const fs::path& path) {
   return records;
 }
 
+void write_table_of_run(const FinetuneSettings& s) {
+  if (!s.log_csv.empty()) write_file(s.log_csv, table_of(read_records(fs::path(s.output) / kFile)));
+}
+
 TrainLog::TrainLog(const FinetuneSettings& s, std::optional<std::int64_t> done)
     : path_(fs::path(s.output) / kFile), out_(open_stdout()), timing_(s.timing) {
-  std::string lines, rows = "step,loss,lr,tokens,grad_norm,val_loss\n";
-  if (done)
-    for (const TrainRecord& r : kept_records(path_, *done)) {
-      lines += line_of(r, journal_index_++, false);
-      rows += row_of(r);
-    }
+  std::vector<TrainRecord> kept;
+  if (done) kept = kept_records(path_, *done);
+  std::string lines;
+  for (const TrainRecord& r : kept) lines += line_of(r, journal_index_++, false);
   journal_ = begin_journal(path_, lines);
-  if (!s.log_csv.empty()) csv_ = begin_journal(s.log_csv, rows);
+  if (!s.log_csv.empty()) csv_ = begin_journal(s.log_csv, table_of(kept));
   if (!s.tensorboard.empty()) events_.emplace(s.tensorboard, done);
 }
 

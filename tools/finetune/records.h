@@ -35,6 +35,9 @@ struct TrainRecord {
 // file is no records.
 std::vector<TrainRecord> read_records(const std::filesystem::path& path);
 
+// The table of --log-csv, of a run that is finished.
+void write_table_of_run(const FinetuneSettings& settings);
+
 // The records of a run: on standard output, as JSON lines; in a table; in an event file; and in
 // records.jsonl of the run's folder, which is that of the whole run, however often it was gone on
 // with. A closed pipe ends those on standard output, not the training.

@@ -15,6 +15,7 @@
 #include "lib/base/sha256.h"
 #include "lib/base/write_file.h"
 #include "lib/models/adapter.h"
+#include "lib/train/data_file.h"
 #include "tools/common/signals.h"
 
 namespace r1 {
@@ -22,15 +23,28 @@ namespace {
 
 constexpr const char* kName = "run.json";
 
-void add_files(JsonWriter& w, const char* key, const std::vector<std::string>& names) {
+JsonWriter& begin_file(JsonWriter& w, const std::string& name) {
+  stop_when_interrupted();
+  const MappedFile file(name);
+  return w.begin_object().key("path").string(escaped(name)).key("sha256").string(sha256_hex(file));
+}
+
+void add_file(JsonWriter& w, const char* key, const std::string& name) {
+  if (!name.empty()) begin_file(w.key(key), name).end_object();
+}
+
+// A name's ending says how the file is read.
+void add_data(JsonWriter& w, const char* key, const std::vector<std::string>& names) {
   w.key(key).begin_array();
-  for (const std::string& name : names) {
-    stop_when_interrupted();
-    const MappedFile file(name);
-    w.begin_object().key("path").string(escaped(name)).key("sha256").string(sha256_hex(file));
-    w.end_object();
-  }
+  for (const std::string& name : names)
+    begin_file(w, name).key("samples").boolean(holds_samples(name)).end_object();
   w.end_array();
+}
+
+// None where nobody gave one.
+void add_number_above_0(JsonWriter& w, const char* key, double number) {
+  w.key(key);
+  number > 0 ? w.number(number) : w.null();
 }
 
 void add_settings(JsonWriter& w, const FinetuneSettings& s) {
@@ -51,12 +65,8 @@ void add_settings(JsonWriter& w, const FinetuneSettings& s) {
     w.key("time_budget").string(fmt::format("{}ms", s.time_budget));
   else
     w.key("iters").integer(s.iters);
-  w.key("batch_size")
-      .integer(s.batch)
-      .key("micro_batch")
-      .integer(s.micro_batch)
-      .key("schedule")
-      .string(s.schedule);
+  w.key("batch_size").integer(s.batch).key("schedule").string(s.schedule);
+  add_number_above_0(w, "micro_batch", static_cast<double>(s.micro_batch));
   w.key("lr_warmup").number(s.warmup).key("min_lr").number(s.min_rate);
   w.key("decay_share").number(s.decay_share).key("max_seq_length").integer(s.max_seq_length);
   w.key("no_packing").boolean(s.no_packing).key("no_mask_prompt").boolean(s.no_mask_prompt);
@@ -69,11 +79,11 @@ void add_settings(JsonWriter& w, const FinetuneSettings& s) {
 constexpr std::pair<std::string_view, const char*> kOthers[] = {
     {"version", "with another r1-finetune"},
     {"commit", "with another r1-finetune"},
-    {"base", "with another model"},
     {"base_digest", "with another model"},
     {"data", "with other data"},
     {"val", "with another --val"},
     {"init", "with another --init"},
+    {"tokenizer", "with another --tokenizer"},
     {"adapter", "with another --adapter"},
     {"chat_template", "with another --chat-template"}};
 
@@ -116,6 +126,29 @@ std::string difference(const Json& was, const Json& is) {
   return fmt::format("{}", fmt::join(both.empty() ? one : both, ", and "));
 }
 
+void add_what_it_is_made_of(JsonWriter& w, const Json& json) {
+  if (json.is_array()) {
+    w.begin_array();
+    for (const Json& element : json.array(kName)) add_what_it_is_made_of(w, element);
+    w.end_array();
+  } else if (json.is_object()) {
+    w.begin_object();
+    for (const auto& [key, value] : json.object(kName))
+      if (key != "path" && key != "base" && key != "exported")
+        add_what_it_is_made_of(w.key(key), value);
+    w.end_object();
+  } else {
+    w.value(json);
+  }
+}
+
+// A document without what says where files lie.
+std::string made_of(std::string_view document) {
+  JsonWriter w;
+  add_what_it_is_made_of(w, parse_json(document, kName));
+  return w.text();
+}
+
 }  // namespace
 
 RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
@@ -124,18 +157,19 @@ RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
   w.begin_object().key("schema").string("r1.run/1").key("tool").string("r1-finetune");
   w.key("version").string(build_info().version).key("commit").string(build_info().commit);
   w.key("base").string(escaped(s.model)).key("base_digest").string(base.digest());
-  if (!s.init.empty()) {
-    add_files(w, "init", {s.init});
-    w.key("tokenizer").string(escaped(s.tokenizer)).key("vocab").integer(s.vocab);
-  }
+  add_file(w, "init", s.init);
+  if (s.tokenizer == "train")
+    w.key("vocab").integer(s.vocab);
+  else
+    add_file(w, "tokenizer", s.tokenizer);
   if (!s.adapter.empty()) w.key("adapter").string(Adapter::digest_of(s.adapter));
-  add_files(w, "data", s.data);
-  add_files(w, "val", s.val);
-  w.key("val_share").number(s.val_share);
-  if (!s.chat_template.empty()) add_files(w, "chat_template", {s.chat_template});
+  add_data(w, "data", s.data);
+  add_data(w, "val", s.val);
+  add_number_above_0(w, "val_share", s.val_share);
+  add_file(w, "chat_template", s.chat_template);
   add_settings(w, s);
   w.key("device").string(s.device);
-  recipe_ = sha256_hex(as_bytes(w.text())).substr(0, 16);
+  recipe_ = sha256_hex(as_bytes(made_of(w.text() + "}"))).substr(0, 16);
   w.key("export").string(s.export_given ? s.export_kind : "").key("export_type");
   text_ = w.string(s.export_type).text();
   if (s.resume) exported_ = exported_into(s.output);
@@ -150,15 +184,16 @@ std::string RunFile::text_with(const std::set<std::string>& exported) const {
 
 bool RunFile::says_finished() const {
   std::error_code none;
-  return std::filesystem::exists(path_, none) && read_file(path_).starts_with(text_);
+  if (!std::filesystem::exists(path_, none)) return false;
+  return made_of(read_file(path_)) == made_of(text_ + "}");
 }
 
 void RunFile::refuse_others(const std::string& folder) const {
   std::error_code none;
   const std::filesystem::path& was = std::filesystem::exists(begun_, none) ? begun_ : path_;
   if (!std::filesystem::exists(was, none)) return;  // its checkpoints have the last word
-  const std::string how =
-      difference(parse_json(read_file(was), kName), parse_json(text_ + "}", kName));
+  const std::string how = difference(parse_json(made_of(read_file(was)), kName),
+                                     parse_json(made_of(text_ + "}"), kName));
   if (!how.empty()) fail(ErrorKind::usage, "{} was begun {}; -f begins anew", escaped(folder), how);
 }
 

@@ -17,7 +17,7 @@ class RunFile {
   // Reads all of the data, and the base: their SHA-256 are part of it.
   RunFile(const FinetuneSettings& settings, const ModelFiles& base);
 
-  // 16 digits: what the steps depend on, whatever is made of them.
+  // 16 digits: what the steps depend on, whatever is made of them, and wherever files lie.
   const std::string& recipe() const { return recipe_; }
   bool says_finished() const;  // a run of this recipe, exported so
   // Fails with `usage`, and says in what, where the run in this folder differs from this one.

@@ -53,9 +53,11 @@ void add_data(std::vector<Option>& o, FinetuneSettings& s) {
                .into = &s.too_long,
                .metavar = "HOW",
                .help = "What becomes of longer samples; plain text always goes on in the next.",
-               .choices = {"drop", "cut"}});
+               .choices = {"drop", "cut"},
+               .wants = {{"objective", {"sft"}}}});
   o.push_back(number("fim-rate", g, s.fim_rate,
                      "Share of plain texts that are learnt with a gap to fill in.", 0, 1));
+  o.back().wants = {{"objective", {"sft"}}};
   o.push_back({.name = "chat-template",
                .group = g,
                .into = &s.chat_template,
@@ -68,7 +70,8 @@ void add_data(std::vector<Option>& o, FinetuneSettings& s) {
   o.push_back({.name = "no-mask-prompt",
                .group = g,
                .into = &s.no_mask_prompt,
-               .help = "Learn prompts too, not only what answers them."});
+               .help = "Learn prompts too, not only what answers them.",
+               .wants = {{"objective", {"sft"}}}});
 }
 
 void add_method(std::vector<Option>& o, FinetuneSettings& s) {
