@@ -14,7 +14,7 @@ r1-finetune -q --data code.txt -m ./one --fine-tune-type full --max-seq-length 6
 # What a folder has beside its model is not the model's.
 cp -r one base; echo 1 | tee base/LICENSE base/data.jsonl base/adapter_config.json >base/notes.txt; teach -m ./base --fine-tune-type full --iters 1 -o of_base >/dev/null; ls of_base
 # With -f all of an earlier run goes, and nothing else.
-cp -r two old; touch old/notes; r1-finetune -q --data code.txt -m ./one --max-seq-length 64 --batch-size 2 --iters 1 -f -o old >/dev/null; ls old
+cp -r two old; touch old/notes; cp -r of_base theirs; cp code.txt theirs/LICENSE; r1-finetune -q --data theirs/LICENSE -f -o theirs; echo $?; r1-finetune -q --data code.txt -m ./one --max-seq-length 64 --batch-size 2 --iters 1 -f -o old >/dev/null; ls old
 # Broken off, it goes on from its own start.
 teach --init shape.json --tokenizer train --vocab 320 --save-every 10 -o five >/dev/null; rm -r five/step-00000030 five/run.json five/*.safetensors
 teach --init shape.json --tokenizer train --vocab 320 --save-every 10 --resume -o five >/dev/null; cmp one/model.safetensors five/model.safetensors && echo same

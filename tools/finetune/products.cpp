@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "lib/base/bytes.h"
 #include "lib/base/lines.h"
 #include "lib/base/paths.h"
@@ -11,6 +13,7 @@
 #include "lib/models/adapter.h"
 #include "lib/text/chat_template.h"
 #include "tools/finetune/export.h"
+#include "tools/finetune/run_file.h"
 
 namespace r1 {
 namespace {
@@ -36,6 +39,8 @@ std::vector<std::string> names_of_run(const FinetuneSettings& s, const ModelFile
   if (export_kind(s, base) == "merged")
     for (const fs::path& copied : small_files(base.path()))
       names.push_back(copied.filename().string());
+  const std::set<std::string> earlier = exported_into(s.output);
+  names.insert(names.end(), earlier.begin(), earlier.end());
   return names;
 }
 

@@ -14,7 +14,7 @@ inline constexpr const char* kStart = "start";  // a folder, of a run from scrat
 
 // Names in the folder of a run: of what any run may export, and of what it writes beside that.
 std::vector<std::string> names_of_any_run();
-// Those, and what this run's export copies of its base.
+// Those, what this run's export copies of its base, and what is there of earlier exports.
 std::vector<std::string> names_of_run(const FinetuneSettings& settings, const ModelFiles& base);
 
 // What other runs exported into a folder. It stays until there is something else to put there; so
