@@ -17,7 +17,7 @@ for out in E.GGUF nowhere/x.gguf /proc/x.gguf 'x.gguf --manifest E.GGUF'; do mak
 mkdir w; echo '{}' >w/config.json; for out in w nowhere/w '. -f'; do r1-quantize "${0%/*}/../models/tiny/llama" --type fp8 --dry-run -o $out; echo $?; done; rm -r w
 r1-quantize -q m.gguf --target-bpw 9 --calibration text --imatrix-out x --dry-run -o x.gguf | wc -l; ls x* 2>/dev/null
 # What replaces a file is for the same eyes; nothing is written through a link; who does not read what is said ends nothing.
-cp m.gguf n.gguf; chmod 600 n.gguf; make -f -o n.gguf; stat -c %a n.gguf; cp -r "${0%/*}/../models/tiny/llama" v; chmod 700 v; r1-quantize "${0%/*}/../models/tiny/llama" -q --type fp8 -f -o v >/dev/null; stat -c %a v; rm -r v
+cp m.gguf n.gguf; chmod 600 n.gguf; make -f -o n.gguf; stat -c %a n.gguf; cp -r "${0%/*}/../models/tiny/llama" v; rm v/golden.json; chmod 700 v; r1-quantize "${0%/*}/../models/tiny/llama" -q --type fp8 -f -o v >/dev/null; stat -c %a v; rm -r v
 ln -s victim x.gguf.partial; make -o x.gguf; make -f -o x.gguf; ls x.gguf victim 2>/dev/null; rm x.gguf.partial
 (sleep 0.1; r1-quantize -q m.gguf --type q8_0 -f -o n.gguf; echo $? >status) | true; cat status; r1-quantize m.gguf --type q8_0 -f -o n.gguf >/dev/full; echo $?
 # The manifest names what decided the bytes, and of a directory every file.
