@@ -86,6 +86,7 @@ class Finetuner {
       return 0;
     }
     if (s_.resume && checkpoints_of(s_, run_file.recipe()).any()) run_file.refuse_others(s_.output);
+    choose_micro_batch(*backend, files, text);
     const Course::Clock::time_point loading = Course::Clock::now();
     Pupil pupil(std::move(backend), s_, files, text);
     const double loaded = std::chrono::duration<double>(Course::Clock::now() - loading).count();
@@ -249,6 +250,18 @@ class Finetuner {
 
   void choose_precision(bool on_card) {
     if (s_.precision.empty()) s_.precision = on_card ? "bf16" : "fp32";
+  }
+
+  // A card has work for all of it where many tokens go through the model together, as far as there
+  // is memory. No recipe says how many: only last digits depend on it.
+  void choose_micro_batch(const Backend& backend, const ModelFiles& files,
+                          const TextOfModel& text) {
+    constexpr std::int64_t kTokens = 32768;
+    const DeviceMemory memory = backend.memory();
+    if (s_.micro_batch > 0 || memory.total == 0) return;
+    s_.micro_batch = std::clamp<std::int64_t>(kTokens / s_.max_seq_length, 1, s_.batch);
+    while (s_.micro_batch > 1 && plan_training(s_, files, text).total() > memory.free / 5 * 4)
+      s_.micro_batch /= 2;
   }
 
   // What records and the line of progress say of them; nothing that neither does.

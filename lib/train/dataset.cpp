@@ -2,15 +2,19 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <cmath>
 #include <cstdint>
+#include <exception>
+#include <iterator>
 #include <span>
 
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/lines.h"
+#include "lib/base/parallel.h"
 #include "lib/train/data_file.h"
 #include "lib/train/encode_sample.h"
 #include "lib/train/permutation.h"
@@ -79,46 +83,31 @@ void keep(Dataset& dataset, TrainingSample sample) {
   dataset.samples.push_back(std::move(sample));
 }
 
-class Reader {
+// The samples of one document: by itself alone, its number among all, and the options.
+class Document {
  public:
-  Reader(Dataset& dataset, const TextForms& forms, const DatasetOptions& options)
-      : dataset_(dataset),
-        forms_(forms),
+  // adds_space: does the tokenizer put a space before a text?
+  Document(const TextForms& forms, const DatasetOptions& options, bool adds_space,
+           std::int64_t number)
+      : forms_(forms),
         options_(options),
-        adds_space_(forms.tokenizer.encode("a") != forms.tokenizer.encode_continued("a")) {
-    assert(options.max_length >= 2);
-  }
+        adds_space_(adds_space),
+        number_(static_cast<std::uint64_t>(number)) {}
 
-  void read_lines(std::string_view text, const std::string& name) {
-    const ShapeKeys* first = nullptr;
-    for_each_line(text, [&](std::string_view characters, int number) {
-      const std::size_t begin = characters.find_first_not_of(" \t\r");
-      if (begin == std::string_view::npos) return;
-      if (options_.before_line) options_.before_line();
-      naming(fmt::format("{}:{}", name, number), [&] {
-        if (characters[begin] == '[')
-          fail(ErrorKind::usage, "a list begins here; one object a line is wanted");
-        const Json line = parse_json(characters, "the line");
-        if (!line.is_object()) fail(ErrorKind::usage, "the line is not an object");
-        const ShapeKeys& shape = shape_of(line, options_.pairs);
-        if (first != nullptr && first != &shape)
-          fail(ErrorKind::usage, "has \"{}\", and the lines before it have \"{}\"", shape.keys[0],
-               first->keys[0]);
-        first = &shape;
-        add_line(line, shape.shape);
-      });
-    });
+  Dataset of_line(const Json& line, Shape shape) && {
+    add_line(line, shape);
+    return std::move(dataset_);
   }
-
-  void read_text(std::string_view text, const std::string& name) {
-    naming(name, [&] {
-      if (options_.pairs) fail(ErrorKind::usage, "pairs of answers stand in .jsonl");
-      need_text(text);
-      if (!text.empty()) add_text(text);
-    });
+  Dataset of_text(std::string_view text) && {
+    if (options_.pairs) fail(ErrorKind::usage, "pairs of answers stand in .jsonl");
+    need_text(text);
+    if (!text.empty()) add_text(text);
+    return std::move(dataset_);
   }
 
  private:
+  static constexpr int kPieceBits = 24;  // of what numbers the pieces of a text
+
   void add_line(const Json& line, Shape shape) {
     switch (shape) {
       case Shape::image:
@@ -207,7 +196,7 @@ class Reader {
 
   // Is this piece of a text one that gets a gap? One that alone is too long stays as it is.
   bool add_gapped(std::span<const TokenId> piece, bool begins_text) {
-    const std::uint64_t number = dataset_.samples.size();
+    const std::uint64_t number = number_ << kPieceBits | dataset_.samples.size();
     if (!is_fill_in(options_.fim_rate, options_.seed, number)) return false;
     std::string text;
     for (const TokenId id : piece) text += forms_.tokenizer.bytes(id);
@@ -249,10 +238,107 @@ class Reader {
 
   std::size_t most() const { return static_cast<std::size_t>(options_.max_length); }
 
+  const TextForms& forms_;
+  const DatasetOptions& options_;
+  const bool adds_space_;
+  const std::uint64_t number_;
+  Dataset dataset_;
+};
+
+// Lines are read side by side, and what comes of them is put together in their order.
+class Reader {
+ public:
+  Reader(Dataset& dataset, const TextForms& forms, const DatasetOptions& options)
+      : dataset_(dataset),
+        forms_(forms),
+        options_(options),
+        adds_space_(forms.tokenizer.encode("a") != forms.tokenizer.encode_continued("a")),
+        pool_(options.threads) {
+    assert(options.max_length >= 2);
+  }
+
+  void read_lines(std::string_view text, const std::string& name) {
+    first_ = nullptr;
+    std::size_t bytes = 0;
+    for_each_line(text, [&](std::string_view characters, int number) {
+      if (characters.find_first_not_of(" \t\r") == std::string_view::npos) return;
+      lines_.push_back({characters, number});
+      bytes += characters.size();
+      if (lines_.size() < kMostLines && bytes < kMostBytes) return;
+      take_lines(name);
+      bytes = 0;
+    });
+    take_lines(name);
+  }
+
+  void read_text(std::string_view text, const std::string& name) {
+    naming(name, [&] { take(document(0).of_text(text)); });
+  }
+
+ private:
+  static constexpr std::size_t kMostLines = 512, kMostBytes = std::size_t{16} << 20;  // at once
+
+  struct Line {
+    std::string_view characters;
+    int number;                        // in its file
+    const ShapeKeys* shape = nullptr;  // as far as it was found out
+    Dataset found = {};
+    std::exception_ptr error = nullptr;
+  };
+
+  // Of those that are not yet in the dataset, the i-th.
+  Document document(std::size_t i) const {
+    return {forms_, options_, adds_space_, dataset_.lines + static_cast<std::int64_t>(i)};
+  }
+
+  void take_lines(const std::string& name) {
+    if (options_.before_lines) options_.before_lines();
+    std::atomic<std::size_t> next = 0;
+    pool_.run([&](int) {
+      for (std::size_t i = next++; i < lines_.size(); i = next++) read(lines_[i], document(i));
+    });
+    for (Line& line : lines_)
+      naming(fmt::format("{}:{}", name, line.number), [&] {
+        if (first_ == nullptr) first_ = line.shape;
+        if (line.shape != nullptr && line.shape != first_)
+          fail(ErrorKind::usage, "has \"{}\", and the lines before it have \"{}\"",
+               line.shape->keys[0], first_->keys[0]);
+        if (line.error != nullptr) std::rethrow_exception(line.error);
+        take(std::move(line.found));
+      });
+    lines_.clear();
+  }
+
+  void read(Line& line, Document document) const {
+    try {
+      const std::string_view characters = line.characters;
+      if (characters[characters.find_first_not_of(" \t\r")] == '[')
+        fail(ErrorKind::usage, "a list begins here; one object a line is wanted");
+      const Json json = parse_json(characters, "the line");
+      if (!json.is_object()) fail(ErrorKind::usage, "the line is not an object");
+      line.shape = &shape_of(json, options_.pairs);
+      line.found = std::move(document).of_line(json, line.shape->shape);
+    } catch (...) {
+      line.error = std::current_exception();
+    }
+  }
+
+  void take(Dataset found) {
+    dataset_.lines += found.lines;
+    dataset_.too_long += found.too_long;
+    dataset_.nothing_trained += found.nothing_trained;
+    dataset_.tokens += found.tokens;
+    dataset_.trained += found.trained;
+    std::move(found.samples.begin(), found.samples.end(), std::back_inserter(dataset_.samples));
+  }
+
   Dataset& dataset_;
   const TextForms& forms_;
   const DatasetOptions& options_;
-  bool adds_space_;  // does the tokenizer put a space before a text?
+  const bool adds_space_;
+  ThreadPool pool_;
+  std::vector<Line> lines_;           // to be read
+  const ShapeKeys* first_ = nullptr;  // of the file's first line
 };
 
 }  // namespace

@@ -35,7 +35,8 @@ struct DatasetOptions {
   bool pairs = false;                      // of answers, one liked better, and nothing else
   double fim_rate = 0;     // share of plain texts (pieces of split ones) that get a gap
   std::uint64_t seed = 0;  // of where those are cut
-  std::function<void()> before_line = {};  // may throw, to end it
+  int threads = 1;         // as ThreadPool's; they change nothing else
+  std::function<void()> before_lines = {};  // some hundred; may throw, to end it
 };
 
 // What text is made of, of one model.

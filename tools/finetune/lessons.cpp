@@ -19,7 +19,8 @@ Dataset read(const std::vector<std::string>& names, const FinetuneSettings& s,
                        .pairs = s.dpo(),
                        .fim_rate = s.fim_rate,
                        .seed = static_cast<std::uint64_t>(s.seed),
-                       .before_line = [] { stop_when_interrupted(); }});
+                       .threads = static_cast<int>(s.threads),
+                       .before_lines = [] { stop_when_interrupted(); }});
 }
 
 // "1 sample", "2 samples".

@@ -233,7 +233,7 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
              "Sequences that go through the model together: what that changes is speed, memory "
              "and last digits.",
              1, 1 << 20));
-  o.back().built_in = "1,024 tokens of them";
+  o.back().built_in = "1,024 tokens of them; 32,768 on a card with memory for them";
   o.push_back({.name = "grad-checkpoint",
                .group = g,
                .into = &s.recompute,

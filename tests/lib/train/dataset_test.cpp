@@ -531,13 +531,33 @@ TEST(Dataset, NamesTheLineThatIsNoText) {
   }
 }
 
-TEST(Dataset, EndsBeforeALineThatIsNotWanted) {
+TEST(Dataset, EndsBeforeLinesThatAreNotWanted) {
   Scene scene;
-  int lines = 0;
-  scene.options.before_line = [&] {
-    if (++lines > 2) fail(ErrorKind::interrupted, "enough");
+  int asked = 0;
+  scene.options.before_lines = [&] {
+    if (++asked > 1) fail(ErrorKind::interrupted, "enough");
   };
-  EXPECT_EQ(scene.why({text_line("a"), text_line("b"), text_line("c")}), "E_INTERRUPTED: enough");
+  EXPECT_EQ(scene.why(Lines(600, text_line("a"))), "E_INTERRUPTED: enough");
+}
+
+TEST(Dataset, ThreadsChangeNothing) {
+  Scene scene;
+  scene.options.fim_rate = 0.5;
+  scene.options.max_length = 24;
+  Lines lines;
+  for (std::size_t i = 0; i < 1300; ++i)
+    lines.push_back(text_line(std::string(i % 40, 'a') + "b\\nc"));
+  const Dataset one = scene.read(lines);
+  Lines wrong = lines;
+  wrong[700] = "{}", wrong[701] = "[]", wrong[1200] = "x";
+  const std::string why = scene.why(wrong);
+  EXPECT_EQ(why.find("data.jsonl:701: has neither"), 9u) << why;
+  scene.options.threads = 3;
+  const Dataset three = scene.read(lines);
+  EXPECT_EQ(scene.shown(three), scene.shown(one));
+  EXPECT_EQ(three.tokens, one.tokens);
+  EXPECT_EQ(three.lines, 1300);
+  EXPECT_EQ(scene.why(wrong), why);
 }
 
 TEST(Dataset, TakesNulAndControlCharactersInStrings) {
