@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""r1-finetune beside PyTorch, from the same weights over the same data in the same order, on the processor.
+"""r1-finetune beside PyTorch, from the same weights over the same data in the same order.
 
     train_vs_torch.py --text FILE [--r1 build/release/bin] [--work DIR] curve [--steps 200]
     train_vs_torch.py --text FILE … speed [--steps 8]
+    train_vs_torch.py --text FILE … --device cuda --full --batch 64 --length 1024 --forms bf16,compiled+bf16 --precisions bf16 [--plus] speed
 
-`curve`: a small r1-plus and a small r1 with AdamW and with Muon; the largest difference of the loss of any step.
-`speed`: tokens a second of a model of 10 million parameters, both in f32 and in bf16 where products can be, PyTorch
-compiled too; they take turns. Wants torch, sentencepiece and safetensors. A text that has U+2581 itself is read otherwise by
+`curve`: a small r1-plus and a small r1 with AdamW and with Muon; the largest difference of the loss of any step, in f32.
+`speed`: tokens a second of a model of 10 million parameters or, with --full, of the pair's full size; both in f32 and in bf16
+where products can be, PyTorch compiled too; they take turns. Wants torch, sentencepiece and safetensors. A text that has U+2581 itself is read otherwise by
 sentencepiece's Python, which takes it for a space.
 """
 import argparse
@@ -19,7 +20,8 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "reference"))
+for folder in ("reference", "pair"):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / folder))
 import sentencepiece as spm
 import torch
 import torch.nn.functional as F
@@ -27,6 +29,7 @@ from safetensors.torch import load_file
 
 import daw
 import packs
+import shapes
 from r1_model import R1, Config
 from train import optimizers
 
@@ -46,7 +49,7 @@ def r1_finetune(a, shape, out, **options):
     command = [a.r1 / "r1-finetune", "--init", config, "--tokenizer", *known, "--data", a.text, "-o", out, "-f", "--no-packing", "--no-verify", "--timing",
                "--learning-rate", str(RATE), "--weight-decay", str(DECAY),
                "--batch-size", str(a.batch), "--max-seq-length", str(a.length), "--steps-per-report", "1",
-               "--threads", str(a.threads), "--save-every", "1000000"]
+               "--threads", str(a.threads), "--device", a.device, "--save-every", "1000000"]
     if options.get("optimizer") == "muon":
         command += ["--muon-learning-rate", str(MUON_RATE)]
     for name, value in options.items():
@@ -59,31 +62,31 @@ class Torch:
     """The same model, optimizer and steps in PyTorch."""
 
     def __init__(self, a, shape, start, optimizer, form="f32"):
-        self.a, self.form, self.model = a, form, R1(shape)
+        self.a, self.form, self.model = a, form, R1(shape).to(a.device)
         weights = load_file(start / "model.safetensors")
         self.model.load_state_dict(weights)
         self.muon, self.adam = optimizers(self.model, RATE, DECAY, optimizer == "muon")
         tokenizer = spm.SentencePieceProcessor(model_file=str(start / "tokenizer.model"))
         size = tokenizer.get_piece_size()
-        self.newline = torch.tensor([int(tokenizer.id_to_piece(i) == "<0x0A>") for i in range(size)])
+        self.newline = torch.tensor([int(tokenizer.id_to_piece(i) == "<0x0A>") for i in range(size)], device=a.device)
         ids = tokenizer.encode(a.text.read_text())
         self.samples = packs.pieces(ids, tokenizer.bos_id(), tokenizer.eos_id(), a.length)
-        if form == "compiled":
+        if "compiled" in form:
             for layer in self.model.model.layers:
                 layer.compile()
 
     def attend(self, q, k, v, A, document):
         """Rows hold one document each, from their first token: what fills them up is seen by none before it."""
         if A is not None:
-            return daw.attention(q, k, v, A, document)
+            return (daw.attention if self.a.device == "cpu" else daw.flash_attention)(q, k, v, A, document)
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
 
     def step(self, samples, share):
         """The loss before the step."""
         width = max(map(len, samples)) - 1
-        fill = lambda rows, value: torch.tensor([r + [value] * (width - len(r)) for r in rows])
+        fill = lambda rows, value: torch.tensor([r + [value] * (width - len(r)) for r in rows], device=self.a.device)
         ids, target = fill([s[:-1] for s in samples], 0), fill([s[1:] for s in samples], -1)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.form == "bf16"):
+        with torch.autocast(self.a.device, torch.bfloat16, enabled="bf16" in self.form):
             hidden = self.model(ids, self.newline[ids], attend=self.attend)
             logits = self.model.logits(hidden).float()
         loss = F.cross_entropy(logits.view(-1, logits.shape[-1]), target.view(-1), ignore_index=-1)
@@ -122,7 +125,11 @@ def curve(a):
 
 
 def speed(a):
-    shape = Config(**TEN_MILLION, vocab=a.vocab, context=a.length, plus=a.plus)
+    sizes = TEN_MILLION
+    if a.full:
+        layers, width, heads, inner = shapes.SIZES["full"].plus if a.plus else shapes.SIZES["full"].r1
+        sizes = dict(layers=layers, width=width, heads=heads, kv_heads=heads, head_dim=width // heads, inner=inner)
+    shape = Config(**sizes, vocab=a.vocab, context=a.length, plus=a.plus)
     ours, theirs = {}, {}
     for _ in range(a.rounds):
         for precision in a.precisions.split(","):
@@ -133,7 +140,8 @@ def speed(a):
     parameters = sum(p.numel() for p in R1(shape).parameters())
     best = lambda turns: max(map(statistics.median, turns.values()))
     said = lambda turns: ", ".join(f"{name} {statistics.median(v):.0f}" for name, v in turns.items())
-    print(f"{parameters / 1e6:.1f} M parameters, {a.optimizer}, {a.batch} x {a.length} tokens, {a.threads} threads, tok/s: "
+    where = torch.cuda.get_device_name() if a.device == "cuda" else f"{a.threads} threads"
+    print(f"{parameters / 1e6:.1f} M parameters, {a.optimizer}, {a.batch} x {a.length} tokens, {where}, tok/s: "
           f"r1 {said(ours)}; torch {torch.__version__} {said(theirs)}; best of r1 / best of PyTorch {best(ours) / best(theirs):.2f}")
 
 
@@ -148,7 +156,9 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--optimizer", choices=["adamw", "muon"], default="adamw")
     parser.add_argument("--precisions", default="fp32,bf16", help="of r1-finetune")
-    parser.add_argument("--forms", default="f32,bf16,compiled", help="of PyTorch")
+    parser.add_argument("--forms", default="f32,bf16,compiled", help="of PyTorch; compiled+bf16 is both")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--full", action="store_true", help="speed at the full size of scripts/pair")
     parser.add_argument("--plus", action="store_true", help="speed of r1-plus, not of r1")
     a = parser.parse_args()
     a.steps = a.steps or (200 if a.what == "curve" else 8)
