@@ -3,6 +3,7 @@
 
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/weight_source.cuh"
 
 namespace r1 {
@@ -29,20 +30,39 @@ __global__ void gather_kernel(float* y, const float* x, const std::int32_t* rows
   for (std::int64_t d = threadIdx.x; d < D; d += kThreads) to[d] = from[d];
 }
 
-// The block of the first of equal row numbers adds up all of them, in order: no atomics. What it
-// costs is T^2 looks at the numbers, which lie in the L1 cache.
+// The block of the first of equal row numbers adds up all of them, in order: no atomics. Threads
+// look for equal ones side by side, T^2 looks in all.
 __global__ void scatter_kernel(float* dx, const float* dy, const std::int32_t* rows, std::int64_t T,
                                std::int64_t D) {
+  __shared__ std::int32_t equal[kThreads];  // of kThreads numbers at a time
+  __shared__ int found[kThreads / cuda::kWarp];
   const std::int64_t first = blockIdx.x;
   const std::int32_t row = rows[first];
+  const int lane = static_cast<int>(threadIdx.x) % cuda::kWarp;
+  const int warp = static_cast<int>(threadIdx.x) / cuda::kWarp;
   bool earlier = false;
   for (std::int64_t j = threadIdx.x; j < first; j += kThreads) earlier |= rows[j] == row;
   if (__syncthreads_or(earlier)) return;
-  for (std::int64_t d = threadIdx.x; d < D; d += kThreads) {
-    float sum = dy[first * D + d];
-    for (std::int64_t j = first + 1; j < T; ++j)
-      if (rows[j] == row) sum += dy[j * D + d];
-    dx[row * D + d] += sum;
+  for (std::int64_t from = first; from < T; from += kThreads) {
+    const std::int64_t j = from + threadIdx.x;
+    const bool hit = j < T && rows[j] == row;
+    if (!__syncthreads_or(hit)) continue;
+    const unsigned votes = __ballot_sync(cuda::kAllLanes, hit);
+    if (lane == 0) found[warp] = __popc(votes);
+    __syncthreads();
+    int before = 0, all = 0;
+    for (int w = 0; w < kThreads / cuda::kWarp; ++w) {
+      if (w < warp) before += found[w];
+      all += found[w];
+    }
+    if (hit) equal[before + __popc(votes & ((1u << lane) - 1))] = static_cast<std::int32_t>(j);
+    __syncthreads();
+    for (std::int64_t d = threadIdx.x; d < D; d += kThreads) {
+      float sum = dx[row * D + d];
+      for (int i = 0; i < all; ++i) sum += dy[equal[i] * D + d];
+      dx[row * D + d] = sum;
+    }
+    __syncthreads();  // `equal` has been read
   }
 }
 

@@ -7,7 +7,10 @@
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kLogits = std::int64_t{4} << 20;  // at once
+// Logits at once: as many as stay in a processor's caches, or as give a card something to do.
+std::int64_t most_logits(Device device) {
+  return std::int64_t{device == Device::cpu ? 4 : 64} << 20;
+}
 
 // Rows [begin, begin + n) of a plain matrix, or numbers of a vector.
 Tensor rows_of(const Tensor& t, std::int64_t begin, std::int64_t n) {
@@ -25,7 +28,8 @@ std::vector<float> head_losses(Graph& g, const Var& hidden, const Var& head,
                                std::span<const float> shares) {
   Backend& backend = g.backend();
   const std::int64_t R = hidden.value.rows(), V = head.value.rows();
-  const std::int64_t each = std::min(R, std::max<std::int64_t>(16, kLogits / V / 16 * 16));
+  const std::int64_t each =
+      std::min(R, std::max<std::int64_t>(16, most_logits(backend.device()) / V / 16 * 16));
   const bool back = !shares.empty();
   const Tensor logits = g.take({each, V}), losses = g.take({R});
   const Tensor ids = g.integers(targets);

@@ -204,5 +204,18 @@ TEST_F(ElementwiseTest, RowsAreGatheredAndTheirGradientsAddUp) {
   }
 }
 
+// More than a block looks at together.
+TEST_F(ElementwiseTest, GradientsOfManyRowsAddUp) {
+  constexpr std::int64_t T = 700, D = 5, kRows = 12;
+  std::vector<std::int32_t> rows;
+  for (std::int32_t t = 0; t < T; ++t) rows.push_back(t < 300 ? t * t % 11 : 11 - t % 3);
+  const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+    const Tensor dx = rig.begun({kRows, D});
+    rig->gather_rows_backward(dx, rig.put({T, D}, test::random_values(T * D, 1)), rig.put(rows));
+    return {rig.get(dx)};
+  };
+  expect_agreement(op, {std::vector<double>(kRows * D, test::roundings(T) * 300.0)});
+}
+
 }  // namespace
 }  // namespace r1

@@ -9,6 +9,8 @@
 #include "tools/bench/table.h"
 #include "tools/common/docs.h"
 #include "tools/complete/table.h"
+#include "tools/finetune/settings.h"
+#include "tools/quantize/settings.h"
 
 namespace r1 {
 namespace {
@@ -25,10 +27,14 @@ struct Tool {
   StandardOptions standard;
   CompleteSettings complete;
   BenchSettings bench;
+  QuantizeSettings quantize;
+  FinetuneSettings finetune;
   Program program;
   explicit Tool(const std::string& name)
-      : program(name == "r1-bench" ? bench_program(bench, standard)
-                                   : complete_program(complete, standard)) {}
+      : program(name == "r1-bench"      ? bench_program(bench, standard)
+                : name == "r1-quantize" ? quantize_program(quantize, standard)
+                : name == "r1-finetune" ? finetune_program(finetune, standard)
+                                        : complete_program(complete, standard)) {}
 };
 
 class OptionTable : public testing::TestWithParam<const char*> {
@@ -45,7 +51,8 @@ class OptionTable : public testing::TestWithParam<const char*> {
   Tool tool_{GetParam()};
   const Program& program_ = tool_.program;
 };
-INSTANTIATE_TEST_SUITE_P(Tools, OptionTable, testing::Values("r1-complete", "r1-bench"));
+INSTANTIATE_TEST_SUITE_P(Tools, OptionTable,
+                         testing::Values("r1-complete", "r1-bench", "r1-quantize", "r1-finetune"));
 
 TEST_P(OptionTable, NamesAndLettersAreUniqueAndPlain) {
   std::set<std::string> names;
@@ -103,8 +110,25 @@ TEST_P(OptionTable, EachStandsInOneGroupAndGroupsAreNotInterleaved) {
 TEST_P(OptionTable, ADefaultIsAmongTheChoicesAndInTheRange) {
   each([](const Option& o) {
     const std::string value = value_text(o);
-    if (is_switch(o) || value.empty() || o.unit != Option::Unit::none) return;
+    if (is_switch(o) || value.empty() || o.unit != Option::Unit::none || !o.built_in.empty())
+      return;
     EXPECT_NO_THROW(set_value(o, value, "--" + o.name, true));
+  });
+}
+
+TEST_P(OptionTable, AShareMayBeSaidInPercent) {
+  each([](const Option& o) {
+    auto* const* value = std::get_if<double*>(&o.into);
+    if (value == nullptr) return;
+    const auto set = [&](const char* text) { set_value(o, text, o.name, true); };
+    if (o.most > 1) {
+      EXPECT_FAILS(ErrorKind::usage, "a number", set("25%"));
+      return;
+    }
+    set("25%");
+    EXPECT_EQ(**value, 0.25);
+    EXPECT_FAILS(ErrorKind::usage, "101%", set("101%"));
+    EXPECT_FAILS(ErrorKind::usage, "a number", set("%"));
   });
 }
 

@@ -260,6 +260,13 @@ double parse_number(std::string_view text, std::string_view shown) {
   refuse(shown, text, "a number");
 }
 
+// What is at most 1 is a share, which may be said in percent.
+double real_in(const Option& o, std::string_view text, std::string_view shown) {
+  const bool percent = o.most <= 1 && text.ends_with('%');
+  const double number = parse_number(percent ? text.substr(0, text.size() - 1) : text, shown);
+  return percent ? number / 100 : number;
+}
+
 void set_value(const Option& o, std::string_view as_given, std::string_view shown, bool first) {
   const std::string value = o.any_case ? lower(as_given) : std::string(as_given);
   check_choice(o, value, shown);
@@ -273,7 +280,7 @@ void set_value(const Option& o, std::string_view as_given, std::string_view show
     else
       set_integer(o, value, shown, **integer);
   } else if (auto* const* real = std::get_if<double*>(&o.into)) {
-    const double number = parse_number(value, shown);
+    const double number = real_in(o, value, shown);
     check_range(o, number, value, shown);
     **real = number;
   } else if (auto* const* text = std::get_if<std::string*>(&o.into)) {

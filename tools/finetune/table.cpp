@@ -62,8 +62,8 @@ void add_data(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.chat_template,
                .metavar = "FILE",
-               .help = "Conversations look as this template has it, not the model's own, if there "
-                       "is one; it is exported too.",
+               .help = "Conversations look as this template has it, not as the model's own does; "
+                       "it is exported too.",
                .completes = Completes::file});
   o.push_back(
       {.name = "no-packing", .group = g, .into = &s.no_packing, .help = "One sample a sequence."});
@@ -80,8 +80,8 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.method,
                .metavar = "HOW",
-               .help = "Learn two small matrices beside each large one (LoRA), whatever type that "
-                       "has; the lengths of its rows too (DoRA); or all weights.",
+               .help = "Learn two small matrices beside each large one (LoRA), its rows' lengths "
+                       "too (DoRA), or all weights.",
                .choices = {"lora", "dora", "full"},
                .brief = true,
                .gives_way_to = {"init"},
@@ -90,8 +90,7 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.objective,
                .metavar = "WHAT",
-               .help = "Learn what the data say, or (DPO) to like one answer better than another: "
-                       "data are prompt, chosen, rejected.",
+               .help = "Learn what the data say, or to like one answer better than another (DPO).",
                .choices = {"sft", "dpo"}});
   o.push_back(number("beta", g, s.beta,
                      "Of DPO: the higher, the nearer it stays to the model as it was.", 1e-6, 1e3));
@@ -128,9 +127,8 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.quantize_base,
                .metavar = "TYPE",
-               .help = "Keep the matrices of the layers, which stay as they are, in this type in "
-                       "memory where their rows are whole blocks of it; what is merged is merged "
-                       "into the model's own.",
+               .help = "Keep the matrices of the layers, which stay as they are, in memory in this "
+                       "type of blocks.",
                .choices = {"q8_0", "q4_0", "q4_k"}});
   for (std::size_t i = first; i < o.size(); ++i)
     o[i].wants = {{"fine-tune-type", {"lora", "dora"}}};
@@ -142,25 +140,24 @@ void add_learning(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.qat,
                .metavar = "TYPE",
-               .help =
-                   "Learn what survives this type, one of r1-quantize's --type: the model reads "
-                   "its weights as a .gguf file of it will have them, and is exported as that.",
+               .help = "Learn what survives this type of r1-quantize: weights are read, and "
+                       "exported, as blocks of it.",
                .any_case = true,
                .built_in = "none"});
-  o.push_back({.name = "precision",
-               .group = g,
-               .into = &s.precision,
-               .metavar = "TYPE",
-               .help = "What matrices and what they meet are rounded to in products; weights, sums "
-                       "and all else stay fp32. fp16 and fp8 are of all weights.",
-               .choices = {"fp32", "bf16", "fp16", "fp8", "f32", "f16"},
-               .built_in = "fp32, on a card bf16"});
+  o.push_back(
+      {.name = "precision",
+       .group = g,
+       .into = &s.precision,
+       .metavar = "TYPE",
+       .help = "What matrices and what they meet are rounded to in products; all else stays fp32.",
+       .choices = {"fp32", "bf16", "fp16", "fp8", "f32", "f16"},
+       .built_in = "fp32, on a card bf16"});
   o.push_back({.name = "weight-type",
                .group = g,
                .into = &s.weight_type,
                .metavar = "TYPE",
-               .help = "What matrices are kept in while all weights are learnt by AdamW; bf16, of "
-                       "half the memory, is rounded up or down by chance, right in the mean.",
+               .help = "What matrices are kept in while all weights are learnt by AdamW: bf16 "
+                       "takes half the memory.",
                .choices = {"fp32", "bf16"}});
   o.push_back({.name = "moments",
                .group = g,
@@ -172,8 +169,8 @@ void add_learning(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.optimizer,
                .metavar = "HOW",
-               .help = "Muon turns the matrices of the layers, and leaves the rest to AdamW; only "
-                       "with --fine-tune-type full.",
+               .help = "Muon turns the matrices of the layers and leaves the rest to AdamW; it "
+                       "learns all weights.",
                .choices = {"adamw", "muon"}});
   o.push_back(number("learning-rate", g, s.rate, "At its peak, of AdamW.", 0, 10));
   o.back().brief = true;
@@ -191,8 +188,8 @@ void add_scratch(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.init,
                .metavar = "FILE",
-               .help = "In place of --model: begin with a model that has learnt nothing, of the "
-                       "shape that this config.json says.",
+               .help = "In place of --model: begin with one that has learnt nothing, of the shape "
+                       "in this config.json.",
                .completes = Completes::file});
   o.push_back({.name = "tokenizer",
                .group = g,
@@ -219,9 +216,8 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.time_budget,
                .metavar = "TIME",
-               .help =
-                   "In place of --iters: as many steps as let everything, the export too, be done "
-                   "in this time, such as 2h.",
+               .help = "In place of --iters: as many steps as this time, such as 2h, allows, with "
+                       "all that is around them.",
                .least = 1,
                .unit = Option::Unit::milliseconds,
                .brief = true,
@@ -237,8 +233,8 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
   o.push_back({.name = "grad-checkpoint",
                .group = g,
                .into = &s.recompute,
-               .help = "Keep of a layer what goes into it, and run it again on the way back: a "
-                       "fraction of the memory, a third more time, the same result."});
+               .help = "Keep of a layer what goes into it, and run it again on the way back: less "
+                       "memory, more time."});
   o.push_back({.name = "schedule",
                .group = g,
                .into = &s.schedule,
@@ -279,7 +275,7 @@ void add_reports(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.timing,
                .help = "Records say tokens a second, their share of the machine's peak, and "
-                       "memory; they then differ from run to run."});
+                       "memory, which differ by run."});
   o.push_back({.name = "log-csv",
                .group = g,
                .into = &s.log_csv,
@@ -337,13 +333,12 @@ void add_result(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.export_kind,
                .metavar = "WHAT",
-               .help =
-                   "The adapter, as peft has it; a whole model as a Hugging Face folder; or as a "
-                   ".gguf file; or the adapter as one, as llama.cpp has it. Without it the adapter "
-                   "of LoRA, of all weights what the base is.",
+               .help = "What is written: an adapter of peft or llama.cpp, or the whole model as a "
+                       "folder or a file.",
                .choices = {"adapter", "merged", "gguf", "gguf-adapter"},
                .brief = true,
-               .given = &s.export_given});
+               .given = &s.export_given,
+               .built_in = "adapter; of all weights what the model is"});
   o.push_back({.name = "export-type",
                .group = g,
                .into = &s.export_type,

@@ -60,8 +60,8 @@ void add_types(std::vector<Option>& o, QuantizeSettings& s) {
                .group = g,
                .into = &s.target_bpw,
                .metavar = "BITS",
-               .help = "In place of --type: the types with which the file has at most so many bits "
-                       "a weight and the model changes least; it is measured on --calibration.",
+               .help = "In place of --type: types of at most so many bits a weight, chosen by what "
+                       "--calibration measures.",
                .least = 1,
                .most = 32,
                .gives_way_to = {"type", "pure"},
@@ -80,21 +80,20 @@ void add_quality(std::vector<Option>& o, QuantizeSettings& s) {
                .into = &s.method,
                .metavar = "HOW",
                .help = "How weights are rounded: to nearest, with searched scales, or with error "
-                       "feedback too (GPTQ), which wants --calibration.",
+                       "feedback too (GPTQ).",
                .choices = {"rtn", "search", "gptq"},
                .brief = true});
   o.push_back({.name = "awq",
                .group = g,
                .into = &s.awq,
                .help = "Round channels that carry much in finer steps: their scale goes into the "
-                       "norm before them (AWQ). Wants --calibration or --imatrix."});
+                       "norm before them (AWQ)."});
   o.push_back({.name = "calibration",
                .group = g,
                .into = &s.calibration,
                .metavar = "FILE",
-               .help =
-                   "Run the model over this text (.jsonl: the \"text\" of each line), and count "
-                   "errors by what its products see.",
+               .help = "Run the model over this text (.jsonl: each \"text\"), and count errors by "
+                       "what its products see.",
                .completes = Completes::file,
                .brief = true,
                .gives_way_to = {"imatrix"}});
@@ -152,9 +151,8 @@ void add_safety(std::vector<Option>& o, QuantizeSettings& s) {
                .group = g,
                .into = &s.shard_size,
                .metavar = "SIZE",
-               .help =
-                   "Cut the weights into files of at most so many bytes (K, M, G); a .gguf file is "
-                   "cut only where this is given.",
+               .help = "Cut the weights into files of at most so many bytes (K, M, G); without it "
+                       "no .gguf file is cut.",
                .least = 1,
                .unit = Option::Unit::bytes,
                .in_config = false,
