@@ -123,13 +123,11 @@ GgufExport export_gguf(const ModelFiles& folder) {
   assert(!folder.is_gguf());
   const DecoderConfig c = read_decoder_config(folder);
   GgufExport out{describe(c, folder.path().filename().string()), {}, rope_factors(c), c.vocab};
+  need_tensors(folder, c.layers);
   const std::vector<TensorName> names = tensor_names(c.layers);
   std::set<std::string_view> known;
   for (const TensorName& name : names) {
     const Tensor* source = folder.find(name.hugging_face);
-    if (source == nullptr && !name.optional)
-      fail(ErrorKind::model, "{} has no tensor {}", escaped(folder.path().string()),
-           name.hugging_face);
     if (source != nullptr) out.tensors.push_back(described(name, *source, c));
     known.insert(name.hugging_face);
   }

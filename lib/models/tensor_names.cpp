@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "lib/base/error.h"
+
 namespace r1 {
 namespace {
 
@@ -54,6 +56,13 @@ std::vector<TensorName> tensor_names(std::int64_t layers) {
     for (const Row& row : kLayer)
       add(row, fmt::format("model.layers.{}.", i), fmt::format("blk.{}.", i));
   return out;
+}
+
+void need_tensors(const ModelFiles& folder, std::int64_t layers) {
+  for (const TensorName& name : tensor_names(layers))
+    if (!name.optional && folder.find(name.hugging_face) == nullptr)
+      fail(ErrorKind::model, "{} has no tensor {}", escaped(folder.path().string()),
+           name.hugging_face);
 }
 
 std::string_view gguf_name(std::string_view hugging_face) {

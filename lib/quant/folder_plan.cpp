@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/io/small_files.h"
+#include "lib/models/decoder_config.h"
 #include "lib/models/tensor_names.h"
 #include "lib/quant/folder_strip.h"
 #include "lib/quant/storable.h"
@@ -224,6 +225,7 @@ std::uint64_t FolderWeight::bytes() const {
 }
 
 FolderPlan plan_folder(const ModelFiles& files, const FolderChoice& choice) {
+  need_tensors(files, read_decoder_config(files).layers);
   FolderPlan plan;
   plan.type = choice.type;
   for (const NamedTensor& t : files.tensors()) {

@@ -59,7 +59,8 @@ struct FolderPlan {
   std::uint64_t bytes = 0;                    // of the shards
 };
 
-// Fails with `usage` where a quantized weight would be quantized again, unless `requantize`.
+// Fails with `usage` where a quantized weight would be quantized again, unless `requantize`, and
+// with `model` for an unknown architecture or a model that lacks a tensor.
 // The files outlive the plan.
 FolderPlan plan_folder(const ModelFiles& files, const FolderChoice& choice);
 

@@ -34,4 +34,8 @@ r1-quantize ./base --type fp8 -o x.gguf; echo $?
 r1-quantize ./base --type fp8 --tensor-type a=f16 -o x; echo $?
 r1-quantize ./base --type fp8 --method gptq --calibration m.json -o x; echo $?
 r1-quantize ./base --type fp8 -o nowhere/x; echo $?
+# What would be no model that runs.
+cp -r base odd; sed -i 's/"num_hidden_layers": *[0-9]*/"num_hidden_layers": 9/' odd/config.json; for t in fp8 bf16 w4a16; do r1-quantize ./odd --type $t -o x; echo $?; done
+sed -i 's/LlamaForCausalLM/OtherForCausalLM/' odd/config.json; r1-quantize ./odd --type fp8 -o x; echo $?
+cp base/* odd; rm odd/tokenizer.json; r1-quantize ./odd --type fp8 -o x | cut -f1; rm -r odd x
 ls

@@ -36,6 +36,17 @@ std::uint64_t bytes_in(const fs::path& folder) {
   return sum;
 }
 
+void warn_of_no_tokenizer(const Messages& messages, const QuantizeReport& report,
+                          const FolderPlan& plan) {
+  const auto is_tokenizer = [](const fs::path& path) {
+    return path.filename() == "tokenizer.model" || path.filename() == "tokenizer.json";
+  };
+  if (std::none_of(plan.copied.begin(), plan.copied.end(), is_tokenizer))
+    messages.warn(fmt::format("{} has no tokenizer, and neither will {}",
+                              escaped(report.files.path().string()),
+                              escaped(report.settings.output)));
+}
+
 void report_folder(QuantizeReport& report, const FolderPlan& plan) {
   for (const FolderWeight& w : plan.weights) {
     const std::string_view to =
@@ -206,6 +217,7 @@ void make_folder(QuantizeReport& report, Messages& messages) {
   const FolderPlan plan = plan_folder(report.files, choice_of(s));
   check_outputs(report, plan);
   warn_of_types(messages, s, plan);
+  warn_of_no_tokenizer(messages, report, plan);
   report_folder(report, plan);
   warn_of_size(messages, report);
   std::optional<Imatrix> imatrix;
