@@ -56,8 +56,8 @@ class Complete {
   int run(const Program& program, const Ui& ui) {
     if (s_.output == "/dev/stdout") s_.output = "-";  // a file behind it is not to be replaced
     if (s_.list_models) return print(model_list(model_places(s_.model_path), s_.json));
-    const bool edits_stdin = s_.filter && s_.operands.empty() && s_.prompt.empty();
-    if (!edits_stdin || ui.stdin_tty) check(s_);
+    const bool edits_stdin = s_.filter && s_.names_nothing();
+    if (!edits_stdin || ui.stdin_tty) prepare();
     if (nothing_to_read(ui)) {
       ui.say(kTool,
              "nothing to complete: give text on standard input, with -p, or in a file\n" +
@@ -67,6 +67,12 @@ class Complete {
     }
     if (s_.dry_run) return look_before();
     return edits_stdin ? run_filter(ui) : complete(ui);
+  }
+
+  // @F is read once, and before anything else.
+  void prepare() {
+    check(s_, {standard_.config, standard_.log_file});
+    for (std::string* text : {&s_.prompt, &s_.suffix, &s_.system}) *text = text_or_file(*text);
   }
 
   // --dry-run
@@ -107,18 +113,16 @@ class Complete {
     return 0;
   }
 
-  bool nothing_to_read(const Ui& ui) const {
-    return ui.stdin_tty && s_.operands.empty() && s_.prompt.empty() && s_.prefix_file.empty() &&
-           s_.files_from.empty() && s_.only_failed.empty();
-  }
+  bool nothing_to_read(const Ui& ui) const { return ui.stdin_tty && s_.names_nothing(); }
 
   // Whatever goes wrong once the command line is read, the editor's text stays.
   int run_filter(const Ui& ui) {
     const std::string text = read_stdin();
-    s_.prompt = text.starts_with('@') ? "@" + text : text;
     if (text.empty()) return 0;
     try {
-      check(s_);
+      prepare();
+      s_.prompt = text;
+      s_.prompt_given = true;
       return complete(ui);
     } catch (const Error& e) {
       print(text);
@@ -148,18 +152,20 @@ class Complete {
            fmt::format("{}: {}, on {}, loaded in {:.0f} ms", escaped(name), model.quant,
                        backend->describe(), milliseconds_since(start)),
            1);
-    const CompletionRequest defaults = request_of(s_);
+    CompletionRequest defaults = request_of(s_);
+    sample_as_model_says(defaults.sampling, s_, model);
     const RecordContext context = record_context(s_, model, device_of(*backend));
     Choice choice(s_, context.recipe);
     const auto source =
         s_.request_lines() ? line_source(s_, defaults, choice) : text_source(s_, defaults, choice);
     Printer printer(s_, ui, model, context, choice);
-    work(*backend, model, *source, printer, ui);
-    printer.close(caught_signal() != 0);
+    const bool ended_early = work(*backend, model, *source, printer, ui);
+    printer.close(caught_signal() != 0, ended_early);
     return printer.exit_status();
   }
 
-  void work(Backend& backend, const LoadedModel& model, Source& source, Printer& printer,
+  // Did it end before all was asked for?
+  bool work(Backend& backend, const LoadedModel& model, Source& source, Printer& printer,
             const Ui& ui) {
     ProgressLine progress(ui.progress && s_.records() && (!ui.stdout_tty || s_.output != "-"));
     Completer completer(
@@ -172,16 +178,17 @@ class Complete {
     std::map<std::int64_t, Started> items;       // by index, until their result is written
     std::int64_t count = 0, done = 0, kept = 0;  // kept: from an earlier run
     std::int64_t broken = 0;                     // broken: known before its turn to be printed
+    bool ended_early = false;
     Tally all{.since = Clock::now()};
     Completer::Callbacks callbacks;
     callbacks.next = [&](CompletionRequest& request, bool may_wait) {
       const std::int64_t most = s_.fail_fast ? 1 : s_.max_errors;
       const std::int64_t failed = std::max(printer.failed(), broken);
-      if ((most > 0 && failed >= most) || printer.disk_full()) return Completer::Next::end;
+      ended_early = (most > 0 && failed >= most) || printer.disk_full();
+      if (ended_early) return Completer::Next::end;
       ItemSource item;
       const Completer::Next what = source.next(request, item, may_wait);
       if (what == Completer::Next::request) {
-        sample_as_model_says(request.sampling, s_, model);
         printer.started(request);
         broken += request.broken.has_value();
         items[count++] = {std::move(item), Clock::now()};
@@ -209,6 +216,7 @@ class Complete {
     completer.run(callbacks);
     const std::string of_before = kept == 0 ? "" : fmt::format(", {} of them kept", kept);
     ui.say(kTool, fmt::format("{} done{}: {}", done, of_before, all.text()), 1);
+    return ended_early;
   }
 
   CompleteSettings s_;

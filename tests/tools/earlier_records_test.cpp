@@ -22,7 +22,7 @@ TEST(EarlierRecords, AreReadWithoutSummariesAndACutLastLine) {
   const std::string summary = R"({"schema":"r1.summary/1","index":null,"id":null,"ok":2})";
   test::write_bytes(dir / "f",
                     record("a", 0) + record("b", 1) + summary + "\n" + R"({"schema":"r)");
-  const auto records = read_earlier(dir / "f");
+  const auto records = read_earlier(dir / "f", "r1.test/1");
   ASSERT_EQ(records.size(), 2u);
   EXPECT_EQ(records[1].id, "b");
   EXPECT_EQ(records[1].status, "ok");
@@ -35,15 +35,19 @@ TEST(EarlierRecords, AreReadWithoutSummariesAndACutLastLine) {
 
 TEST(EarlierRecords, AFileThatHoldsSomethingElseIsRefusedWithItsLine) {
   const test::TempDir dir;
-  for (const std::string bad : {"not json\n", "5\n", "{}\n",
-                                R"({"id":5,"status":"ok"})"
+  for (const std::string bad : {"not json\n", "5\n", "{}\n", "no newline", "{}",
+                                R"({"schema":"r1.test/1","id":5,"status":"ok"})"
                                 "\n",
-                                R"({"id":"a"})"
+                                R"({"schema":"r1.test/1","id":"a"})"
+                                "\n",
+                                R"({"schema":"r1.bench/1","id":"a","status":"ok"})"
+                                "\n",
+                                R"({"id":"a","status":"ok"})"
                                 "\n"}) {
     test::write_bytes(dir / "f", record("a", 0) + bad);
-    EXPECT_FAILS(ErrorKind::usage, "f:2: ", read_earlier(dir / "f"));
+    EXPECT_FAILS(ErrorKind::usage, "f:2: ", read_earlier(dir / "f", "r1.test/1"));
   }
-  EXPECT_FAILS(ErrorKind::usage, "none", read_earlier(dir / "none"));
+  EXPECT_FAILS(ErrorKind::usage, "none", read_earlier(dir / "none", "r1.test/1"));
 }
 
 TEST(EarlierRecords, AnIndexIsReplacedAndNothingElse) {

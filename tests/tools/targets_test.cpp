@@ -41,9 +41,9 @@ TEST(Targets, TheEndingReplacesTheOneThatIsThere) {
 TEST(Targets, TheSecondInputWithOneTargetIsRefused) {
   Targets targets({.folder = "out"});
   targets.claim("a.png");
-  EXPECT_FAILS(ErrorKind::usage, "out/a.txt is where the result of another input goes",
+  EXPECT_FAILS(ErrorKind::usage, "out/a.txt is where another result goes",
                targets.claim("a.jpg"));
-  EXPECT_FAILS(ErrorKind::usage, "another input", targets.claim("./a.png"));
+  EXPECT_FAILS(ErrorKind::usage, "another result", targets.claim("./a.png"));
   EXPECT_FAILS(ErrorKind::usage, "no name", targets.claim(""));
   targets.claim("b.png");
 }
@@ -51,7 +51,7 @@ TEST(Targets, TheSecondInputWithOneTargetIsRefused) {
 TEST(Targets, WhatIsReservedIsForItsInputAlone) {
   Targets targets({.folder = "out"});
   targets.reserve("a.png");
-  EXPECT_FAILS(ErrorKind::usage, "another input", targets.claim("a.jpg"));
+  EXPECT_FAILS(ErrorKind::usage, "another result", targets.claim("a.jpg"));
   EXPECT_EQ(targets.claim("a.png"), "out/a.txt");
 }
 
@@ -63,6 +63,27 @@ TEST(Targets, AnInputIsNeverItsOwnTarget) {
   Targets targets({.sidecars = true, .if_exists = "overwrite"});
   EXPECT_FAILS(ErrorKind::usage, "its own", targets.claim((dir / "a.txt").string()));
   EXPECT_FAILS(ErrorKind::usage, "its own", targets.claim((dir / "b.py").string()));
+}
+
+TEST(Targets, NothingThatIsReadIsReplaced) {
+  const test::TempDir dir;
+  test::write_bytes(dir / "a.md", "read");
+  fs::create_hard_link(dir / "a.md", dir / "b.txt");
+  Targets targets({.sidecars = true, .if_exists = "overwrite"});
+  targets.keep((dir / "a.md").string());
+  EXPECT_FAILS(ErrorKind::usage, "is read", targets.claim((dir / "b.py").string()));
+  Targets skips({.sidecars = true});
+  skips.keep((dir / "a.md").string());
+  EXPECT_TRUE(skips.skips(skips.claim((dir / "b.py").string())));
+}
+
+TEST(Targets, AFolderWithTwoNamesIsOne) {
+  const test::TempDir dir;
+  fs::create_directory(dir / "d");
+  fs::create_directory_symlink(dir / "d", dir / "l");
+  Targets targets({.sidecars = true});
+  targets.claim((dir / "d/a.py").string());
+  EXPECT_FAILS(ErrorKind::usage, "another result", targets.claim((dir / "l/a.md").string()));
 }
 
 TEST(Targets, LinksBelowTheFolderAreNotEntered) {

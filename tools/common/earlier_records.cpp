@@ -1,5 +1,7 @@
 #include "tools/common/earlier_records.h"
 
+#include <algorithm>
+
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
@@ -8,6 +10,7 @@
 namespace r1 {
 namespace {
 
+constexpr std::string_view kSummary = "r1.summary/1";
 constexpr std::size_t kMostBytes = std::size_t{8} << 30;
 
 std::string path_in(const Json& record) {
@@ -30,9 +33,17 @@ std::string recipe_in(const Json& record) {
   return recipe == nullptr ? std::string() : recipe->string("recipe");
 }
 
+// A signal, or a full disk, may cut the last line: what is left of it begins as every record does.
+bool is_cut_record(std::string_view rest) {
+  constexpr std::string_view kBeginning = R"({"schema":"r1.)";
+  const std::size_t n = std::min(rest.size(), kBeginning.size());
+  return rest.substr(0, n) == kBeginning.substr(0, n);
+}
+
 }  // namespace
 
-std::vector<EarlierRecord> read_earlier(const std::filesystem::path& path) {
+std::vector<EarlierRecord> read_earlier(const std::filesystem::path& path,
+                                        std::string_view schema) {
   const std::string name = escaped(path.string());
   std::vector<EarlierRecord> records;
   int number = 0;
@@ -43,11 +54,16 @@ std::vector<EarlierRecord> read_earlier(const std::filesystem::path& path) {
       ++number;
       const std::string line = text.substr(at, end + 1 - at);
       const Json json = parse_json(std::string_view(line).substr(0, line.size() - 1), "the record");
+      const std::string of = json.at("schema", "the record").string("schema");
+      if (of != schema && of != kSummary)
+        fail(ErrorKind::usage, "{} is none of {}", escaped(of), schema);
       const Json& id = json.at("id", "the record");
       if (id.is_null()) continue;  // a summary
       records.push_back({id.string("id"), json.at("status", "the record").string("status"),
                          recipe_in(json), path_in(json), digest_in(json), line});
     }
+    if (++number; !is_cut_record(std::string_view(text).substr(at)))
+      fail(ErrorKind::usage, "this is no record");
   } catch (const Error& e) {
     if (number == 0) fail(ErrorKind::usage, "{}", e.what());
     fail(ErrorKind::usage, "{}:{}: {}", name, number, e.what());

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace r1 {
@@ -16,9 +17,9 @@ struct EarlierRecord {
   std::string line;    // all of it, with its newline
 };
 
-// The records of a file, in its order, without summaries and a cut last line. Fails with `usage`
-// when it cannot be read or holds something else.
-std::vector<EarlierRecord> read_earlier(const std::filesystem::path& path);
+// The records of this schema in a file, in its order, without summaries and a cut last line. Fails
+// with `usage` when it cannot be read or holds something else.
+std::vector<EarlierRecord> read_earlier(const std::filesystem::path& path, std::string_view schema);
 
 // The record with another `index`.
 std::string with_index(const std::string& line, std::int64_t index);

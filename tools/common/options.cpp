@@ -215,6 +215,11 @@ bool is_met(const Option::Want& want, const Program& program) {
   return std::find(want.values.begin(), want.values.end(), value) != want.values.end();
 }
 
+bool names_a_place(const Option& o) {
+  return o.completes == Option::Completes::file || o.completes == Option::Completes::directory ||
+         o.completes == Option::Completes::model;
+}
+
 // "--objective dpo"
 std::string in_words(const Option::Want& want) {
   return fmt::format("--{}{}{}", want.option, want.values.empty() ? "" : " ",
@@ -225,6 +230,8 @@ std::string in_words(const Option::Want& want) {
 
 void refuse_idle(const Program& program, const std::vector<Given>& given) {
   for (const Given& g : given) {
+    if (names_a_place(*g.option) && g.value.empty())
+      fail(ErrorKind::usage, "--{} wants {}, and '' is none", g.option->name, g.option->metavar);
     const std::vector<Option::Want>& wants = g.option->wants;
     const auto met = [&](const Option::Want& want) { return is_met(want, program); };
     if (wants.empty() || std::any_of(wants.begin(), wants.end(), met)) continue;

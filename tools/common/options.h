@@ -95,7 +95,8 @@ std::string nearest_option(const Program& program, std::string_view name);
 // For settings that contradict each other: fails with `usage`, and says why.
 void refuse_if(bool wrong, const char* why);
 
-// Fails with `usage` for an option on the command line that lacks what it wants, once all are set.
+// Fails with `usage` for an option on the command line that lacks what it wants, or names a file by
+// nothing, once all are set.
 void refuse_idle(const Program& program, const std::vector<Given>& given);
 
 bool is_switch(const Option& option);

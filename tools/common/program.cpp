@@ -103,7 +103,7 @@ Ui ui_of(const StandardOptions& s) {
 }
 
 int run_body(Program& program, StandardOptions& standard, const char* manual,
-             const std::vector<std::string>& arguments, std::optional<Ui>& ui,
+             const std::vector<std::string>& arguments, std::optional<Ui>& ui, bool& begun,
              const std::function<int(const Ui&)>& body) {
   const std::vector<Given> given = parse_command_line(program, arguments);
   Settings settings(program, given);
@@ -122,6 +122,7 @@ int run_body(Program& program, StandardOptions& standard, const char* manual,
   ui = ui_of(standard);
   try {
     refuse_idle(program, given);
+    begun = true;
     return body(*ui);
   } catch (const Error& e) {
     if (e.kind() == ErrorKind::usage) throw Error(e.kind(), e.what() + settings.origins(e.what()));
@@ -222,13 +223,14 @@ int run_program(Program& program, StandardOptions& standard, const char* manual,
     ui->say(program.name, why, -1);
   };
   int status = 3;
+  bool begun = false;  // the body has standard input then
   try {
     watch_signals();
     guard_mappings(program.name);
-    status = run_body(program, standard, manual, arguments, ui, body);
+    status = run_body(program, standard, manual, arguments, ui, begun, body);
   } catch (const Error& e) {
     status = exit_status(e.kind());
-    const bool quiet = status == 2 && gives_back(program, arguments);
+    const bool quiet = (status == 2 || !begun) && gives_back(program, arguments);
     if (!quiet || asks_why(arguments)) complain(e.what());
     if (quiet) status = std::max(status, after_copying_stdin());
   } catch (const std::bad_alloc&) {

@@ -21,7 +21,7 @@ std::unique_ptr<Output> open_results(const std::string& path, bool records, bool
 std::string in_the_way(const std::string& path) {
   if (path == "-" || is_device(path)) return {};
   for (const std::string& name : {path, path + ".partial"})
-    if (std::error_code none; fs::exists(name, none)) return name;
+    if (is_taken(name)) return name;
   return {};
 }
 

@@ -11,6 +11,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/output.h"
+#include "lib/base/paths.h"
 #include "lib/base/write_file.h"
 
 namespace r1 {
@@ -59,6 +60,14 @@ void make_folders(const fs::path& root, const fs::path& below) {
   }
 }
 
+// Fails with `usage` where the working directory is gone.
+fs::path whole_path(const fs::path& path) {
+  std::error_code failed;
+  const fs::path whole = fs::absolute(path, failed);
+  if (failed) fail(ErrorKind::usage, "{}: {}", escaped(path.string()), failed.message());
+  return whole;
+}
+
 // Two texts with one newline between them.
 std::string joined(std::string first, std::string_view second) {
   if (!first.empty() && first.back() != '\n') first += '\n';
@@ -70,7 +79,7 @@ std::string joined(std::string first, std::string_view second) {
 fs::path rerooted(const std::string& input) {
   const fs::path path(input);
   const bool leaves = path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end();
-  const fs::path whole = leaves ? fs::absolute(path) : path;
+  const fs::path whole = leaves ? whole_path(path) : path;
   return whole.lexically_normal().relative_path();
 }
 
@@ -80,7 +89,28 @@ fs::path Targets::place_of(const std::string& input) const {
   return place.replace_extension(options_.ending);
 }
 
-fs::path Targets::key_of(const fs::path& target) { return fs::absolute(target).lexically_normal(); }
+// The folder may have several names, and be there not yet.
+fs::path Targets::key_of(const fs::path& target) {
+  std::error_code unknown;
+  const fs::path whole = whole_path(target).lexically_normal();
+  const fs::path folder = fs::weakly_canonical(whole.parent_path(), unknown);
+  return unknown ? whole : folder / whole.filename();
+}
+
+void Targets::take(const std::vector<fs::path>& places) {
+  if (!wanted()) return;
+  for (const fs::path& place : places) claimed_.insert(key_of(place));
+}
+
+void Targets::keep(const std::string& input) {
+  struct stat found = {};
+  if (wanted() && ::stat(input.c_str(), &found) == 0) kept_.emplace(found.st_dev, found.st_ino);
+}
+
+bool Targets::is_kept(const fs::path& target) const {
+  struct stat found = {};
+  return ::stat(target.c_str(), &found) == 0 && kept_.contains({found.st_dev, found.st_ino});
+}
 
 void Targets::reserve(const std::string& input) {
   reserved_.emplace(key_of(place_of(input)), input);
@@ -89,31 +119,42 @@ void Targets::reserve(const std::string& input) {
 fs::path Targets::claim(const std::string& input) {
   if (input.empty()) fail(ErrorKind::usage, "standard input has no name to store its result under");
   fs::path target = place_of(input);
+  std::error_code none;
+  if (fs::equivalent(target, input, none))
+    fail(ErrorKind::usage, "{} would be replaced by its own result", escaped(input));
+  keep(input);
+  const bool stays = options_.if_exists == "skip";
+  if (!stays && is_kept(target))
+    fail(ErrorKind::usage, "{} is read, and would be replaced by a result",
+         escaped(target.string()));
   const auto reserved = reserved_.find(key_of(target));
   const bool of_another = reserved != reserved_.end() && reserved->second != input;
   if (of_another || !claimed_.insert(key_of(target)).second)
-    fail(ErrorKind::usage, "{} is where the result of another input goes",
-         escaped(target.string()));
-  std::error_code none;
-  const bool exists = fs::exists(fs::symlink_status(target, none));
-  if (exists && fs::equivalent(target, input, none))
-    fail(ErrorKind::usage, "{} would be replaced by its own result", escaped(input));
-  if (exists && options_.if_exists == "error")
-    fail(ErrorKind::usage, "{} exists", escaped(target.string()));
+    fail(ErrorKind::usage, "{} is where another result goes", escaped(target.string()));
+  if (!stays && is_taken(target)) check_replaced(target);
   return target;
 }
 
-bool Targets::skips(const fs::path& target) const {
+// What a link leads to may be of others, and what is no file has no text.
+void Targets::check_replaced(const fs::path& target) const {
   std::error_code none;
-  return options_.if_exists == "skip" && fs::exists(fs::symlink_status(target, none));
+  const fs::file_status there = fs::symlink_status(target, none);
+  const bool joins = options_.if_exists == "append" || options_.if_exists == "prepend";
+  if (options_.if_exists == "error") fail(ErrorKind::usage, "{} exists", escaped(target.string()));
+  if (fs::is_symlink(there) ? joins : !fs::is_regular_file(there))
+    fail(ErrorKind::usage, "{} is {}", escaped(target.string()),
+         fs::is_symlink(there) ? "a link" : "no file that a result could replace");
+}
+
+bool Targets::skips(const fs::path& target) const {
+  return options_.if_exists == "skip" && is_taken(target);
 }
 
 void Targets::write(const fs::path& target, std::string_view text) const {
   if (!options_.folder.empty())
     make_folders(options_.folder, target.lexically_relative(options_.folder).parent_path());
   std::string whole(text);
-  std::error_code none;
-  if (fs::exists(target, none)) {
+  if (is_there(target)) {
     if (options_.if_exists == "append") whole = joined(read_file(target), text);
     if (options_.if_exists == "prepend") whole = joined(whole, read_file(target));
   }

@@ -48,6 +48,13 @@ bool may_follow(int file) {
 
 }  // namespace
 
+bool Ui::is_terminal(const std::string& path) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  const bool terminal = file >= 0 && ::isatty(file) != 0;
+  if (file >= 0) ::close(file);
+  return terminal;
+}
+
 Ui Ui::detect(int quiet, int verbose, bool no_progress, std::string_view color) {
   Ui ui;
   ui.stdin_tty = ::isatty(STDIN_FILENO) != 0;

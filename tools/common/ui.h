@@ -18,6 +18,7 @@ struct Ui {
 
   // `color`: auto, always or never.
   static Ui detect(int quiet, int verbose, bool no_progress, std::string_view color);
+  static bool is_terminal(const std::string& path);
   // Every later message goes to the end of this file as well, whatever `verbosity` says, with the
   // time in UTC. Fails with `write`.
   void log_to(const std::string& file);

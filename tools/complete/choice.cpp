@@ -7,6 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/base/paths.h"
 #include "tools/common/earlier_records.h"
+#include "tools/complete/conflicts.h"
 
 namespace r1 {
 namespace {
@@ -22,8 +23,10 @@ TargetOptions target_options(const CompleteSettings& s) {
 
 Choice::Choice(const CompleteSettings& s, const std::string& recipe)
     : targets_(target_options(s)), only_failed_(!s.only_failed.empty()) {
+  for (const std::string& input : inputs_of(s)) targets_.keep(input);
+  if (s.output != "-") targets_.take({s.output, s.output + ".partial"});
   if (only_failed_)
-    for (const EarlierRecord& r : read_earlier(s.only_failed)) {
+    for (const EarlierRecord& r : read_earlier(s.only_failed, kCompleteSchema)) {
       if (r.status == "ok" && !r.digest.empty()) answered_[r.id].insert(r.digest);
       if (r.status != "error" && targets_.wanted() && !r.path.empty()) targets_.reserve(r.path);
       if (r.status != "error") continue;
@@ -37,7 +40,7 @@ Choice::Choice(const CompleteSettings& s, const std::string& recipe)
 
 void Choice::read_kept(const std::string& path, const std::string& recipe) {
   std::map<std::string, std::vector<Kept>> found;
-  for (const EarlierRecord& r : read_earlier(path)) {
+  for (const EarlierRecord& r : read_earlier(path, kCompleteSchema)) {
     if (r.status != "ok") continue;
     if (r.recipe != recipe)
       fail(ErrorKind::usage,
@@ -91,11 +94,11 @@ std::vector<std::string> Choice::kept() const {
   return lines;
 }
 
-std::vector<std::string> Choice::unclaimed() const {
+std::vector<std::string> Choice::unclaimed(bool ended_early) const {
   std::vector<std::string> lines;
   for (const auto& [id, waiting] : kept_)
     for (const Kept& kept : waiting)
-      if (!asked_.contains(id)) lines.push_back(kept.line);
+      if (ended_early || !asked_.contains(id)) lines.push_back(kept.line);
   return lines;
 }
 

@@ -31,8 +31,10 @@ class Choice {
   const std::vector<std::string>& failed_paths() const { return failed_paths_; }
   bool stores() const { return targets_.wanted(); }
   const Targets& targets() const { return targets_; }
-  std::vector<std::string> kept() const;       // lines of an earlier run, not given out
-  std::vector<std::string> unclaimed() const;  // those of them whose ids were not asked for
+  void keep(const std::string& input) { targets_.keep(input); }  // no result replaces it
+  std::vector<std::string> kept() const;  // lines of an earlier run, not given out
+  // Those of them that no item will ask for: whose ids were not, or all where the run ended early.
+  std::vector<std::string> unclaimed(bool ended_early) const;
 
  private:
   struct Kept {

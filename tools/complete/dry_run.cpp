@@ -14,11 +14,9 @@ struct Planned {
   std::int64_t bytes = -1;      // -1: not known before it is read
 };
 
-bool reads_stdin(const CompleteSettings& s) {
-  if (s.files_from == "-") return true;
-  if (s.request_lines()) return s.operands.empty() || s.operands[0] == "-";
-  return s.operands.empty() && s.prompt.empty() && s.prefix_file.empty() && s.files_from.empty() &&
-         s.only_failed.empty();
+// What there will be is not known before standard input is read.
+bool is_open(const CompleteSettings& s) {
+  return s.files_from == "-" || (s.reads_stdin() && (s.operands.empty() || s.request_lines()));
 }
 
 std::string place_of(const CompleteSettings& s, const ItemSource& item) {
@@ -27,9 +25,8 @@ std::string place_of(const CompleteSettings& s, const ItemSource& item) {
   return s.output;
 }
 
-std::vector<Planned> planned(CompleteSettings s, const std::string& recipe) {
-  if (reads_stdin(s)) return {{"-", "run", s.output}};
-  std::erase(s.operands, "-");
+std::vector<Planned> planned(const CompleteSettings& s, const std::string& recipe) {
+  if (is_open(s)) return {{"-", "run", s.output}};
   Choice choice(s, recipe);
   const CompletionRequest defaults = request_of(s);
   const auto source =
@@ -40,6 +37,7 @@ std::vector<Planned> planned(CompleteSettings s, const std::string& recipe) {
   while (source->next(request, item, true) == Completer::Next::request) {
     Planned p{request.id.empty() ? std::to_string(all.size()) : request.id, "run",
               place_of(s, item), static_cast<std::int64_t>(item.bytes)};
+    if (item.path.empty() && !s.request_lines() && s.reads_stdin()) p.bytes = -1;
     if (request.skip) p.what = "skip";
     if (request.broken) p.what = "error", p.where = request.broken->what();
     all.push_back(std::move(p));

@@ -19,6 +19,10 @@ std::string fenced_block(const std::string& text) {
   return text.substr(begin + 1, end == std::string::npos ? end : end - begin);
 }
 
+bool ends_on_terminal(const std::string& output, const Ui& ui) {
+  return output == "-" ? ui.stdout_tty : is_device(output) && Ui::is_terminal(output);
+}
+
 }  // namespace
 
 Printer::Printer(const CompleteSettings& s, const Ui& ui, const LoadedModel& model,
@@ -28,7 +32,7 @@ Printer::Printer(const CompleteSettings& s, const Ui& ui, const LoadedModel& mod
       model_(model),
       context_(context),
       choice_(choice),
-      harmless_(s.sanitize || (s.output == "-" && ui.stdout_tty && !choice.stores())) {
+      harmless_(s.sanitize || (ends_on_terminal(s.output, ui) && !choice.stores())) {
   open();
 }
 
@@ -159,18 +163,19 @@ void Printer::say_interrupted() const {
           fmt::format("interrupted{}{}",
                       interrupted_ > 1 ? fmt::format(", {} requests under way", interrupted_) : "",
                       goes_on ? "; --resume goes on with what is done" : ""),
-          -1);
+          s_.filter ? 1 : -1);
 }
 
-void Printer::close(bool interrupted) {
+void Printer::close(bool interrupted, bool ended_early) {
   if (choice_.stores() && skipped_ > 0)
     warn(fmt::format("{} result{} already; --if-exists overwrite makes {} again", skipped_,
                      skipped_ == 1 ? " exists" : "s exist", skipped_ == 1 ? "it" : "them"));
   if (interrupted && interrupted_ > 0) say_interrupted();
-  const std::string summary =
-      s_.summary ? summary_line(ok_, failed_, skipped_, interrupted) : std::string();
+  const std::string summary = s_.summary && s_.records()
+                                  ? summary_line(ok_, failed_, skipped_, interrupted)
+                                  : std::string();
   if (resumed_) {
-    if (!interrupted) resumed_->close(choice_.unclaimed(), summary);
+    if (!interrupted) resumed_->close(choice_.unclaimed(ended_early), summary);
     return;
   }
   out_->write(summary);

@@ -25,7 +25,7 @@ class Printer {
   void stream(std::string_view text);
   void done(CompletionResult&& result, const ItemSource& item);
   // Broken off, records stay in FILE.partial; the file of a text that failed does not appear.
-  void close(bool interrupted);
+  void close(bool interrupted, bool ended_early);
 
   std::int64_t failed() const { return failed_; }
   bool disk_full() const { return disk_full_; }

@@ -12,8 +12,6 @@
 namespace r1 {
 namespace {
 
-constexpr std::string_view kSchema = "r1.complete/1";
-
 void write_path(JsonWriter& w, const std::string& path) {
   w.begin_object();
   if (is_utf8(path))
@@ -148,7 +146,7 @@ std::string recipe_of(const CompleteSettings& s, const std::string& digest,
                       const std::string& device) {
   const std::string adapter = s.adapter.empty() ? "" : Adapter::digest_of(s.adapter);
   const std::string shaping = fmt::format(
-      "r1-complete\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}\n{}", kSchema,
+      "r1-complete\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}\n{}", kCompleteSchema,
       digest + adapter, s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty,
       s.answers, s.seed, s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
       s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt,
@@ -162,10 +160,7 @@ std::string recipe_of(const CompleteSettings& s, const std::string& digest,
 // The level of r1(7). Requests from a pipe are batched as they arrive.
 std::string determinism_of(const CompleteSettings& s, const std::string& device) {
   if (device != "cuda" || s.deterministic) return "D2";
-  const auto is_stdin = [](const std::string& operand) { return operand == "-"; };
-  const bool arrive =
-      s.operands.empty() || std::any_of(s.operands.begin(), s.operands.end(), is_stdin);
-  return s.request_lines() && arrive ? "none" : "D1";
+  return s.request_lines() && s.reads_stdin() ? "none" : "D1";
 }
 
 RecordContext record_context(const CompleteSettings& s, const LoadedModel& model,
@@ -196,7 +191,13 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
                         const Tokenizer& tokenizer) {
   JsonWriter w;
   const std::string id = id_of(r, source);
-  w.begin_object().key("schema").string(kSchema).key("index").integer(r.index).key("id").string(id);
+  w.begin_object()
+      .key("schema")
+      .string(kCompleteSchema)
+      .key("index")
+      .integer(r.index)
+      .key("id")
+      .string(id);
   w.key("status").string(r.error ? "error" : r.request.skip ? "skipped" : "ok");
   if (c.openai) {
     w.key("custom_id").string(id).key("response");
@@ -219,12 +220,15 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
   } else {
     w.key("model").begin_object().key("name").string(c.model_name).key("revision").null();
     w.key("digest").string(c.digest).key("quant").string(c.quant).end_object();
+    // The clock decides, or what else was under way.
+    const bool by_chance =
+        r.request.time_limit_ms > 0 || (r.smaller_steps && c.determinism == "D1");
     w.key("params").begin_object().key("seed").integer(
         static_cast<std::int64_t>(r.request.sampling.seed));
     w.key("device")
         .string(c.device)
         .key("determinism")
-        .string(r.smaller_steps && c.determinism == "D1" ? "none" : c.determinism)
+        .string(by_chance ? "none" : c.determinism)
         .key("recipe")
         .string(c.recipe)
         .end_object();

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/tasks/completion.h"
 #include "tools/complete/settings.h"
 
 namespace r1 {
+
+inline constexpr std::string_view kCompleteSchema = "r1.complete/1";
 
 // What every record of one run shares, worked out once.
 struct RecordContext {

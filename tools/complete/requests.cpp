@@ -1,7 +1,6 @@
 #include "tools/complete/requests.h"
 
 #include <algorithm>
-#include <array>
 
 #include "lib/base/json.h"
 #include "tools/common/inputs.h"
@@ -106,6 +105,19 @@ void read_messages(const Json& list, CompletionRequest& r, const std::string& wh
   if (r.messages.empty()) fail(ErrorKind::usage, "{} is empty", where);
 }
 
+// Is there one? For llama.vim `input_prefix` ends before the line of the caret, and `prompt` is
+// what that line begins with.
+bool read_prefix(Members& m, CompletionRequest& r, std::vector<std::string>& warnings) {
+  std::string before, prompt, prefix;
+  const bool has_before = m.text({"input_prefix"}, before);
+  const bool has_prompt = m.text({"prompt"}, prompt), has_prefix = m.text({"prefix"}, prefix);
+  if (has_prefix && (has_prompt || has_before))
+    warnings.push_back(fmt::format("{0} and prefix are two names of the text: {0} counts",
+                                   has_prompt ? "prompt" : "input_prefix"));
+  r.prefix = has_prompt || has_before ? before + prompt : prefix;
+  return has_before || has_prompt || has_prefix;
+}
+
 void read_extra(Members& m, CompletionRequest& r) {
   const Json* extra = m.find({"extra", "input_extra"});
   if (extra == nullptr) return;
@@ -178,8 +190,8 @@ CompletionRequest request_of(const CompleteSettings& s) {
       .strings = s.stop, .at_line_end = s.stop_at == "line", .at_block_end = s.stop_at == "block"};
   r.heal = !s.no_heal;
   r.fit = s.fit || s.filter;
-  r.answers = static_cast<int>(s.answers);
-  r.logprobs = static_cast<int>(s.logprobs);
+  if (s.records()) r.answers = static_cast<int>(s.answers);
+  if (s.records()) r.logprobs = static_cast<int>(s.logprobs);
   r.time_limit_ms = s.time_limit_ms;
   r.timeout_ms = s.timeout_ms;
   for (const std::string& path : s.extra) r.extra.push_back({path, named_file(path)});
@@ -201,12 +213,12 @@ CompletionRequest read_request(std::string_view line, const CompletionRequest& d
     const Json json = parse_line(line, "id", r);
     Members m(json, "the request");
     r.id = id_of(m, "id");
-    const bool has_text = m.text({"prompt", "prefix", "input_prefix"}, r.prefix);
-    if (json.find("prompt") != nullptr && json.find("prefix") != nullptr)
-      warnings.emplace_back("prompt and prefix are two names of the text: prompt counts");
+    const bool has_text = read_prefix(m, r, warnings);
     std::string suffix;
     if (m.text({"suffix", "input_suffix"}, suffix)) r.suffix = suffix;
     if (const Json* messages = m.find({"messages"})) read_messages(*messages, r, "messages");
+    if (!r.messages.empty() && (has_text || r.suffix || json.find("extra") != nullptr))
+      warnings.emplace_back("messages count: prompt, suffix and extra beside them do not");
     if (!has_text && r.messages.empty())
       fail(ErrorKind::usage, "the request has none of prompt, prefix and messages");
     read_extra(m, r);
@@ -248,7 +260,7 @@ CompletionRequest read_openai_request(std::string_view line, const CompletionReq
 }
 
 void set_text(CompletionRequest& r, std::string text, const CompleteSettings& s) {
-  if (!s.suffix.empty()) r.suffix = text_or_file(s.suffix);
+  if (s.suffix_given) r.suffix = s.suffix;
   if (!s.cursor.empty()) {
     const std::size_t at = text.find(s.cursor);
     if (at == std::string::npos)
@@ -262,7 +274,7 @@ void set_text(CompletionRequest& r, std::string text, const CompleteSettings& s)
     r.prefix = std::move(text);
     return;
   }
-  if (!s.system.empty()) r.messages.push_back({"system", text_or_file(s.system)});
+  if (!s.system.empty()) r.messages.push_back({"system", s.system});
   r.messages.push_back({"user", std::move(text)});
 }
 

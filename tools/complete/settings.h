@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,7 +12,7 @@ struct CompleteSettings {
   // input
   std::vector<std::string> operands, extra;
   std::string prompt, prefix_file, suffix, cursor, system, files_from;
-  bool cursor_given = false;
+  bool prompt_given = false, suffix_given = false, cursor_given = false;
   bool nul = false, chat = false, json = false, jsonl = false, openai_batch = false;
   // generation
   std::int64_t max_tokens = 128, top_k = 0, answers = 1, seed = 0, time_limit_ms = 0,
@@ -38,6 +39,15 @@ struct CompleteSettings {
   bool request_lines() const { return jsonl || openai_batch; }
   bool records() const { return json || request_lines(); }
   bool stores() const { return sidecar || !output_folder.empty(); }
+  // Neither a text nor where it stands is said: then it is on standard input.
+  bool names_nothing() const {
+    return operands.empty() && prefix_file.empty() && files_from.empty() && only_failed.empty() &&
+           !prompt_given;
+  }
+  bool reads_stdin() const {
+    const bool dash = std::find(operands.begin(), operands.end(), "-") != operands.end();
+    return dash || files_from == "-" || names_nothing() || (request_lines() && operands.empty());
+  }
 };
 
 }  // namespace r1

@@ -39,13 +39,13 @@ class Texts : public Source {
         choice_(choice),
         names_(s.operands.begin(), s.operands.end()) {
     if (!s.prefix_file.empty()) names_.push_back(s.prefix_file);
-    if (!s.files_from.empty())
-      list_ = std::make_unique<LineReader>(open_to_read(s.files_from), shown_input(s.files_from),
-                                           s.nul ? '\0' : '\n');
-    else if (names_.empty() && choice.only_failed() && s.prompt.empty())
-      names_.insert(names_.end(), choice.failed_paths().begin(), choice.failed_paths().end());
-    else if (names_.empty())
-      names_.emplace_back(s.prompt.empty() ? "-" : "");  // -p alone opens nothing
+    if (!s.files_from.empty()) open_list();
+    if (list_ != nullptr || !names_.empty()) return;
+    prompt_alone_ = s.prompt_given;
+    if (choice.only_failed() && !prompt_alone_)
+      names_.assign(choice.failed_paths().begin(), choice.failed_paths().end());
+    else
+      names_.emplace_back(prompt_alone_ ? "" : "-");
   }
 
   Completer::Next next(CompletionRequest& request, ItemSource& item, bool may_wait) override {
@@ -65,6 +65,22 @@ class Texts : public Source {
   }
 
  private:
+  // A file's names are known before the first of them is worked on, so that no result replaces one.
+  void open_list() {
+    const char separator = settings_.nul ? '\0' : '\n';
+    const auto reader = [&] {
+      return std::make_unique<LineReader>(open_to_read(settings_.files_from),
+                                          shown_input(settings_.files_from), separator);
+    };
+    std::error_code none;
+    if (settings_.stores() && std::filesystem::is_regular_file(settings_.files_from, none)) {
+      const auto names = reader();
+      for (std::string name; names->next(name, true) == LineReader::State::line;)
+        choice_.keep(name);
+    }
+    list_ = reader();
+  }
+
   // False when the item is to be left out.
   bool prepare(CompletionRequest& request, ItemSource& item) {
     request = defaults_;
@@ -77,11 +93,12 @@ class Texts : public Source {
     try {
       Choice::Verdict verdict = choice_.judge_name(item, id);
       if (verdict == Choice::Verdict::skip) item.bytes = size_of(item.path);
+      if (settings_.dry_run && name_ == "-") return true;  // not read for that
       if (verdict == Choice::Verdict::run) {
         text = read(name_);
         item.bytes = text.size();
-        if (!settings_.prompt.empty()) text += text_or_file(settings_.prompt);
-        if (name_.empty()) item.bytes = text.size();
+        text += settings_.prompt;
+        if (prompt_alone_) item.bytes = text.size();
         set_text(request, text, settings_);
         item.digest = input_digest(request);
         verdict = choice_.judge_question(item, id);
@@ -102,9 +119,10 @@ class Texts : public Source {
     return unknown ? 0 : bytes;
   }
 
-  static std::string read(const std::string& name) {
-    if (name.empty()) return {};
+  std::string read(const std::string& name) const {
+    if (prompt_alone_) return {};
     if (name == "-") return read_stdin();
+    if (name.empty()) fail(ErrorKind::not_found, "an empty name names no file");
     if (std::error_code ignored; std::filesystem::is_directory(name, ignored))
       fail(ErrorKind::usage, "{} is a directory", escaped(name));
     return read_file(name);
@@ -124,7 +142,8 @@ class Texts : public Source {
   CompletionRequest defaults_;
   Choice& choice_;
   std::deque<std::string> names_;
-  std::string name_;  // the one at hand
+  std::string name_;           // the one at hand
+  bool prompt_alone_ = false;  // and nothing is read
   std::int64_t count_ = 0;
   std::unique_ptr<LineReader> list_;
 };
@@ -136,7 +155,8 @@ class RequestLines : public Source {
         choice_(choice),
         name_(s.operands.empty() || s.operands[0] == "-" ? "" : s.operands[0]),
         lines_(open_to_read(name_.empty() ? "-" : name_), shown_input(name_), '\n'),
-        openai_(s.openai_batch) {}
+        openai_(s.openai_batch),
+        deterministic_(s.deterministic) {}
 
   Completer::Next next(CompletionRequest& request, ItemSource& item, bool may_wait) override {
     std::string line;
@@ -160,6 +180,9 @@ class RequestLines : public Source {
                       : read_request(line, defaults_, item.warnings);
     item.place =
         name_.empty() ? fmt::format("line {}", line_) : fmt::format("{}:{}", escaped(name_), line_);
+    if (!request.broken && deterministic_ && request.time_limit_ms > 0)
+      request.broken = Error(ErrorKind::usage,
+                             "time_limit_ms lets the clock decide, which --deterministic forbids");
     if (request.broken)
       request.broken = Error(request.broken->kind(), item.place + ": " + request.broken->what());
     else
@@ -177,7 +200,7 @@ class RequestLines : public Source {
   Choice& choice_;
   std::string name_;  // of the file; empty: standard input
   LineReader lines_;
-  bool openai_;
+  bool openai_, deterministic_;
   std::int64_t count_ = 0, line_ = 0;
 };
 

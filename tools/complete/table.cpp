@@ -17,7 +17,8 @@ void add_input(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Complete this text; with - or FILE it follows what they hold.",
                .completes = Completes::text_or_file,
                .brief = true,
-               .in_config = false});
+               .in_config = false,
+               .given = &s.prompt_given});
   o.push_back({.name = "prefix-file",
                .group = g,
                .into = &s.prefix_file,
@@ -32,13 +33,15 @@ void add_input(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Fill in between the text and this.",
                .completes = Completes::text_or_file,
                .brief = true,
-               .in_config = false});
+               .in_config = false,
+               .given = &s.suffix_given});
   o.push_back({.name = "cursor",
                .group = g,
                .into = &s.cursor,
                .metavar = "MARK",
                .help = "Fill in where this mark stands in the text.",
                .brief = true,
+               .gives_way_to = {"suffix", "chat", "jsonl", "openai-batch"},
                .given = &s.cursor_given});
   o.push_back({.name = "extra",
                .group = g,
@@ -47,17 +50,20 @@ void add_input(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Another file to look at; may be given again.",
                .completes = Completes::file,
                .in_config = false});
-  o.push_back({.name = "chat",
-               .group = g,
-               .into = &s.chat,
-               .help = "The text is a question: use the model's chat template.",
-               .brief = true});
+  o.push_back(
+      {.name = "chat",
+       .group = g,
+       .into = &s.chat,
+       .help = "The text is a question: use the model's chat template.",
+       .brief = true,
+       .gives_way_to = {"suffix", "cursor", "extra", "echo", "filter", "jsonl", "openai-batch"}});
   o.push_back({.name = "system",
                .group = g,
                .into = &s.system,
                .metavar = "TEXT|@F",
                .help = "The system text of a chat.",
-               .completes = Completes::text_or_file});
+               .completes = Completes::text_or_file,
+               .wants = {{"chat"}}});
   o.push_back({.name = "jsonl",
                .group = g,
                .into = &s.jsonl,
@@ -172,7 +178,8 @@ void add_answers(std::vector<Option>& o, CompleteSettings& s) {
                .metavar = "N",
                .help = "Answers to each request, drawn apart; more than one wants records.",
                .least = 1,
-               .most = 1024});
+               .most = 1024,
+               .wants = {{"json"}, {"jsonl"}, {"openai-batch"}}});
   o.push_back({.name = "no-heal",
                .group = g,
                .into = &s.no_heal,
@@ -189,7 +196,8 @@ void add_answers(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Stop each answer after this time.",
                .least = 0,
                .most = 1e12,
-               .unit = Option::Unit::milliseconds});
+               .unit = Option::Unit::milliseconds,
+               .gives_way_to = {"deterministic"}});
   o.push_back({.name = "timeout",
                .group = g,
                .into = &s.timeout_ms,
@@ -244,6 +252,8 @@ void add_places(std::vector<Option>& o, CompleteSettings& s) {
                .metavar = "WHAT",
                .help = "What to do where -O or -w find a file.",
                .choices = {"skip", "overwrite", "append", "prepend", "error"},
+               .gives_way_to = {"force"},
+               .wants = {{"output-dir"}, {"sidecar"}},
                .config_refuses = "overwrite",
                .given = &s.if_exists_given});
   o.push_back({.name = "resume",
@@ -268,23 +278,26 @@ void add_form(std::vector<Option>& o, CompleteSettings& s) {
        .into = &s.json,
        .help =
            "Write one record a line for texts too; with --version or --list-models one document.",
-       .brief = true});
+       .brief = true,
+       .gives_way_to = {"echo", "extract", "filter"}});
   o.push_back({.name = "echo",
                .group = g,
                .into = &s.echo,
-               .help = "Write the text around the completion too."});
+               .help = "Write the text around the completion too.",
+               .gives_way_to = {"json", "jsonl", "openai-batch", "chat"}});
   o.push_back({.name = "filter",
                .group = g,
                .into = &s.filter,
                .help = "For editors: write all of standard input, completed, or unchanged and "
                        "silently when that fails.",
-               .brief = true});
+               .brief = true,
+               .in_config = false});
   o.push_back(
       {.name = "extract",
        .group = g,
        .into = &s.extract,
-       .help =
-           "Write only what the answer holds between two lines of ```; all of it without them."});
+       .help = "Write only what the answer holds between two lines of ```; all of it without them.",
+       .gives_way_to = {"json", "jsonl", "openai-batch"}});
   o.push_back({.name = "no-stream",
                .group = g,
                .into = &s.no_stream,
@@ -295,7 +308,9 @@ void add_form(std::vector<Option>& o, CompleteSettings& s) {
                .metavar = "N",
                .help = "Log-probabilities in records, with the N best tokens; -1 means none.",
                .least = -1,
-               .most = 100});
+               .most = 100,
+               .gives_way_to = {"openai-batch"},
+               .wants = {{"json"}, {"jsonl"}}});
 }
 
 void add_run(std::vector<Option>& o, CompleteSettings& s) {
@@ -313,11 +328,14 @@ void add_run(std::vector<Option>& o, CompleteSettings& s) {
   o.push_back({.name = "summary",
                .group = g,
                .into = &s.summary,
-               .help = "End with a record that counts the others."});
+               .help = "End with a record that counts the others.",
+               .wants = {{"json"}, {"jsonl"}, {"openai-batch"}}});
   o.push_back({.name = "timing",
                .group = g,
                .into = &s.timing,
-               .help = "Times in records, which then never repeat exactly."});
+               .help = "Times in records, which then never repeat exactly.",
+               .gives_way_to = {"openai-batch"},
+               .wants = {{"json"}, {"jsonl"}}});
   o.push_back({.name = "sanitize",
                .group = g,
                .into = &s.sanitize,
@@ -383,7 +401,8 @@ void add_machine(std::vector<Option>& o, CompleteSettings& s) {
   o.push_back({.name = "deterministic",
                .group = g,
                .into = &s.deterministic,
-               .help = "The same bytes whatever the batch; always so on the CPU."});
+               .help = "The same bytes whatever the batch; always so on the CPU.",
+               .gives_way_to = {"time-limit"}});
   o.push_back(no_mmap_option(s.no_mmap, g));
   o.push_back(cpu_isa_option(s.cpu_isa, g));
 }
