@@ -29,7 +29,7 @@ teach --val-share 0.3 --sample-tokens 1 --sample-prompt x -o parted | jq -s 'map
 # What is left out of either is counted, and so is what is not measured of many.
 for i in 1 2 3; do echo '{"prompt":"p","completion":"'"$(seq -s ' ' $((i * i * i * 5)))"'"}'; done >long.jsonl; r1-finetune --data long.jsonl --val long.jsonl --max-seq-length 64 --iters 1 --batch-size 1 -o long -v 2>&1 >/dev/null | grep -E 'samples? of|not '
 seq 300 | sed 's/.*/{"text":"x = &"}/' >many.jsonl; teach --val many.jsonl --no-packing --dry-run | head -1
-untimed --time-budget 1s -o timed | jq -s '.[-1].step > 3'
+untimed --time-budget 2s -o timed | jq -s '.[-1].step > 3'
 teach --timing -o measured | jq -s '.[-1] | .tok_s > 0 and .share_of_peak > 0 and .share_of_peak < 1'; grep -c share measured/records.jsonl
 # The same as one file.
 teach --export gguf-adapter -o file >/dev/null; ls file; r1-complete --adapter file/adapter.gguf -p 'def f' -n 6 | cmp - taught && echo same

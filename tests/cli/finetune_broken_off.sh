@@ -4,10 +4,6 @@ teach() { r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --le
 mkfifo p; r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --iters 1000000 --steps-per-report 1 -o one >p & pid=$!
 read -r line <p; kill -TERM $pid; wait $pid; echo $?
 ls one | sed 's/step-.*/a checkpoint/'; grep -c '<polyline' one/loss.svg
-# While it measures too: the record that is missing is made when it goes on.
-look=(r1-finetune -q --data code.txt --val code.txt --sample-prompt 'def f' --max-seq-length 64 --batch-size 1 --iters 60 --steps-per-eval 1 --steps-per-report 1)
-"${look[@]}" -o looked >/dev/null; for more in '' --resume --resume; do "${look[@]}" -o looking $more >p & pid=$!; read -r line <p; kill -TERM $pid; wait $pid; echo $?; done
-"${look[@]}" --resume -o looking >/dev/null; for file in adapter_model.safetensors records.jsonl; do cmp looked/$file looking/$file && echo same; done
 # So does a disk that is full while a checkpoint is written: the one before is whole, and the run goes on from it to the same bytes.
 teach --iters 8 -o whole >/dev/null; cp -r whole cut; rm -r cut/step-0000000[68] cut/run.json cut/adapter* cut/loss.svg; mv cut/records.jsonl cut/records.jsonl.partial
 for most in 4 80 112; do (trap '' XFSZ; ulimit -f $most; teach --iters 8 --resume -o cut >/dev/null); echo $?; done
@@ -18,9 +14,6 @@ for file in adapter_model.safetensors records.jsonl loss.svg step-00000008/state
 logged=$(trap '' XFSZ; ulimit -f 28; r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --rank 1 --iters 5000 --steps-per-report 1 --save-every 5000 -o logged | tail -1 | jq .step); ls -d logged/step-* | grep -c "0$((logged + 1))$"; r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --rank 1 --iters 5000 --steps-per-report 1 --save-every 5000 --resume -o logged | head -1 | jq ".step - $logged"
 # What an export left that was killed is no hindrance.
 cp -r whole left; mkdir -p left/export.partial/export.partial; touch left/export.partial/export.partial/whole.gguf; teach --iters 8 --resume --export gguf-adapter -o left >/dev/null; echo $?; ls left/export.partial 2>/dev/null; ls left/adapter.gguf
-# What measured best is not there as it was written: nothing else is taken for it.
-cp code.txt best.txt; early() { teach --learning-rate 1 --iters 60 --val best.txt --steps-per-eval 1 --early-stop 2 -o best "$@" >/dev/null; }
-early; rm best/run.json best/adapter*; echo x >best/best/step-*/state.safetensors; early --resume; echo $?; ls best | grep -c adapter
 # A checkpoint of another version says what it lacks.
 rm cut/run.json; mv cut/records.jsonl cut/records.jsonl.partial; sed -i 's/"untaught":[^,]*,//' cut/step-00000008/manifest.json; teach --iters 8 --resume -o cut; echo $?
 # What was learnt is exported in another way without a step more.
