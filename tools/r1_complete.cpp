@@ -153,7 +153,7 @@ class Complete {
                        backend->describe(), milliseconds_since(start)),
            1);
     CompletionRequest defaults = request_of(s_);
-    sample_as_model_says(defaults.sampling, s_, model);
+    sample_as_model_says(defaults.sampling, s_, model.sampling);
     const RecordContext context = record_context(s_, model, device_of(*backend));
     Choice choice(s_, context.recipe);
     const auto source =

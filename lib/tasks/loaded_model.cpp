@@ -63,12 +63,18 @@ std::vector<TokenId> eos_ids(const Json& generation, std::int64_t vocab) {
 
 constexpr double kMostSampling = 1e6;  // of temperature, top_k and the like
 
-// What the model's makers sample with; greedy when they say so or nothing.
-void read_sampling(LoadedModel& m, const Json& generation) {
+Json generation_config(const ModelFiles& files) {
+  return files.is_gguf() ? Json() : files.side_file("generation_config.json");
+}
+
+}  // namespace
+
+MakersSampling makers_sampling(const ModelFiles& files) {
   const std::string where = "generation_config.json";
+  const Json generation = generation_config(files);
   if (const Json* sample = generation.find("do_sample");
       sample != nullptr && !sample->is_null() && !sample->boolean(where))
-    return;
+    return {};
   const auto number = [&](std::string_view key) -> std::optional<float> {
     const Json* value = generation.find(key);
     if (value == nullptr || value->is_null()) return std::nullopt;
@@ -78,13 +84,10 @@ void read_sampling(LoadedModel& m, const Json& generation) {
            kMostSampling);
     return static_cast<float>(n);
   };
-  m.default_temperature = number("temperature");
-  m.default_top_p = number("top_p");
-  m.default_min_p = number("min_p");
-  if (const auto k = number("top_k")) m.default_top_k = static_cast<std::int64_t>(*k);
+  MakersSampling m{number("temperature"), number("top_p"), number("min_p"), {}};
+  if (const auto k = number("top_k")) m.top_k = static_cast<std::int64_t>(*k);
+  return m;
 }
-
-}  // namespace
 
 DType cache_type(const ModelFiles& files, const std::string& kv_type, const std::string& dtype) {
   return cache_type_of(files, kv_type, compute_type_of(dtype, main_type(files)));
@@ -116,10 +119,8 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
   m.fim = FimForm::find(*m.tokenizer);
   m.chat_template = m.adapter && !m.adapter->chat_template().empty() ? m.adapter->chat_template()
                                                                      : read_chat_template(*m.files);
-  const Json generation =
-      m.files->is_gguf() ? Json() : m.files->side_file("generation_config.json");
-  read_sampling(m, generation);
-  m.stop_tokens = stop_tokens(*m.tokenizer, eos_ids(generation, vocab));
+  m.sampling = makers_sampling(*m.files);
+  m.stop_tokens = stop_tokens(*m.tokenizer, eos_ids(generation_config(*m.files), vocab));
   for (TokenId id = 0; id < m.tokenizer->size(); ++id) {
     const std::string_view bytes = m.tokenizer->bytes(id);
     m.newline.push_back(bytes.find('\n') != std::string_view::npos);

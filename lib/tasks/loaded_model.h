@@ -15,6 +15,14 @@
 
 namespace r1 {
 
+// What the model's makers sample with (generation_config.json), as far as they say it and do not
+// say greedy.
+struct MakersSampling {
+  std::optional<float> temperature, top_p, min_p;
+  std::optional<std::int64_t> top_k;
+};
+MakersSampling makers_sampling(const ModelFiles& files);
+
 // Everything a task needs of a model, loaded and checked. The backend outlives it.
 struct LoadedModel {
   std::string name;  // as asked for
@@ -26,8 +34,7 @@ struct LoadedModel {
   std::unique_ptr<Tokenizer> tokenizer;
   std::optional<FimForm> fim;
   std::string chat_template;  // its source; empty: none
-  std::optional<float> default_temperature, default_top_p, default_min_p;  // generation_config.json
-  std::optional<std::int64_t> default_top_k;
+  MakersSampling sampling;
   std::vector<TokenId> stop_tokens;   // sorted
   std::vector<std::uint8_t> newline;  // by id
   std::size_t longest_token = 1;      // bytes

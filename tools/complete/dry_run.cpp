@@ -25,10 +25,12 @@ std::string place_of(const CompleteSettings& s, const ItemSource& item) {
   return s.output;
 }
 
-std::vector<Planned> planned(const CompleteSettings& s, const std::string& recipe) {
+std::vector<Planned> planned(const CompleteSettings& s, const ModelFiles& files,
+                             const std::string& recipe) {
   if (is_open(s)) return {{"-", "run", s.output}};
   Choice choice(s, recipe);
-  const CompletionRequest defaults = request_of(s);
+  CompletionRequest defaults = request_of(s);
+  sample_as_model_says(defaults.sampling, s, makers_sampling(files));
   const auto source =
       s.request_lines() ? line_source(s, defaults, choice) : text_source(s, defaults, choice);
   std::vector<Planned> all;
@@ -79,7 +81,7 @@ std::string as_json(const std::string& model, const ModelFiles& files, const Mem
 
 std::string dry_run(const CompleteSettings& s, const std::string& model, const ModelFiles& files,
                     const MemoryPlan& plan, const std::string& recipe, std::int64_t& failed) {
-  const std::vector<Planned> items = planned(s, recipe);
+  const std::vector<Planned> items = planned(s, files, recipe);
   failed = 0;
   for (const Planned& p : items) failed += p.what == "error";
   return s.json ? as_json(model, files, plan, items) : as_text(model, files, plan, items);

@@ -199,12 +199,12 @@ CompletionRequest request_of(const CompleteSettings& s) {
 }
 
 void sample_as_model_says(SamplingOptions& sampling, const CompleteSettings& s,
-                          const LoadedModel& model) {
+                          const MakersSampling& makers) {
   if (!s.chat) return;
-  if (!s.temperature_given) sampling.temperature = model.default_temperature.value_or(0.0f);
-  if (!s.top_p_given) sampling.top_p = model.default_top_p.value_or(1.0f);
-  if (!s.min_p_given) sampling.min_p = model.default_min_p.value_or(0.0f);
-  if (!s.top_k_given) sampling.top_k = model.default_top_k.value_or(0);
+  if (!s.temperature_given) sampling.temperature = makers.temperature.value_or(0.0f);
+  if (!s.top_p_given) sampling.top_p = makers.top_p.value_or(1.0f);
+  if (!s.min_p_given) sampling.min_p = makers.min_p.value_or(0.0f);
+  if (!s.top_k_given) sampling.top_k = makers.top_k.value_or(0);
 }
 
 CompletionRequest read_request(std::string_view line, const CompletionRequest& defaults,

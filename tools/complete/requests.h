@@ -13,7 +13,7 @@ namespace r1 {
 CompletionRequest request_of(const CompleteSettings& settings);
 // A chat is sampled as the model's makers say, where nobody else says anything.
 void sample_as_model_says(SamplingOptions& sampling, const CompleteSettings& settings,
-                          const LoadedModel& model);
+                          const MakersSampling& makers);
 
 // One line of JSONL (llama.vim's names are understood) or of an OpenAI batch file. A
 // line that is no request comes back with `broken` set. `warnings` takes the keys that mean nothing

@@ -90,18 +90,18 @@ TEST_F(LoadedModelTest, AnswersEndAtEveryIdThatGenerationConfigLists) {
 
 TEST_F(LoadedModelTest, TheMakersSamplingIsADefaultUnlessTheySayGreedy) {
   const auto path = write_folder();
-  EXPECT_FALSE(load(path).default_temperature);
+  EXPECT_FALSE(load(path).sampling.temperature);
   test::write_bytes(path / "generation_config.json",
                     R"({"temperature": 0.6, "top_p": 0.95, "top_k": 20})");
   const LoadedModel m = load(path);
-  EXPECT_EQ(m.default_temperature, 0.6f);
-  EXPECT_EQ(m.default_top_p, 0.95f);
-  EXPECT_EQ(m.default_top_k, 20);
-  EXPECT_FALSE(m.default_min_p);
+  EXPECT_EQ(m.sampling.temperature, 0.6f);
+  EXPECT_EQ(m.sampling.top_p, 0.95f);
+  EXPECT_EQ(m.sampling.top_k, 20);
+  EXPECT_FALSE(m.sampling.min_p);
   test::write_bytes(path / "generation_config.json", R"({"do_sample": false, "temperature": 0.6})");
-  EXPECT_FALSE(load(path).default_temperature);
+  EXPECT_FALSE(load(path).sampling.temperature);
   test::write_bytes(path / "generation_config.json", R"({"do_sample": null, "temperature": 0.6})");
-  EXPECT_EQ(load(path).default_temperature, 0.6f);
+  EXPECT_EQ(load(path).sampling.temperature, 0.6f);
   test::write_bytes(path / "generation_config.json", R"({"temperature": "hot"})");
   EXPECT_FAILS(ErrorKind::decode, "temperature is a string", load(path));
   for (const char* value : {"-1", "1e300"}) {
