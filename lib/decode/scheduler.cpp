@@ -105,7 +105,8 @@ std::int64_t Scheduler::context() const {
 void Scheduler::submit(SequenceRequest request) {
   const auto prompt = static_cast<std::int64_t>(request.prompt.size());
   if (prompt >= context())
-    fail(ErrorKind::too_long, "the prompt has {} tokens, and the model takes {}", prompt,
+    fail(ErrorKind::too_long,
+         "the prompt has {} tokens, and the model takes {}, one of them the answer's", prompt,
          context());
   auto s = std::make_unique<Sequence>();
   s->ids = request.prompt;

@@ -87,7 +87,8 @@ TEST_F(SchedulerTest, APromptThatCanNeverFitIsRefusedAndTheRestGoesOn) {
   Scheduler s(*backend_, *model_.network, options());
   Outcome good, bad;
   submit(s, good, {.prompt = {5}, .max_tokens = 3});
-  EXPECT_FAILS(ErrorKind::too_long, "512", submit(s, bad, {.prompt = random_ids(1, 512)}));
+  EXPECT_FAILS(ErrorKind::too_long, "512 tokens, and the model takes 512, one of them the answer's",
+               submit(s, bad, {.prompt = random_ids(1, 512)}));
   while (s.busy()) s.step();
   EXPECT_EQ(good.ids.size(), 3u);
   EXPECT_TRUE(bad.ids.empty());
