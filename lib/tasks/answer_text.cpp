@@ -57,6 +57,7 @@ bool AnswerText::cut_while_thinking() const { return thinking_ && !split_reasoni
 
 StopRules rules_after(StopRules rules, std::string_view prefix) {
   if (rules.at_block_end) rules.block_indent = block_indent(prefix);
+  rules.at_line_start = prefix.empty() || prefix.ends_with('\n');
   rules.mid_line = last_line(prefix).find_first_not_of(" \t") != std::string_view::npos;
   return rules;
 }

@@ -225,7 +225,7 @@ void Completer::State::start(CompletionRequest request) {
 
 void Completer::State::submit(Item& item, const Prompt& prompt) {
   const CompletionRequest& r = item.result.request;
-  const StopRules rules = rules_after(r.stop, r.prefix);
+  const StopRules rules = rules_after(r.stop, r.messages.empty() ? r.prefix : std::string_view());
   const std::string id = r.id.empty() ? std::to_string(item.result.index) : r.id;
   // Tokens that only write again what was taken back do not count.
   const auto spare = static_cast<std::int64_t>(prompt.owed.size());

@@ -102,10 +102,21 @@ TEST(Stop, TheFirstWholeLineSaysHowDeepABlockIsWhenNobodyElseDoes) {
   EXPECT_EQ(whole(" x\n\ty\nz", rules), " x\n\ty");
 }
 
+TEST(Stop, AnAnswerThatBeginsALineHasItsFirstLineMeasured) {
+  const StopRules rules{.at_line_start = true, .at_block_end = true};
+  const std::string body = "    if n <= 1:\n        return 1\n    return n";
+  for (const std::string before : {"", "\n", "  \n\n"})
+    EXPECT_EQ(whole(before + body + "\n\ndef g():\n", rules), before + body);
+  EXPECT_EQ(whole("\treturn x\n", rules), "\treturn x\n");
+  EXPECT_EQ(whole("x = 1\ny = 2\n", rules), "x = 1\ny = 2\n");
+}
+
 TEST(Stop, ABlockEndsAtTheSameByteHoweverItIsCut) {
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
-    const StopRules rules{
-        .strings = {"zz"}, .at_block_end = true, .block_indent = static_cast<int>(seed % 4) - 1};
+    const StopRules rules{.strings = {"zz"},
+                          .at_line_start = seed % 8 < 4,
+                          .at_block_end = true,
+                          .block_indent = static_cast<int>(seed % 4) - 1};
     const std::string text = random_text(seed, 60, "  \n xz");
     ASSERT_EQ(in_pieces(text, rules, seed), whole(text, rules)) << "seed " << seed;
   }
