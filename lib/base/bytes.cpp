@@ -168,10 +168,6 @@ void guard_mappings(std::string_view tool_name) {
   ::sigaction(SIGBUS, &action, nullptr);
 }
 
-std::string read_all(int descriptor, std::size_t most) {
-  return read_up_to(descriptor, most, "standard input");
-}
-
 std::string read_file(const std::filesystem::path& path, std::size_t most) {
   const Descriptor file(path);
   struct stat status {};

@@ -37,8 +37,6 @@ class MappedFile {
 // Installs the SIGBUS handler that MappedFile promises. Tools call it once at start.
 void guard_mappings(std::string_view tool_name);
 
-// Everything from a descriptor up to its end. Fails with `limit` over `most` bytes.
-std::string read_all(int descriptor, std::size_t most = std::size_t{1} << 30);
 // A small file (text, JSON) as a string. Fails with not_found, perm, limit.
 std::string read_file(const std::filesystem::path& path, std::size_t most = std::size_t{256} << 20);
 

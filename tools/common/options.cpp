@@ -69,6 +69,13 @@ void check_range(const Option& o, double value, std::string_view text, std::stri
   refuse(shown, text, "a number from " + word(o.least) + " to " + word(o.most));
 }
 
+// What is at most 1 is a share, which may be said in percent.
+double real_in(const Option& o, std::string_view text, std::string_view shown) {
+  const bool percent = o.most <= 1 && text.ends_with('%');
+  const double number = parse_number(percent ? text.substr(0, text.size() - 1) : text, shown);
+  return percent ? number / 100 : number;
+}
+
 void check_choice(const Option& o, std::string_view value, std::string_view shown) {
   if (o.choices.empty() || std::find(o.choices.begin(), o.choices.end(), value) != o.choices.end())
     return;
@@ -265,13 +272,6 @@ std::optional<double> number_in(std::string_view text) {
 double parse_number(std::string_view text, std::string_view shown) {
   if (const std::optional<double> value = number_in(text)) return *value;
   refuse(shown, text, "a number");
-}
-
-// What is at most 1 is a share, which may be said in percent.
-double real_in(const Option& o, std::string_view text, std::string_view shown) {
-  const bool percent = o.most <= 1 && text.ends_with('%');
-  const double number = parse_number(percent ? text.substr(0, text.size() - 1) : text, shown);
-  return percent ? number / 100 : number;
 }
 
 void set_value(const Option& o, std::string_view as_given, std::string_view shown, bool first) {
