@@ -118,6 +118,9 @@ Prompt Completer::State::encode(const CompletionRequest& r) {
     for (const ChatMessage& message : r.messages) bytes += message.content.size();
     if (bytes > most_bytes()) fail_hopeless(bytes);
     if (!chat) chat = ChatTemplate::recognise(model.chat_template);
+    const auto is_user = [](const ChatMessage& m) { return m.role == "user"; };
+    if (chat->needs_user() && std::none_of(r.messages.begin(), r.messages.end(), is_user))
+      fail(ErrorKind::usage, "messages have no user");
     return {.ids = encode_parts(t, chat->render(r.messages), false), .thinks = chat->thinks()};
   }
   const Excerpt text = near_caret(r);

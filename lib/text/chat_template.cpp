@@ -148,15 +148,17 @@ Prompt inst_llama2(const std::vector<ChatMessage>& messages) {
 }
 
 // Mistral: one BOS. The later templates have tokens for [INST], and put the system text before the
-// last question; the earlier ones have no place for it, and we do the same.
+// last message, or lose it where that is an answer; mistral-common puts it before the last
+// question, and so do we, in the earlier form too.
 Prompt inst_mistral(const std::vector<ChatMessage>& messages, bool inst_is_marker) {
   Prompt p;
   p.marker("<s>");
   const std::string system = system_of(messages, "");
-  for (std::size_t i = 0; i < messages.size(); ++i) {
-    const ChatMessage& m = messages[i];
-    const bool last = i + 1 == messages.size();
-    const std::string content = (last && !system.empty() ? system + "\n\n" : "") + m.content;
+  const auto is_user = [](const ChatMessage& m) { return m.role == "user"; };
+  const auto last = std::find_if(messages.rbegin(), messages.rend(), is_user);
+  for (const ChatMessage& m : messages) {
+    const bool here = last != messages.rend() && &m == &*last && !system.empty();
+    const std::string content = (here ? system + "\n\n" : "") + m.content;
     if (m.role == "user" && inst_is_marker)
       p.marker("[INST]").text(" " + content).marker("[/INST]");
     else if (m.role == "user")

@@ -28,6 +28,8 @@ class ChatTemplate {
                                              std::string_view answer) const;
   // Does an answer begin with reasoning, whether or not the prompt itself opens <think>?
   bool thinks() const { return form_ == Form::deepseek_r1 || cuts_thoughts_; }
+  // Does a system text stand in a question, and nowhere where there is none?
+  bool needs_user() const { return form_ == Form::inst; }
   std::string_view form() const;
 
  private:

@@ -360,6 +360,17 @@ TEST_F(CompletionTest, AChatNeedsAFormThatIsKnown) {
   EXPECT_TRUE(error_of(one({.messages = {{"user", "hello"}}})).starts_with("E_MODEL: "));
 }
 
+TEST_F(CompletionTest, AChatWhoseSystemTextStandsInAQuestionNeedsOne) {
+  for (const std::string inst : {"'[INST] ' ' [/INST]'", "[INST] <<SYS>> [/INST]"}) {
+    load({.chat = inst});
+    for (const std::string role : {"system", "assistant"})
+      EXPECT_EQ(error_of(one({.messages = {{role, "x"}}})), "E_USAGE: messages have no user");
+    EXPECT_FALSE(one({.messages = {{"system", "x"}, {"user", "x"}}, .max_tokens = 1}).error);
+  }
+  load({.chat = "<|im_start|><|im_end|>"});
+  EXPECT_FALSE(one({.messages = {{"system", "x"}}, .max_tokens = 1}).error);
+}
+
 TEST_F(CompletionTest, ATextLongerThanTheModelTakesIsRefusedOrCutToFit) {
   const std::int64_t context = model_.network->shape().context;
   std::string text;

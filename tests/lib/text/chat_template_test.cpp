@@ -115,6 +115,17 @@ TEST(ChatTemplate, OfMistralHasOneBosAndItsMarkersAreTokensOnlyInTheLaterForm) {
             "⟦<s>⟧⟦[INST]⟧ a⟦[/INST]⟧ b⟦</s>⟧⟦[INST]⟧ c⟦[/INST]⟧");
 }
 
+TEST(ChatTemplate, OfMistralHasTheSystemTextInTheLastQuestionAlsoBeforeAnAnswer) {
+  const std::string source = "\"[INST] \" + content + \"[/INST]\"";
+  const Messages talk = {{"system", "s"}, {"user", "a"}, {"assistant", "b"}};
+  EXPECT_EQ(shown(source, talk), "⟦<s>⟧⟦[INST]⟧ s\n\na⟦[/INST]⟧ b⟦</s>⟧");
+  EXPECT_EQ(shown("'[INST] ' + content + ' [/INST]'", talk), "⟦<s>⟧[INST] s\n\na [/INST]b⟦</s>⟧");
+  EXPECT_EQ(shown(source, {talk[0], talk[1], talk[2], {"user", "c"}}),
+            "⟦<s>⟧⟦[INST]⟧ a⟦[/INST]⟧ b⟦</s>⟧⟦[INST]⟧ s\n\nc⟦[/INST]⟧");
+  EXPECT_EQ(shown(source, {talk[0], {"user", "a"}, {"user", "a"}}),
+            "⟦<s>⟧⟦[INST]⟧ a⟦[/INST]⟧⟦[INST]⟧ s\n\na⟦[/INST]⟧");
+}
+
 TEST(ChatTemplate, OfDeepSeekCoderSaysItsOwnSystemTextUnlessThereIsOne) {
   const std::string source =
       "{{'You are an AI.\\n'}} '### Instruction:\\n' '### Response:\\n' '\\n<|EOT|>\\n'";
