@@ -2,6 +2,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include <fcntl.h>
@@ -94,8 +96,13 @@ bool is_temporary(const std::string& name) {
   return name.starts_with(".r1-") && name.ends_with(".tmp") && name.size() == 14;
 }
 
-// Writers hold a lock on their temporary, so one that can be locked belongs to a killed run.
+// Writers hold a lock on their temporary, so one that can be locked belongs to a killed run. A
+// process looks through a folder once: with a look for each file that it writes there, the time
+// would grow with the square of their number.
 void remove_leftovers(const fs::path& folder) {
+  static std::mutex mutex;
+  static std::set<fs::path> seen;
+  if (const std::lock_guard lock(mutex); !seen.insert(folder).second) return;
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
     if (!is_temporary(entry.path().filename().string())) continue;

@@ -24,7 +24,7 @@ std::unique_ptr<Output> open_stdout();
 // Did a write fail because nobody reads any more? Known where SIGPIPE is ignored.
 bool is_broken_pipe(const Error& error);
 // A file that appears whole or not at all: a temporary beside it (.r1-XXXXXX.tmp, locked), fsync,
-// rename, fsync of the folder. Leftovers of killed runs in that folder are removed.
+// rename, fsync of the folder. The first in a folder removes what killed runs left there.
 std::unique_ptr<Output> open_file(const std::filesystem::path& path);
 // A pipe, a terminal or another device, by its name: there is nothing to appear whole.
 bool is_device(const std::filesystem::path& path);

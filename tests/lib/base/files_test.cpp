@@ -86,6 +86,14 @@ TEST(Output, LeftoversOfKilledRunsGoAndThoseOfLivingOnesStay) {
   EXPECT_EQ(test::read_bytes(dir / "a"), "a");
 }
 
+TEST(Output, AProcessLooksForLeftoversInAFolderOnce) {
+  const TempDir dir;
+  open_file(dir / "a")->close();
+  test::write_bytes(dir / ".r1-abcdef.tmp", "left over");
+  open_file(dir / "b")->close();
+  EXPECT_TRUE(std::filesystem::exists(dir / ".r1-abcdef.tmp"));
+}
+
 TEST(Output, AReplacedFileKeepsItsMode) {
   const TempDir dir;
   for (const auto opened : {open_file, open_journal}) {
