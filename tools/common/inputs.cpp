@@ -1,8 +1,10 @@
 #include "tools/common/inputs.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include <poll.h>
 #include <sys/stat.h>
@@ -17,20 +19,15 @@ namespace r1 {
 bool LineReader::take(std::string& line) {
   const std::size_t at = buffer_.find(separator_, scanned_);
   scanned_ = buffer_.size();
-  if (at == std::string::npos) {
-    if (!at_end_ || buffer_.empty()) return false;
-    line = std::move(buffer_);
-    buffer_.clear();
-  } else {
-    line = buffer_.substr(0, at);
-    buffer_.erase(0, at + 1);
-  }
-  scanned_ = 0;
+  const bool whole = at != std::string::npos;
+  if (!whole && (!at_end_ || begin_ == buffer_.size())) return false;
+  const std::size_t end = whole ? at : buffer_.size();
+  line.assign(buffer_, begin_, std::min(end - begin_, most_ + 1));
+  begin_ = scanned_ = whole ? end + 1 : end;
   return true;
 }
 
 LineReader::State LineReader::next(std::string& line, bool wait) {
-  constexpr std::size_t kLongest = std::size_t{256} << 20;
   while (!take(line)) {
     if (at_end_ || caught_signal() != 0) return State::end;
     pollfd ready{descriptor_, POLLIN, 0};
@@ -43,9 +40,12 @@ LineReader::State LineReader::next(std::string& line, bool wait) {
     if (got < 0) fail(ErrorKind::decode, "{}: {}", name_, std::strerror(errno));
     at_end_ = got == 0;
     read_ += static_cast<std::uint64_t>(got);
-    buffer_.append(chunk.data(), static_cast<std::size_t>(got));
-    if (buffer_.size() > kLongest)
-      fail(ErrorKind::limit, "{}: a line has more than {} bytes", name_, kLongest);
+    buffer_.erase(0, begin_);  // once a chunk, not once a line
+    begin_ = 0;
+    std::string_view news(chunk.data(), static_cast<std::size_t>(got));
+    if (buffer_.size() > most_) news.remove_prefix(std::min(news.find(separator_), news.size()));
+    scanned_ = buffer_.size();
+    buffer_ += news;
   }
   return State::line;
 }
@@ -53,7 +53,8 @@ LineReader::State LineReader::next(std::string& line, bool wait) {
 double LineReader::share() const {
   struct stat about {};
   if (::fstat(descriptor_, &about) != 0 || !S_ISREG(about.st_mode) || about.st_size == 0) return 0;
-  return static_cast<double>(read_ - buffer_.size()) / static_cast<double>(about.st_size);
+  return static_cast<double>(read_ - (buffer_.size() - begin_)) /
+         static_cast<double>(about.st_size);
 }
 
 std::string read_stdin() {

@@ -9,11 +9,13 @@
 namespace r1 {
 
 // Lines of a descriptor as they arrive. Waiting ends early when a signal comes. `name` is what
-// errors call it.
+// errors call it. Of a line of more than `most` bytes one more than these is handed out and the
+// rest passed over: what takes at most as many refuses that line, and goes on with the next.
 class LineReader {
  public:
-  LineReader(int descriptor, std::string name, char separator)
-      : descriptor_(descriptor), name_(std::move(name)), separator_(separator) {}
+  LineReader(int descriptor, std::string name, char separator,
+             std::size_t most = std::size_t{256} << 20)
+      : descriptor_(descriptor), name_(std::move(name)), separator_(separator), most_(most) {}
 
   enum class State { line, not_yet, end };
   // The next line without its separator. Without `wait`, `not_yet` when no whole line is there.
@@ -27,8 +29,10 @@ class LineReader {
   int descriptor_;
   std::string name_;
   char separator_;
+  std::size_t most_;
   std::string buffer_;
-  std::size_t scanned_ = 0;  // of buffer_: holds no separator
+  std::size_t begin_ = 0;    // of buffer_: where the next line begins
+  std::size_t scanned_ = 0;  // of buffer_: no separator from begin_ to here
   std::uint64_t read_ = 0;   // bytes
   bool at_end_ = false;
 };
