@@ -37,6 +37,11 @@ struct Progress {
   }
 };
 
+// What an extra file adds to a prompt at least; its name stands there only before a gap.
+std::size_t bytes_of(const ExtraFile& file, bool gap) {
+  return file.text.size() + 1 + (gap ? file.name.size() + 1 : 0);
+}
+
 // A request as the model reads it.
 struct Prompt {
   std::vector<TokenId> ids;
@@ -149,7 +154,7 @@ Excerpt Completer::State::near_caret(const CompletionRequest& r) const {
   const Excerpt all{r.prefix, r.suffix ? std::string_view(*r.suffix) : std::string_view()};
   const std::size_t most = most_bytes();
   std::size_t bytes = all.before.size() + all.behind.size();
-  for (const ExtraFile& file : r.extra) bytes += file.text.size();
+  for (const ExtraFile& file : r.extra) bytes += bytes_of(file, r.suffix.has_value());
   if (bytes <= most) return all;
   if (!r.fit) fail_hopeless(bytes);
   return {all.before.substr(all.before.size() - std::min(all.before.size(), most)),
@@ -161,7 +166,11 @@ std::span<const ExtraFile> Completer::State::near_text(const CompletionRequest& 
                                                        const Excerpt& text) const {
   std::size_t room = most_bytes() - std::min(most_bytes(), text.before.size() + text.behind.size());
   std::size_t first = r.extra.size();
-  while (first > 0 && r.extra[first - 1].text.size() <= room) room -= r.extra[--first].text.size();
+  for (; first > 0; --first) {
+    const std::size_t bytes = bytes_of(r.extra[first - 1], r.suffix.has_value());
+    if (bytes > room) break;
+    room -= bytes;
+  }
   return std::span(r.extra).subspan(first);
 }
 
@@ -173,9 +182,17 @@ Prompt Completer::State::fitted(const CompletionRequest& r, const Excerpt& whole
   const std::int64_t context = scheduler.context();
   const std::int64_t most = context - std::min(r.max_tokens, context / 4);
   const auto fits = [&] { return static_cast<std::int64_t>(prompt.ids.size()) <= most; };
-  for (; r.fit && !fits() && !extra.empty(); prompt.cut = true) {
-    extra = extra.subspan(1);
+  if (r.fit && !fits() && !extra.empty()) {
+    // The fewest that have to go, by halving: each try reads all that is left.
+    std::size_t too_few = 0, enough = extra.size();
+    while (enough - too_few > 1) {
+      const std::size_t middle = too_few + (enough - too_few) / 2;
+      prompt.ids = encode_text(r, whole, extra.subspan(middle));
+      (fits() ? enough : too_few) = middle;
+    }
+    extra = extra.subspan(enough);
     prompt.ids = encode_text(r, whole, extra);
+    prompt.cut = true;
   }
   for (std::int64_t room = most - 16; r.fit && !fits() && room > 0; room = room * 3 / 4) {
     prompt.ids =

@@ -403,5 +403,32 @@ TEST_F(CompletionTest, ExtraFilesGoBeforeAnyOfTheText) {
   EXPECT_EQ(r.prompt_tokens, near.prompt_tokens);
 }
 
+TEST_F(CompletionTest, NoMoreExtraFilesGoThanHaveTo) {
+  const std::int64_t context = model_.network->shape().context;
+  for (const auto& suffix : {std::optional<std::string>(), std::optional<std::string>("\n")}) {
+    CompletionRequest request{.prefix = "x = ", .suffix = suffix, .max_tokens = 4, .fit = true};
+    for (std::size_t i = 0; i < 60; ++i)
+      request.extra.push_back({"a.py", "b = " + std::string(1 + i * 7 % 40, 'q')});
+    const CompletionResult r = one(request);
+    EXPECT_EQ(r.warnings.size(), 1u);
+    while (!one(request).warnings.empty()) request.extra.erase(request.extra.begin());
+    EXPECT_GT(request.extra.size(), 1u);
+    EXPECT_LT(request.extra.size(), 59u);
+    EXPECT_EQ(r.prompt_tokens, one(request).prompt_tokens);
+    EXPECT_LE(r.prompt_tokens, context - 4);
+  }
+}
+
+TEST_F(CompletionTest, NamesOfExtraFilesAreReadBeforeAGapAlone) {
+  const std::string name(100 * 512 * model_.longest_token, 'n');
+  CompletionRequest request{.prefix = "x = ", .extra = {{name, "y"}}, .max_tokens = 4};
+  EXPECT_EQ(error_of(one(request)), "");
+  request.suffix = "\n";
+  EXPECT_TRUE(error_of(one(request)).ends_with("bytes, and the model takes 512 tokens"));
+  request.fit = true;
+  EXPECT_EQ(error_of(one(request)), "");
+  EXPECT_EQ(one(request).warnings.size(), 1u);
+}
+
 }  // namespace
 }  // namespace r1
