@@ -19,6 +19,12 @@ std::string fenced_block(const std::string& text) {
   return text.substr(begin + 1, end == std::string::npos ? end : end - begin);
 }
 
+// "file.py: what was wrong".
+std::string with_place(const ItemSource& item, const std::string& what) {
+  const std::string where = item.path.empty() ? item.place : escaped(item.path);
+  return where.empty() || what.starts_with(where) ? what : where + ": " + what;
+}
+
 bool ends_on_terminal(const std::string& output, const Ui& ui) {
   return output == "-" ? ui.stdout_tty : is_device(output) && Ui::is_terminal(output);
 }
@@ -74,7 +80,7 @@ void Printer::done(CompletionResult&& result, const ItemSource& item) {
     else
       complain(result, item);
   }
-  for (const std::string& warning : result.warnings) warn(warning);
+  for (const std::string& warning : result.warnings) warn(with_place(item, warning));
   if (s_.openai_batch)  // its records have no place for them
     for (const std::string& warning : item.warnings)
       if (warned_.insert(warning).second)
@@ -124,11 +130,7 @@ void Printer::explain(CompletionResult& result) const {
 }
 
 void Printer::complain(const CompletionResult& result, const ItemSource& item) const {
-  const std::string where = item.path.empty() ? item.place : escaped(item.path);
-  const std::string_view what = result.error->what();
-  const bool says_where = where.empty() || what.starts_with(where);
-  ui_.say(context_.tool, says_where ? std::string(what) : fmt::format("{}: {}", where, what),
-          s_.filter ? 1 : -1);
+  ui_.say(context_.tool, with_place(item, result.error->what()), s_.filter ? 1 : -1);
 }
 
 std::string Printer::text_of(const CompletionResult& result) const {

@@ -17,6 +17,8 @@
 namespace r1 {
 namespace {
 
+constexpr std::size_t kLongestName = 4096;  // no path that can be opened has more bytes
+
 int open_to_read(const std::string& path) {
   if (path == "-") return STDIN_FILENO;
   if (std::error_code none; std::filesystem::is_directory(path, none))
@@ -70,7 +72,8 @@ class Texts : public Source {
     const char separator = settings_.nul ? '\0' : '\n';
     const auto reader = [&] {
       return std::make_unique<LineReader>(open_to_read(settings_.files_from),
-                                          shown_input(settings_.files_from), separator);
+                                          shown_input(settings_.files_from), separator,
+                                          kLongestName);
     };
     std::error_code none;
     if (settings_.stores() && std::filesystem::is_regular_file(settings_.files_from, none)) {
