@@ -48,8 +48,9 @@ void CudaBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tens
                                 operand<true>(source_f32(dy)), operand<false>(source));
     });
   if (!dw.empty() && !by_blas(dw, along_t, {x.data, DType::f32, K, false}, T))
-    cuda::tiled_product<true>("linear_backward", stream_, dw.as<float>(), N, K, T,
-                              operand<false>(source_f32(dy)), operand<false>(source_f32(x)));
+    cuda::split_product("linear_backward", stream_, dw.as<float>(),
+                        scratch(cuda::split_product_bytes(N, K, T)), N, K, T,
+                        operand<false>(source_f32(dy)), operand<false>(source_f32(x)));
 }
 
 void CudaBackend::add_bias_backward(const Tensor& dx, const Tensor& db, const Tensor& dy) {

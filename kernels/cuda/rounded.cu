@@ -158,22 +158,24 @@ void CudaBackend::round_to_fp8(const Tensor& y, const Tensor& turned, const Tens
 void CudaBackend::multiply(const Tensor& y, const Factor& a, const Factor& b,
                            const Epilogue& then) {
   const std::int64_t a_numbers = a.values.shape.elements(), K = a_numbers / y.rows();
-  const auto is_whole = [](const Tensor& t) {  // rows of whole 16 bytes
-    return static_cast<std::size_t>(t.cols()) * block_bytes(t.dtype) % 16 == 0;
-  };
-  if (is_whole(a.values) && is_whole(b.values) && is_whole(y) && !batch_invariant_ &&
-      blas() != nullptr) {
+  const bool adds = then.residual.data == y.data;
+  const cuda::Finish finish({then.bias, adds ? Tensor{} : then.residual, then.activation});
+  const bool whole = a.values.has_whole_rows() && b.values.has_whole_rows() && y.has_whole_rows();
+  if (whole && !batch_invariant_ && blas() != nullptr) {
     const auto matrix = [](const Factor& f) -> cuda::BlasMatrix {
       return {f.values.data, f.values.dtype, f.values.cols(), f.along_k, f.scale.as<float>()};
     };
     void* room = scratch(cuda::Blas::kWorkspaceBytes);
-    if (blas()->multiply(y, matrix(a), matrix(b), K, then, room, stream_)) return;
+    // To products of 8 bits the library adds no bias of f32.
+    const bool apart = is_float8(a.values.dtype) && !then.bias.empty();
+    const Epilogue with{.residual = adds ? y : Tensor{}};
+    if (blas()->multiply(y, matrix(a), matrix(b), K, apart ? with : then, room, stream_))
+      return apart ? cuda::finish_all(y, finish, stream_) : void();
   }
   const std::int64_t numbers = a_numbers + b.values.shape.elements();
   auto* room = static_cast<float*>(scratch(static_cast<std::size_t>(numbers) * sizeof(float)));
   const Tensor as = widened(room, a.values, a.scale, b.scale, stream_);
   const Tensor bs = widened(room + a_numbers, b.values, {}, {}, stream_);
-  const bool adds = then.residual.data == y.data;
   if (!adds) zero(y);
   if (a.along_k)
     b.along_k ? add_tiles<true, true>(y, as, bs, K, stream_)
@@ -181,8 +183,7 @@ void CudaBackend::multiply(const Tensor& y, const Factor& a, const Factor& b,
   else
     b.along_k ? add_tiles<false, true>(y, as, bs, K, stream_)
               : add_tiles<false, false>(y, as, bs, K, stream_);
-  cuda::finish_all(y, cuda::Finish({then.bias, adds ? Tensor{} : then.residual, then.activation}),
-                   stream_);
+  cuda::finish_all(y, finish, stream_);
 }
 
 }  // namespace r1

@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/weight_source.cuh"
 
 namespace r1::cuda {
@@ -45,17 +46,20 @@ Operand<kAlongK, Source> operand(const Source& source) {
   return {source};
 }
 
-// kAdd: C += instead of C =.
+// kAdd: C += instead of C =. Block z sums `each` of the k, and its C is that of number z.
 template <bool kAdd, typename A, typename B>
 __global__ void __launch_bounds__(kProductThreads)
-    product_kernel(float* C, std::int64_t M, std::int64_t N, std::int64_t K, A a, B b) {
+    product_kernel(float* C, std::int64_t M, std::int64_t N, std::int64_t K, std::int64_t each, A a,
+                   B b) {
   __shared__ float a_tile[kStep][kPitch];
   __shared__ float b_tile[kStep][kPitch];
   const int row = static_cast<int>(threadIdx.x) / 16 * 4;
   const int column = static_cast<int>(threadIdx.x) % 16 * 4;
   const std::int64_t m0 = std::int64_t{blockIdx.y} * kTile, n0 = std::int64_t{blockIdx.x} * kTile;
   float sums[4][4] = {};
-  for (std::int64_t k0 = 0; k0 < K; k0 += kStep) {
+  const std::int64_t begin = blockIdx.z * each, end = begin + each < K ? begin + each : K;
+  C += blockIdx.z * M * N;
+  for (std::int64_t k0 = begin; k0 < end; k0 += kStep) {
     a.fill(a_tile, m0, k0);
     b.fill(b_tile, n0, k0);
     __syncthreads();
@@ -80,7 +84,34 @@ template <bool kAdd, typename A, typename B>
 void tiled_product(const char* op, cudaStream_t stream, float* C, std::int64_t M, std::int64_t N,
                    std::int64_t K, const A& a, const B& b) {
   launch(op, stream, {{blocks_of(N, kTile), blocks_of(M, kTile)}, kProductThreads},
-         product_kernel<kAdd, A, B>, C, M, N, K, a, b);
+         product_kernel<kAdd, A, B>, C, M, N, K, K, a, b);
+}
+
+// The same, C += it, of few elements that are long sums: a card is filled by pieces of these, which
+// are added up in `room`, of split_product_bytes. How they are cut depends on the shape alone.
+inline constexpr std::int64_t kPieceTerms = 512;  // whole steps
+inline bool is_split(std::int64_t M, std::int64_t N, std::int64_t K) {
+  constexpr unsigned kFewBlocks = 64;
+  return blocks_of(M, kTile) * blocks_of(N, kTile) <= kFewBlocks && K >= 4 * kPieceTerms;
+}
+inline std::size_t split_product_bytes(std::int64_t M, std::int64_t N, std::int64_t K) {
+  if (!is_split(M, N, K)) return 0;
+  const std::size_t pieces = blocks_of(K, kPieceTerms);
+  return pieces * static_cast<std::size_t>(M * N) * sizeof(float) +
+         column_sums_bytes(static_cast<std::int64_t>(pieces), M * N);
+}
+template <typename A, typename B>
+void split_product(const char* op, cudaStream_t stream, float* C, void* room, std::int64_t M,
+                   std::int64_t N, std::int64_t K, const A& a, const B& b) {
+  if (!is_split(M, N, K)) return tiled_product<true>(op, stream, C, M, N, K, a, b);
+  const std::int64_t pieces = blocks_of(K, kPieceTerms), elements = M * N;
+  auto* parts = static_cast<float*>(room);
+  launch(
+      op, stream,
+      {{blocks_of(N, kTile), blocks_of(M, kTile), static_cast<unsigned>(pieces)}, kProductThreads},
+      product_kernel<false, A, B>, parts, M, N, K, kPieceTerms, a, b);
+  column_sums(op, stream, C, parts + pieces * elements, pieces, elements,
+              [=] __device__(std::int64_t p, std::int64_t i) { return parts[p * elements + i]; });
 }
 
 }  // namespace r1::cuda

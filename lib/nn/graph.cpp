@@ -388,7 +388,8 @@ Var Graph::attention(const Var& q, const Var& k, const Var& v, const Var& A, con
   want(heads_fit(s, ks) && ks.rank() == 3 && ks[0] == s[0] && is(v.value, ks) &&
            is_or_empty(A.value, {ks[0], ks[1]}) && is(start, {s[0]}),
        "attention", s, ks, v.value.shape, A.value.shape, start.shape);
-  if (rounded_ == DType::bf16 || rounded_ == DType::f8_e4m3) options.products = DType::bf16;
+  const bool half = rounded_ == DType::f16 && backend_.device() == Device::cuda;
+  if (rounded_ == DType::bf16 || rounded_ == DType::f8_e4m3 || half) options.products = DType::bf16;
   const Var y = output(s);
   const Tensor lse = training() ? take({s[0], s[1]}) : Tensor{};
   backend_.attention(y.value, lse, q.value, k.value, v.value, A.value, start, options);

@@ -59,6 +59,8 @@ struct Tensor {
   std::int64_t cols() const { return shape[-1]; }
   std::int64_t rows() const { return shape.elements() / shape[-1]; }
   std::size_t bytes() const;  // of the plain layout
+  // Whether rows are of whole 16 bytes, as tensor cores read them.
+  bool has_whole_rows() const { return bytes() / static_cast<std::size_t>(rows()) % 16 == 0; }
   template <typename T>
   T* as() const {
     return static_cast<T*>(data);

@@ -41,6 +41,15 @@ void Pack::append(const Pack& more) {
     pairs.push_back({p.chosen + shift, p.rejected + shift, p.end + shift, p.sample});
 }
 
+void Pack::fill_up(std::int64_t whole) {
+  while (rows() % whole != 0) {
+    start.push_back(static_cast<std::int32_t>(rows()));
+    ids.push_back(ids.front());
+    position.push_back(0);
+    target.push_back(-1);
+  }
+}
+
 Packer::Packer(const std::vector<TrainingSample>& samples, std::int64_t length, bool together,
                std::uint64_t seed)
     : samples_(samples), length_(length), together_(together), seed_(seed), firsts_{0} {}

@@ -27,6 +27,9 @@ struct Pack {
   // What the sum of losses is divided by.
   std::int64_t counted() const { return pairs.empty() ? trained() : std::ssize(pairs); }
   void append(const Pack& more);
+  // Rows of nothing learnt, up to a whole number of `rows`: each is a document like the first row,
+  // so that it changes no largest number of a matrix.
+  void fill_up(std::int64_t rows);
 };
 
 // Puts samples together in rows of at most `length`, and these in an order without end: epoch after

@@ -72,9 +72,11 @@ Trainer::Trainer(Backend& backend, const Learner& learner, const Packer& data,
       scale_(LossScale::of(options.precision)),
       arena_(backend) {}
 
-double Trainer::run(const Pack& pack, float share, std::int64_t number) {
+double Trainer::run(Pack pack, float share, std::int64_t number) {
+  constexpr std::int64_t kWholeRows = 16;  // what products of 8 bits are made of, also over rows
+  if (pack.trained() == 0) return 0;
+  if (is_float8(options_.precision)) pack.fill_up(kWholeRows);
   const Wanted wanted = wanted_of(pack);
-  if (wanted.rows.empty()) return 0;
   const std::vector<double> reference = references(pack);
   arena_.reset();
   Graph g(backend_, arena_, share > 0 ? Graph::Mode::training : Graph::Mode::inference);

@@ -90,7 +90,7 @@ class Trainer {
  private:
   // The sum of the losses of a pack's trained tokens; with `share` above 0 it adds gradients, and
   // what is dropped depends on `number`.
-  double run(const Pack& pack, float share, std::int64_t number = 0);
+  double run(Pack pack, float share, std::int64_t number = 0);
   // `run` of pairs, from where the head begins.
   double run_pairs(Graph& g, const Var& hidden, const Pack& pack, std::span<const double> reference,
                    float share);

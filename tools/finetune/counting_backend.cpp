@@ -55,10 +55,12 @@ void CountingBackend::linear_backward(const Tensor& dx, const Tensor& dw, const 
     if (!wanted->empty()) count(product(x, w));
 }
 
-void CountingBackend::multiply(const Tensor& y, const Factor& a, const Factor&, const Epilogue&) {
+// As a card does: products of 8 bits are made of whole rows alone.
+void CountingBackend::multiply(const Tensor& y, const Factor& a, const Factor& b, const Epilogue&) {
   const double product = 2.0 * static_cast<double>(y.cols() * a.values.shape.elements());
   count(product);
-  if (is_float8(a.values.dtype)) fp8_products_ += product;
+  const bool whole = a.values.has_whole_rows() && b.values.has_whole_rows() && y.has_whole_rows();
+  if (whole && is_float8(a.values.dtype)) fp8_products_ += product;
 }
 
 double CountingBackend::attention_product(const Tensor& q, const Tensor& start,

@@ -78,6 +78,12 @@ TEST(Pack, WhatIsAddedKeepsItsDocuments) {
   EXPECT_EQ(two.start, (std::vector<std::int32_t>{0, 0, 2}));
   EXPECT_EQ(two.position, (std::vector<std::int32_t>{0, 1, 0}));
   EXPECT_EQ(two.trained(), 2);
+  two.fill_up(4);
+  two.fill_up(4);
+  EXPECT_EQ(two.ids, (std::vector<std::int32_t>{1, 2, 7, 1}));
+  EXPECT_EQ(two.start, (std::vector<std::int32_t>{0, 0, 2, 3}));
+  EXPECT_EQ(two.position, (std::vector<std::int32_t>{0, 1, 0, 0}));
+  EXPECT_EQ(two.trained(), 2);
 }
 
 }  // namespace

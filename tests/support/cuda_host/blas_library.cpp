@@ -46,9 +46,16 @@ std::vector<float> numbers(const void* data, const BlasLayout& m) {
   return all;
 }
 
-float finished(float value, const BlasProductDescription& product, std::uint64_t row) {
-  if ((product.epilogue & CUBLASLT_EPILOGUE_BIAS) != 0)
-    value += static_cast<const float*>(product.bias)[row];
+// A bias is of the result's type, but of products of 8 bits of bf16, whoever gave another.
+float bias_of(const BlasProductDescription& product, bool eight, std::uint64_t row) {
+  if (!eight) return static_cast<const float*>(product.bias)[row];
+  float bias = 0;
+  r1::unpack({&bias, 1}, static_cast<const std::byte*>(product.bias) + 2 * row, DType::bf16);
+  return bias;
+}
+
+float finished(float value, const BlasProductDescription& product, bool eight, std::uint64_t row) {
+  if ((product.epilogue & CUBLASLT_EPILOGUE_BIAS) != 0) value += bias_of(product, eight, row);
   if ((product.epilogue & CUBLASLT_EPILOGUE_GELU) == 0) return value;
   const float z = r1::kGeluSlope * (value + r1::kGeluCube * value * value * value);
   return value / (1.0f + std::exp(-z));
@@ -211,7 +218,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
         if (old != 0.0f)
           sum += old * static_cast<const float*>(c)[j * static_cast<std::uint64_t>(c_pitch) + i];
         static_cast<float*>(d)[j * static_cast<std::uint64_t>(d_layout.pitch) + i] =
-            finished(sum, product, i);
+            finished(sum, product, is_fp8(a_layout), i);
       }
   });
   return CUBLAS_STATUS_SUCCESS;
