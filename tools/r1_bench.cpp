@@ -290,7 +290,8 @@ class Bench {
     int status = 0;
     for (const Comparison& c : compared.tests) {
       if (!c.slower_than(most)) continue;
-      ui.say(kTool, fmt::format("{}: slower by {:.1f} %", c.id, 100 * (1 - c.speed.value)), -1);
+      ui.say(kTool, fmt::format("{}: slower by {:.1f} %", escaped(c.id), 100 * (1 - c.speed.value)),
+             -1);
       status = 1;
     }
     return status;

@@ -12,3 +12,7 @@ rec other 1 >other; r1-bench --compare old other; echo $?
 jq -s . new >new.json && r1-bench -q --compare - new.json --jsonl <old | jq -r .verdict
 r1-bench --compare - - <old; echo $?
 r1-bench -q --serve --price '' 2>/dev/null; echo $?
+# What is no record, and what is not one test, is said of its line.
+: >empty; r1-bench --compare empty new; echo $?
+{ rec a 1 | sed 's/"samples/"test":{"dtype":"f32"},"samples/'; rec a 1 | sed 's/"samples/"test":{"dtype":"bf16"},"samples/'; } >two
+r1-bench --compare two new; echo $?

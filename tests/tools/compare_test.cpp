@@ -41,6 +41,10 @@ TEST(Compare, WhatIsNoRecordIsRefusedByLine) {
   EXPECT_FAILS(ErrorKind::decode, "not positive", read_tests(record("a", "0"), "f"));
   EXPECT_FAILS(ErrorKind::decode, "f:1", read_tests(R"({"schema":"r1.bench/1"})", "f"));
   EXPECT_FAILS(ErrorKind::decode, "f: no record", read_tests("[3]", "f"));
+  EXPECT_FAILS(ErrorKind::decode, "f holds no records", read_tests("", "f"));
+  EXPECT_FAILS(ErrorKind::decode, "f holds no records", read_tests("[]", "f"));
+  EXPECT_FAILS(ErrorKind::decode, "f:1: id is a number",
+               read_tests(R"({"schema":"r1.bench/1","id":1,"samples_ns":[1]})", "f"));
 }
 
 TEST(Compare, TwiceAsFastIsFasterAndHalfIsSlower) {
@@ -67,15 +71,51 @@ TEST(Compare, NoiseIsTheSameAndFewSamplesAreUnsure) {
 }
 
 TEST(Compare, WhatCastsDoubtIsSaid) {
-  const auto a = read_tests(record("a", "1,1") + record("b", "1"), "f");
+  const std::string one = R"(,"cpu":{"name":"one"},"test":{"dtype":"f32"})";
+  const auto a =
+      read_tests(record("a", "1,1", one) + record("b", "1") + record("d", "1", one), "f");
   const auto b = read_tests(
-      record("a", "1", R"(,"cpu":{"name":"other"},"interference":0.2)") + record("c", "1"), "g");
-  const auto warnings = compare(a, b).warnings;
-  ASSERT_EQ(warnings.size(), 4u);
-  EXPECT_EQ(warnings[0], "a ran on  and on other");
-  EXPECT_EQ(warnings[1], "a: other processes took up to 20 % of the CPU time");
-  EXPECT_EQ(warnings[2], "b is in the old file alone");
-  EXPECT_EQ(warnings[3], "c is in the new file alone");
+      record("a", "1", R"(,"cpu":{"name":"other"},"test":{"dtype":"bf16"},"interference":0.2)") +
+          record("c", "1") + record("d", "1", R"(,"cpu":{"name":"other"})"),
+      "g");
+  EXPECT_EQ(compare(a, b).warnings,
+            (std::vector<std::string>{"a and 1 more: cpu.name was one and is other",
+                                      "a: test.dtype was f32 and is bf16",
+                                      "a: other processes took up to 20 % of the CPU time",
+                                      "b: only in the old file", "c: only in the new file"}));
+}
+
+TEST(Compare, WhatIsNotOneTestIsNotTakenTogether) {
+  const auto with = [](const std::string& field) { return record("a", "1", "," + field); };
+  for (const auto& [one, other] :
+       {std::pair(R"("test":{"dtype":"f32"})", R"("test":{"dtype":"bf16"})"),
+        std::pair(R"("model":{"name":"m","digest":"1"})", R"("model":{"name":"m","digest":"2"})"),
+        std::pair(R"("gpu":"H100")", R"("gpu":"H200")"),
+        std::pair(R"("serve":{"rate":1})", R"("serve":{"rate":2})")})
+    EXPECT_FAILS(ErrorKind::decode, "these are two tests",
+                 read_tests(with(one) + with(other), "f"));
+  EXPECT_EQ(read_tests(with(R"("gpu":null)") + with(R"("gpu":"H100")"), "f").size(), 1u);
+}
+
+TEST(Compare, ManyTestsAreFoundInTime) {
+  std::string text;
+  for (int i = 0; i < 20'000; ++i) text += record(fmt::format("t{}", i), "1");
+  const auto tests = read_tests(text, "f");
+  EXPECT_EQ(tests.size(), 20'000u);
+  EXPECT_EQ(compare(tests, tests).tests.size(), 20'000u);
+}
+
+TEST(Compare, SpaceAroundRecordsIsNone) {
+  EXPECT_EQ(read_tests(" \n[" + record("a", "1") + "]\n", "f").size(), 1u);
+  EXPECT_EQ(read_tests("\r\n" + record("a", "1") + "\r\n  \n", "f").size(), 1u);
+}
+
+TEST(Compare, NamesDriveNoTerminalAndNoTable) {
+  const auto a = read_tests(record(R"(a\nb|c\u001b)", "1,2"), "f");
+  const Compared c = compare(a, read_tests(record("d", "1"), "g"));
+  EXPECT_EQ(c.warnings.at(0), "a\\nb|c\\x1b: only in the old file");
+  const std::string md = written(compare(a, a), "md");
+  EXPECT_NE(md.find("| a\\nb\\|c\\x1b |"), std::string::npos) << md;
 }
 
 TEST(Compare, EveryFormSaysTheSame) {

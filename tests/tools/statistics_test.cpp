@@ -1,5 +1,6 @@
 #include "tools/bench/statistics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -37,19 +38,19 @@ TEST(Statistics, AQuantileLiesBetweenTheNearestSamples) {
 
 // Mann and Whitney's table for 2.5 % on each side.
 TEST(Statistics, CriticalValuesAreThePublishedOnes) {
-  EXPECT_EQ(critical_u(3, 3, 0.025), -1);
-  EXPECT_EQ(critical_u(4, 4, 0.025), 0);
-  EXPECT_EQ(critical_u(5, 5, 0.025), 2);
-  EXPECT_EQ(critical_u(5, 8, 0.025), 6);
-  EXPECT_EQ(critical_u(8, 5, 0.025), 6);
-  EXPECT_EQ(critical_u(8, 8, 0.025), 13);
-  EXPECT_EQ(critical_u(10, 10, 0.025), 23);
-  EXPECT_EQ(critical_u(20, 20, 0.025), 127);
+  EXPECT_EQ(critical_u(3, 3), -1);
+  EXPECT_EQ(critical_u(4, 4), 0);
+  EXPECT_EQ(critical_u(5, 5), 2);
+  EXPECT_EQ(critical_u(5, 8), 6);
+  EXPECT_EQ(critical_u(8, 5), 6);
+  EXPECT_EQ(critical_u(8, 8), 13);
+  EXPECT_EQ(critical_u(10, 10), 23);
+  EXPECT_EQ(critical_u(20, 20), 127);
 }
 
 TEST(Statistics, BeyondTheCountedOnesTheNormalDistributionGoesOn) {
-  const auto counted = static_cast<double>(critical_u(100, 100, 0.025));
-  const auto estimated = static_cast<double>(critical_u(101, 100, 0.025));
+  const auto counted = static_cast<double>(critical_u(100, 100));
+  const auto estimated = static_cast<double>(critical_u(101, 100));
   EXPECT_GT(estimated, counted);
   EXPECT_LT(estimated, counted * 1.03);  // one more of 100 samples moves it by about 1 %
 }
@@ -95,6 +96,45 @@ TEST(Statistics, TheErrorOfBlocksIsTheSpreadOfTheirMeans) {
     said += *e.error * *e.error;
   }
   EXPECT_NEAR(said / off, 1, 4 * std::sqrt(2.0 / kTimes));
+}
+
+// The same bits as where all ratios are held and sorted, with ties and without.
+TEST(Statistics, RatiosAreFoundAsIfAllWereSorted) {
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    const auto draw = [i](std::uint64_t stream) {
+      std::vector<double> samples(1 + random_bits(8, stream, 1000 * i) % 12);
+      for (std::size_t j = 0; j < samples.size(); ++j) {
+        const double x = random_uniform(9, stream, 100 * i + j);
+        samples[j] = i % 2 == 0 ? 1 + x : 1 + std::floor(4 * x);  // odd ones have ties
+      }
+      return samples;
+    };
+    const std::vector<double> a = draw(0), b = draw(1);
+    std::vector<double> all;
+    for (const double x : a)
+      for (const double y : b) all.push_back(x / y);
+    std::sort(all.begin(), all.end());
+    const Ratio r = ratio_of(a, b);
+    SCOPED_TRACE(i);
+    EXPECT_EQ(r.value, quantile(all, 0.5));
+    const std::int64_t u = critical_u(a.size(), b.size());
+    ASSERT_EQ(r.interval.has_value(), u >= 0);
+    if (u < 0) continue;
+    EXPECT_EQ(r.interval->low, all[static_cast<std::size_t>(u)]);
+    EXPECT_EQ(r.interval->high, all[all.size() - 1 - static_cast<std::size_t>(u)]);
+  }
+}
+
+TEST(Statistics, AHundredThousandSamplesASideAreFewToHold) {
+  std::vector<double> a, b;
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    a.push_back(3 + random_uniform(3, 0, i));
+    b.push_back(1.5 + random_uniform(3, 1, i) / 2);
+  }
+  const Ratio r = ratio_of(a, b);
+  EXPECT_NEAR(r.value, 2, 0.01);
+  EXPECT_LT(r.interval->low, 2);
+  EXPECT_GT(r.interval->high, 2);
 }
 
 // Five samples a side of a lopsided distribution, 4000 times: the interval misses the true factor

@@ -2,60 +2,136 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
 #include "lib/base/lines.h"
 #include "tools/bench/machine.h"
+#include "tools/common/signals.h"
 
 namespace r1 {
 namespace {
 
 constexpr std::string_view kSchema = "r1.compare/1";
 
+// Where these differ, two tests of one name are not one test, or not one machine.
+constexpr const char* kConditions[] = {
+    "cpu.name",     "gpu",           "test.device", "test.dtype",
+    "test.kv_type", "model.digest",  "model.quant", "serve.requests",
+    "serve.rate",   "serve.lengths", "serve.seed"};
+
 std::string name_of(const PooledTest& t) {
-  return t.model.empty() ? t.id : fmt::format("{} of {}", t.id, escaped(t.model));
+  return t.model.empty() ? escaped(t.id) : fmt::format("{} of {}", escaped(t.id), escaped(t.model));
 }
 
-const PooledTest* find(const std::vector<PooledTest>& all, const PooledTest& wanted) {
-  const auto found = std::find_if(all.begin(), all.end(), [&](const PooledTest& t) {
-    return t.model == wanted.model && t.id == wanted.id;
-  });
-  return found == all.end() ? nullptr : &*found;
+// Tests by model and id.
+class Index {
+ public:
+  // Its place among the tests, `next` where it is new.
+  std::size_t place_of(const PooledTest& t, std::size_t next) {
+    return places_.emplace(key(t), next).first->second;
+  }
+  const PooledTest* find(const std::vector<PooledTest>& all, const PooledTest& wanted) const {
+    const auto found = places_.find(key(wanted));
+    return found == places_.end() ? nullptr : &all[found->second];
+  }
+
+ private:
+  static std::string key(const PooledTest& t) { return t.model + '\0' + t.id; }
+  std::unordered_map<std::string, std::size_t> places_;
+};
+
+Index index_of(const std::vector<PooledTest>& tests) {
+  Index index;
+  for (std::size_t i = 0; i < tests.size(); ++i) index.place_of(tests[i], i);
+  return index;
 }
 
-std::string string_at(const Json& json, std::string_view key, const std::string& where) {
-  const Json* value = json.find(key);
-  return value == nullptr || value->is_null() ? std::string() : value->string(where);
+// body(condition, of `a`, of `b`) for each that both name, and not alike.
+template <typename Body>
+void each_difference(const PooledTest& a, const PooledTest& b, const Body& body) {
+  for (const auto& [name, value] : a.conditions)
+    if (const auto other = b.conditions.find(name);
+        other != b.conditions.end() && other->second != value)
+      body(name, value, other->second);
 }
 
 // One record as a test of its own.
 PooledTest read_test(const Json& record, const std::string& where) {
   PooledTest t;
-  t.id = record.at("id", where).string(where);
-  if (const Json* model = record.find("model"); model != nullptr && model->is_object())
-    t.model = std::filesystem::path(string_at(*model, "name", where)).filename().string();
-  if (const Json* cpu = record.find("cpu"); cpu != nullptr && cpu->is_object())
-    t.cpu = string_at(*cpu, "name", where);
-  for (const Json& ns : record.at("samples_ns", where).array(where)) {
-    t.samples_ns.push_back(ns.number(where));
+  t.id = record.at("id", where).string(where + ": id");
+  if (const Json& name = member(record, "model.name"); !name.is_null())
+    t.model = std::filesystem::path(name.string(where + ": model.name")).filename().string();
+  for (const char* name : kConditions)
+    if (const Json& value = member(record, name); !value.is_null())
+      t.conditions.emplace(name, plain(value));
+  for (const Json& ns : record.at("samples_ns", where).array(where + ": samples_ns")) {
+    t.samples_ns.push_back(ns.number(where + ": samples_ns"));
     if (!(t.samples_ns.back() > 0)) fail(ErrorKind::decode, "{}: a sample is not positive", where);
   }
-  if (const Json* share = record.find("interference"); share != nullptr && share->is_number())
-    t.interference = share->number(where);
+  if (const Json& share = member(record, "interference"); share.is_number())
+    t.interference = share.number(where);
   return t;
 }
 
-void pool(std::vector<PooledTest>& tests, PooledTest&& t) {
-  for (PooledTest& known : tests) {
-    if (known.model != t.model || known.id != t.id) continue;
+// Reads the records of one file, one after the other.
+class Reader {
+ public:
+  void read(const Json& record, const std::string& where) {
+    ++records_;
+    const Json& schema = member(record, "schema");
+    if (!schema.is_string() || schema.string(where) != kBenchSchema)
+      fail(ErrorKind::decode, "{}: no record of r1-bench", where);
+    PooledTest t = read_test(record, where);
+    if (!t.samples_ns.empty()) pool(std::move(t), where);
+  }
+  std::vector<PooledTest> done(std::string_view where) {
+    if (records_ == 0) fail(ErrorKind::decode, "{} holds no records", escaped(where));
+    return std::move(tests_);
+  }
+
+ private:
+  void pool(PooledTest&& t, const std::string& where) {
+    const std::size_t place = index_.place_of(t, tests_.size());
+    if (place == tests_.size()) return tests_.push_back(std::move(t));
+    PooledTest& known = tests_[place];
+    each_difference(
+        known, t, [&](const std::string& name, const std::string& a, const std::string& b) {
+          fail(ErrorKind::decode, "{}: {} has {} {}, and {} before: these are two tests", where,
+               name_of(t), name, escaped(b), escaped(a));
+        });
+    known.conditions.merge(t.conditions);
     known.samples_ns.insert(known.samples_ns.end(), t.samples_ns.begin(), t.samples_ns.end());
     known.interference = std::max(known.interference, t.interference);
-    return;
   }
-  tests.push_back(std::move(t));
-}
+
+  std::vector<PooledTest> tests_;
+  Index index_;
+  std::int64_t records_ = 0;
+};
+
+// Warnings that many tests may have: said once, of the first and of how many there are.
+class Doubts {
+ public:
+  void add(const PooledTest& t, const std::string& doubt) {
+    const auto [found, is_new] = tests_.emplace(doubt, std::pair(name_of(t), 0));
+    ++found->second.second;
+    if (is_new) order_.push_back(doubt);
+  }
+  void say(std::vector<std::string>& warnings) const {
+    for (const std::string& doubt : order_) {
+      const auto& [first, count] = tests_.at(doubt);
+      warnings.push_back(count == 1 ? fmt::format("{}: {}", first, doubt)
+                                    : fmt::format("{} and {} more: {}", first, count - 1, doubt));
+    }
+  }
+
+ private:
+  std::map<std::string, std::pair<std::string, int>> tests_;
+  std::vector<std::string> order_;
+};
 
 std::string verdict_of(const Ratio& speed) {
   if (!speed.interval) return "unsure";
@@ -81,8 +157,8 @@ Json comparison_json(const Comparison& c) {
 void write_table(const Compared& compared, bool markdown, const Write& write) {
   std::size_t model = 0, test = 0;
   for (const Comparison& c : compared.tests) {
-    model = std::max(model, characters(c.model));
-    test = std::max(test, characters(c.id));
+    model = std::max(model, characters(escaped(c.model)));
+    test = std::max(test, characters(escaped(c.id)));
   }
   std::vector<Column> columns;
   if (model > 0) columns.push_back({"model", model});
@@ -106,30 +182,24 @@ void write_table(const Compared& compared, bool markdown, const Write& write) {
   }
 }
 
-void read_record(const Json& record, const std::string& place, std::vector<PooledTest>& tests) {
-  const Json* schema = record.is_object() ? record.find("schema") : nullptr;
-  if (schema == nullptr || !schema->is_string() || schema->string(place) != kBenchSchema)
-    fail(ErrorKind::decode, "{}: no record of r1-bench", place);
-  PooledTest t = read_test(record, place);
-  if (!t.samples_ns.empty()) pool(tests, std::move(t));
-}
-
 }  // namespace
 
 std::vector<PooledTest> read_tests(std::string_view text, std::string_view where) {
-  std::vector<PooledTest> tests;
-  if (text.starts_with('[')) {  // --json
+  constexpr std::string_view kSpace = " \t\r\n";
+  Reader reader;
+  const std::size_t first = text.find_first_not_of(kSpace);
+  if (first != std::string_view::npos && text[first] == '[') {  // --json
     const std::string place = escaped(where);
     const Json document = parse_json(text, place);
-    for (const Json& record : document.array(place)) read_record(record, place, tests);
-    return tests;
+    for (const Json& record : document.array(place)) reader.read(record, place);
+    return reader.done(where);
   }
   for_each_line(text, [&](std::string_view line, int number) {
-    if (line.empty()) return;
+    if (line.find_first_not_of(kSpace) == std::string_view::npos) return;
     const std::string place = fmt::format("{}:{}", escaped(where), number);
-    read_record(parse_json(line, place), place, tests);
+    reader.read(parse_json(line, place), place);
   });
-  return tests;
+  return reader.done(where);
 }
 
 bool Comparison::slower_than(double share) const {
@@ -138,10 +208,13 @@ bool Comparison::slower_than(double share) const {
 
 Compared compare(const std::vector<PooledTest>& before, const std::vector<PooledTest>& after) {
   Compared result;
+  Doubts doubts;
+  const Index olds = index_of(before), news = index_of(after);
   for (const PooledTest& old : before) {
-    const PooledTest* now = find(after, old);
+    stop_when_interrupted();
+    const PooledTest* now = news.find(after, old);
     if (now == nullptr) {
-      result.warnings.push_back(name_of(old) + " is in the old file alone");
+      doubts.add(old, "only in the old file");
       continue;
     }
     Comparison c{old.model, old.id};
@@ -149,17 +222,18 @@ Compared compare(const std::vector<PooledTest>& before, const std::vector<Pooled
     c.new_ns = statistics(now->samples_ns).median;
     c.speed = ratio_of(old.samples_ns, now->samples_ns);
     c.verdict = verdict_of(c.speed);
-    if (old.cpu != now->cpu)
-      result.warnings.push_back(
-          fmt::format("{} ran on {} and on {}", name_of(old), escaped(old.cpu), escaped(now->cpu)));
+    each_difference(
+        old, *now, [&](const std::string& name, const std::string& a, const std::string& b) {
+          doubts.add(old, fmt::format("{} was {} and is {}", name, escaped(a), escaped(b)));
+        });
     if (const double most = std::max(old.interference, now->interference); disturbance(most))
-      result.warnings.push_back(fmt::format(
-          "{}: other processes took up to {:.0f} % of the CPU time", name_of(old), 100 * most));
+      doubts.add(old,
+                 fmt::format("other processes took up to {:.0f} % of the CPU time", 100 * most));
     result.tests.push_back(std::move(c));
   }
   for (const PooledTest& now : after)
-    if (find(before, now) == nullptr)
-      result.warnings.push_back(name_of(now) + " is in the new file alone");
+    if (olds.find(before, now) == nullptr) doubts.add(now, "only in the new file");
+  doubts.say(result.warnings);
   return result;
 }
 

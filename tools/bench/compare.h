@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,12 +13,15 @@ namespace r1 {
 
 // The samples of one test of one model in a file of records; several records of the same are one.
 struct PooledTest {
-  std::string model, id, cpu;
+  std::string model, id;
+  // What it ran on and with, by the names of the record's fields: "cpu.name", "test.dtype".
+  std::map<std::string, std::string> conditions;
   std::vector<double> samples_ns;
   double interference = 0;  // the most of any record
 };
 // The tests that succeeded, in the order of their first record, of a file that --jsonl or --json
-// made. `where` names it. Fails with `decode` for what is no record of r1-bench.
+// made. `where` names it. Fails with `decode` for what is no record of r1-bench, and for two tests
+// of one name under different conditions.
 std::vector<PooledTest> read_tests(std::string_view text, std::string_view where);
 
 struct Comparison {
@@ -32,8 +36,9 @@ struct Comparison {
 };
 struct Compared {
   std::vector<Comparison> tests;      // what both files have, in the order of the old one
-  std::vector<std::string> warnings;  // what only one has, other processors, interference
+  std::vector<std::string> warnings;  // what only one has, other conditions, interference
 };
+// A signal ends it with `interrupted`.
 Compared compare(const std::vector<PooledTest>& before, const std::vector<PooledTest>& after);
 
 // table, md, json, jsonl, csv or sql.

@@ -17,27 +17,6 @@ std::string padded(const std::string& text, std::size_t width, bool right) {
   return right ? space + text : text + space;
 }
 
-// A member by its path, "model.name"; null when it is not there.
-const Json& member(const Json& json, std::string_view path) {
-  static const Json none;
-  const Json* at = &json;
-  while (!path.empty()) {
-    const std::size_t dot = std::min(path.find('.'), path.size());
-    at = at->is_object() ? at->find(path.substr(0, dot)) : nullptr;
-    if (at == nullptr) return none;
-    path.remove_prefix(std::min(dot + 1, path.size()));
-  }
-  return *at;
-}
-
-// As text without quotes; lists and objects as JSON. Numbers that are none are null here as in
-// JSON.
-std::string plain(const Json& json) {
-  if (json.is_string()) return json.string("");
-  const std::string text = json_text(json);
-  return text == "null" ? std::string() : text;
-}
-
 std::string doubled(const std::string& text, char quote) {
   std::string out(1, quote);
   for (const char c : text) out += c == quote ? std::string(2, c) : std::string(1, c);
@@ -61,6 +40,25 @@ std::string sql_name(std::string name) {
 }
 
 }  // namespace
+
+const Json& member(const Json& json, std::string_view path) {
+  static const Json none;
+  const Json* at = &json;
+  while (!path.empty()) {
+    const std::size_t dot = std::min(path.find('.'), path.size());
+    at = at->is_object() ? at->find(path.substr(0, dot)) : nullptr;
+    if (at == nullptr) return none;
+    path.remove_prefix(std::min(dot + 1, path.size()));
+  }
+  return *at;
+}
+
+// Numbers that are none are null here as in JSON.
+std::string plain(const Json& json) {
+  if (json.is_string()) return json.string("");
+  const std::string text = json_text(json);
+  return text == "null" ? std::string() : text;
+}
 
 std::size_t characters(std::string_view text) {
   std::size_t n = 0;
@@ -98,13 +96,13 @@ void Table::line(const std::vector<std::string>& cells) {
   std::string text;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     const Column& c = columns_[i];
+    std::string cell = escaped(cells[i]);
     if (markdown_) {
-      std::string cell = cells[i];
       for (std::size_t at = 0; (at = cell.find('|', at)) != std::string::npos; at += 2)
         cell.insert(at, "\\");
       text += "| " + cell + " ";
     } else {
-      text += (i > 0 ? "  " : "") + padded(cells[i], c.width, c.right);
+      text += (i > 0 ? "  " : "") + padded(cell, c.width, c.right);
     }
   }
   if (markdown_) text += "|";

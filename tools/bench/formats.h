@@ -13,8 +13,8 @@ namespace r1 {
 
 using Write = std::function<void(std::string_view)>;
 
-// Text in columns, each line as soon as it is complete: `table`, aligned for people, or `md`. The
-// widths of a table are known before its first row comes.
+// Text in columns, each line as soon as it is complete: `table`, aligned for people, or `md`. Cells
+// are made harmless. The widths of a table are known before its first row comes.
 struct Column {
   std::string heading;
   std::size_t width = 0;  // in characters, at least
@@ -33,6 +33,11 @@ class Table {
   Write write_;
   bool begun_ = false;
 };
+
+// A member by its path, "model.name"; null when it is not there.
+const Json& member(const Json& json, std::string_view path);
+// As text without quotes; lists and objects as JSON, null as nothing.
+std::string plain(const Json& json);
 
 // Named values in rows: `csv` (RFC 4180 quotes, lines end in a newline) or `sql` (a CREATE TABLE,
 // then an INSERT a row, as SQLite and PostgreSQL read them). A name is a path into the row's JSON:

@@ -1,6 +1,7 @@
 #include "tools/bench/statistics.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cmath>
 #include <numeric>
@@ -11,6 +12,54 @@ namespace {
 constexpr double kTail = 0.025;       // on each side of a 95 % interval
 constexpr double kTailNormal = 1.96;  // the same in standard deviations
 constexpr std::size_t kMostCounted = 100;
+
+// All ratios of one of `a` to one of `b`, which are positive: too many to hold where there are many
+// samples, and found by rank without that.
+class Ratios {
+ public:
+  Ratios(std::span<const double> a, std::span<const double> b)
+      : a_(a.begin(), a.end()), b_(b.begin(), b.end()) {
+    std::sort(a_.begin(), a_.end());
+    std::sort(b_.begin(), b_.end());
+  }
+
+  std::uint64_t size() const { return std::uint64_t{a_.size()} * b_.size(); }
+
+  // The least one with more than `rank` that are not above it. Positive numbers are in the order of
+  // their bits: halving what lies between them ends with the ratio itself, in 64 turns at most.
+  double at(std::uint64_t rank) const {
+    auto low = std::bit_cast<std::uint64_t>(a_.front() / b_.back());
+    auto high = std::bit_cast<std::uint64_t>(a_.back() / b_.front());
+    while (low < high) {
+      const std::uint64_t middle = low + (high - low) / 2;
+      if (up_to(std::bit_cast<double>(middle)) > rank)
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    return std::bit_cast<double>(low);
+  }
+
+  double median() const {
+    const std::uint64_t last = size() - 1;
+    const double below = at(last / 2);
+    return last % 2 == 0 ? below : std::lerp(below, at(last / 2 + 1), 0.5);
+  }
+
+ private:
+  // How many are not above it: the larger the numerator, the larger the least denominator.
+  std::uint64_t up_to(double bound) const {
+    std::uint64_t count = 0;
+    std::size_t least = 0;
+    for (const double x : a_) {
+      while (least < b_.size() && x / b_[least] > bound) ++least;
+      count += b_.size() - least;
+    }
+    return count;
+  }
+
+  std::vector<double> a_, b_;
+};
 
 }  // namespace
 
@@ -41,7 +90,7 @@ Statistics statistics(std::span<const double> samples) {
 // The number of orders of n and m things with U = u is that of the partitions of u into at most n
 // parts of at most m, the coefficients of a Gaussian binomial. All are multiplied out one factor
 // after the other, (1 - q^(m+i)) / (1 - q^i), as shares of all orders so that nothing overflows.
-std::int64_t critical_u(std::size_t n, std::size_t m, double tail) {
+std::int64_t critical_u(std::size_t n, std::size_t m) {
   if (n > kMostCounted || m > kMostCounted) {
     const double product = static_cast<double>(n) * static_cast<double>(m);
     const double spread = std::sqrt(product * static_cast<double>(n + m + 1) / 12);
@@ -58,22 +107,18 @@ std::int64_t critical_u(std::size_t n, std::size_t m, double tail) {
   double below = 0;
   for (std::size_t u = 0; u < share.size(); ++u) {
     below += share[u];
-    if (below > tail) return static_cast<std::int64_t>(u) - 1;
+    if (below > kTail) return static_cast<std::int64_t>(u) - 1;
   }
   return static_cast<std::int64_t>(share.size()) - 1;
 }
 
 Ratio ratio_of(std::span<const double> a, std::span<const double> b) {
-  std::vector<double> ratios;
-  ratios.reserve(a.size() * b.size());
-  for (const double x : a)
-    for (const double y : b) ratios.push_back(x / y);
-  std::sort(ratios.begin(), ratios.end());
-  Ratio r{.value = quantile(ratios, 0.5)};
-  const std::int64_t u = critical_u(a.size(), b.size(), kTail);
+  const Ratios ratios(a, b);
+  Ratio r{.value = ratios.median()};
+  const std::int64_t u = critical_u(a.size(), b.size());
   if (u < 0) return r;
-  const auto outside = static_cast<std::size_t>(u);  // ratios left out on each side
-  r.interval = {ratios[outside], ratios[ratios.size() - 1 - outside]};
+  const auto outside = static_cast<std::uint64_t>(u);  // ratios left out on each side
+  r.interval = {ratios.at(outside), ratios.at(ratios.size() - 1 - outside)};
   return r;
 }
 

@@ -31,9 +31,9 @@ struct Ratio {
 // distribution, as long as a's is b's times some factor. Samples are positive; neither is empty.
 Ratio ratio_of(std::span<const double> a, std::span<const double> b);
 
-// The most u for which chance alone gives Mann and Whitney's U <= u with probability at most
-// `tail`; -1 when there is none. Counted exactly; over 100 samples by the normal distribution.
-std::int64_t critical_u(std::size_t n, std::size_t m, double tail);
+// The most u for which chance alone gives Mann and Whitney's U <= u with probability at most 2.5 %;
+// -1 when there is none. Counted exactly; over 100 samples by the normal distribution.
+std::int64_t critical_u(std::size_t n, std::size_t m);
 
 // A value and its standard error; none where that cannot be told.
 struct Estimate {
