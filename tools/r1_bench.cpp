@@ -23,6 +23,7 @@
 #include "tools/common/inputs.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
+#include "tools/common/settings.h"
 #include "tools/common/signals.h"
 #include "tools/manual.h"
 
@@ -68,13 +69,15 @@ class Bench {
 
  private:
   int run(const Ui& ui) {
-    if (s_.output == "/dev/stdout") s_.output = "-";  // a file behind it is not to be replaced
+    for (std::string* path : {&s_.output, &s_.plot})
+      if (*path == "/dev/stdout") *path = "-";  // a file behind it is not to be replaced
     if (s_.list_models) {
       const auto out = open_results("-", false, false);
       out->write(model_list(model_places(s_.model_path), s_.json));
       out->close();
       return 0;
     }
+    keep_inputs(s_.outputs(), config_files(standard_.config));
     check(s_);
     if (s_.compare) return run_compare(ui);
     const auto backend = open(s_.device);
@@ -96,6 +99,7 @@ class Bench {
   }
 
   int write_hardware(Backend& host, Probes& probes, const std::optional<Card>& card, const Ui& ui) {
+    const auto out = open_results(s_.output, false, s_.force);
     const auto before = cpu_times();
     const Limits limits = measure_limits(probes);
     stop_when_interrupted();
@@ -103,7 +107,6 @@ class Bench {
       ui.say(kTool, *warning, 0);
     const Hardware hardware{cpu_info(), host.describe(),    probes.threads(),
                             limits,     available_memory(), card};
-    const auto out = open_results(s_.output, false, s_.force);
     out->write(s_.form() == "json" ? hardware_json(hardware) : hardware_text(hardware));
     out->close();
     return 0;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/base/error.h"
+#include "lib/base/paths.h"
 
 namespace r1 {
 namespace {
@@ -66,7 +67,7 @@ class Stdout : public Buffered {
 class Device : public Buffered {
  public:
   explicit Device(const fs::path& path) : Buffered(path.string()) {
-    descriptor_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    descriptor_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
     if (descriptor_ < 0) fail_write(name_);
   }
   ~Device() override {
@@ -185,12 +186,15 @@ class Growing : public Buffered {
 
 class Journal : public Growing {
  public:
-  explicit Journal(const fs::path& path)
-      : Growing(path.string() + ".partial", path.string(), O_APPEND | O_NOFOLLOW),
-        path_(path),
-        partial_(path.string() + ".partial") {
-    keep_mode(descriptor_, path_, S_IRUSR | S_IWUSR);  // it may be gone on with
+  explicit Journal(const fs::path& path) : Journal(path, path.string() + ".partial") {}
+  // A run that made it and wrote nothing leaves nothing in the way of the next.
+  ~Journal() override {
+    struct stat mine {};
+    if (is_new_ && descriptor_ >= 0 && ::fstat(descriptor_, &mine) == 0 && mine.st_size == 0)
+      ::unlink(partial_.c_str());
   }
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
 
   void close() override {
     keep_mode(descriptor_, path_);
@@ -200,7 +204,18 @@ class Journal : public Growing {
   }
 
  private:
+  Journal(const fs::path& path, const fs::path& partial, bool is_new)
+      : Growing(partial, path.string(), O_APPEND | O_NOFOLLOW),
+        path_(path),
+        partial_(partial),
+        is_new_(is_new) {
+    keep_mode(descriptor_, path_, S_IRUSR | S_IWUSR);  // it may be gone on with
+  }
+  Journal(const fs::path& path, const fs::path& partial)
+      : Journal(path, partial, !is_taken(partial)) {}
+
   fs::path path_, partial_;
+  bool is_new_;
 };
 
 }  // namespace
@@ -216,8 +231,16 @@ std::unique_ptr<Output> open_file(const fs::path& path) {
 }
 
 bool is_device(const fs::path& path) {
+  constexpr int kMostLinks = 40;
   std::error_code none;
-  return fs::is_other(path, none);
+  if (fs::is_other(path, none)) return true;
+  fs::path at = fs::absolute(path, none);
+  for (int links = 0; links < kMostLinks; ++links) {
+    if (fs::canonical(at.parent_path(), none).string().starts_with("/proc/")) return true;
+    if (!fs::is_symlink(at, none)) return false;
+    at = at.parent_path() / fs::read_symlink(at, none);
+  }
+  return false;
 }
 
 std::unique_ptr<Output> open_device(const fs::path& path) { return std::make_unique<Device>(path); }

@@ -26,11 +26,12 @@ bool is_broken_pipe(const Error& error);
 // A file that appears whole or not at all: a temporary beside it (.r1-XXXXXX.tmp, locked), fsync,
 // rename, fsync of the folder. The first in a folder removes what killed runs left there.
 std::unique_ptr<Output> open_file(const std::filesystem::path& path);
-// A pipe, a terminal or another device, by its name: there is nothing to appear whole.
+// A pipe, a terminal or another device, by its name: there is nothing to appear whole. So is a file
+// that is open under a name such as /dev/stderr: what is written goes to its end.
 bool is_device(const std::filesystem::path& path);
 std::unique_ptr<Output> open_device(const std::filesystem::path& path);
 // A journal of records: lines go to PATH.partial, which becomes PATH at `close`. Broken off, the
-// partial file stays. One `write` a call.
+// partial file stays, if anything was written. One `write` a call.
 std::unique_ptr<Output> open_journal(const std::filesystem::path& path);
 // A file that grows by one `write` a call, from nothing or, if not `anew`, from what is there. It
 // stays, however far it came.

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "lib/base/error.h"
+#include "lib/base/paths.h"
 #include "tools/bench/ranges.h"
 #include "tools/bench/table.h"
 #include "tools/common/options.h"
@@ -49,17 +50,19 @@ void check_output(const BenchSettings& s) {
             "--hardware is text, or one document with --json");
   refuse_if(!s.plot.empty() && (s.compare || s.hardware || s.serve || !s.quality.empty()),
             "--plot draws tests: of models, operations or the machine");
-  refuse_if(s.plot == "-" || (!s.plot.empty() && s.plot == s.output),
+  refuse_if(s.plot == "-" || is_same_place(s.plot, s.output) ||
+                is_same_place(s.plot, s.output + ".partial"),
             "--plot wants a file of its own");
   for (const std::string& path : {s.output, s.plot})
     if (std::error_code none; std::filesystem::is_directory(path, none))
       fail(ErrorKind::usage, "{} is a directory", escaped(path));
   keep_inputs(s.outputs(), s.operands);
-  keep_inputs(s.outputs(), {s.lengths, s.quality});
-  if (s.force) return;
+  keep_inputs(s.outputs(), {s.lengths, s.quality, s.adapter});
   for (const std::string& path : {s.output, s.plot.empty() ? std::string("-") : s.plot})
-    if (const std::string old = in_the_way(path); !old.empty())
+    if (const std::string old = in_the_way(path); !s.force && !old.empty())
       fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(old));
+  // The picture is drawn last: that there is no place for it should not cost an hour.
+  if (!s.plot.empty() && !is_device(s.plot)) open_file(s.plot);
 }
 
 }  // namespace

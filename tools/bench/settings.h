@@ -35,7 +35,11 @@ struct BenchSettings {
   bool list_models = false, no_mmap = false;
   std::int64_t threads = 0;
 
-  std::vector<std::string> outputs() const { return {output, plot}; }
+  // What is written, or replaced on the way.
+  std::vector<std::string> outputs() const {
+    if (output == "-") return {plot};
+    return {output, output + ".partial", plot};
+  }
   std::string form() const { return json ? "json" : jsonl ? "jsonl" : format; }
 };
 

@@ -31,14 +31,20 @@ Settings::Settings(const Program& program, const std::vector<Given>& given)
   for (const Option& o : program.options) sources_[&o] = kBuiltIn;
 }
 
-void Settings::from_config(const std::string& choice) {
-  if (choice == "none") return;
-  if (!choice.empty()) return read_config(choice);
+std::vector<std::string> config_files(const std::string& choice) {
+  if (choice == "none") return {};
+  if (!choice.empty()) return {choice};
   const std::string home = environment("XDG_CONFIG_HOME");
   const fs::path user = !home.empty() ? fs::path(home) : fs::path(environment("HOME")) / ".config";
+  std::vector<std::string> files;
   for (const fs::path& path : {fs::path("/etc/xdg/r1/config.toml"), user / "r1/config.toml"})
     // A relative one would be a file of the working directory, which is not trusted.
-    if (path.is_absolute() && is_there(path)) read_config(path.string());
+    if (path.is_absolute() && is_there(path)) files.push_back(path.string());
+  return files;
+}
+
+void Settings::from_config(const std::string& choice) {
+  for (const std::string& path : config_files(choice)) read_config(path);
 }
 
 void Settings::from_environment() {

@@ -11,6 +11,9 @@ namespace r1 {
 // Options that make the tool print something of its own and end.
 bool answers_itself(const Option& option);
 
+// The configuration files that are read, where --config says `choice`.
+std::vector<std::string> config_files(const std::string& choice);
+
 // Sets the options of a program from one place after the other; the later place counts. What it is
 // given outlives it.
 class Settings {

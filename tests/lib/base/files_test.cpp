@@ -161,6 +161,34 @@ TEST(Output, AJournalKeepsWhatWasWrittenWhenItBreaksOff) {
   EXPECT_FALSE(std::filesystem::exists(dir / "r.jsonl.partial"));
 }
 
+TEST(Output, AJournalThatNothingWasWrittenToLeavesNothing) {
+  const TempDir dir;
+  open_journal(dir / "r.jsonl");
+  EXPECT_FALSE(std::filesystem::exists(dir / "r.jsonl.partial"));
+  test::write_bytes(dir / "r.jsonl.partial", "");
+  open_journal(dir / "r.jsonl");  // it was there before
+  EXPECT_TRUE(std::filesystem::exists(dir / "r.jsonl.partial"));
+}
+
+TEST(Output, WhatIsOpenUnderANameIsADeviceAndWrittenToAtItsEnd) {
+  const TempDir dir;
+  EXPECT_TRUE(is_device("/dev/null"));
+  EXPECT_TRUE(is_device("/dev/stderr"));
+  EXPECT_TRUE(is_device("/proc/self/fd/1"));
+  EXPECT_FALSE(is_device(dir / "none"));
+  std::filesystem::create_symlink("b", dir / "a");
+  std::filesystem::create_symlink("a", dir / "b");
+  EXPECT_FALSE(is_device(dir / "a"));
+  test::write_bytes(dir / "f", "old");
+  const int file = ::open((dir / "f").c_str(), O_WRONLY);
+  const auto out = open_device(fmt::format("/dev/fd/{}", file));
+  EXPECT_TRUE(is_device(fmt::format("/dev/fd/{}", file)));
+  out->write("new");
+  out->close();
+  ::close(file);
+  EXPECT_EQ(test::read_bytes(dir / "f"), "oldnew");
+}
+
 TEST(Output, AGrowingFileIsBegunAnewAndStays) {
   const TempDir dir;
   test::write_bytes(dir / "sums", "of an earlier run\n");
