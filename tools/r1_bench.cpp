@@ -285,14 +285,13 @@ class Bench {
     write_comparison(compared, s_.form(), [&](std::string_view text) { out->write(text); });
     out->close();
     for (const std::string& warning : compared.warnings) ui.say(kTool, warning, 0);
-    return s_.fail_if_slower.empty() ? 0 : slower(compared, ui);
+    return s_.fails_if_slower ? slower(compared, ui) : 0;
   }
 
   int slower(const Compared& compared, const Ui& ui) const {
-    const double most = parse_share(s_.fail_if_slower, "--fail-if-slower");
     int status = 0;
     for (const Comparison& c : compared.tests) {
-      if (!c.slower_than(most)) continue;
+      if (!c.slower_than(s_.fail_if_slower)) continue;
       ui.say(kTool, fmt::format("{}: slower by {:.1f} %", escaped(c.id), 100 * (1 - c.speed.value)),
              -1);
       status = 1;

@@ -35,3 +35,19 @@ try r1-bench --gpu-memory 101%
 try r1-bench --ops ''
 try r1-bench --requests 3 -m m.gguf
 try r1-bench --price '$2/h' -m m.gguf
+# What would change nothing, and what has no value, is refused too.
+try r1-bench -m m.gguf --rate 5
+try r1-bench --quality text --repeat 9
+try r1-bench --serve --depth 64
+try r1-bench --serve --lengths text --spread 1
+try r1-bench --ops '*' --dtype f32
+try r1-bench --ops '*' --price 1/h
+try r1-bench --hardware --price 1/h
+try r1-bench --compare text text --device ref
+try r1-bench --adapter none
+try r1-bench --compare text text --fail-if-slower ''
+try r1-bench --quality text --base ''
+try r1-bench -m m.gguf --plot ''
+try r1-bench -m m.gguf -o ''
+try r1-bench -m m.gguf --prompt-tokens 1-999 -n 1-999 --depth 0-998 --batch-size 1-999
+try r1-bench -m m.gguf --delay 100000000h

@@ -8,6 +8,7 @@
 #include "tests/support/fails.h"
 #include "tools/bench/table.h"
 #include "tools/common/docs.h"
+#include "tools/common/settings.h"
 #include "tools/complete/table.h"
 #include "tools/finetune/settings.h"
 #include "tools/quantize/settings.h"
@@ -114,6 +115,35 @@ TEST_P(OptionTable, ADefaultIsAmongTheChoicesAndInTheRange) {
       return;
     EXPECT_NO_THROW(set_value(o, value, "--" + o.name, true));
   });
+}
+
+TEST_P(OptionTable, OptionsNameOthersThatAreThere) {
+  std::set<std::string> names;
+  each([&](const Option& o) { names.insert(o.name); });
+  each([&](const Option& o) {
+    for (const std::string& other : o.gives_way_to) EXPECT_TRUE(names.contains(other)) << other;
+    for (const std::string& other : o.idle_with) EXPECT_TRUE(names.contains(other)) << other;
+    for (const Option::Want& want : o.wants) EXPECT_TRUE(names.contains(want.option));
+  });
+}
+
+TEST(Options, WhatWouldChangeNothingIsRefusedOnTheCommandLineAlone) {
+  const auto refuse = [](const std::vector<std::string>& arguments, const std::string& reason) {
+    Tool tool("r1-bench");
+    const std::vector<Given> given = parse_command_line(tool.program, arguments);
+    Settings(tool.program, given).from_command_line();
+    if (reason.empty()) {
+      EXPECT_NO_THROW(refuse_idle(tool.program, given));
+    } else {
+      EXPECT_FAILS(ErrorKind::usage, reason, refuse_idle(tool.program, given));
+    }
+  };
+  refuse({"--rate", "5", "-m", "m"}, "--rate wants --serve");
+  refuse({"--rate", "5", "--serve"}, "");
+  refuse({"--spread", "2", "--serve", "--lengths", "f"}, "--spread changes nothing with --lengths");
+  refuse({"--plot", ""}, "--plot wants FILE, and '' is none");
+  refuse({"--serve", "-m", "m", "--depth", "4"}, "--depth changes nothing with --serve");
+  refuse({"-m", "m", "--depth", "4"}, "");
 }
 
 TEST_P(OptionTable, AShareMayBeSaidInPercent) {

@@ -30,11 +30,8 @@ TEST(Ranges, WhatIsNoRangeIsRefused) {
   EXPECT_FAILS(ErrorKind::usage, "", parse("100001"));  // too large
 }
 
-TEST(Ranges, SharesAndPricesWantTheirUnit) {
-  EXPECT_EQ(parse_share("5%", "x"), 0.05);
+TEST(Ranges, APriceWantsItsUnit) {
   EXPECT_EQ(parse_price("2.50/h", "x"), 2.5);
-  for (const char* text : {"5", "%", "101%", "-1%", "nan%", "5 %"})
-    EXPECT_FAILS(ErrorKind::usage, "", parse_share(text, "x"));
   for (const char* text : {"2.5", "/h", "-1/h", "2,5/h"})
     EXPECT_FAILS(ErrorKind::usage, "", parse_price(text, "x"));
 }

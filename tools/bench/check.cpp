@@ -19,8 +19,6 @@ void check_what(const BenchSettings& s) {
   refuse_if(s.hardware && !s.models.empty(), "--hardware looks at the machine, and takes no -m");
   refuse_if(!s.ops.empty() && !s.models.empty(), "--ops looks at the backend, and takes no -m");
   refuse_if(s.compare && !s.models.empty(), "--compare reads two files, and takes no -m");
-  refuse_if(!s.adapter.empty() && (s.hardware || s.compare || !s.ops.empty()),
-            "--adapter stands beside a model that is measured");
   refuse_if(s.compare && s.operands.size() != 2, "--compare wants two files, OLD and NEW");
   refuse_if(s.compare && s.operands[0] == "-" && s.operands[1] == "-",
             "--compare wants two files, and both are standard input");
@@ -28,15 +26,6 @@ void check_what(const BenchSettings& s) {
     fail(ErrorKind::usage, "there is no place for '{}'; models are named with -m",
          escaped(s.operands[0]));
   refuse_if(s.ops_given && s.ops.empty(), "--ops wants names of operations, such as 'linear*'");
-  refuse_if(s.quality_given && s.quality.empty(), "--quality wants a text: a file, or -");
-  if (s.quality.empty()) {
-    refuse_if(!s.base.empty(), "--base is for --quality");
-    refuse_if(s.window_given, "--window is for --quality");
-    refuse_if(s.limit_given, "--limit is for --quality");
-  }
-  refuse_if(!s.serve && !s.lengths.empty(), "--lengths is for --serve");
-  refuse_if(!s.serve && s.requests_given, "--requests is for --serve");
-  refuse_if(!s.fail_if_slower.empty() && !s.compare, "--fail-if-slower is for --compare");
 }
 
 void check_output(const BenchSettings& s) {
@@ -67,16 +56,28 @@ void check_output(const BenchSettings& s) {
 
 }  // namespace
 
+// What a configuration says of the form is for where there is one.
+std::string BenchSettings::form() const {
+  const std::string said = json ? "json" : jsonl ? "jsonl" : format;
+  const bool lacks =
+      hardware ? said != "json" : (compare || !quality.empty()) && said == "benchstat";
+  return lacks && !form_on_command_line ? "table" : said;
+}
+
 void check(const BenchSettings& s) {
   check_what(s);
   check_output(s);
   if (s.price_given) parse_price(s.price, "--price");
-  if (!s.fail_if_slower.empty()) parse_share(s.fail_if_slower, "--fail-if-slower");
   constexpr std::int64_t kMostTokens = 10'000'000, kMostSequences = 1024;
-  parse_ranges(s.prompt_tokens, "--prompt-tokens", 0, kMostTokens);
-  parse_ranges(s.max_tokens, "-n", 0, kMostTokens);
-  parse_ranges(s.depth, "--depth", 0, kMostTokens);
-  parse_ranges(s.batch_size, "--batch-size", 1, kMostSequences);
+  constexpr std::size_t kMostTests = 100'000;
+  const std::size_t lengths =
+      parse_ranges(s.prompt_tokens, "--prompt-tokens", 0, kMostTokens).size() +
+      parse_ranges(s.max_tokens, "-n", 0, kMostTokens).size();
+  const std::size_t tests = lengths * parse_ranges(s.depth, "--depth", 0, kMostTokens).size() *
+                            parse_ranges(s.batch_size, "--batch-size", 1, kMostSequences).size();
+  if (!s.models.empty() && tests > kMostTests)
+    fail(ErrorKind::usage, "--prompt-tokens, -n, --depth and --batch-size make {} tests, over {}",
+         tests, kMostTests);
 }
 
 }  // namespace r1

@@ -81,14 +81,6 @@ std::vector<std::int64_t> parse_ranges(std::string_view text, std::string_view s
   }
 }
 
-double parse_share(std::string_view text, std::string_view shown) {
-  constexpr std::string_view kWant = "a share from 0% to 100%, such as 5%";
-  const double share = number_before(text, "%", shown, kWant) / 100;
-  if (!(share >= 0 && share <= 1))
-    fail(ErrorKind::usage, "{} wants {}, not '{}'", shown, kWant, escaped(text));
-  return share;
-}
-
 double parse_price(std::string_view text, std::string_view shown) {
   constexpr std::string_view kWant = "a price of an hour, such as 2.50/h";
   const double price = number_before(text, "/h", shown, kWant);

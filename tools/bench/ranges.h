@@ -12,8 +12,6 @@ namespace r1 {
 std::vector<std::int64_t> parse_ranges(std::string_view text, std::string_view shown,
                                        std::int64_t least, std::int64_t most);
 
-// "5%" -> 0.05, from 0 to 100 %. Fails with `usage`.
-double parse_share(std::string_view text, std::string_view shown);
 // "2.50/h" -> 2.5 an hour. Fails with `usage`.
 double parse_price(std::string_view text, std::string_view shown);
 

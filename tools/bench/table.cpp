@@ -23,17 +23,27 @@ void add_what(std::vector<Option>& o, BenchSettings& s) {
                .metavar = "MODEL",
                .help = "Measure this model, and others with more -m; without it, the machine.",
                .completes = Completes::model,
-               .brief = true});
+               .brief = true,
+               .gives_way_to = {"ops", "hardware", "compare"}});
+  const std::vector<Option::Want> models = {{"model"}, {"serve"}};
   o.push_back(list_of("prompt-tokens", g, s.prompt_tokens,
                       "Read prompts of these lengths, such as 512 or 128-2048*2; 0 reads none."));
+  o.back().wants = models;
+  o.back().idle_with = {"quality", "lengths"};
   Option answers = list_of("max-tokens", g, s.max_tokens,
                            "Write these numbers of tokens, one after the other; 0 writes none.");
   answers.letter = 'n';
+  answers.wants = models;
+  answers.idle_with = {"quality", "lengths"};
   o.push_back(answers);
   o.push_back(
       list_of("depth", g, s.depth, "Begin behind these numbers of tokens, already in the cache."));
+  o.back().wants = {{"model"}};
+  o.back().idle_with = {"serve", "quality"};
   Option batch =
       list_of("batch-size", g, s.batch_size, "Work on these numbers of sequences at once.");
+  batch.wants = models;
+  batch.idle_with = {"quality"};
   batch.given = &s.batch_size_given;
   o.push_back(batch);
   o.push_back({.name = "ops",
@@ -42,6 +52,7 @@ void add_what(std::vector<Option>& o, BenchSettings& s) {
                .metavar = "GLOB",
                .help = "Measure the operations of the backend with these names; '*' is all.",
                .brief = true,
+               .gives_way_to = {"model", "serve", "quality", "hardware", "compare"},
                .given = &s.ops_given});
   o.push_back({.name = "hardware",
                .group = g,
@@ -62,8 +73,7 @@ void add_what(std::vector<Option>& o, BenchSettings& s) {
                .help = "Say how well models predict this text; - is stdin.",
                .completes = Completes::file,
                .brief = true,
-               .in_config = false,
-               .given = &s.quality_given});
+               .in_config = false});
   o.push_back({.name = "compare",
                .group = g,
                .into = &s.compare,
@@ -81,7 +91,7 @@ void add_serving(std::vector<Option>& o, BenchSettings& s) {
                .help = "How many requests there are.",
                .least = 1,
                .most = 100000,
-               .given = &s.requests_given});
+               .wants = {{"serve"}}});
   o.push_back(
       {.name = "rate",
        .group = g,
@@ -89,7 +99,8 @@ void add_serving(std::vector<Option>& o, BenchSettings& s) {
        .metavar = "R",
        .help = "Requests a second, by a Poisson process; 0 means that all are there at once.",
        .least = 0,
-       .most = 1e6});
+       .most = 1e6,
+       .wants = {{"serve"}}});
   o.push_back(
       {.name = "spread",
        .group = g,
@@ -97,21 +108,26 @@ void add_serving(std::vector<Option>& o, BenchSettings& s) {
        .metavar = "X",
        .help = "Lengths are lognormal: medians --prompt-tokens and -n, this deviation of the log.",
        .least = 0,
-       .most = 3});
+       .most = 3,
+       .wants = {{"serve"}},
+       .idle_with = {"lengths"}});
   o.push_back(
       {.name = "lengths",
        .group = g,
        .into = &s.lengths,
        .metavar = "FILE",
        .help = "Take lengths from a file instead: a prompt's and an answer's tokens a line.",
-       .completes = Completes::file});
+       .completes = Completes::file,
+       .gives_way_to = {"prompt-tokens", "max-tokens", "spread"},
+       .wants = {{"serve"}}});
   o.push_back({.name = "seed",
                .letter = 's',
                .group = g,
                .into = &s.seed,
                .metavar = "N",
                .help = "Of arrivals and lengths.",
-               .least = 0});
+               .least = 0,
+               .wants = {{"serve"}}});
 }
 
 void add_quality(std::vector<Option>& o, BenchSettings& s) {
@@ -125,7 +141,8 @@ void add_quality(std::vector<Option>& o, BenchSettings& s) {
            "Compare with this model: KL divergence, and how often the first choice is the same.",
        .completes = Completes::model,
        .brief = true,
-       .in_config = false});
+       .in_config = false,
+       .wants = {{"quality"}}});
   o.push_back({.name = "window",
                .group = g,
                .into = &s.window,
@@ -134,6 +151,7 @@ void add_quality(std::vector<Option>& o, BenchSettings& s) {
                .least = 2,
                .most = 1e7,
                .in_config = false,
+               .wants = {{"quality"}},
                .given = &s.window_given,
                .built_in = "512, or as many as every model takes"});
   o.push_back({.name = "limit",
@@ -143,7 +161,7 @@ void add_quality(std::vector<Option>& o, BenchSettings& s) {
                .help = "Stop when N tokens have counted; 0 means all.",
                .least = 0,
                .in_config = false,
-               .given = &s.limit_given});
+               .wants = {{"quality"}}});
 }
 
 void add_how(std::vector<Option>& o, BenchSettings& s) {
@@ -155,14 +173,16 @@ void add_how(std::vector<Option>& o, BenchSettings& s) {
                .help = "Take at least this many samples of each test.",
                .least = 1,
                .most = 1000,
-               .brief = true});
+               .brief = true,
+               .idle_with = {"quality", "hardware", "compare"}});
   o.push_back({.name = "warmup",
                .group = g,
                .into = &s.warmup,
                .metavar = "N",
                .help = "Run each test this often before, and do not count it.",
                .least = 0,
-               .most = 1000});
+               .most = 1000,
+               .idle_with = {"quality", "hardware", "compare"}});
   o.push_back(
       {.name = "min-time",
        .group = g,
@@ -171,6 +191,7 @@ void add_how(std::vector<Option>& o, BenchSettings& s) {
        .help = "Go on with a test for at least this long (1s; where all is measured, 200ms).",
        .least = 0,
        .unit = Unit::milliseconds,
+       .idle_with = {"serve", "quality", "hardware", "compare"},
        .given = &s.min_time_given});
   o.push_back({.name = "delay",
                .group = g,
@@ -178,11 +199,14 @@ void add_how(std::vector<Option>& o, BenchSettings& s) {
                .metavar = "DUR",
                .help = "Wait this long before each test.",
                .least = 0,
-               .unit = Unit::milliseconds});
+               .most = 864e5,
+               .unit = Unit::milliseconds,
+               .idle_with = {"serve", "quality", "hardware", "compare"}});
   o.push_back({.name = "check-thermal",
                .group = g,
                .into = &s.check_thermal,
-               .help = "Wait until the cores run at full speed, and say where they did not."});
+               .help = "Wait until the cores run at full speed, and say where they did not.",
+               .idle_with = {"serve", "quality", "hardware", "compare"}});
 }
 
 void add_output(std::vector<Option>& o, BenchSettings& s) {
@@ -194,10 +218,21 @@ void add_output(std::vector<Option>& o, BenchSettings& s) {
                .help = "How results are written.",
                .choices = {"table", "md", "json", "jsonl", "csv", "sql", "benchstat"},
                .brief = true,
-               .given = &s.format_given});
-  o.push_back({.name = "json", .group = g, .into = &s.json, .help = "The same as --format json."});
-  o.push_back(
-      {.name = "jsonl", .group = g, .into = &s.jsonl, .help = "The same as --format jsonl."});
+               .gives_way_to = {"json", "jsonl"},
+               .given = &s.format_given,
+               .on_command_line = &s.form_on_command_line});
+  o.push_back({.name = "json",
+               .group = g,
+               .into = &s.json,
+               .help = "The same as --format json.",
+               .gives_way_to = {"format", "jsonl"},
+               .on_command_line = &s.form_on_command_line});
+  o.push_back({.name = "jsonl",
+               .group = g,
+               .into = &s.jsonl,
+               .help = "The same as --format jsonl.",
+               .gives_way_to = {"format", "json"},
+               .on_command_line = &s.form_on_command_line});
   o.push_back({.name = "output",
                .letter = 'o',
                .group = g,
@@ -221,26 +256,41 @@ void add_output(std::vector<Option>& o, BenchSettings& s) {
        .into = &s.price,
        .metavar = "X/H",
        .help = "What the machine costs, such as 2.50/h; results then say the price of tokens.",
+       .wants = {{"model"}, {"serve"}},
+       .idle_with = {"quality"},
        .given = &s.price_given});
-  o.push_back(
-      {.name = "fail-if-slower",
-       .group = g,
-       .into = &s.fail_if_slower,
-       .metavar = "SHARE",
-       .help = "With --compare: end with status 1 where NEW is slower by more, such as 5%."});
+  o.push_back({.name = "fail-if-slower",
+               .group = g,
+               .into = &s.fail_if_slower,
+               .metavar = "SHARE",
+               .help = "With --compare: end with status 1 where NEW is slower by more, such as 5%.",
+               .least = 0,
+               .most = 1,
+               .wants = {{"compare"}},
+               .given = &s.fails_if_slower,
+               .built_in = "none"});
 }
 
 void add_machine(std::vector<Option>& o, BenchSettings& s) {
   const std::string g = "Model and machine";
-  o.push_back(adapter_option(s.adapter, g));
+  const std::vector<Option::Want> models = {{"model"}, {"serve"}, {"quality"}};
+  const auto of_models = [&](Option option) {
+    option.wants = models;
+    o.push_back(std::move(option));
+  };
+  const auto of_backends = [&](Option option) {
+    option.idle_with = {"compare"};
+    o.push_back(std::move(option));
+  };
+  of_models(adapter_option(s.adapter, g));
   o.push_back(model_path_option(s.model_path, g));
   o.push_back(list_models_option(s.list_models, g));
-  o.push_back(device_option(s.device, g));
-  o.push_back(dtype_option(s.dtype, g));
-  o.push_back(kv_type_option(s.kv_type, g));
-  o.push_back(threads_option(s.threads, g));
-  o.push_back(gpu_memory_option(s.gpu_memory, g));
-  o.push_back(no_mmap_option(s.no_mmap, g));
+  of_backends(device_option(s.device, g));
+  of_models(dtype_option(s.dtype, g));
+  of_models(kv_type_option(s.kv_type, g));
+  of_backends(threads_option(s.threads, g));
+  of_models(gpu_memory_option(s.gpu_memory, g));
+  of_models(no_mmap_option(s.no_mmap, g));
   o.push_back(cpu_isa_option(s.cpu_isa, g));
 }
 

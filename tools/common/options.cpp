@@ -236,15 +236,18 @@ std::string in_words(const Option::Want& want) {
 }  // namespace
 
 void refuse_idle(const Program& program, const std::vector<Given>& given) {
-  for (const Given& g : given) {
-    if (names_a_place(*g.option) && g.value.empty())
-      fail(ErrorKind::usage, "--{} wants {}, and '' is none", g.option->name, g.option->metavar);
-    const std::vector<Option::Want>& wants = g.option->wants;
+  for (const auto& [option, value] : given) {
+    if (names_a_place(*option) && value.empty())
+      fail(ErrorKind::usage, "--{} wants {}, and '' is none", option->name, option->metavar);
+    for (const std::string& other : option->idle_with)
+      if (is_met({other}, program))
+        fail(ErrorKind::usage, "--{} changes nothing with --{}", option->name, other);
+    const std::vector<Option::Want>& wants = option->wants;
     const auto met = [&](const Option::Want& want) { return is_met(want, program); };
     if (wants.empty() || std::any_of(wants.begin(), wants.end(), met)) continue;
     std::vector<std::string> words;
     std::transform(wants.begin(), wants.end(), std::back_inserter(words), in_words);
-    fail(ErrorKind::usage, "--{} wants {}", g.option->name, fmt::join(words, " or "));
+    fail(ErrorKind::usage, "--{} wants {}", option->name, fmt::join(words, " or "));
   }
 }
 

@@ -46,9 +46,12 @@ struct Option {
     std::vector<std::string> values = {};
   };
   std::vector<Want> wants = {};
+  // Options beside any of which this one would change nothing: the same.
+  std::vector<std::string> idle_with = {};
   std::string config_refuses = {};  // the one value that no config file may give it
   std::string environment = {};     // "R1_THREADS"
   bool* given = nullptr;            // set when the value does not come from us
+  bool* on_command_line = nullptr;  // set when it stands there
   std::string built_in = {};        // the default in words; empty: run_program notes the value
 };
 
@@ -95,8 +98,8 @@ std::string nearest_option(const Program& program, std::string_view name);
 // For settings that contradict each other: fails with `usage`, and says why.
 void refuse_if(bool wrong, const char* why);
 
-// Fails with `usage` for an option on the command line that lacks what it wants, or names a file by
-// nothing, once all are set.
+// Fails with `usage` for an option on the command line that lacks what it wants, stands beside what
+// leaves it nothing to change, or names a file by nothing, once all are set.
 void refuse_idle(const Program& program, const std::vector<Given>& given);
 
 bool is_switch(const Option& option);

@@ -66,6 +66,7 @@ void Settings::from_command_line() {
       **count = times[option];
     else
       set_value(*option, is_switch(*option) ? "true" : value, shown(*option), first);
+    if (option->on_command_line != nullptr) *option->on_command_line = true;
     sources_[option] = kCommandLine;
   }
 }
