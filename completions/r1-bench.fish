@@ -12,7 +12,7 @@ complete -c r1-bench -l compare -d 'Compare two files of records (--jsonl or --j
 complete -c r1-bench -l requests -x -d 'How many requests there are.'
 complete -c r1-bench -l rate -x -d 'Requests a second, by a Poisson process; 0 means that all are there at once.'
 complete -c r1-bench -l spread -x -d 'Lengths are lognormal: medians --prompt-tokens and -n, this deviation of the log.'
-complete -c r1-bench -l lengths -r -d 'Take lengths from a file instead: a prompts and an answers tokens a line.'
+complete -c r1-bench -l lengths -r -d 'Take lengths from a file, or - (stdin): a prompts and an answers tokens a line, over and over.'
 complete -c r1-bench -l seed -s s -x -d 'Of arrivals and lengths.'
 complete -c r1-bench -l base -x -a '(r1-bench --list-models 2>/dev/null)' -d 'Compare with this model: KL divergence, and how often the first choice is the same.'
 complete -c r1-bench -l window -x -d 'Read windows of N positions.'

@@ -1,5 +1,6 @@
 // r1-bench: measures models, operations and machines, and compares measurements.
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -185,20 +186,27 @@ class Bench {
     if (s_.models.empty()) s_.models = {kShippedModel};
     const std::string sizes = s_.batch_size_given ? s_.batch_size : "16";
     const auto batches = parse_ranges(sizes, "--batch-size", 1, 1024);
+    const std::string lengths =
+        s_.lengths.empty() ? "" : as_usage([&] { return read_text(s_.lengths); });
+    std::vector<std::string> cut;
+    requests_of(s_, lengths, std::numeric_limits<std::int64_t>::max(), cut);  // are they right?
     std::vector<Planned> planned;
     for (const std::string& name : s_.models)
       for (const std::int64_t batch : batches)
-        planned.push_back({widest_name(measured_name(s_, name, false)),
-                           fmt::format("serve:dynamic@b{}", batch), false});
+        for (const Batching batching : {Batching::fixed, Batching::dynamic})
+          planned.push_back(
+              {widest_name(measured_name(s_, name, false)), serve_id(batching, batch), false});
     std::vector<std::filesystem::path> paths;
     for (const std::string& name : s_.models) paths.push_back(model_at(name));
     Session session(s_, ui, probes, planned);
     for (std::size_t i = 0; i < paths.size(); ++i)
       if (const auto model = load(backend, session, ui, i, paths[i]))
         for (const std::int64_t batch : batches) {
-          BenchRecord known = model->record();
-          known.id = fmt::format("serve:dynamic@b{}", batch);
-          session.run_all(known, [&] { return compare_batching(backend, *model, s_, batch); });
+          std::vector<BenchRecord> known(2, model->record());
+          known[0].id = serve_id(Batching::fixed, batch);
+          known[1].id = serve_id(Batching::dynamic, batch);
+          session.run_all(known,
+                          [&] { return compare_batching(backend, *model, s_, lengths, batch); });
         }
     return session.end();
   }

@@ -7,3 +7,7 @@ jq -s '.[1].serve.over_static | .low <= .ratio and .ratio <= .high' out
 # From a file, arriving over time; in a table waiting has a table of its own.
 printf '4 2\n8 3\n' >lengths
 r1-bench -q --serve -m $TINY_MODEL --lengths lengths --requests 4 --rate 50 --batch-size 2 --repeat 1 --warmup 0 | sed 's/\(serve:[^ ]*\).*/\1/'
+# Lengths are read before the model is; from a pipe too, over and over. What fails has both its records.
+r1-bench -q --serve -m $TINY_MODEL --lengths none 2>&1; echo $?
+printf '4 1\n' | r1-bench -q --serve -m $TINY_MODEL --lengths - --requests 3 --repeat 1 --warmup 0 --json | jq -c '.[] | [.id, .serve.requests, .serve.per_token_ms]'
+printf '4 1\n' | r1-bench -q --serve -m $TINY_MODEL --lengths - --requests 1 --repeat 1 --warmup 0 | tail -1 | awk '{print NF}'

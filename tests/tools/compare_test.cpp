@@ -131,10 +131,10 @@ TEST(Compare, EveryFormSaysTheSame) {
             "a      22.0 ns   11.0 ns  2.000×     1.750–2.286  faster\n");
   const std::string csv = written(c, "csv");
   EXPECT_TRUE(
-      csv.starts_with("schema,id,model,old_ns,new_ns,speed,low,high,verdict\n"
-                      "r1.compare/1,a,,22,11,2,"))
+      csv.starts_with("schema,index,id,status,model,old_ns,new_ns,speed,low,high,verdict\n"
+                      "r1.compare/1,0,a,ok,,22,11,2,"))
       << csv;
-  EXPECT_NE(written(c, "sql").find("VALUES ('r1.compare/1', 'a', NULL, 22, 11, 2, "),
+  EXPECT_NE(written(c, "sql").find("VALUES ('r1.compare/1', 0, 'a', 'ok', NULL, 22, 11, 2, "),
             std::string::npos);
   EXPECT_EQ("[" + written(c, "jsonl").substr(0, written(c, "jsonl").size() - 1) + "]\n",
             written(c, "json"));

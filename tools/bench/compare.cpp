@@ -139,12 +139,14 @@ std::string verdict_of(const Ratio& speed) {
   return speed.interval->high < 1 ? "slower" : "same";
 }
 
-Json comparison_json(const Comparison& c) {
+Json comparison_json(const Comparison& c, std::size_t index) {
   const auto bound = [&](double Ratio::Interval::*member) {
     return c.speed.interval ? Json((*c.speed.interval).*member) : Json();
   };
   return Json(Json::Object{{"schema", Json(std::string(kSchema))},
+                           {"index", Json(static_cast<std::int64_t>(index))},
                            {"id", Json(c.id)},
+                           {"status", Json(std::string("ok"))},
                            {"model", c.model.empty() ? Json() : Json(c.model)},
                            {"old_ns", Json(c.old_ns)},
                            {"new_ns", Json(c.new_ns)},
@@ -239,11 +241,13 @@ Compared compare(const std::vector<PooledTest>& before, const std::vector<Pooled
 
 void write_comparison(const Compared& compared, const std::string& format, const Write& write) {
   if (format == "table" || format == "md") return write_table(compared, format == "md", write);
-  NamedRows rows({"schema", "id", "model", "old_ns", "new_ns", "speed", "low", "high", "verdict"},
+  NamedRows rows({"schema", "index", "id", "status", "model", "old_ns", "new_ns", "speed", "low",
+                  "high", "verdict"},
                  "r1_compare", format == "sql", write);
   Json::Array all;
+  std::size_t index = 0;
   for (const Comparison& c : compared.tests) {
-    Json row = comparison_json(c);
+    Json row = comparison_json(c, index++);
     if (format == "jsonl") write(json_text(row) + "\n");
     if (format == "csv" || format == "sql") rows.add(row);
     if (format == "json") all.push_back(std::move(row));

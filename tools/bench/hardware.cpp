@@ -7,7 +7,6 @@
 namespace r1 {
 namespace {
 
-constexpr double kLarge = 256 << 20;     // bytes: more than caches hold
 constexpr std::int64_t kContext = 4096;  // positions that a model is to have room for
 
 // A type of weights: bits each with its scales, and the type its products are made as.
@@ -39,6 +38,7 @@ std::string products_text(const Limits& l) {
     parts.push_back(fmt::format("{} {} {}", whole ? "int8" : to_string(type), shown_number(rate),
                                 whole ? "Gop/s" : "GFLOP/s"));
   }
+  if (parts.empty()) return {};  // this device does not say
   return fmt::format("products  {}\n", fmt::join(parts, ", "));
 }
 
@@ -151,15 +151,15 @@ void add_cpu(JsonWriter& w, const CpuInfo& cpu) {
 
 Limits measure_limits(Probes& probes) {
   Limits l;
-  l.read_all = probes.read_rate(kLarge);
+  l.read_all = probes.read_rate(beyond_caches());
   l.copy = l.read_all;
   if (!probes.on_host()) {
     l.products[DType::bf16] = probes.product_rate(DType::bf16);
     return l;
   }
-  l.read_one = probes.read_rate_of_one_thread(kLarge);
-  l.copy = probes.copy_rate(kLarge);
-  probes.make_ring(kLarge);
+  l.read_one = probes.read_rate_of_one_thread(beyond_caches());
+  l.copy = probes.copy_rate(beyond_caches());
+  probes.make_ring(beyond_caches());
   l.latency_ns = probes.follow();
   probes.release();
   for (const DType type : {DType::f32, DType::bf16, DType::q8_0})
@@ -175,10 +175,11 @@ Card look_at_card(Probes& probes) {
   return card;
 }
 
-double ModelShape::multiplied() const {
+double ModelShape::layered() const {
   const double attention = d(width) * d(head_dim) * d(2 * heads + 2 * kv_heads);
-  return d(layers) * (attention + 3 * d(width) * d(inner)) + d(vocab) * d(width);
+  return d(layers) * (attention + 3 * d(width) * d(inner));
 }
+double ModelShape::multiplied() const { return layered() + d(vocab) * d(width); }
 double ModelShape::weights() const { return multiplied() + (tied ? 0 : d(vocab) * d(width)); }
 double ModelShape::cache_bytes(std::int64_t tokens) const {
   return d(layers) * d(kv_heads) * d(head_dim) * 2 * 2 * d(tokens);
@@ -208,7 +209,7 @@ std::vector<Prospect> prospects(const Limits& limits, double available) {
         p.decode = limits.read_all * 1e9 / (shape.multiplied() * type.bits / 8);
       auto rate = limits.products.find(type.product);
       if (rate == limits.products.end()) rate = limits.products.find(DType::bf16);  // on a card
-      if (rate != limits.products.end()) p.prefill = rate->second * 1e9 / (2 * shape.multiplied());
+      if (rate != limits.products.end()) p.prefill = rate->second * 1e9 / (2 * shape.layered());
       all.push_back(std::move(p));
     }
   return all;

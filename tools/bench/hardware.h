@@ -23,7 +23,8 @@ struct ModelShape {
   std::int64_t layers, width, inner, heads, kv_heads, head_dim, vocab;
   bool tied;
   double weights() const;                         // all matrices
-  double multiplied() const;                      // those that each token is multiplied by
+  double layered() const;                         // those of the layers
+  double multiplied() const;                      // and the head: what an answer's tokens meet
   double cache_bytes(std::int64_t tokens) const;  // in bf16
 };
 const std::vector<ModelShape>& model_shapes();
@@ -33,7 +34,8 @@ struct Prospect {
   std::string model, type;
   double memory = 0;  // bytes: weights with a tenth for the program's own, and 4096 positions
   bool fits = false;
-  double prefill = 0, decode = 0;  // tokens a second, at most; 0: not known
+  // Tokens a second, at most; 0: not known. The head is wanted once a prompt, however long.
+  double prefill = 0, decode = 0;
 };
 std::vector<Prospect> prospects(const Limits& limits, double available_bytes);
 

@@ -106,6 +106,19 @@ const CpuInfo& cpu_info() {
   return cpu;
 }
 
+double beyond_caches() {
+  constexpr double kLeast = 256 << 20;
+  const CpuInfo& cpu = cpu_info();
+  double largest = 0;
+  for (const CpuInfo::Cache& c : cpu.caches) {
+    const auto sharing = static_cast<double>(std::max(1, c.shared_by));
+    const double there = std::max(1.0, static_cast<double>(cpu.processors) / sharing);
+    largest = std::max(largest, static_cast<double>(c.bytes) * there);
+  }
+  const double most = std::max(kLeast, static_cast<double>(cpu.memory_bytes) / 4);
+  return std::clamp(4 * largest, kLeast, most);
+}
+
 std::int64_t available_memory() { return kibibytes(value_of("/proc/meminfo", "MemAvailable")); }
 
 void reset_peak_rss() { std::ofstream("/proc/self/clear_refs") << "5"; }

@@ -22,6 +22,10 @@ struct CpuInfo {
 };
 const CpuInfo& cpu_info();
 
+// Bytes of which only a small part fits into all caches of the machine, and into a quarter of its
+// memory: 256 MiB, or four times the caches where these are larger.
+double beyond_caches();
+
 std::int64_t available_memory();  // bytes that may be taken without swapping
 
 // Of this process: the most memory it had since `reset_peak_rss`, or since it began where that is

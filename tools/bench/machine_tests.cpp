@@ -11,11 +11,11 @@
 #include "lib/base/error.h"
 #include "lib/base/random.h"
 #include "tools/bench/card_runs.h"
+#include "tools/bench/machine.h"
 
 namespace r1 {
 namespace {
 
-constexpr double kMemory = 256 << 20;     // bytes: larger than caches
 constexpr std::size_t kDisk = 256 << 20;  // bytes
 constexpr std::size_t kTransfer = 4 << 20;
 
@@ -32,8 +32,8 @@ MachineTest memory_test(Backend& backend, Probes& probes, const std::string& id,
                         bool copies) {
   return {id, [&backend, &probes, id, threads, copies] {
             Runnable r = begin(id, "memory", backend);
-            r.run = [&probes, threads, copies] { probes.pass(kMemory, threads, copies); };
-            const double moved = probes.pass(kMemory, threads, copies);
+            r.run = [&probes, threads, copies] { probes.pass(beyond_caches(), threads, copies); };
+            const double moved = probes.pass(beyond_caches(), threads, copies);
             r.finish = [&probes, moved](BenchRecord& done) {
               done.gb_per_s = moved / done.median_ns();
               probes.release();
@@ -45,7 +45,7 @@ MachineTest memory_test(Backend& backend, Probes& probes, const std::string& id,
 MachineTest latency_test(Backend& backend, Probes& probes) {
   return {"memory:latency", [&backend, &probes] {
             Runnable r = begin("memory:latency", "memory", backend);
-            probes.make_ring(kMemory);
+            probes.make_ring(beyond_caches());
             r.timed = [&probes] { return probes.follow(); };
             r.finish = [&probes](BenchRecord&) { probes.release(); };
             return r;
@@ -60,7 +60,7 @@ MachineTest product_test(Backend& backend, DType type) {
             r.record.test.dtype = to_string(type);
             r.run = [&backend, type] { backend.multiply_in_registers(type, kRounds); };
             const double operations = backend.multiply_in_registers(type, kRounds);
-            if (!(operations > 0)) fail(ErrorKind::device, "this device does not say");
+            if (!(operations > 0)) throw CannotMeasure("this device does not say");
             r.finish = [operations](BenchRecord& done) {
               done.tflop_per_s = operations / done.median_ns() / 1e3;
             };
@@ -78,7 +78,11 @@ class ScratchFile {
       descriptor_ = ::mkstemp(name);
       if (descriptor_ >= 0) ::unlink(name);
     }
-    if (descriptor_ < 0) refuse();
+    if (descriptor_ < 0) {
+      const bool possible = errno != EACCES && errno != EPERM && errno != EROFS;
+      const std::string why = fmt::format("a file in this folder: {}", std::strerror(errno));
+      possible ? fail(ErrorKind::write, "{}", why) : throw CannotMeasure(why);
+    }
     for (std::size_t i = 0; i < kTransfer; i += 8) {
       const std::uint64_t bits = random_bits(0, 0, i);
       std::memcpy(block_.data() + i, &bits, 8);
@@ -89,24 +93,34 @@ class ScratchFile {
   ScratchFile& operator=(const ScratchFile&) = delete;
 
   void write() {  // until it is on the disk
-    for (std::size_t at = 0; at < kDisk; at += kTransfer)
-      if (::pwrite(descriptor_, block_.data(), kTransfer, static_cast<off_t>(at)) !=
-          static_cast<ssize_t>(kTransfer))
-        refuse();
-    if (::fsync(descriptor_) != 0) refuse();
+    in_parts(ErrorKind::write, [this](std::byte* from, std::size_t bytes, off_t at) {
+      return ::pwrite(descriptor_, from, bytes, at);
+    });
+    if (::fsync(descriptor_) != 0) refuse(ErrorKind::write, std::strerror(errno));
   }
   void read() {  // from the disk, not from memory, as far as the system obeys
     ::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED);
-    for (std::size_t at = 0; at < kDisk; at += kTransfer)
-      if (::pread(descriptor_, block_.data(), kTransfer, static_cast<off_t>(at)) !=
-          static_cast<ssize_t>(kTransfer))
-        refuse();
+    in_parts(ErrorKind::device, [this](std::byte* into, std::size_t bytes, off_t at) {
+      return ::pread(descriptor_, into, bytes, at);
+    });
   }
 
  private:
-  [[noreturn]] static void refuse() {
-    fail(ErrorKind::perm, "a file in this folder: {}", std::strerror(errno));
+  // `move` may move less than is asked for.
+  template <typename Move>
+  void in_parts(ErrorKind kind, const Move& move) {
+    for (std::size_t at = 0; at < kDisk;) {
+      const std::size_t begin = at % kTransfer;
+      const ssize_t n = move(block_.data() + begin, kTransfer - begin, static_cast<off_t>(at));
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) refuse(kind, n < 0 ? std::strerror(errno) : "it ends too early");
+      at += static_cast<std::size_t>(n);
+    }
   }
+  [[noreturn]] static void refuse(ErrorKind kind, const char* why) {
+    fail(kind, "a file in this folder: {}", why);
+  }
+
   int descriptor_ = -1;
   std::vector<std::byte> block_ = std::vector<std::byte>(kTransfer);
 };

@@ -29,15 +29,15 @@ double sample(const Runnable& r, std::int64_t iterations) {
   return rounded(nanoseconds_since(start) / static_cast<double>(iterations));
 }
 
-// How many runs take this long. The first guess is too high where runs alone are slow to start.
-std::int64_t iterations_for(const Runnable& r, double least) {
+// The first sample of as many runs as take this long. The first guess at how many is too high where
+// runs alone are slow to start.
+double first_sample(const Runnable& r, double least, std::int64_t& iterations) {
   constexpr double kEnough = 0.8;
-  std::int64_t n = 1;
   for (;;) {
     stop_when_interrupted();
-    const double one = std::max(1.0, sample(r, n));
-    if (static_cast<double>(n) * one >= kEnough * least) return n;
-    n = std::max(n + 1, static_cast<std::int64_t>(std::ceil(least / one)));
+    const double one = sample(r, iterations), taken = std::max(1.0, one);
+    if (static_cast<double>(iterations) * taken >= kEnough * least) return one;
+    iterations = std::max(iterations + 1, static_cast<std::int64_t>(std::ceil(least / taken)));
   }
 }
 
@@ -79,8 +79,8 @@ void take_samples(const Runnable& runnable, const How& how, BenchRecord& r) {
   // Long enough that half as many samples as are kept take the time asked for.
   const double least =
       std::max(runnable.wait ? kLeastOnCard : kLeastSample, 2 * how.min_time_ns / kMostSamples);
-  if (!runnable.timed) r.test.iterations = iterations_for(runnable, least);
   const auto start = Clock::now();
+  if (!runnable.timed) r.samples_ns = {first_sample(runnable, least, r.test.iterations)};
   while (r.samples_ns.size() < kMostSamples &&
          (static_cast<std::int64_t>(r.samples_ns.size()) < how.repeat ||
           nanoseconds_since(start) < how.min_time_ns)) {

@@ -5,10 +5,17 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/error.h"
 #include "tools/bench/probes.h"
 #include "tools/bench/record.h"
 
 namespace r1 {
+
+// What this machine does not let us measure: the test is skipped, and has not failed.
+class CannotMeasure : public Error {
+ public:
+  explicit CannotMeasure(const std::string& why) : Error(ErrorKind::device, why) {}
+};
 
 struct How {
   std::int64_t repeat = 5, warmup = 1;

@@ -91,6 +91,7 @@ double ModelWork::past_of(std::int64_t tokens, std::int64_t depth) const {
 
 Work ModelWork::of(double steps, double rows, double wanted, double past) const {
   Work work;
+  if (layers_.empty()) return work;  // ref packs none: what is multiplied is not known
   for (const auto& [type, weights] : layers_) work.operations[type] = 2 * weights * rows;
   work.operations[head_type_] += 2 * head_ * wanted;
   work.operations[DType::f32] += past_operations_ * past;
@@ -111,7 +112,7 @@ Work ModelWork::decode(std::int64_t tokens, std::int64_t depth, std::int64_t bat
   const auto sequences = static_cast<double>(batch), steps = static_cast<double>(tokens);
   const double past = past_of(tokens, depth) * sequences;
   Work work = of(steps, steps * sequences, steps * sequences, past);
-  work.bytes += past_bytes_ * past;
+  if (work.bytes > 0) work.bytes += past_bytes_ * past;
   return work;
 }
 

@@ -8,12 +8,15 @@
 #include "lib/base/error.h"
 #include "lib/base/random.h"
 #include "tools/bench/card_runs.h"
+#include "tools/bench/machine.h"
 #include "tools/bench/statistics.h"
 
 namespace r1 {
 namespace {
 
-constexpr std::size_t kLeastProbed = 32 << 10, kMostProbed = std::size_t{256} << 20;
+constexpr std::size_t kLeastProbed = 32 << 10;
+constexpr std::size_t kSumStep = 8;                   // words: no two sums in a line
+constexpr std::size_t kGrain = 512;                   // what a thread reads is a multiple of it
 constexpr std::size_t kPiece = std::size_t{4} << 20;  // of each thread: 0.15 ms
 constexpr double kLongEnough = 20e6, kBurst = 1e6;    // nanoseconds
 
@@ -44,10 +47,6 @@ double best_of_bursts(const std::function<double(std::int64_t)>& burst) {
   return best;
 }
 
-std::size_t part_of(std::size_t bytes, int threads) {
-  return bytes / static_cast<std::size_t>(threads) / 512 * 512;
-}
-
 // Four sums of every fourth word: as g++ 12 and clang 14 vectorize it, the fastest of five forms
 // out of memory (35 GB/s) and out of the second cache (106 GB/s) of one Zen 4 core.
 std::uint64_t sum_of(const std::uint64_t* p, std::size_t words) {
@@ -71,18 +70,31 @@ double Work::total_operations() const {
 }
 
 Probes::Probes(Backend& backend, int threads)
-    : backend_(backend), pool_(threads), sums_(std::size_t{64} * 8) {}
+    : backend_(backend),
+      pool_(threads),
+      sums_(kSumStep * static_cast<std::size_t>(pool_.threads())) {}
 
+// Each thread touches a part, so that memory is near those that read it.
 std::size_t Probes::reserve(double bytes) {
-  const auto wanted =
-      static_cast<std::size_t>(std::clamp(bytes, double{kLeastProbed}, double{kMostProbed}));
   if (!on_host()) fail(ErrorKind::device, "a card's memory is not read by threads of the host");
-  const std::size_t whole = wanted / 4096 * 4096;
+  const auto wanted =
+      static_cast<std::size_t>(std::clamp(bytes, double{kLeastProbed}, beyond_caches()));
+  const std::size_t whole = (wanted + 4095) / 4096 * 4096;
   if (memory_.bytes() < whole) {
     memory_ = Buffer(backend_, whole);
-    std::memset(memory_.data(), 1, whole);
+    auto* const memory = static_cast<std::byte*>(memory_.data());
+    pool_.for_ranges(static_cast<std::int64_t>(whole), 4096,
+                     [memory](std::int64_t begin, std::int64_t end) {
+                       std::memset(memory + begin, 1, static_cast<std::size_t>(end - begin));
+                     });
   }
   return whole;
+}
+
+std::size_t Probes::part_of(double bytes, int threads) {
+  const auto count = static_cast<std::size_t>(threads);
+  const std::size_t whole = reserve(std::max(bytes, static_cast<double>(count * kGrain)));
+  return whole / count / kGrain * kGrain;
 }
 
 // Reads or copies `bytes` of each thread's part, from `from` on; parts that are shorter are taken
@@ -98,7 +110,7 @@ void Probes::piece(std::size_t part, std::size_t from, std::size_t bytes, int th
       if (copies)
         std::memcpy(mine + from + n / 2, mine + from, n / 2);
       else
-        sums_[static_cast<std::size_t>(thread) % 64 * 8] +=
+        sums_[static_cast<std::size_t>(thread) * kSumStep] +=
             sum_of(reinterpret_cast<const std::uint64_t*>(mine + from), n / sizeof(std::uint64_t));
       done += n;
     }
@@ -106,7 +118,7 @@ void Probes::piece(std::size_t part, std::size_t from, std::size_t bytes, int th
 }
 
 double Probes::pass(double bytes, int threads, bool copies) {
-  const std::size_t part = part_of(reserve(bytes), threads);
+  const std::size_t part = part_of(bytes, threads);
   for (std::size_t at = 0; at < part; at += kPiece)
     piece(part, at, std::min(kPiece, part - at), threads, copies);
   return static_cast<double>(part) * threads;
@@ -115,14 +127,16 @@ double Probes::pass(double bytes, int threads, bool copies) {
 // Of pieces of a fraction of a millisecond, nine of ten are slower: on a machine with other work
 // some are undisturbed, and one alone could be luck.
 double Probes::best_rate(double bytes, int threads, bool copies) {
-  const std::size_t part = part_of(reserve(bytes), threads);
+  const std::size_t part = part_of(bytes, threads);
+  const std::size_t pieces = (part + kPiece - 1) / kPiece;  // alike, so that they cover the part
+  const std::size_t taken = pieces == 1 ? kPiece : part / pieces / kGrain * kGrain;
   std::vector<double> rates;
   const auto start = Clock::now();
-  for (std::size_t at = 0; nanoseconds_since(start) < kLongEnough; at += kPiece) {
-    if (at + kPiece > part) at = 0;
+  for (std::size_t at = 0; nanoseconds_since(start) < kLongEnough; at += taken) {
+    if (at + taken > part) at = 0;
     const auto begin = Clock::now();
-    piece(part, at, kPiece, threads, copies);
-    rates.push_back(static_cast<double>(kPiece) * threads / nanoseconds_since(begin));
+    piece(part, at, taken, threads, copies);
+    rates.push_back(static_cast<double>(taken) * threads / nanoseconds_since(begin));
   }
   return quantile(rates, 0.9);
 }

@@ -59,7 +59,8 @@ class Probes {
   Limit limit_of(const Work& work);
 
  private:
-  std::size_t reserve(double bytes);  // bytes that are there, at most kMostProbed
+  std::size_t reserve(double bytes);               // bytes that are there, at most beyond_caches()
+  std::size_t part_of(double bytes, int threads);  // the same of each of so many threads
   void piece(std::size_t part, std::size_t from, std::size_t bytes, int threads, bool copies);
   double best_rate(double bytes, int threads, bool copies);
   double rate_of(const OpRun& run, double work);

@@ -71,8 +71,9 @@ Json limit_json(const std::optional<Limit>& l) {
                  {"floor_ns", number(l->floor_ns)}});
 }
 
-Json percentiles_json(const Percentiles& p) {
-  return object({{"p50", number(p.p50)}, {"p90", number(p.p90)}, {"p99", number(p.p99)}});
+Json percentiles_json(const std::optional<Percentiles>& p) {
+  if (!p) return null();
+  return object({{"p50", number(p->p50)}, {"p90", number(p->p90)}, {"p99", number(p->p99)}});
 }
 
 Json serve_json(const std::optional<ServeInfo>& s) {
@@ -135,7 +136,7 @@ void add_samples(Json::Object& o, const BenchRecord& r) {
   add("max", &Statistics::max);
 }
 
-void add_rates(Json::Object& o, const BenchRecord& r) {
+void add_figures(Json::Object& o, const BenchRecord& r) {
   o.emplace_back("tokens_per_s", maybe(r.tokens_per_s()));
   o.emplace_back("ttft_ns", maybe(r.ttft_ns));
   o.emplace_back("load_ns", maybe(r.load_ns));
@@ -184,7 +185,7 @@ Json to_json(const BenchRecord& r) {
                     {"model", model_json(r.model)},
                     {"test", test_json(r.test)}};
   add_samples(o, r);
-  add_rates(o, r);
+  add_figures(o, r);
   o.emplace_back("serve", serve_json(r.serve));
   o.emplace_back("quality", quality_json(r.quality));
   o.emplace_back("output_digest", text(r.output_digest));

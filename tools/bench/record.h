@@ -46,8 +46,9 @@ struct ServeInfo {
   std::int64_t requests = 0, seed = 0;
   double rate = 0;  // requests a second; 0: all at once
   std::string lengths;
-  Percentiles ttft_ms, per_token_ms;
-  std::optional<OverStatic> over_static;  // tokens per second
+  Percentiles ttft_ms;
+  std::optional<Percentiles> per_token_ms;  // none where no answer has a second token
+  std::optional<OverStatic> over_static;    // tokens per second
 };
 
 // How well a model predicts a text. Accuracies are shares, divergences nats.

@@ -77,8 +77,9 @@ class TableOfRecords : public RecordWriter {
     Table latencies(all, markdown_, write_);
     for (const BenchRecord& r : served_) {
       std::vector<std::string> cells = names_of(r);
-      for (const Percentiles& p : {r.serve->ttft_ms, r.serve->per_token_ms})
-        for (const double ms : {p.p50, p.p90, p.p99}) cells.push_back(shown_time(ms * 1e6));
+      for (const auto& p : {std::optional(r.serve->ttft_ms), r.serve->per_token_ms})
+        for (const auto share : {&Percentiles::p50, &Percentiles::p90, &Percentiles::p99})
+          cells.push_back(p ? shown_time(*p.*share * 1e6) : std::string());
       cells.push_back(shown_over(*r.serve));
       latencies.add(cells);
     }

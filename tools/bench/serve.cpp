@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "tools/bench/machine.h"
 #include "tools/bench/ranges.h"
 #include "tools/bench/statistics.h"
+#include "tools/common/inputs.h"
 #include "tools/common/signals.h"
 
 namespace r1 {
@@ -84,9 +84,9 @@ class Run {
   Clock::time_point start_;
 };
 
-Percentiles percentiles(const std::vector<double>& values) {
-  if (values.empty()) return {};
-  return {quantile(values, 0.5), quantile(values, 0.9), quantile(values, 0.99)};
+std::optional<Percentiles> percentiles(const std::vector<double>& values) {
+  if (values.empty()) return std::nullopt;
+  return Percentiles{quantile(values, 0.5), quantile(values, 0.9), quantile(values, 0.99)};
 }
 
 std::int64_t single(const std::string& list, const char* shown) {
@@ -121,7 +121,7 @@ struct Side {
     spent->wall += after->wall - before->wall;
   }
   BenchRecord done() {
-    record.serve->ttft_ms = percentiles(ttft_ms);
+    record.serve->ttft_ms = percentiles(ttft_ms).value();
     record.serve->per_token_ms = percentiles(per_token_ms);
     record.ttft_ns = record.serve->ttft_ms.p50 * 1e6;
     record.peak_rss = peak_rss();
@@ -135,8 +135,7 @@ Side side_of(const MeasuredNetwork& model, const BenchSettings& s, std::int64_t 
              Batching batching, const std::vector<std::string>& warnings) {
   Side side;
   side.record = model.record();
-  side.record.id =
-      fmt::format("serve:{}@b{}", batching == Batching::fixed ? "static" : "dynamic", batch);
+  side.record.id = serve_id(batching, batch);
   side.record.test.kind = "serve";
   side.record.test.batch_size = batch;
   side.record.serve = ServeInfo{
@@ -159,8 +158,12 @@ ServeOutcome serve(Scheduler& scheduler, const std::vector<ServeRequest>& reques
   return Run(scheduler, requests, vocab).all(batching);
 }
 
-std::vector<ServeRequest> requests_of(const BenchSettings& s, std::int64_t context,
-                                      std::vector<std::string>& warnings) {
+std::string serve_id(Batching batching, std::int64_t batch) {
+  return fmt::format("serve:{}@b{}", batching == Batching::fixed ? "static" : "dynamic", batch);
+}
+
+std::vector<ServeRequest> requests_of(const BenchSettings& s, const std::string& lengths,
+                                      std::int64_t context, std::vector<std::string>& warnings) {
   const auto seed = static_cast<std::uint64_t>(s.seed);
   std::vector<ServeRequest> requests =
       s.lengths.empty()
@@ -169,7 +172,7 @@ std::vector<ServeRequest> requests_of(const BenchSettings& s, std::int64_t conte
                 LengthDistribution{static_cast<double>(single(s.prompt_tokens, "--prompt-tokens")),
                                    static_cast<double>(single(s.max_tokens, "-n")), s.spread},
                 seed)
-          : make_requests(s.requests, s.rate, read_file(s.lengths), s.lengths, seed);
+          : make_requests(s.requests, s.rate, lengths, shown_input(s.lengths), seed);
   if (const std::int64_t cut = fit_into(requests, context); cut > 0)
     warnings.push_back(fmt::format("{} of {} requests were cut to the {} positions of the model",
                                    cut, s.requests, context));
@@ -177,10 +180,11 @@ std::vector<ServeRequest> requests_of(const BenchSettings& s, std::int64_t conte
 }
 
 std::vector<BenchRecord> compare_batching(Backend& backend, const MeasuredNetwork& model,
-                                          const BenchSettings& s, std::int64_t batch) {
+                                          const BenchSettings& s, const std::string& lengths,
+                                          std::int64_t batch) {
   const Network& network = *model.model().network;
   std::vector<std::string> warnings;
-  const auto requests = requests_of(s, network.shape().context, warnings);
+  const auto requests = requests_of(s, lengths, network.shape().context, warnings);
   Scheduler scheduler(backend, network,
                       {.max_batch = batch,
                        .cache_pages = batch * pages_for(longest(requests) + 1),

@@ -37,22 +37,26 @@ Session::Session(const BenchSettings& s, const Ui& ui, Probes& probes,
       })) {}
 
 void Session::run(const BenchRecord& known, const std::function<Runnable()>& prepare) {
-  run_all(known, [&] {
+  run_all({known}, [&] {
     Runnable runnable = prepare();
     return std::vector{measure(runnable, how_, probes_)};
   });
 }
 
-void Session::run_all(const BenchRecord& known,
+void Session::run_all(const std::vector<BenchRecord>& known,
                       const std::function<std::vector<BenchRecord>()>& measured) {
   progress_.draw(static_cast<std::int64_t>(records_.size()), planned_);
+  std::vector<BenchRecord> records;
   try {
-    for (BenchRecord& record : measured()) add(std::move(record));
+    records = measured();
+  } catch (const CannotMeasure& e) {
+    for (const BenchRecord& r : known) add_skipped(r, e);
   } catch (const Error& e) {
-    if (e.kind() == ErrorKind::write || e.kind() == ErrorKind::usage) throw;
-    add_error(known, e);
+    if (e.kind() == ErrorKind::usage) throw;
+    for (const BenchRecord& r : known) add_error(r, e);
     stop_when_interrupted();
   }
+  for (BenchRecord& record : records) add(std::move(record));
 }
 
 void Session::stop_when_interrupted() {
@@ -78,19 +82,20 @@ void Session::add(BenchRecord&& r) {
   records_.push_back(std::move(r));
 }
 
-// What this machine does not let us measure is left out; everything else has failed.
+void Session::add_skipped(BenchRecord r, const CannotMeasure& why) {
+  r.time = now_rfc3339();
+  r.skipped = true;
+  r.warnings.emplace_back(why.what());
+  add(std::move(r));
+}
+
 void Session::add_error(BenchRecord r, const Error& e) {
   r.time = now_rfc3339();
-  if (e.kind() == ErrorKind::perm || e.kind() == ErrorKind::device) {
-    r.skipped = true;
-    r.warnings.emplace_back(e.what());
-    return add(std::move(r));
-  }
   r.error_code = code(e.kind());
   r.error = e.what();
   r.error_retryable = retryable(e.kind());
   if (e.kind() != ErrorKind::interrupted) ui_.say("r1-bench", r.id + ": " + r.error, -1);
-  failed_ = true;
+  status_ = std::max(status_, e.kind() == ErrorKind::write ? exit_status(e.kind()) : 1);
   add(std::move(r));
 }
 
@@ -103,7 +108,7 @@ int Session::end() {
             fmt::format("other processes took up to {:.0f} % of the CPU time, in {} of {} tests",
                         100 * most_disturbed_, disturbed_, records_.size()),
             0);
-  return failed_ ? 1 : 0;
+  return status_;
 }
 
 }  // namespace r1

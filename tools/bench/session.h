@@ -23,8 +23,9 @@ class Session {
   // Prepares and measures one test; what fails is a record of its own. `known`: its id and model,
   // for that record. A signal, wrong settings and an output that cannot be written end the run.
   void run(const BenchRecord& known, const std::function<Runnable()>& prepare);
-  // The same of a test that makes several records of its own.
-  void run_all(const BenchRecord& known, const std::function<std::vector<BenchRecord>()>& measured);
+  // The same of a test that makes several records, and as many where it fails.
+  void run_all(const std::vector<BenchRecord>& known,
+               const std::function<std::vector<BenchRecord>()>& measured);
   void add(BenchRecord&& record);  // one that was measured elsewhere
   void add_error(BenchRecord record, const Error& error);
   void draw(std::int64_t done, std::int64_t expected) { progress_.draw(done, expected); }
@@ -37,6 +38,8 @@ class Session {
   const std::vector<BenchRecord>& records() const { return records_; }
 
  private:
+  void add_skipped(BenchRecord record, const CannotMeasure& why);
+
   const BenchSettings& s_;
   const Ui& ui_;
   Probes& probes_;
@@ -47,7 +50,7 @@ class Session {
   std::unique_ptr<Output> out_;
   std::unique_ptr<RecordWriter> writer_;
   std::vector<BenchRecord> records_;
-  bool failed_ = false;
+  int status_ = 0;
   std::int64_t disturbed_ = 0;  // tests beside which other processes ran
   double most_disturbed_ = 0;   // their largest share
 };

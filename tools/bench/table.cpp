@@ -111,15 +111,16 @@ void add_serving(std::vector<Option>& o, BenchSettings& s) {
        .most = 3,
        .wants = {{"serve"}},
        .idle_with = {"lengths"}});
-  o.push_back(
-      {.name = "lengths",
-       .group = g,
-       .into = &s.lengths,
-       .metavar = "FILE",
-       .help = "Take lengths from a file instead: a prompt's and an answer's tokens a line.",
-       .completes = Completes::file,
-       .gives_way_to = {"prompt-tokens", "max-tokens", "spread"},
-       .wants = {{"serve"}}});
+  o.push_back({.name = "lengths",
+               .group = g,
+               .into = &s.lengths,
+               .metavar = "FILE",
+               .help =
+                   "Take lengths from a file, or - (stdin): a prompt's and an answer's tokens a "
+                   "line, over and over.",
+               .completes = Completes::file,
+               .gives_way_to = {"prompt-tokens", "max-tokens", "spread"},
+               .wants = {{"serve"}}});
   o.push_back({.name = "seed",
                .letter = 's',
                .group = g,
