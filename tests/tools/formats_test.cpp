@@ -50,8 +50,39 @@ TEST(Formats, ATableIsAlignedAndPricedWhenAsked) {
   EXPECT_EQ(
       written("table", {record()}, true),
       "model              test           time      ±          speed    share of peak  price/1M\n"
-      "a,\"b\".gguf (q8_0)  tg128@d64   2.00 ms  50.0%    64000 tok/s    50% of memory     "
-      "0.016\n");
+      "a,\"b\".gguf (q8_0)  tg128@d64   2.00 ms  50.0%    64000 tok/s    50% of memory    "
+      "0.0156\n");
+}
+
+TEST(Formats, WithoutAModelNothingHasAPrice) {
+  std::string text;
+  BenchRecord r = record();
+  r.model.reset();
+  const auto writer =
+      record_writer("md", {{"", r.id}}, true, [&](std::string_view part) { text += part; });
+  writer->add(r);
+  EXPECT_EQ(text.find("price"), std::string::npos) << text;
+}
+
+TEST(Formats, NamesBreakNoLineAndDriveNoTerminal) {
+  BenchRecord r = record();
+  r.model->name = "a\nb|c\x1b\r.gguf";
+  for (const char* format : {"table", "md", "benchstat"}) {
+    const std::string text = written(format, {r});
+    EXPECT_EQ(text.find_first_of("\r\x1b"), std::string::npos) << text;
+    EXPECT_EQ(lines(text), std::string(format) == "table" ? 2u
+                           : std::string(format) == "md"  ? 3u
+                                                          : 7u);
+  }
+}
+
+// As JSON has it: what belongs to no character is replaced.
+TEST(Formats, CsvAndSqlAreUtf8) {
+  BenchRecord r = record();
+  r.model->name = "a\xffz.gguf";
+  for (const char* format : {"csv", "sql"})
+    EXPECT_NE(written(format, {r}).find("a\uFFFDz.gguf"), std::string::npos)
+        << written(format, {r});
 }
 
 TEST(Formats, MarkdownHasARuleAndItsBarsAreEscaped) {
@@ -95,7 +126,8 @@ TEST(Formats, SqlMakesTheTableOnceAndQuotesText) {
   r.model->name = "it's";
   const std::string text = written("sql", {r, r});
   EXPECT_EQ(lines(text), 3u);
-  EXPECT_TRUE(text.starts_with("CREATE TABLE IF NOT EXISTS r1_bench (\"schema\", \"index\","));
+  EXPECT_TRUE(
+      text.starts_with("CREATE TABLE IF NOT EXISTS r1_bench (\"schema\" text, \"index\" bigint, "));
   EXPECT_NE(text.find("'it''s'"), std::string::npos);
   EXPECT_NE(text.find("NULL"), std::string::npos);
 }
@@ -127,13 +159,15 @@ TEST(Formats, QualityHasATableOfItsOwn) {
   BenchRecord held = r;
   held.quality->perplexity = {123456.7, 89};
   held.quality->base = {"b", {1.00123, 0.0002}, {0.0012345, 0.00006}, {0.98765, 0.004}};
+  BenchRecord near = held;
+  near.quality->base->kl = {0.0000901, 0.0000031};
   BenchRecord failed = r;
   failed.quality.reset();
   failed.error_code = "E_MODEL";
   std::string text;
   const auto writer = record_writer("md", {{.model = "m", .quality = true, .against_base = true}},
                                     false, [&](std::string_view part) { text += part; });
-  for (const BenchRecord& one : {r, held, failed}) writer->add(one);
+  for (const BenchRecord& one : {r, held, near, failed}) writer->add(one);
   EXPECT_EQ(
       text,
       "| model | cache | perplexity | bits per byte | accuracy | over base | KL to base | same top "
@@ -143,6 +177,8 @@ TEST(Formats, QualityHasATableOfItsOwn) {
       "| a,\"b\".gguf (q8_0) | f16 | 12.346 ± 0.500 | 0.9000 | 25.00 ± 1.00% |  |  |  |\n"
       "| a,\"b\".gguf (q8_0) | f16 | 123457 ± 89 | 0.9000 | 25.00 ± 1.00% | 1.0012 ± 0.0002 | "
       "0.00123 ± 0.00006 | 98.77 ± 0.40% |\n"
+      "| a,\"b\".gguf (q8_0) | f16 | 123457 ± 89 | 0.9000 | 25.00 ± 1.00% | 1.0012 ± 0.0002 | "
+      "0.000090 ± 0.000003 | 98.77 ± 0.40% |\n"
       "| a,\"b\".gguf (q8_0) |  | failed |  |  |  |  |  |\n");
 }
 
@@ -158,8 +194,9 @@ TEST(Formats, ColumnsAreTheFieldsOfARecord) {
       for (const auto& [inner, unused] : value.object("record")) fields.insert(name + "." + inner);
     else
       fields.insert(name);
-  const auto& columns = record_columns();
-  EXPECT_EQ(std::set<std::string>(columns.begin(), columns.end()), fields);
+  std::set<std::string> columns;
+  for (const auto& [name, type] : record_columns()) columns.insert(name);
+  EXPECT_EQ(columns, fields);
 }
 
 TEST(Formats, NumbersHaveThreeDigitsAndUnits) {
@@ -167,7 +204,10 @@ TEST(Formats, NumbersHaveThreeDigitsAndUnits) {
   EXPECT_EQ(shown_time(1234), "1.23 µs");
   EXPECT_EQ(shown_time(1.5e6), "1.50 ms");
   EXPECT_EQ(shown_time(12.5e9), "12.5 s");
-  EXPECT_EQ(shown_number(0.01234), "0.012");
+  EXPECT_EQ(shown_number(0.1234), "0.123");
+  EXPECT_EQ(shown_number(0.01234), "0.0123");
+  EXPECT_EQ(shown_number(0.00001234), "0.0000123");
+  EXPECT_EQ(shown_number(0), "0.000");
   EXPECT_EQ(shown_bytes(638e6), "638 MB");
   EXPECT_EQ(characters("µ×–a"), 4u);
 }

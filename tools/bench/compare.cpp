@@ -241,8 +241,17 @@ Compared compare(const std::vector<PooledTest>& before, const std::vector<Pooled
 
 void write_comparison(const Compared& compared, const std::string& format, const Write& write) {
   if (format == "table" || format == "md") return write_table(compared, format == "md", write);
-  NamedRows rows({"schema", "index", "id", "status", "model", "old_ns", "new_ns", "speed", "low",
-                  "high", "verdict"},
+  NamedRows rows({{"schema"},
+                  {"index", kSqlCount},
+                  {"id"},
+                  {"status"},
+                  {"model"},
+                  {"old_ns", kSqlNumber},
+                  {"new_ns", kSqlNumber},
+                  {"speed", kSqlNumber},
+                  {"low", kSqlNumber},
+                  {"high", kSqlNumber},
+                  {"verdict"}},
                  "r1_compare", format == "sql", write);
   Json::Array all;
   std::size_t index = 0;

@@ -55,7 +55,11 @@ const Json& member(const Json& json, std::string_view path) {
 
 // Numbers that are none are null here as in JSON.
 std::string plain(const Json& json) {
-  if (json.is_string()) return json.string("");
+  if (json.is_string()) {
+    Utf8Stream whole;
+    const std::string text = whole.push(json.string(""));
+    return text + whole.finish();
+  }
   const std::string text = json_text(json);
   return text == "null" ? std::string() : text;
 }
@@ -71,7 +75,9 @@ std::size_t characters(std::string_view text) {
 
 std::string shown_number(double value) {
   const double size = std::abs(value);
-  const int decimals = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+  int decimals = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+  if (size > 0 && size < 0.1)
+    decimals = std::min(12, 2 - static_cast<int>(std::floor(std::log10(size))));
   return fmt::format("{:.{}f}", value, decimals);
 }
 
@@ -125,18 +131,18 @@ void Table::add(const std::vector<std::string>& cells) {
   line(cells);
 }
 
-NamedRows::NamedRows(std::vector<std::string> names, std::string table, bool sql, Write write)
-    : names_(std::move(names)), table_(std::move(table)), sql_(sql), write_(std::move(write)) {}
+NamedRows::NamedRows(std::vector<NamedColumn> columns, std::string table, bool sql, Write write)
+    : columns_(std::move(columns)), table_(std::move(table)), sql_(sql), write_(std::move(write)) {}
 
 void NamedRows::add(const Json& row) {
-  std::vector<std::string> columns, cells;
-  for (const std::string& name : names_) {
-    columns.push_back(sql_ ? sql_name(name) : name);
+  std::vector<std::string> headings, cells;
+  for (const auto& [name, type] : columns_) {
+    headings.push_back(sql_ ? fmt::format("{} {}", sql_name(name), type) : name);
     cells.push_back(sql_ ? sql_cell(member(row, name)) : csv_cell(member(row, name)));
   }
   if (!begun_ && sql_)
-    write_(fmt::format("CREATE TABLE IF NOT EXISTS {} ({});\n", table_, fmt::join(columns, ", ")));
-  if (!begun_ && !sql_) write_(fmt::format("{}\n", fmt::join(columns, ",")));
+    write_(fmt::format("CREATE TABLE IF NOT EXISTS {} ({});\n", table_, fmt::join(headings, ", ")));
+  if (!begun_ && !sql_) write_(fmt::format("{}\n", fmt::join(headings, ",")));
   begun_ = true;
   if (sql_)
     write_(fmt::format("INSERT INTO {} VALUES ({});\n", table_, fmt::join(cells, ", ")));

@@ -36,19 +36,25 @@ class Table {
 
 // A member by its path, "model.name"; null when it is not there.
 const Json& member(const Json& json, std::string_view path);
-// As text without quotes; lists and objects as JSON, null as nothing.
+// As text in UTF-8 without quotes; lists and objects as JSON, null as nothing.
 std::string plain(const Json& json);
 
+// A path into a row's JSON, "model.name", and what SQL calls its type.
+struct NamedColumn {
+  std::string name;
+  const char* type = "text";
+};
+inline constexpr const char *kSqlCount = "bigint", *kSqlNumber = "double precision";
+
 // Named values in rows: `csv` (RFC 4180 quotes, lines end in a newline) or `sql` (a CREATE TABLE,
-// then an INSERT a row, as SQLite and PostgreSQL read them). A name is a path into the row's JSON:
-// "model.name"; what is not there is empty, or NULL.
+// then an INSERT a row, as SQLite and PostgreSQL read them). What is not there is empty, or NULL.
 class NamedRows {
  public:
-  NamedRows(std::vector<std::string> names, std::string table, bool sql, Write write);
+  NamedRows(std::vector<NamedColumn> columns, std::string table, bool sql, Write write);
   void add(const Json& row);
 
  private:
-  std::vector<std::string> names_;
+  std::vector<NamedColumn> columns_;
   std::string table_;
   bool sql_;
   Write write_;
@@ -74,12 +80,12 @@ std::unique_ptr<RecordWriter> record_writer(const std::string& format,
                                             const std::vector<Planned>& planned, bool priced,
                                             Write write);
 // The columns of csv and sql.
-const std::vector<std::string>& record_columns();
+const std::vector<NamedColumn>& record_columns();
 
 // "1.23 ms", "4.5 µs": three digits. "28.3 GB/s".
 std::string shown_time(double ns);
 std::string shown_bytes(double bytes);          // "638 MB"
-std::string shown_number(double value);         // three digits at least: "0.123", "12.3", "1234"
+std::string shown_number(double value);         // three digits at least: "0.0123", "12.3", "1234"
 std::size_t characters(std::string_view text);  // of UTF-8
 
 }  // namespace r1

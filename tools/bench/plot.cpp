@@ -131,6 +131,12 @@ double ceil_power(double value, double base) {
   return std::pow(base, std::ceil(std::log(value) / std::log(base)));
 }
 
+// Around what it holds, and at least one power long.
+LogAxis axis(double low, double high, double base, double begin, double end) {
+  const double first = floor_power(low, base);
+  return {first, std::max(ceil_power(high, base), first * base), begin, end};
+}
+
 void draw_roofs(Canvas& c, const Limits& limits, const LogAxis& x, const LogAxis& y) {
   double highest = 0, label = x.end - 4, above = -kLabel;
   std::vector<std::pair<double, std::string>> roofs;
@@ -165,9 +171,9 @@ std::string roofline(const std::vector<Point>& points, const Limits& limits) {
     y_high = std::max(y_high, p.y);
   }
   for (const auto& [type, rate] : limits.products) y_high = std::max(y_high, rate);
-  const LogAxis x{floor_power(x_low, 10), ceil_power(x_high, 10), kLeft, kRight};
+  const LogAxis x = axis(x_low, x_high, 10, kLeft, kRight);
   if (limits.read_all > 0) y_low = std::min(y_low, limits.read_all * x.low);
-  const LogAxis y{floor_power(y_low, 10), ceil_power(y_high, 10), kBottom, kTop};
+  const LogAxis y = axis(y_low, y_high, 10, kBottom, kTop);
   Canvas c(0);
   c.frame("What the machine allows, and what was reached", x, y, "operations a byte", "GFLOP/s");
   draw_roofs(c, limits, x, y);
@@ -182,6 +188,7 @@ std::string roofline(const std::vector<Point>& points, const Limits& limits) {
 // Decoding by batch size, of each model and depth that has several.
 struct Curve {
   std::string name;
+  std::string model;  // with its folders: others may be shown alike
   std::vector<Point> points;
 };
 std::vector<Curve> curves_of(const std::vector<BenchRecord>& records) {
@@ -191,15 +198,16 @@ std::vector<Curve> curves_of(const std::vector<BenchRecord>& records) {
     if (r.test.kind != "decode" || !rate || !r.test.batch_size) continue;
     const std::string name = fmt::format("{} tg{} behind {}", shown_model(r),
                                          r.test.max_tokens.value_or(0), r.test.depth.value_or(0));
-    auto found =
-        std::find_if(curves.begin(), curves.end(), [&](const Curve& c) { return c.name == name; });
-    if (found == curves.end()) found = curves.insert(curves.end(), {name, {}});
+    const std::string model = r.model ? r.model->name : std::string();
+    auto found = std::find_if(curves.begin(), curves.end(),
+                              [&](const Curve& c) { return c.name == name && c.model == model; });
+    if (found == curves.end()) found = curves.insert(curves.end(), {name, model, {}});
     found->points.push_back({r.id, static_cast<double>(*r.test.batch_size), *rate});
   }
-  std::erase_if(curves, [](const Curve& c) { return c.points.size() < 2; });
   for (Curve& c : curves)
     std::sort(c.points.begin(), c.points.end(),
               [](const Point& a, const Point& b) { return a.x < b.x; });
+  std::erase_if(curves, [](const Curve& c) { return c.points.front().x == c.points.back().x; });
   return curves;
 }
 
@@ -212,8 +220,8 @@ std::string batch_curves(const std::vector<Curve>& curves) {
       y_low = std::min(y_low, p.y);
       y_high = std::max(y_high, p.y);
     }
-  const LogAxis x{floor_power(x_low, 2), ceil_power(x_high, 2), kLeft, kRight};
-  const LogAxis y{floor_power(y_low, 10), ceil_power(y_high, 10), kBottom, kTop};
+  const LogAxis x = axis(x_low, x_high, 2, kLeft, kRight);
+  const LogAxis y = axis(y_low, y_high, 10, kBottom, kTop);
   Canvas c(kPanel);
   c.frame("Sequences at once", x, y, "batch size", "tokens/s, all together");
   for (std::size_t i = 0; i < curves.size(); ++i) {

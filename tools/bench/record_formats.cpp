@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -96,12 +97,13 @@ class TableOfRecords : public RecordWriter {
   std::vector<Column> columns(const std::vector<Planned>& planned) {
     std::size_t model = 0, test = 0;
     for (const Planned& p : planned) {
-      model = std::max(model, characters(p.model));
-      test = std::max(test, characters(p.id));
+      model = std::max(model, characters(escaped(p.model)));
+      test = std::max(test, characters(escaped(p.id)));
     }
     limited_ =
         std::any_of(planned.begin(), planned.end(), [](const Planned& p) { return p.limited; });
     if (model > 0) names_.push_back({"model", model});
+    priced_ = priced_ && model > 0;  // only they make tokens
     names_.push_back({"test", test});
     std::vector<Column> all = names_;
     all.insert(all.end(), {{"time", 8, true}, {"±", 5, true}, {"speed", 13, true}});
@@ -139,7 +141,7 @@ class TableOfQuality : public RecordWriter {
       cells.push_back(shown_percent(q.accuracy));
       if (q.base) {
         cells.push_back(shown(q.base->perplexity, 4));
-        cells.push_back(shown(q.base->kl, 5));
+        cells.push_back(shown(q.base->kl, digits_of(q.base->kl)));
         cells.push_back(shown_percent(q.base->top1));
       }
     } else {
@@ -152,7 +154,7 @@ class TableOfQuality : public RecordWriter {
  private:
   static std::vector<Column> columns(const std::vector<Planned>& planned) {
     std::size_t model = 0;
-    for (const Planned& p : planned) model = std::max(model, characters(p.model));
+    for (const Planned& p : planned) model = std::max(model, characters(escaped(p.model)));
     std::vector<Column> all = {{"model", model},
                                {"cache", 5},
                                {"perplexity", 17, true},
@@ -161,10 +163,15 @@ class TableOfQuality : public RecordWriter {
     if (std::any_of(planned.begin(), planned.end(),
                     [](const Planned& p) { return p.against_base; }))
       all.insert(all.end(),
-                 {{"over base", 15, true}, {"KL to base", 17, true}, {"same top 1", 14, true}});
+                 {{"over base", 15, true}, {"KL to base", 19, true}, {"same top 1", 14, true}});
     return all;
   }
 
+  // Decimals that show one digit of the error, or three of what has none.
+  static int digits_of(const Estimate& e) {
+    const double least = e.error && *e.error > 0 ? *e.error : std::abs(e.value) / 100;
+    return least > 0 ? std::clamp(-static_cast<int>(std::floor(std::log10(least))), 5, 12) : 5;
+  }
   static std::string shown(const Estimate& e, int decimals) {
     if (!e.error) return fmt::format("{:.{}f}", e.value, decimals);
     return fmt::format("{:.{}f} ± {:.{}f}", e.value, decimals, *e.error, decimals);
@@ -224,8 +231,8 @@ class Benchstat : public RecordWriter {
     std::string name = r.id;
     name[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
     if (r.model) name += "/model=" + shown_model(r);
-    std::replace_if(
-        name.begin(), name.end(), [](char c) { return c == ' ' || c == '\t' || c == '\n'; }, '_');
+    std::replace_if(  // space, and what could be taken for it
+        name.begin(), name.end(), [](char c) { return c >= 0 && c <= ' '; }, '_');
     for (const double ns : r.samples_ns) {
       std::string line = fmt::format("Benchmark{} {} {:.1f} ns/op", name, r.test.iterations, ns);
       if (r.tokens > 0) line += fmt::format(" {:.3f} tok/s", r.tokens * 1e9 / ns);
@@ -246,81 +253,81 @@ class Benchstat : public RecordWriter {
 
 }  // namespace
 
-const std::vector<std::string>& record_columns() {
-  static const std::vector<std::string> names = {"schema",
-                                                 "index",
-                                                 "id",
-                                                 "status",
-                                                 "build.version",
-                                                 "build.commit",
-                                                 "build.compiler",
-                                                 "build.cpu_levels",
-                                                 "cpu.name",
-                                                 "cpu.cores",
-                                                 "cpu.processors",
-                                                 "cpu.memory",
-                                                 "gpu",
-                                                 "driver",
-                                                 "cuda",
-                                                 "model.name",
-                                                 "model.digest",
-                                                 "model.quant",
-                                                 "model.bytes",
-                                                 "model.parameters",
-                                                 "test.kind",
-                                                 "test.prompt_tokens",
-                                                 "test.max_tokens",
-                                                 "test.depth",
-                                                 "test.batch_size",
-                                                 "test.device",
-                                                 "test.dtype",
-                                                 "test.kv_type",
-                                                 "test.iterations",
-                                                 "samples_ns",
-                                                 "mean",
-                                                 "median",
-                                                 "stddev",
-                                                 "min",
-                                                 "max",
-                                                 "tokens_per_s",
-                                                 "ttft_ns",
-                                                 "load_ns",
-                                                 "gb_per_s",
-                                                 "tflop_per_s",
-                                                 "share_of_peak",
-                                                 "limit.name",
-                                                 "limit.gb_per_s",
-                                                 "limit.tflop_per_s",
-                                                 "limit.floor_ns",
-                                                 "peak_rss",
-                                                 "peak_vram",
-                                                 "interference",
-                                                 "price_per_million_tokens",
-                                                 "serve",
-                                                 "quality.text",
-                                                 "quality.window",
-                                                 "quality.tokens",
-                                                 "quality.bytes",
-                                                 "quality.perplexity",
-                                                 "quality.perplexity_se",
-                                                 "quality.bits_per_byte",
-                                                 "quality.bits_per_byte_se",
-                                                 "quality.accuracy",
-                                                 "quality.accuracy_se",
-                                                 "quality.base",
-                                                 "quality.perplexity_ratio",
-                                                 "quality.perplexity_ratio_se",
-                                                 "quality.kl",
-                                                 "quality.kl_se",
-                                                 "quality.top1",
-                                                 "quality.top1_se",
-                                                 "output_digest",
-                                                 "time",
-                                                 "warnings",
-                                                 "error.code",
-                                                 "error.message",
-                                                 "error.retryable"};
-  return names;
+const std::vector<NamedColumn>& record_columns() {
+  static const std::vector<NamedColumn> columns = {{"schema"},
+                                                   {"index", kSqlCount},
+                                                   {"id"},
+                                                   {"status"},
+                                                   {"build.version"},
+                                                   {"build.commit"},
+                                                   {"build.compiler"},
+                                                   {"build.cpu_levels"},
+                                                   {"cpu.name"},
+                                                   {"cpu.cores", kSqlCount},
+                                                   {"cpu.processors", kSqlCount},
+                                                   {"cpu.memory", kSqlCount},
+                                                   {"gpu"},
+                                                   {"driver"},
+                                                   {"cuda"},
+                                                   {"model.name"},
+                                                   {"model.digest"},
+                                                   {"model.quant"},
+                                                   {"model.bytes", kSqlCount},
+                                                   {"model.parameters", kSqlCount},
+                                                   {"test.kind"},
+                                                   {"test.prompt_tokens", kSqlCount},
+                                                   {"test.max_tokens", kSqlCount},
+                                                   {"test.depth", kSqlCount},
+                                                   {"test.batch_size", kSqlCount},
+                                                   {"test.device"},
+                                                   {"test.dtype"},
+                                                   {"test.kv_type"},
+                                                   {"test.iterations", kSqlCount},
+                                                   {"samples_ns"},
+                                                   {"mean", kSqlNumber},
+                                                   {"median", kSqlNumber},
+                                                   {"stddev", kSqlNumber},
+                                                   {"min", kSqlNumber},
+                                                   {"max", kSqlNumber},
+                                                   {"tokens_per_s", kSqlNumber},
+                                                   {"ttft_ns", kSqlNumber},
+                                                   {"load_ns", kSqlNumber},
+                                                   {"gb_per_s", kSqlNumber},
+                                                   {"tflop_per_s", kSqlNumber},
+                                                   {"share_of_peak", kSqlNumber},
+                                                   {"limit.name"},
+                                                   {"limit.gb_per_s", kSqlNumber},
+                                                   {"limit.tflop_per_s", kSqlNumber},
+                                                   {"limit.floor_ns", kSqlNumber},
+                                                   {"peak_rss", kSqlCount},
+                                                   {"peak_vram", kSqlCount},
+                                                   {"interference", kSqlNumber},
+                                                   {"price_per_million_tokens", kSqlNumber},
+                                                   {"serve"},
+                                                   {"quality.text"},
+                                                   {"quality.window", kSqlCount},
+                                                   {"quality.tokens", kSqlCount},
+                                                   {"quality.bytes", kSqlCount},
+                                                   {"quality.perplexity", kSqlNumber},
+                                                   {"quality.perplexity_se", kSqlNumber},
+                                                   {"quality.bits_per_byte", kSqlNumber},
+                                                   {"quality.bits_per_byte_se", kSqlNumber},
+                                                   {"quality.accuracy", kSqlNumber},
+                                                   {"quality.accuracy_se", kSqlNumber},
+                                                   {"quality.base"},
+                                                   {"quality.perplexity_ratio", kSqlNumber},
+                                                   {"quality.perplexity_ratio_se", kSqlNumber},
+                                                   {"quality.kl", kSqlNumber},
+                                                   {"quality.kl_se", kSqlNumber},
+                                                   {"quality.top1", kSqlNumber},
+                                                   {"quality.top1_se", kSqlNumber},
+                                                   {"output_digest"},
+                                                   {"time"},
+                                                   {"warnings"},
+                                                   {"error.code"},
+                                                   {"error.message"},
+                                                   {"error.retryable", "boolean"}};
+  return columns;
 }
 
 std::unique_ptr<RecordWriter> record_writer(const std::string& format,
