@@ -54,6 +54,16 @@ auto as_usage(Read&& read) {
   }
 }
 
+// Where a result goes: what a link leads to is replaced, not the link. A file behind /dev/stdout is
+// not to be replaced at all.
+std::string place_of(const std::string& path) {
+  if (path == "/dev/stdout") return "-";
+  std::error_code nowhere;
+  if (is_device(path) || !std::filesystem::is_symlink(path, nowhere)) return path;
+  const std::filesystem::path target = std::filesystem::canonical(path, nowhere);
+  return nowhere ? path : target.string();
+}
+
 class Bench {
  public:
   int main(int argc, char** argv) {
@@ -70,8 +80,7 @@ class Bench {
 
  private:
   int run(const Ui& ui) {
-    for (std::string* path : {&s_.output, &s_.plot})
-      if (*path == "/dev/stdout") *path = "-";  // a file behind it is not to be replaced
+    for (std::string* path : {&s_.output, &s_.plot}) *path = place_of(*path);
     if (s_.list_models) {
       const auto out = open_results("-", false, false);
       out->write(model_list(model_places(s_.model_path), s_.json));

@@ -24,3 +24,6 @@ bench --format md -o /dev/stderr 2>messages; echo $?; wc -l <messages; [ -L /dev
 # A run that did not begin leaves nothing in the way of the next.
 echo GGUF >bad.gguf; r1-bench -m ./bad.gguf --jsonl -o m.jsonl 2>&1 | wc -l
 bench --jsonl -o m.jsonl; echo $?
+# What a link leads to is replaced, not the link.
+echo old >real; ln -s real to_real; bench --json -o to_real 2>&1 | grep -c 'real exists'
+bench --json -f -o to_real; echo $?; [ -L to_real ] && jq length real

