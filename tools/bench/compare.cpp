@@ -80,6 +80,7 @@ PooledTest read_test(const Json& record, const std::string& where) {
 class Reader {
  public:
   void read(const Json& record, const std::string& where) {
+    stop_when_interrupted();
     ++records_;
     const Json& schema = member(record, "schema");
     if (!schema.is_string() || schema.string(where) != kBenchSchema)
@@ -233,6 +234,7 @@ Compared compare(const std::vector<PooledTest>& before, const std::vector<Pooled
                  fmt::format("other processes took up to {:.0f} % of the CPU time", 100 * most));
     result.tests.push_back(std::move(c));
   }
+  stop_when_interrupted();
   for (const PooledTest& now : after)
     if (olds.find(before, now) == nullptr) doubts.add(now, "only in the new file");
   doubts.say(result.warnings);

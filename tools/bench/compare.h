@@ -21,7 +21,7 @@ struct PooledTest {
 };
 // The tests that succeeded, in the order of their first record, of a file that --jsonl or --json
 // made. `where` names it. Fails with `decode` for what is no record of r1-bench, and for two tests
-// of one name under different conditions.
+// of one name under different conditions. A signal ends it with `interrupted`.
 std::vector<PooledTest> read_tests(std::string_view text, std::string_view where);
 
 struct Comparison {
@@ -38,7 +38,7 @@ struct Compared {
   std::vector<Comparison> tests;      // what both files have, in the order of the old one
   std::vector<std::string> warnings;  // what only one has, other conditions, interference
 };
-// A signal ends it with `interrupted`.
+// A signal ends it likewise.
 Compared compare(const std::vector<PooledTest>& before, const std::vector<PooledTest>& after);
 
 // table, md, json, jsonl, csv or sql.
