@@ -106,9 +106,16 @@ __global__ void __launch_bounds__(kMmaThreads)
   };
   copy_own(memory.keys, rounded.k);
   copy_own(memory.values, rounded.v);
-  // Tiles of queries, head by head, as far as they see these keys.
-  int each = 1;
-  while (j0 + each * Tiles::kOther < s.T && s.first_seen(j0 + each * Tiles::kOther) < end) ++each;
+  // Tiles of queries, head by head, up to the first that sees none of these keys: nor do later
+  // ones.
+  int each = 1, tiles = (s.T - j0 + Tiles::kOther - 1) / Tiles::kOther;
+  while (each < tiles) {
+    const int middle = (each + tiles) / 2;
+    if (s.first_seen(j0 + middle * Tiles::kOther) < end)
+      each = middle + 1;
+    else
+      tiles = middle;
+  }
   const auto copy_tile = [&](int n) {
     auto& tile = memory.tiles[n % 2];
     const int h = kv * s.group() + n / each, i0 = j0 + n % each * Tiles::kOther;

@@ -48,7 +48,10 @@ bool may_follow(int file) {
 
 }  // namespace
 
+// A pipe is not opened: who reads of it would see it end.
 bool Ui::is_terminal(const std::string& path) {
+  struct stat s {};
+  if (::stat(path.c_str(), &s) != 0 || !S_ISCHR(s.st_mode)) return false;
   const int file = ::open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
   const bool terminal = file >= 0 && ::isatty(file) != 0;
   if (file >= 0) ::close(file);
