@@ -13,6 +13,7 @@
 #include "tools/common/models.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
+#include "tools/common/settings.h"
 #include "tools/common/signals.h"
 #include "tools/complete/conflicts.h"
 #include "tools/complete/dry_run.h"
@@ -71,7 +72,9 @@ class Complete {
 
   // @F is read once, and before anything else.
   void prepare() {
-    check(s_, {standard_.config, standard_.log_file});
+    std::vector<std::string> others = config_files(standard_.config);
+    others.push_back(standard_.log_file);
+    check(s_, others);
     for (std::string* text : {&s_.prompt, &s_.suffix, &s_.system}) *text = text_or_file(*text);
   }
 
