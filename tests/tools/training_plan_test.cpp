@@ -20,6 +20,7 @@ class Plan : public testing::Test {
     settings_.max_seq_length = kLength;
     settings_.batch = 3;
     settings_.micro_batch = 1;
+    settings_.export_type = "f16";
   }
 
   TrainingPlan plan() const { return plan_training(settings_, files_, text_); }
@@ -105,6 +106,19 @@ TEST_F(Plan, OfAllWeightsHoldsThemTheirGradientsAndMoments) {
   EXPECT_EQ(plan().gradients, bytes);
   settings_.optimizer = "muon";  // one moment of each matrix in a layer
   EXPECT_EQ(p.moments - plan().moments, 4 * static_cast<std::uint64_t>(kLayers));
+}
+
+TEST_F(Plan, OfAMergedModelHoldsItOnceMoreWhenItIsVerified) {
+  EXPECT_EQ(plan().verification, 0u);
+  settings_.export_kind = "merged";
+  std::uint64_t whole = 0;
+  for (const NamedTensor& t : files_.tensors())
+    whole += 4 * static_cast<std::uint64_t>(t.tensor.shape.elements());
+  EXPECT_EQ(plan().verification, whole);
+  settings_.quantize_base = "q8_0";  // and the base that it was merged into
+  EXPECT_EQ(plan().verification, 2 * whole);
+  settings_.no_verify = true;
+  EXPECT_EQ(plan().verification, 0u);
 }
 
 TEST_F(Plan, OfFewerBitsHoldsCopiesOfMatrices) {

@@ -14,6 +14,7 @@
 #include "tools/finetune/counting_backend.h"
 #include "tools/finetune/course.h"
 #include "tools/finetune/samples.h"
+#include "tools/finetune/verify.h"
 
 namespace r1 {
 namespace {
@@ -46,7 +47,7 @@ TrainingSample whole_sequence(std::int64_t length) {
 }
 
 using Part = std::pair<const char*, std::uint64_t>;
-std::array<Part, 8> parts_of(const TrainingPlan& p) {
+std::array<Part, 9> parts_of(const TrainingPlan& p) {
   return {{{"weights", p.weights},
            {"copies", p.copies},
            {"adapter", p.adapter},
@@ -54,6 +55,7 @@ std::array<Part, 8> parts_of(const TrainingPlan& p) {
            {"moments", p.moments},
            {"activations", p.activations},
            {"checkpoint", p.checkpoint},
+           {"verification", p.verification},
            {"program", p.program}}};
 }
 
@@ -190,6 +192,7 @@ TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
   TrainingPlan plan{.adapter = s.full() ? 0 : learnt,
                     .gradients = apart ? 2 * gradients : gradients};
   plan.weights = counter.bytes() - plan.adapter - gradients;
+  plan.verification = verification_bytes(s, files);
 
   const std::vector<TrainingSample> samples = {whole_sequence(s.max_seq_length)};
   const Packer packs(samples, s.max_seq_length, true, 0);

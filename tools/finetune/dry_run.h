@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "lib/tasks/memory_plan.h"
@@ -14,19 +15,21 @@ std::string time_span(double seconds);
 // The memory that a run takes at most, in bytes, and the work of a step. Found by going through a
 // step of full sequences without computing it.
 struct TrainingPlan {
-  std::uint64_t weights = 0;      // of the model
-  std::uint64_t copies = 0;       // of what is learnt, rounded for products
-  std::uint64_t adapter = 0;      // its own
-  std::uint64_t gradients = 0;    // of a sequence, and their sums
-  std::uint64_t moments = 0;      // of the optimizer
-  std::uint64_t activations = 0;  // of a sequence, with their gradients
-  std::uint64_t checkpoint = 0;   // while one is written
+  std::uint64_t weights = 0;       // of the model
+  std::uint64_t copies = 0;        // of what is learnt, rounded for products
+  std::uint64_t adapter = 0;       // its own
+  std::uint64_t gradients = 0;     // of a sequence, and their sums
+  std::uint64_t moments = 0;       // of the optimizer
+  std::uint64_t activations = 0;   // of a sequence, with their gradients
+  std::uint64_t checkpoint = 0;    // while one is written
+  std::uint64_t verification = 0;  // what was exported, opened again: behind the last checkpoint
   std::uint64_t program = MemoryPlan().program;
   double operations = 0;                 // of a step, in products and in attention
   double data_operations = 0, peak = 0;  // of a step of the data; a second, 0: not known
 
   std::uint64_t total() const {
-    return weights + copies + adapter + gradients + moments + activations + checkpoint + program;
+    return weights + copies + adapter + gradients + moments + activations +
+           std::max(checkpoint, verification) + program;
   }
 };
 // Fails as the run would before its first step.

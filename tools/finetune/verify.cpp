@@ -138,12 +138,17 @@ double beside_rounded(const Logits& have, const Pupil& pupil, const TextOfModel&
   return divergence(want, have, pupil.network().shape().vocab, packs);
 }
 
+// Is what was merged held against the base with the adapter, and not against the model in memory?
+bool opens_base_too(const FinetuneSettings& s) {
+  return !s.quantize_base.empty() || s.load_options().compute != DType::f32;
+}
+
 double divergence_of_model(const Other& have, const Pupil& pupil, const TextOfModel& text,
                            const std::vector<Pack>& packs, const FinetuneSettings& s,
                            const fs::path& folder) {
   const TrainedModel trained = pupil.trained();
   const std::int64_t vocab = pupil.network().shape().vocab;
-  if (s.quantize_base.empty() && s.load_options().compute == DType::f32)
+  if (!opens_base_too(s))
     return divergence([&](const Pack& pack) { return pupil.logits(pack); }, std::cref(have), vocab,
                       packs);
   // What was merged was merged into the base's own numbers, and nothing is rounded on the way into
@@ -183,6 +188,22 @@ Verification verify_export(const FinetuneSettings& s, const Pupil& pupil, const 
       !(left <= kMostOfProducts))
     refuse(left, kMostOfProducts);
   return {found, true};
+}
+
+// Blocks stay blocks in memory, and all else becomes f32.
+std::uint64_t verification_bytes(const FinetuneSettings& s, const ModelFiles& base) {
+  const std::string kind = export_kind(s, base);
+  if (s.no_verify || exports_adapter(kind)) return 0;
+  const auto in_memory = [](Tensor t) {
+    if (!is_quantized(t.dtype)) t.dtype = DType::f32;
+    return t.bytes();
+  };
+  std::uint64_t plain = 0, written = 0;
+  for (const NamedTensor& t : base.tensors())
+    plain += in_memory({nullptr, t.tensor.shape, DType::f32});
+  if (kind == "gguf")
+    for (const PlannedTensor& t : plan_blocks(s, base).tensors) written += in_memory(t.target());
+  return (kind == "gguf" ? written : plain) + (!s.full() && opens_base_too(s) ? plain : 0);
 }
 
 }  // namespace r1

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 
@@ -20,5 +21,8 @@ struct Verification {
 Verification verify_export(const FinetuneSettings& settings, const Pupil& pupil,
                            const TextOfModel& text, const std::vector<Pack>& packs,
                            const std::filesystem::path& folder);
+
+// The memory that takes, beside what is there.
+std::uint64_t verification_bytes(const FinetuneSettings& settings, const ModelFiles& base);
 
 }  // namespace r1
