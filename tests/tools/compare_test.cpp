@@ -87,13 +87,13 @@ TEST(Compare, WhatCastsDoubtIsSaid) {
 
 TEST(Compare, WhatIsNotOneTestIsNotTakenTogether) {
   const auto with = [](const std::string& field) { return record("a", "1", "," + field); };
-  for (const auto& [one, other] :
+  for (const auto& pair :
        {std::pair(R"("test":{"dtype":"f32"})", R"("test":{"dtype":"bf16"})"),
         std::pair(R"("model":{"name":"m","digest":"1"})", R"("model":{"name":"m","digest":"2"})"),
         std::pair(R"("gpu":"H100")", R"("gpu":"H200")"),
         std::pair(R"("serve":{"rate":1})", R"("serve":{"rate":2})")})
     EXPECT_FAILS(ErrorKind::decode, "these are two tests",
-                 read_tests(with(one) + with(other), "f"));
+                 read_tests(with(pair.first) + with(pair.second), "f"));
   EXPECT_EQ(read_tests(with(R"("gpu":null)") + with(R"("gpu":"H100")"), "f").size(), 1u);
 }
 

@@ -41,8 +41,7 @@ TEST(Targets, TheEndingReplacesTheOneThatIsThere) {
 TEST(Targets, TheSecondInputWithOneTargetIsRefused) {
   Targets targets({.folder = "out"});
   targets.claim("a.png");
-  EXPECT_FAILS(ErrorKind::usage, "out/a.txt is where another result goes",
-               targets.claim("a.jpg"));
+  EXPECT_FAILS(ErrorKind::usage, "out/a.txt is where another result goes", targets.claim("a.jpg"));
   EXPECT_FAILS(ErrorKind::usage, "another result", targets.claim("./a.png"));
   EXPECT_FAILS(ErrorKind::usage, "no name", targets.claim(""));
   targets.claim("b.png");
