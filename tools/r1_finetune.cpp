@@ -82,7 +82,7 @@ class Finetuner {
     const RunFile run_file(s_, files);
     if (s_.resume && run_file.says_finished()) {
       write_table_of_run(s_);
-      ui.say(kTool, fmt::format("{} is finished already", escaped(s_.output)), 1);
+      ui.say(kTool, fmt::format("{} is finished already", escaped(s_.output)), 0);
       return 0;
     }
     if (s_.resume && checkpoints_of(s_, run_file.recipe()).any()) run_file.refuse_others(s_.output);
@@ -205,7 +205,8 @@ class Finetuner {
     if (!s_.length_given) s_.max_seq_length = std::min(s_.max_seq_length, context);
     if (s_.max_seq_length > context)
       ui.say(kTool,
-             fmt::format("sequences have up to {} tokens, and the model takes {}",
+             fmt::format("sequences have up to {} tokens, and the model takes {}: what it learns "
+                         "of places behind these, nothing uses",
                          s_.max_seq_length, context),
              0);
   }
@@ -295,8 +296,9 @@ class Finetuner {
     if (there && !fs::is_directory(s_.output, error))
       fail(ErrorKind::usage, "{} is no folder", escaped(s_.output));
     if (there && !s_.resume && !s_.force)
-      fail(ErrorKind::usage, "{} is not empty; --resume goes on with it, -f begins anew",
-           escaped(s_.output));
+      fail(ErrorKind::usage, "{} is not empty{}", escaped(s_.output),
+           holds_run(s_.output) ? "; --resume goes on with it, -f begins anew"
+                                : ", and no run of r1-finetune: -o wants a folder of its own");
     if (!s_.log_csv.empty() && !s_.force && !s_.resume && !in_the_way(s_.log_csv).empty())
       fail(ErrorKind::usage, "{} exists; -f replaces it", escaped(in_the_way(s_.log_csv)));
     if (!s_.force && !s_.resume && holds_event_files(s_.tensorboard))

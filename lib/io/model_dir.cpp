@@ -131,6 +131,8 @@ fs::path find_model(std::string_view name, const ModelPlaces& places) {
   if (at != std::string::npos) hint = "; no Hugging Face cache has this revision of it";
   if (std::error_code none; fs::is_directory(name, none))
     hint += "; a folder of this name is here: write ./" + escaped(name);
+  else if (is_there(std::string(name) + ".gguf"))
+    hint += "; a file of this name is here: write " + escaped(name) + ".gguf";
   else if (is_there(name))
     hint += "; a file of this name is here, but a model is a .gguf file or a folder";
   fail(ErrorKind::model, "there is no model {}{}", escaped(name), hint);

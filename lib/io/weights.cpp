@@ -209,7 +209,10 @@ void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
   std::error_code why;
   const bool there = fs::exists(config, why);
   if (why) fail(ErrorKind::perm, "{}: {}", shown(folder), why.message());
-  if (!there) fail(ErrorKind::not_found, "{} has no config.json and no .gguf file", shown(folder));
+  if (!there)
+    fail(ErrorKind::not_found, "{} has no config.json and no .gguf file{}", shown(folder),
+         is_there(folder / "adapter_config.json") ? "; it is an adapter, which --adapter takes"
+                                                  : "");
   config_ = parse_json(read_file(config), config.string());
   const Json index = side_file(kIndex);
   if (index.is_null() && !is_there(folder / "model.safetensors")) fail_without_weights(folder);

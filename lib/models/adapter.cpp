@@ -109,6 +109,9 @@ std::string config_text(const AdapterChoice& c, const std::set<std::string>& mod
 std::filesystem::path gguf_file(const std::filesystem::path& path) {
   std::error_code none;
   if (std::filesystem::is_regular_file(path, none)) return path;
+  if (!is_there(path)) fail(ErrorKind::not_found, "there is no adapter {}", escaped(path.string()));
+  if (is_there(path / "config.json") && !is_there(path / Adapter::kConfig))
+    fail(ErrorKind::model, "{} is a model, not an adapter; -m takes it", escaped(path.string()));
   const bool alone = is_there(path / Adapter::kFile) && !is_there(path / Adapter::kConfig);
   return alone ? path / Adapter::kFile : std::filesystem::path();
 }

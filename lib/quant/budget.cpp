@@ -12,21 +12,30 @@ namespace {
 
 constexpr std::int64_t kTokens = 256;  // whose logits are compared
 
+// What a matrix may become, and stay.
+std::vector<DType> types_for(const PlannedTensor& t) {
+  std::vector<DType> types = {t.from().dtype};
+  for (const DType dtype : quantized_types())
+    if (dtype != types[0] && t.from().cols() % block_elements(dtype) == 0) types.push_back(dtype);
+  return types;
+}
+
+std::uint64_t bytes_as(const PlannedTensor& t, DType dtype) {
+  const std::size_t bytes = Tensor{nullptr, t.from().shape, dtype}.bytes();
+  return bytes + gguf_padding(bytes).size();
+}
+
 std::vector<TypeOffer> offers_of(const PlannedTensor& t, double divergence, const Imatrix& imatrix,
                                  bool search, ThreadPool& pool) {
   const Rounding plain{imatrix.importance(t.name()), {}, false};
   const Rounding chosen{plain.importance, {}, search};
   const double of_probe = rounding_error(t, probe_type(t), plain, pool);
   std::vector<TypeOffer> offers;
-  const auto offer = [&](DType dtype, double loss) {
-    const std::size_t bytes = Tensor{nullptr, t.from().shape, dtype}.bytes();
-    offers.push_back({dtype, bytes + gguf_padding(bytes).size(), loss});
-  };
-  for (const DType dtype : quantized_types())
-    if (dtype != t.from().dtype && t.from().cols() % block_elements(dtype) == 0)
-      offer(dtype,
-            of_probe > 0 ? divergence * rounding_error(t, dtype, chosen, pool) / of_probe : 0);
-  offer(t.from().dtype, 0);
+  for (const DType dtype : types_for(t)) {
+    const bool stays = dtype == t.from().dtype || of_probe == 0;
+    const double loss = stays ? 0 : divergence * rounding_error(t, dtype, chosen, pool) / of_probe;
+    offers.push_back({dtype, bytes_as(t, dtype), loss});
+  }
   std::sort(offers.begin(), offers.end(),
             [](const TypeOffer& a, const TypeOffer& b) { return a.bytes < b.bytes; });
   return offers;
@@ -81,8 +90,24 @@ std::optional<std::vector<std::size_t>> choose_offers(
   }
 }
 
+void check_budget(const QuantizePlan& plan, double bits_per_weight) {
+  std::uint64_t least = plan.bytes;
+  for (const PlannedTensor& t : plan.tensors) {
+    if (!is_measured(t)) continue;
+    std::uint64_t smallest = bytes_as(t, t.to);
+    least -= smallest;
+    for (const DType dtype : types_for(t)) smallest = std::min(smallest, bytes_as(t, dtype));
+    least += smallest;
+  }
+  const double bits = 8 * static_cast<double>(least) / static_cast<double>(plan.weights());
+  if (bits > bits_per_weight)
+    fail(ErrorKind::usage, "the smallest file has {:.3f} bits a weight, more than {}", bits,
+         bits_per_weight);
+}
+
 void fit_types(QuantizePlan& plan, const Calibration& calibration, const Imatrix& imatrix,
                double bits_per_weight, bool search, ThreadPool& pool) {
+  check_budget(plan, bits_per_weight);
   const auto divergences = measure_sensitivity(plan, calibration, kTokens, pool);
   std::vector<std::vector<TypeOffer>> offers;
   std::vector<PlannedTensor*> tensors;
@@ -93,20 +118,13 @@ void fit_types(QuantizePlan& plan, const Calibration& calibration, const Imatrix
     tensors.push_back(&t);
     plan.files->fetch(t.from());
     offers.push_back(offers_of(t, measured->second, imatrix, search, pool));
-    others -= t.target().bytes() + gguf_padding(t.target().bytes()).size();
+    others -= bytes_as(t, t.to);
     plan.files->release(t.from());
     calibration.window_done();
   }
   const double most = std::floor(bits_per_weight * static_cast<double>(plan.weights()) / 8);
-  const double room = most - static_cast<double>(others);
-  const auto chosen =
-      room < 0 ? std::nullopt : choose_offers(offers, static_cast<std::uint64_t>(room));
-  if (!chosen) {
-    std::uint64_t least = others;
-    for (const auto& of_one : offers) least += of_one[0].bytes;
-    fail(ErrorKind::usage, "the smallest file has {:.3f} bits a weight, more than {}",
-         8 * static_cast<double>(least) / static_cast<double>(plan.weights()), bits_per_weight);
-  }
+  const auto chosen = choose_offers(offers, static_cast<std::uint64_t>(most) - others);
+  assert(chosen);
   for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i]->to = offers[i][(*chosen)[i]].dtype;
   plan.set_file_type(file_type_of(plan));
 }

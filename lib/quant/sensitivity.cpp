@@ -59,6 +59,8 @@ DType probe_type(const PlannedTensor& t) {
   return t.from().cols() % block_elements(DType::q4_0) == 0 ? DType::q4_0 : DType::f32;
 }
 
+bool is_measured(const PlannedTensor& t) { return t.free && probe_type(t) != DType::f32; }
+
 std::map<std::string, double> measure_sensitivity(const QuantizePlan& plan,
                                                   const Calibration& calibration,
                                                   std::int64_t tokens, ThreadPool& pool) {
@@ -68,8 +70,8 @@ std::map<std::string, double> measure_sensitivity(const QuantizePlan& plan,
   const std::map<const void*, std::string> names = calibration.matrix_names();
   std::map<std::string, double> sensitivity;
   for (const PlannedTensor& t : plan.tensors) {
+    if (!is_measured(t)) continue;
     const DType probe = probe_type(t);
-    if (!t.free || probe == DType::f32) continue;
     plan.files->fetch(t.from());
     std::vector<std::byte> blocks = rounded(t, probe, pool);
     plan.files->release(t.from());

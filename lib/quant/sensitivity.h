@@ -12,6 +12,8 @@ namespace r1 {
 // The type that a matrix is tried in: q4_0, or f32, which loses nothing, where its rows are no
 // whole blocks of that.
 DType probe_type(const PlannedTensor& tensor);
+// Is it a free matrix that can be tried?
+bool is_measured(const PlannedTensor& tensor);
 
 // KL divergence, in nats a token over the first `tokens` of the calibration text, of the model with
 // this matrix alone rounded to nearest in its probe type; of each matrix of the plan that is free,

@@ -10,3 +10,8 @@ r1-complete --json --files-from - - <a.py; echo $?
 mkfifo f; (echo a.py >f) & timeout 20 r1-complete --json -n 0 --files-from f | jq -r .id; echo "${PIPESTATUS[0]}"; wait
 r1-complete -n 0 --prefix-file a.py a.py; echo $?; r1-complete --jsonl --prefix-file a.py <a.py; echo $?
 r1-complete --json -p @none a.py a.py; echo $?
+printf 'a.py\0b.py\0' | r1-complete --json -n 0 --files-from -; echo $?
+# What is not there is named as what it was meant to be, and by where that was said.
+r1-complete -p x --adapter none; echo $?; mkdir taught; echo '{}' >taught/adapter_config.json; r1-complete -p x -m ./taught; echo $?
+mkdir whole; echo '{}' >whole/config.json; r1-complete -p x --adapter whole; echo $?; touch small.gguf; r1-complete -p x -m small; echo $?
+R1_MODEL=nosuch r1-complete -p x; echo $?

@@ -37,3 +37,5 @@ jq -c '[.inputs[].path]' y.json
 # Where the type fits nothing, or takes more than what is there, it is said; large letters are no mistake.
 cp -r "${0%/*}/../models/tiny/llama" base; r1-quantize ./base --type w4a16 -o nothing; echo $?; r1-quantize m.gguf --type Q8_0 --calibration-tokens 9 -o y.gguf; echo $?
 r1-quantize m.gguf --type Q8_0 -o eight.gguf >/dev/null; echo $?; r1-quantize eight.gguf --type IQ4_NL --tensor-type '.*=f16' --allow-requantize -o larger.gguf >/dev/null; echo $?
+r1-quantize "$TINY_MODEL" out.gguf q4_0 -o o.gguf --type q4_0; echo $?
+seq 400 >text; r1-quantize "$TINY_MODEL" --allow-requantize --target-bpw 1 --calibration text -o o.gguf; echo $?

@@ -117,8 +117,7 @@ Work ModelWork::decode(std::int64_t tokens, std::int64_t depth, std::int64_t bat
 }
 
 std::string measured_name(const BenchSettings& s, const std::string& name, bool as_base) {
-  if (s.adapter.empty() || as_base) return name;
-  return name + "+" + without_slash(s.adapter).filename().string();
+  return adapted_name(name, as_base ? "" : s.adapter);
 }
 
 MeasuredNetwork::MeasuredNetwork(Backend& backend, const BenchSettings& s, const std::string& name,

@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/json.h"
+#include "lib/base/paths.h"
 #include "tools/common/ui.h"
 
 namespace r1 {
@@ -35,6 +36,10 @@ ModelPlaces model_places(const std::string& model_path) {
 }
 
 fs::path data_folder() { return beside_executable("share/r1", "share"); }
+
+std::string adapted_name(const std::string& model, const std::string& adapter) {
+  return adapter.empty() ? model : model + "+" + without_slash(adapter).filename().string();
+}
 
 std::string model_list(const ModelPlaces& places, bool json) {
   std::string lines;

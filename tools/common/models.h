@@ -14,6 +14,8 @@ inline constexpr const char* kShippedModel = "r1-plus-mini";  // where none is n
 ModelPlaces model_places(const std::string& model_path);
 // The folder of pretokenizers.json: installed beside the executable, or the source's.
 std::filesystem::path data_folder();
+// What records call a model with what it was taught: "NAME+ADAPTER"; NAME where there is none.
+std::string adapted_name(const std::string& model, const std::string& adapter);
 // What --list-models prints.
 std::string model_list(const ModelPlaces& places, bool json);
 

@@ -125,8 +125,7 @@ int run_body(Program& program, StandardOptions& standard, const char* manual,
     begun = true;
     return body(*ui);
   } catch (const Error& e) {
-    if (e.kind() == ErrorKind::usage) throw Error(e.kind(), e.what() + settings.origins(e.what()));
-    throw;
+    throw Error(e.kind(), e.what() + settings.origins(e.what()));
   }
 }
 

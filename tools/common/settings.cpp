@@ -75,7 +75,12 @@ std::string Settings::origins(const std::string& message) const {
   std::string text;
   for (const auto& [option, source] : sources_) {
     const std::regex name("--" + option->name + "(?![a-z-])");
-    if (source != kBuiltIn && source != kCommandLine && std::regex_search(message, name))
+    // A model is named without its option.
+    const bool is_model =
+        option->completes == Option::Completes::model &&
+        message.find("model " + escaped(value_text(*option))) != std::string::npos;
+    if (source != kBuiltIn && source != kCommandLine &&
+        (is_model || std::regex_search(message, name)))
       text += fmt::format("; {} is from {}", shown(*option), escaped(source));
   }
   return text;

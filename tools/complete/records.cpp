@@ -8,6 +8,7 @@
 #include "lib/base/sha256.h"
 #include "lib/base/utf8.h"
 #include "tools/common/base64.h"
+#include "tools/common/models.h"
 
 namespace r1 {
 namespace {
@@ -166,7 +167,7 @@ std::string determinism_of(const CompleteSettings& s, const std::string& device)
 RecordContext record_context(const CompleteSettings& s, const LoadedModel& model,
                              const std::string& device) {
   RecordContext c;
-  c.model_name = model.name;
+  c.model_name = adapted_name(model.name, s.adapter);
   c.digest = model.files->digest();
   c.quant = model.quant;
   c.device = device;
@@ -174,6 +175,7 @@ RecordContext record_context(const CompleteSettings& s, const LoadedModel& model
   c.openai = s.openai_batch;
   c.timing = s.timing;
   c.recipe = recipe_of(s, c.digest, device);
+  if (!s.adapter.empty()) c.digest += "+" + Adapter::digest_of(s.adapter);
   return c;
 }
 

@@ -79,7 +79,7 @@ class Texts : public Source {
     if (settings_.stores() && std::filesystem::is_regular_file(settings_.files_from, none)) {
       const auto names = reader();
       for (std::string name; names->next(name, true) == LineReader::State::line;)
-        choice_.keep(name);
+        choice_.keep(whole_name(name));
     }
     list_ = reader();
   }
@@ -130,13 +130,20 @@ class Texts : public Source {
       fail(ErrorKind::usage, "{} is a directory", escaped(name));
     return read_file(name);
   }
+  // A name with a NUL would be opened under what stands before it.
+  const std::string& whole_name(const std::string& name) const {
+    if (name.find('\0') != std::string::npos)
+      fail(ErrorKind::usage, "{}: names that end in NUL want -0",
+           shown_input(settings_.files_from));
+    return name;
+  }
   // False when no name has arrived yet.
   bool read_list(bool may_wait) {
     std::string line;
     while (names_.empty()) {
       const LineReader::State state = list_->next(line, may_wait);
       if (state != LineReader::State::line) return state == LineReader::State::end;
-      if (!line.empty()) names_.push_back(line);
+      if (!line.empty()) names_.push_back(whole_name(line));
     }
     return true;
   }

@@ -10,6 +10,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
+#include "lib/base/paths.h"
 #include "lib/base/json.h"
 #include "lib/base/output.h"
 #include "lib/base/sha256.h"
@@ -209,6 +210,10 @@ void RunFile::finish(const std::vector<std::string>& exported) const {
   all.insert(exported.begin(), exported.end());
   write_file(path_, text_with(all));
   std::filesystem::remove(begun_, none);
+}
+
+bool holds_run(const std::filesystem::path& folder) {
+  return is_there(folder / kName) || is_there(folder / (std::string(kName) + ".partial"));
 }
 
 std::set<std::string> exported_into(const std::filesystem::path& folder) {

@@ -33,6 +33,9 @@ class RunFile {
   std::set<std::string> exported_;  // earlier, by this run
 };
 
+// Does a run say in this folder what it is made of?
+bool holds_run(const std::filesystem::path& folder);
+
 // The names of files that a run exported into its folder, as far as that says.
 std::set<std::string> exported_into(const std::filesystem::path& folder);
 

@@ -143,7 +143,12 @@ void keep_side_files_from(const std::vector<fs::path>& places, const QuantizeSet
 }
 
 void check(const QuantizeSettings& s) {
-  refuse_if(s.operands.size() != 1, "one model is quantized at a time; name it");
+  refuse_if(s.operands.empty(), "the model that is quantized wants to be named");
+  if (s.operands.size() > 1)
+    fail(ErrorKind::usage,
+         "there is no place for '{}': one model is quantized at a time; -o names the output, "
+         "--type the type",
+         escaped(s.operands[1]));
   refuse_if(s.output.empty(), "-o names what is written");
   refuse_if(s.output == "-" || s.output == "/dev/stdout" || is_device(s.output),
             "-o wants a file or a folder: it is read again when it is written");

@@ -124,6 +124,7 @@ class GgufMaker {
   void prepare() {
     if (s_.dry_run && s_.target_bpw == 0) return;
     const bool search = s_.method != "rtn";
+    if (s_.target_bpw > 0) check_budget(plan_, s_.target_bpw);  // before the text is read
     ProgressLine line(messages_.progress());
     std::int64_t done = 0;
     const auto tick = [&] {
