@@ -10,9 +10,9 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
-#include "lib/base/paths.h"
 #include "lib/base/json.h"
 #include "lib/base/output.h"
+#include "lib/base/paths.h"
 #include "lib/base/sha256.h"
 #include "lib/base/write_file.h"
 #include "lib/models/adapter.h"
