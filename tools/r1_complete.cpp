@@ -88,8 +88,9 @@ class Complete {
     const MemoryPlan plan = plan_memory(
         files, {cache_type(files, s_.kv_type, s_.dtype), s_.batch_size, backend->device()}, limit);
     std::int64_t failed = 0;
-    print(
-        dry_run(s_, name, files, plan, recipe_of(s_, files.digest(), device_of(*backend)), failed));
+    print(dry_run(s_, name, files, plan,
+                  recipe_of(s_, adapted_digest(files.digest(), s_.adapter), device_of(*backend)),
+                  failed));
     return failed > 0 ? 1 : 0;
   }
 

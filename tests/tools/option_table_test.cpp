@@ -133,9 +133,9 @@ TEST(Options, WhatWouldChangeNothingIsRefusedOnTheCommandLineAlone) {
     const std::vector<Given> given = parse_command_line(tool.program, arguments);
     Settings(tool.program, given).from_command_line();
     if (reason.empty()) {
-      EXPECT_NO_THROW(refuse_idle(tool.program, given));
+      EXPECT_NO_THROW(check_given(tool.program, given));
     } else {
-      EXPECT_FAILS(ErrorKind::usage, reason, refuse_idle(tool.program, given));
+      EXPECT_FAILS(ErrorKind::usage, reason, check_given(tool.program, given));
     }
   };
   refuse({"--rate", "5", "-m", "m"}, "--rate wants --serve");

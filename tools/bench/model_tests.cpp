@@ -133,9 +133,8 @@ MeasuredNetwork::MeasuredNetwork(Backend& backend, const BenchSettings& s, const
                                  .adapter = adapter,
                                  .gpu_memory = s.gpu_memory});
   load_ns_ = nanoseconds_since(start);
-  const std::string beside = adapter.empty() ? "" : "+" + Adapter::digest_of(adapter);
-  info_ = {measured_name(s, name, as_base), model_.files->digest() + beside, model_.quant,
-           static_cast<std::int64_t>(model_.files->total_bytes()),
+  info_ = {measured_name(s, name, as_base), adapted_digest(model_.files->digest(), adapter),
+           model_.quant, static_cast<std::int64_t>(model_.files->total_bytes()),
            ModelWork(model_, backend_.device()).parameters()};
 }
 

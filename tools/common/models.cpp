@@ -5,6 +5,7 @@
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/paths.h"
+#include "lib/models/adapter.h"
 #include "tools/common/ui.h"
 
 namespace r1 {
@@ -39,6 +40,10 @@ fs::path data_folder() { return beside_executable("share/r1", "share"); }
 
 std::string adapted_name(const std::string& model, const std::string& adapter) {
   return adapter.empty() ? model : model + "+" + without_slash(adapter).filename().string();
+}
+
+std::string adapted_digest(const std::string& model, const std::string& adapter) {
+  return adapter.empty() ? model : model + "+" + Adapter::digest_of(adapter);
 }
 
 std::string model_list(const ModelPlaces& places, bool json) {

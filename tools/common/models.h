@@ -16,6 +16,8 @@ ModelPlaces model_places(const std::string& model_path);
 std::filesystem::path data_folder();
 // What records call a model with what it was taught: "NAME+ADAPTER"; NAME where there is none.
 std::string adapted_name(const std::string& model, const std::string& adapter);
+// Likewise of digests; reads all of the adapter.
+std::string adapted_digest(const std::string& model, const std::string& adapter);
 // What --list-models prints.
 std::string model_list(const ModelPlaces& places, bool json);
 

@@ -235,7 +235,7 @@ std::string in_words(const Option::Want& want) {
 
 }  // namespace
 
-void refuse_idle(const Program& program, const std::vector<Given>& given) {
+void check_given(const Program& program, const std::vector<Given>& given) {
   for (const auto& [option, value] : given) {
     if (names_a_place(*option) && value.empty())
       fail(ErrorKind::usage, "--{} wants {}, and '' is none", option->name, option->metavar);

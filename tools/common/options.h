@@ -100,7 +100,7 @@ void refuse_if(bool wrong, const char* why);
 
 // Fails with `usage` for an option on the command line that lacks what it wants, stands beside what
 // leaves it nothing to change, or names a file by nothing, once all are set.
-void refuse_idle(const Program& program, const std::vector<Given>& given);
+void check_given(const Program& program, const std::vector<Given>& given);
 
 bool is_switch(const Option& option);
 // The value as the option's own words: "0.8", "true"; empty when there is none.

@@ -103,7 +103,7 @@ Ui ui_of(const StandardOptions& s) {
 }
 
 int run_body(Program& program, StandardOptions& standard, const char* manual,
-             const std::vector<std::string>& arguments, std::optional<Ui>& ui, bool& begun,
+             const std::vector<std::string>& arguments, std::optional<Ui>& ui,
              const std::function<int(const Ui&)>& body) {
   const std::vector<Given> given = parse_command_line(program, arguments);
   Settings settings(program, given);
@@ -121,8 +121,7 @@ int run_body(Program& program, StandardOptions& standard, const char* manual,
   }
   ui = ui_of(standard);
   try {
-    refuse_idle(program, given);
-    begun = true;
+    check_given(program, given);
     return body(*ui);
   } catch (const Error& e) {
     throw Error(e.kind(), e.what() + settings.origins(e.what()));
@@ -223,10 +222,14 @@ int run_program(Program& program, StandardOptions& standard, const char* manual,
   };
   int status = 3;
   bool begun = false;  // the body has standard input then
+  const auto noted = [&](const Ui& of_run) {
+    begun = true;
+    return body(of_run);
+  };
   try {
     watch_signals();
     guard_mappings(program.name);
-    status = run_body(program, standard, manual, arguments, ui, begun, body);
+    status = run_body(program, standard, manual, arguments, ui, noted);
   } catch (const Error& e) {
     status = exit_status(e.kind());
     const bool quiet = (status == 2 || !begun) && gives_back(program, arguments);

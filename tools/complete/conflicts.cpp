@@ -41,8 +41,7 @@ void check_input(const CompleteSettings& s) {
   refuse_if(
       s.filter && (s.chat || !(s.names_nothing() || s.operands == std::vector<std::string>{"-"})),
       "--filter completes the text on standard input: no file, -p, list or --chat beside it");
-  refuse_if(s.files_from == "-" &&
-                std::find(s.operands.begin(), s.operands.end(), "-") != s.operands.end(),
+  refuse_if(s.files_from == "-" && s.has_dash(),
             "the list and a text of it cannot both be standard input");
   refuse_if(s.jsonl && s.openai_batch, "--jsonl and --openai-batch are two forms of requests");
   refuse_if(s.request_lines() && (s.prompt_given || s.suffix_given || !s.cursor.empty() || s.chat ||
@@ -69,9 +68,7 @@ void check_places(const CompleteSettings& s) {
   refuse_if(s.sidecar && !s.output_folder.empty(), "-O and -w both say where results go");
   refuse_if(s.stores() && s.output != "-" && !s.records(),
             "-o beside -O or -w is for records, and wants --json");
-  const bool prompt_alone = s.prompt_given && s.operands.empty() && s.prefix_file.empty() &&
-                            s.files_from.empty() && s.only_failed.empty();
-  refuse_if(s.stores() && (s.request_lines() || s.filter || prompt_alone),
+  refuse_if(s.stores() && (s.request_lines() || s.filter || (s.prompt_given && !s.names_files())),
             "-O and -w are for files; requests, -p alone and --filter have no names to store "
             "results under");
   refuse_if(s.force && s.if_exists_given && s.if_exists != "overwrite",

@@ -145,11 +145,10 @@ void write_openai_response(JsonWriter& w, const CompletionResult& r, const Recor
 
 std::string recipe_of(const CompleteSettings& s, const std::string& digest,
                       const std::string& device) {
-  const std::string adapter = s.adapter.empty() ? "" : Adapter::digest_of(s.adapter);
   const std::string shaping = fmt::format(
       "r1-complete\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n{}\n{}\n{}\n{}", kCompleteSchema,
-      digest + adapter, s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty,
-      s.answers, s.seed, s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
+      digest, s.max_tokens, s.temperature, s.top_p, s.top_k, s.min_p, s.repeat_penalty, s.answers,
+      s.seed, s.logprobs, fmt::join(s.stop, "\x1f"), s.stop_at, s.chat ? s.system : "-",
       s.suffix + "\x1f" + s.cursor + "\x1f" + s.prompt,
       s.dtype + " " + device + (device == "cuda" && s.deterministic ? " deterministic" : "") +
           (s.kv_type == "auto" ? "" : " kv " + s.kv_type) + (s.no_heal ? " no-heal" : "") +
@@ -168,14 +167,13 @@ RecordContext record_context(const CompleteSettings& s, const LoadedModel& model
                              const std::string& device) {
   RecordContext c;
   c.model_name = adapted_name(model.name, s.adapter);
-  c.digest = model.files->digest();
+  c.digest = adapted_digest(model.files->digest(), s.adapter);
   c.quant = model.quant;
   c.device = device;
   c.determinism = determinism_of(s, device);
   c.openai = s.openai_batch;
   c.timing = s.timing;
   c.recipe = recipe_of(s, c.digest, device);
-  if (!s.adapter.empty()) c.digest += "+" + Adapter::digest_of(s.adapter);
   return c;
 }
 

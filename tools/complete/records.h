@@ -17,7 +17,7 @@ struct RecordContext {
   std::string model_name, digest, quant, device, determinism, recipe;
   bool openai = false, timing = false;
 };
-// Names everything that shapes an output: the model, by its digest, with its adapter, and options.
+// Names everything that shapes an output: the model with its adapter, by their digest, and options.
 std::string recipe_of(const CompleteSettings& settings, const std::string& digest,
                       const std::string& device);
 std::string determinism_of(const CompleteSettings& settings, const std::string& device);

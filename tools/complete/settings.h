@@ -39,14 +39,17 @@ struct CompleteSettings {
   bool request_lines() const { return jsonl || openai_batch; }
   bool records() const { return json || request_lines(); }
   bool stores() const { return sidecar || !output_folder.empty(); }
+  bool names_files() const {
+    return !(operands.empty() && prefix_file.empty() && files_from.empty() && only_failed.empty());
+  }
   // Neither a text nor where it stands is said: then it is on standard input.
-  bool names_nothing() const {
-    return operands.empty() && prefix_file.empty() && files_from.empty() && only_failed.empty() &&
-           !prompt_given;
+  bool names_nothing() const { return !names_files() && !prompt_given; }
+  bool has_dash() const {
+    return std::find(operands.begin(), operands.end(), "-") != operands.end();
   }
   bool reads_stdin() const {
-    const bool dash = std::find(operands.begin(), operands.end(), "-") != operands.end();
-    return dash || files_from == "-" || names_nothing() || (request_lines() && operands.empty());
+    return has_dash() || files_from == "-" || names_nothing() ||
+           (request_lines() && operands.empty());
   }
 };
 

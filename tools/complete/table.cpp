@@ -64,6 +64,10 @@ void add_input(std::vector<Option>& o, CompleteSettings& s) {
                .help = "The system text of a chat.",
                .completes = Completes::text_or_file,
                .wants = {{"chat"}}});
+}
+
+void add_lists(std::vector<Option>& o, CompleteSettings& s) {
+  const std::string g = "Input";
   o.push_back({.name = "jsonl",
                .group = g,
                .into = &s.jsonl,
@@ -416,6 +420,7 @@ Program complete_program(CompleteSettings& settings, StandardOptions& standard) 
             .operands = &settings.operands,
             .gives_back = "filter"};
   add_input(p.options, settings);
+  add_lists(p.options, settings);
   add_generation(p.options, settings);
   add_sampling(p.options, settings);
   add_answers(p.options, settings);
