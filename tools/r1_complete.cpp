@@ -85,8 +85,9 @@ class Complete {
     const auto backend = open();
     const MemoryLimit limit =
         memory_limit(*backend, static_cast<std::uint64_t>(s_.max_memory), s_.gpu_memory);
-    const MemoryPlan plan = plan_memory(
-        files, {cache_type(files, s_.kv_type, s_.dtype), s_.batch_size, backend->device()}, limit);
+    const MemoryUse use{cache_type(files, s_.kv_type, s_.dtype), s_.batch_size, backend->device(),
+                        Adapter::bytes_of(s_.adapter)};
+    const MemoryPlan plan = plan_memory(files, use, limit);
     std::int64_t failed = 0;
     print(dry_run(s_, name, files, plan,
                   recipe_of(s_, adapted_digest(files.digest(), s_.adapter), device_of(*backend)),

@@ -17,6 +17,7 @@
 #include "tools/common/models.h"
 #include "tools/common/progress.h"
 #include "tools/common/results.h"
+#include "tools/common/settings.h"
 #include "tools/common/signals.h"
 #include "tools/finetune/course.h"
 #include "tools/finetune/dry_run.h"
@@ -345,8 +346,9 @@ class Finetuner {
     for (const std::string& name : names_of_run(s_, base))
       results.push_back(s_.output + "/" + name);
     results.insert(results.end(), {s_.log_csv, s_.output});
-    std::vector<std::string> inputs = {base.path().string(), s_.adapter, s_.init, s_.tokenizer,
-                                       s_.chat_template};
+    std::vector<std::string> inputs = config_files(standard_.config);
+    inputs.insert(inputs.end(),
+                  {base.path().string(), s_.adapter, s_.init, s_.tokenizer, s_.chat_template});
     for (const std::vector<std::string>* list : {&s_.data, &s_.val})
       inputs.insert(inputs.end(), list->begin(), list->end());
     for (const std::string& prompt : s_.sample_prompts)

@@ -5,6 +5,7 @@
 #include "lib/base/error.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
+#include "tools/common/settings.h"
 #include "tools/manual.h"
 #include "tools/quantize/check.h"
 #include "tools/quantize/folder.h"
@@ -24,7 +25,8 @@ void tell(const std::string& text) {
   }
 }
 
-int run(const QuantizeSettings& s, const Ui& ui) {
+int run(const QuantizeSettings& s, const StandardOptions& standard, const Ui& ui) {
+  keep_inputs({s.output, s.manifest, s.imatrix_out}, config_files(standard.config));
   check(s);
   Messages messages(ui);
   const std::filesystem::path path = find_model(s.operands[0], model_places(s.model_path));
@@ -53,5 +55,5 @@ int main(int argc, char** argv) {
   r1::StandardOptions standard;
   r1::Program program = r1::quantize_program(settings, standard);
   return r1::run_program(program, standard, r1::kManual, argc, argv,
-                         [&](const r1::Ui& ui) { return r1::run(settings, ui); });
+                         [&](const r1::Ui& ui) { return r1::run(settings, standard, ui); });
 }

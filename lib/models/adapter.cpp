@@ -255,6 +255,20 @@ AdapterChoice Adapter::choice_of(const std::filesystem::path& folder) {
   return read_config(parse_json(read_file(config), config), escaped(config));
 }
 
+std::uint64_t Adapter::bytes_of(const std::filesystem::path& path) {
+  if (path.empty()) return 0;
+  const std::filesystem::path gguf = gguf_file(path);
+  const std::filesystem::path& weights = gguf.empty() ? path / kWeights : gguf;
+  const MappedFile file(weights);
+  const std::vector<NamedTensor> tensors =
+      gguf.empty() ? parse_safetensors(file.bytes(), weights.string()).tensors
+                   : GgufFile::parse(file.bytes(), weights.string()).tensors();
+  std::uint64_t bytes = 0;
+  for (const NamedTensor& t : tensors)
+    bytes += sizeof(float) * static_cast<std::uint64_t>(t.tensor.shape.elements());
+  return bytes;
+}
+
 std::string Adapter::digest_of(const std::filesystem::path& path) {
   if (const std::filesystem::path file = gguf_file(path); !file.empty())
     return sha256_hex(MappedFile(file));

@@ -47,6 +47,8 @@ class Adapter {
   // One GGUF file, which has no place for DoRA. `files` are the base's.
   void write_gguf(const std::filesystem::path& path, const ModelFiles& files) const;
 
+  // What its matrices take, once read; of no path, nothing.
+  static std::uint64_t bytes_of(const std::filesystem::path& path);
   // SHA-256 of all that `read` reads there.
   static std::string digest_of(const std::filesystem::path& path);
 

@@ -105,8 +105,11 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
   m.quant = to_string(weights);
   const MemoryLimit limit = memory_limit(backend, options.max_memory, options.gpu_memory);
   if (limit.bytes > 0)
-    m.cache_pages =
-        plan_memory(*m.files, {m.kv_dtype, options.batch_size, backend.device()}, limit).pages;
+    m.cache_pages = plan_memory(*m.files,
+                                {m.kv_dtype, options.batch_size, backend.device(),
+                                 Adapter::bytes_of(options.adapter)},
+                                limit)
+                        .pages;
   m.tokenizer = load_tokenizer(*m.files, options.data_dir);
   m.params = std::make_unique<Params>(backend, *m.files, LoadOptions{.compute = m.compute});
   m.network = load_network(*m.files, *m.params);

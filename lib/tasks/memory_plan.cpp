@@ -50,7 +50,7 @@ MemoryPlan plan_memory(const ModelFiles& files, const MemoryUse& use, const Memo
                       .dtype = use.kv};
   MemoryPlan plan;
   for (const NamedTensor& t : files.tensors()) plan.weights += t.tensor.bytes();
-  plan.weights += plan.weights / 10;
+  plan.weights += plan.weights / 10 + use.adapter;
   plan.step = step_bytes(config, use);
   plan.page = shape.page_bytes();
   plan.pages = default_cache_pages(shape, config.context, use.batch_size);

@@ -12,7 +12,8 @@ namespace r1 {
 
 // The most memory that a run takes, worked out before anything is loaded.
 struct MemoryPlan {
-  std::uint64_t weights = 0;  // 1.1 times the tensors: scripts/bench/memory.py holds loading to it
+  // 1.1 times the tensors, to which scripts/bench/memory.py holds loading, and the adapter.
+  std::uint64_t weights = 0;
   std::uint64_t program = std::uint64_t{64} << 20;  // with its tokenizer
   std::uint64_t step = 0;                           // the largest
   std::uint64_t page = 0;                           // one page of the cache, in all layers
@@ -38,6 +39,7 @@ struct MemoryUse {
   DType kv = DType::bf16;  // what the cache holds
   std::int64_t batch_size = 16;
   Device device = Device::cpu;
+  std::uint64_t adapter = 0;  // Adapter::bytes_of
 };
 // Of a decoder. The cache is cut down to fit. Fails with `oom_cpu` or `oom_gpu` when not even one
 // text of moderate length has room.

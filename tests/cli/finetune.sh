@@ -22,6 +22,7 @@ teach --dropout 0.2 -o four --save-every 3 --iters 8 --log-csv four.csv --resume
 for file in records.jsonl loss.svg; do cmp three/$file four/$file && echo same; done; cut -d, -f1,4 four.csv
 python3 -c 'import xml.etree.ElementTree as tree; print([len(tree.parse("one/loss.svg").getroot().findall("{http://www.w3.org/2000/svg}" + tag)) for tag in ("polyline", "circle")])'
 teach --dropout 0.2 -o four --save-every 3 --iters 8 --resume -v; echo $?
+teach --dropout 0.2 -o four --save-every 3 --iters 9 --resume; echo $?
 # Over before its steps are: when nothing is won any more, and when the time is.
 printf 'nothing like that' >other.txt; teach --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 2 -o stopped | jq -s '.[-1].step < 60'; ls stopped/best | wc -l
 teach --learning-rate 0 --iters 2 --val other.txt -v -o as_before 2>&1 >/dev/null | grep -o 'never less after'

@@ -29,4 +29,5 @@ try --data a.txt --log-csv - -o out_; try --data a.txt --log-csv out_/run.json -
 mkdir had; touch had/adapter_model.safetensors; try --data a.txt -f -o had --log-csv none/x; try --data a.txt -f -o had --tensorboard a.txt; ls had
 printf '[r1-finetune]\nrank = 4\nearly-stop = 2\nexport-type = "q8_0"\n' >c.toml
 r1-finetune --config c.toml --data a.txt --fine-tune-type full --dry-run -m "$TINY_MODEL" >/dev/null; echo "$?: of a file, what changes nothing is no mistake"
+try --config c.toml --data a.txt --log-csv c.toml -f -o out_
 ls -d out_ 2>/dev/null; exit 0

@@ -39,3 +39,4 @@ cp -r "${0%/*}/../models/tiny/llama" base; r1-quantize ./base --type w4a16 -o no
 r1-quantize m.gguf --type Q8_0 -o eight.gguf >/dev/null; echo $?; r1-quantize eight.gguf --type IQ4_NL --tensor-type '.*=f16' --allow-requantize -o larger.gguf >/dev/null; echo $?
 r1-quantize "$TINY_MODEL" out.gguf q4_0 -o o.gguf --type q4_0; echo $?
 seq 400 >text; r1-quantize "$TINY_MODEL" --allow-requantize --target-bpw 1 --calibration text -o o.gguf; echo $?
+printf '[r1-quantize]\ntype = "q8_0"\n' >c.toml; r1-quantize m.gguf --config c.toml --manifest c.toml -f -o o.gguf; echo $?

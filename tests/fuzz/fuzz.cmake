@@ -5,7 +5,8 @@ file(GLOB entries CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/*_fuz
 # Readers of the tools are compiled in, so that a target needs no kernel.
 set(request_fuzz_reads tools/complete/requests.cpp tools/common/inputs.cpp
   tools/common/signals.cpp)
-set(config_file_fuzz_reads tools/common/config_file.cpp tools/common/options.cpp)
+set(config_file_fuzz_reads tools/common/config_file.cpp tools/common/options.cpp
+  tools/common/other_names.cpp)
 set(adapter_fuzz_links r1_kernels)  # its weights go to a backend
 foreach(entry IN LISTS entries)
   get_filename_component(name ${entry} NAME_WE)

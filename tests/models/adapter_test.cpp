@@ -128,6 +128,19 @@ TEST(Adapter, OfAGgufFileIsTheSameBesideAFolderAndAGgufFile) {
   }
 }
 
+TEST(Adapter, ItsBytesAreKnownBeforeItIsRead) {
+  const test::TempDir dir;
+  Adapted base(test::kTiny / "llama");
+  const Adapter made = base.fresh({.rank = 3});
+  std::int64_t numbers = 0;
+  for (const auto& [name, weight] : made.weights()) numbers += weight.value.shape.elements();
+  made.write(dir.path(), "llama");
+  made.write_gguf(dir / "file.gguf", base.files());
+  for (const std::filesystem::path& path : {dir.path(), dir / "file.gguf"})
+    EXPECT_EQ(Adapter::bytes_of(path), 4 * static_cast<std::uint64_t>(numbers));
+  EXPECT_EQ(Adapter::bytes_of(""), 0);
+}
+
 // What llama.cpp's loader asks for: keys, names, and shapes with the rows of q as the model's.
 TEST(Adapter, AGgufFileOfOneHasTheKeysNamesAndRowsOfLlamaCpp) {
   const test::TempDir dir;

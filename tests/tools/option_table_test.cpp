@@ -8,6 +8,7 @@
 #include "tests/support/fails.h"
 #include "tools/bench/table.h"
 #include "tools/common/docs.h"
+#include "tools/common/other_names.h"
 #include "tools/common/settings.h"
 #include "tools/complete/table.h"
 #include "tools/finetune/settings.h"
@@ -74,6 +75,22 @@ TEST_P(OptionTable, ALetterMeansWhatItMeansInEveryTool) {
     ASSERT_NE(meaning, kLetters.end());
     EXPECT_TRUE(meaning->second.contains(o.name));
   });
+}
+
+TEST(OtherNames, AreOfOptionsThatThereAreAndNoneOfOurs) {
+  const Tool tools[] = {Tool("r1-complete"), Tool("r1-bench"), Tool("r1-quantize"),
+                        Tool("r1-finetune")};
+  const auto has = [](const Tool& tool, std::string_view name) {
+    const std::vector<Option>& options = tool.program.options;
+    return std::any_of(options.begin(), options.end(),
+                       [&](const Option& o) { return o.name == name; });
+  };
+  for (const auto& [theirs, ours] : other_names()) {
+    SCOPED_TRACE(std::string(theirs));
+    bool helps = false;
+    for (const Tool& tool : tools) helps = helps || (has(tool, ours) && !has(tool, theirs));
+    EXPECT_TRUE(helps);
+  }
 }
 
 TEST_P(OptionTable, HelpIsOneSentenceWithAFullStop) {

@@ -9,6 +9,7 @@
 #include "lib/base/edit_distance.h"
 #include "lib/base/error.h"
 #include "lib/base/lower.h"
+#include "tools/common/other_names.h"
 
 namespace r1 {
 namespace {
@@ -190,9 +191,27 @@ class Reader {
   std::vector<Given> given_;
 };
 
+// The option of this name, or none.
+const Option* option_of(const Program& program, std::string_view name) {
+  const auto found = std::find_if(program.options.begin(), program.options.end(),
+                                  [&](const Option& o) { return o.name == name; });
+  return found == program.options.end() ? nullptr : &*found;
+}
+
+// "; here that is --max-tokens" for what another program calls n_predict; else empty.
+std::string named_elsewhere(const Program& program, std::string_view option) {
+  std::string theirs(option);
+  std::replace(theirs.begin(), theirs.end(), '_', '-');
+  for (const OtherName& name : other_names())
+    if (name.theirs == theirs && option_of(program, name.ours) != nullptr)
+      return fmt::format("; here that is --{}", name.ours);
+  return {};
+}
+
 }  // namespace
 
 std::string nearest_option(const Program& program, std::string_view name) {
+  if (std::string words = named_elsewhere(program, name); !words.empty()) return words;
   for (const Option& o : program.options)
     if (!o.hidden && name.size() == 1 && o.letter == name[0])
       return fmt::format("; did you mean --{}?", o.name);
@@ -214,9 +233,8 @@ void refuse_if(bool wrong, const char* why) {
 namespace {
 
 bool is_met(const Option::Want& want, const Program& program) {
-  const auto other = std::find_if(program.options.begin(), program.options.end(),
-                                  [&](const Option& o) { return o.name == want.option; });
-  assert(other != program.options.end());
+  const Option* other = option_of(program, want.option);
+  assert(other != nullptr);
   const std::string value = value_text(*other);
   if (want.values.empty()) return !value.empty() && value != "0" && value != "false";
   return std::find(want.values.begin(), want.values.end(), value) != want.values.end();

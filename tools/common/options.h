@@ -92,7 +92,8 @@ std::int64_t parse_integer(std::string_view text, std::string_view shown);
 double parse_number(std::string_view text, std::string_view shown);
 std::optional<double> number_in(std::string_view text);  // a decimal fraction, or nothing
 
-// "; did you mean --suffix?" where an option has a name like this one; else empty.
+// "; did you mean --suffix?" where an option has a name like this one, "; here that is --suffix"
+// where other programs call it so; else empty.
 std::string nearest_option(const Program& program, std::string_view name);
 
 // For settings that contradict each other: fails with `usage`, and says why.

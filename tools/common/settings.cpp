@@ -19,6 +19,24 @@ namespace fs = std::filesystem;
 
 std::string shown(const Option& o) { return "--" + o.name; }
 
+// Times are milliseconds, sizes bytes; a share is a word, as "80%".
+void add_value(JsonWriter& w, const Option& o) {
+  if (auto* const* flag = std::get_if<bool*>(&o.into)) {
+    w.boolean(**flag);
+  } else if (auto* const* integer = std::get_if<std::int64_t*>(&o.into)) {
+    const bool share = o.unit == Option::Unit::bytes_or_share && **integer < 0;
+    share ? w.string(value_text(o)) : w.integer(**integer);
+  } else if (auto* const* real = std::get_if<double*>(&o.into)) {
+    w.number(**real);
+  } else if (auto* const* text = std::get_if<std::string*>(&o.into)) {
+    w.string(**text);
+  } else {
+    w.begin_array();
+    for (const std::string& one : *std::get<std::vector<std::string>*>(o.into)) w.string(one);
+    w.end_array();
+  }
+}
+
 }  // namespace
 
 bool answers_itself(const Option& o) {
@@ -89,15 +107,11 @@ std::string Settings::origins(const std::string& message) const {
 std::string Settings::json() const {
   JsonWriter w;
   w.begin_object();
-  for (const Option& o : program_.options)
-    if (!o.hidden && !answers_itself(o))
-      w.key(o.name)
-          .begin_object()
-          .key("value")
-          .string(value_text(o))
-          .key("source")
-          .string(sources_.at(&o))
-          .end_object();
+  for (const Option& o : program_.options) {
+    if (o.hidden || answers_itself(o)) continue;
+    add_value(w.key(o.name).begin_object().key("value"), o);
+    w.key("source").string(sources_.at(&o)).end_object();
+  }
   return w.end_object().text();
 }
 

@@ -13,7 +13,6 @@ namespace r1 {
 namespace {
 
 constexpr const char* kTool = "r1-finetune";
-constexpr std::int64_t kMeasured = 3;  // steps, behind the first
 constexpr std::int64_t kTokensAtOnce = 1024;
 constexpr double kLeftForTheEnd = 0.1;   // of a time budget, or more
 constexpr std::int64_t kGuessed = 1000;  // steps, before there is anything to go by
@@ -96,6 +95,7 @@ std::map<std::string, double> Course::numbers_of(const State& s) {
           {"best", s.best},
           {"worse", s.worse},
           {"planned", s.planned},
+          {"spent", s.spent},
           {"loss_scale", s.scale.value},
           {"good", static_cast<double>(s.scale.good)},
           {"due", static_cast<double>(due.step)},
@@ -122,6 +122,7 @@ Course::State Course::state_of(const std::map<std::string, double>& numbers) {
           .best = n("best"),
           .worse = n("worse"),
           .planned = n("planned"),
+          .spent = n("spent"),
           .scale = {n("loss_scale"), static_cast<std::int64_t>(n("good"))},
           .due = n("due") > 0 ? std::optional(TrainStep{.step = static_cast<std::int64_t>(n("due")),
                                                         .rate = n("due_rate"),
@@ -317,27 +318,21 @@ std::string Course::progress(const TrainStep& step) const {
   return line;
 }
 
-// After the first step it is known roughly for how many there is time, and better after some more:
-// the first finds nothing in the caches. When the time is over before they are done, so is the run.
+// A machine is not as fast in its second hour as in its first minute: after each step it is asked
+// anew for how many there is time, so that the rate has fallen when the time is over. The first
+// step of a process finds nothing in the caches, and counts only while there is no other.
 void Course::keep_to_budget() {
   const std::int64_t done = trainer_.done();
-  double step = 0;  // seconds; 0: no better known than before
-  if (done == 1) {
-    step = taught_first_ = taught_;
-  } else if (done == 1 + kMeasured && start_.steps == 0) {
-    step = (taught_ - taught_first_) / static_cast<double>(kMeasured);
-  }
-  if (step > 0) step_seconds_ = step;
-  const double left =
-      static_cast<double>(s_.time_budget) / 1e3 - seconds_since(begun_) - seconds_of_end();
-  if (left <= 0)
-    state_.planned = static_cast<double>(done);
-  else if (step > 0)
-    state_.planned =
-        static_cast<double>(done) +
-        std::floor(left / (step + look_seconds_ / static_cast<double>(s_.steps_per_eval)));
+  const std::int64_t here = done - start_.steps;
+  if (here == 1) taught_first_ = taught_;
+  step_seconds_ = here == 1 ? taught_ : (taught_ - taught_first_) / static_cast<double>(here - 1);
+  const double each = step_seconds_ + look_seconds_ / static_cast<double>(s_.steps_per_eval);
+  const double left = static_cast<double>(s_.time_budget) / 1e3 - spent() - seconds_of_end();
+  state_.planned = static_cast<double>(done) + std::floor(std::max(0.0, left) / each);
   plan(static_cast<std::int64_t>(state_.planned));
 }
+
+double Course::spent() const { return state_.spent + seconds_since(begun_); }
 
 // The last look; then what was learnt is written and, as a model, read again; forward passes are a
 // third of a step's work each, and go over some sequences twice.
@@ -350,7 +345,9 @@ double Course::seconds_of_end() const {
 }
 
 void Course::save(const Checkpoints& to) {
-  to.save(pupil_.backend(), {trainer_.done(), numbers_of(state_)}, tensors_);
+  State now = state_;
+  now.spent = spent();
+  to.save(pupil_.backend(), {trainer_.done(), numbers_of(now)}, tensors_);
 }
 
 }  // namespace r1

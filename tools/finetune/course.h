@@ -34,7 +34,7 @@ class Course {
   struct Known {
     double most = 0, fp8_share = 0, loading = 0;
   };
-  // `begun`: when the time budget began. What it is given outlives it.
+  // `begun`: when the time budget began to run. What it is given outlives it.
   Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
          const SamplePrompts& prompts, const std::string& recipe, const Ui& ui,
          Clock::time_point begun, const Known& known);
@@ -53,6 +53,7 @@ class Course {
     double untaught = 0;             // loss on --val before the first step
     double best = std::numeric_limits<double>::max(), worse = 0;  // after others; times in a row
     double planned = 0;                                           // steps, by --time-budget
+    double spent = 0;                                             // of it, in earlier processes
     LossScale scale;
     std::optional<TrainStep> due;  // its record is still to be made
   };
@@ -78,6 +79,7 @@ class Course {
   void show(const std::vector<std::string>& samples) const;
   void report(const TrainStep& step, const Look& found);
   void keep_to_budget();
+  double spent() const;  // seconds of the time budget
   double seconds_of_end() const;
   void plan(std::int64_t steps);
   std::string progress(const TrainStep& step) const;  // for a terminal
@@ -96,7 +98,7 @@ class Course {
   std::optional<TrainLog> log_;
   ProgressLine line_;
   std::int64_t steps_;                    // in all
-  Clock::time_point begun_;               // the run
+  Clock::time_point begun_;               // this process
   double step_seconds_ = 0;               // as far as it is known
   double look_seconds_ = 0;               // the last one; 0: none yet
   double taught_ = 0, taught_first_ = 0;  // seconds in steps of this process, in its first

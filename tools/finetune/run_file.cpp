@@ -173,6 +173,8 @@ RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
   recipe_ = sha256_hex(as_bytes(made_of(w.text() + "}"))).substr(0, 16);
   w.key("export").string(s.export_given ? s.export_kind : "").key("export_type");
   text_ = w.string(s.export_type).text();
+  further_ = fmt::format(", another -o with {} goes on from what it learnt",
+                         s.full() ? "-m and its model" : "--adapter " + escaped(s.output));
   if (s.resume) exported_ = exported_into(s.output);
 }
 
@@ -195,7 +197,10 @@ void RunFile::refuse_others(const std::string& folder) const {
   if (!std::filesystem::exists(was, none)) return;  // its checkpoints have the last word
   const std::string how = difference(parse_json(made_of(read_file(was)), kName),
                                      parse_json(made_of(text_ + "}"), kName));
-  if (!how.empty()) fail(ErrorKind::usage, "{} was begun {}; -f begins anew", escaped(folder), how);
+  if (how.empty()) return;
+  const bool finished = &was == &path_;
+  fail(ErrorKind::usage, "{} was begun {}; -f begins anew{}", escaped(folder), how,
+       finished ? further_ : "");
 }
 
 void RunFile::begin() const {

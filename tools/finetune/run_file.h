@@ -30,6 +30,7 @@ class RunFile {
 
   std::filesystem::path path_, begun_;
   std::string text_, recipe_;       // text_ is not closed
+  std::string further_;             // how to, in words
   std::set<std::string> exported_;  // earlier, by this run
 };
 

@@ -53,6 +53,14 @@ TEST_F(MemoryPlanTest, APageIsCountedInTheBytesOfItsType) {
   }
 }
 
+TEST_F(MemoryPlanTest, AnAdapterTakesRoomFromTheCache) {
+  const ModelFiles files = ModelFiles::open(path_);
+  const MemoryPlan alone = plan(0);
+  const MemoryUse with{DType::f32, 16, Device::cpu, alone.page};
+  EXPECT_EQ(plan_memory(files, with, {}).total(), alone.total() + alone.page);
+  EXPECT_EQ(plan_memory(files, with, {.bytes = alone.total()}).pages, alone.pages - 1);
+}
+
 TEST_F(MemoryPlanTest, ALimitWithoutRoomForOneTextIsRefusedBeforeAnythingIsLoaded) {
   const MemoryPlan free = plan(0);
   const std::uint64_t least = free.weights + free.work() + 8 * free.page;
