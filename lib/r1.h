@@ -55,7 +55,8 @@ class CodeCompletionPipeline {
  public:
   explicit CodeCompletionPipeline(Model model);
   Completion operator()(std::string_view prompt, const CompletionSettings& settings = {}) const;
-  // All at once, over one batch; results in the order of the prompts.
+  // All at once, over one batch; results in the order of the prompts. Throws for the first that
+  // fails: what the others became is lost.
   std::vector<Completion> operator()(const std::vector<std::string>& prompts,
                                      const CompletionSettings& settings = {}) const;
 

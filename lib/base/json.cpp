@@ -1,5 +1,7 @@
 #include "lib/base/json.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <unordered_set>
@@ -70,6 +72,43 @@ class Builder {
 
 }  // namespace
 
+namespace {
+
+// "12" or "-12", and more than 64 bits hold.
+bool is_too_long(std::string_view number) {
+  std::int64_t whole = 0;
+  std::uint64_t natural = 0;
+  const char* end = number.data() + number.size();
+  return number.find_first_not_of("-0123456789") == std::string_view::npos &&
+         std::from_chars(number.data(), end, whole).ec == std::errc::result_out_of_range &&
+         std::from_chars(number.data(), end, natural).ec != std::errc();
+}
+
+std::size_t end_of_string(std::string_view text, std::size_t begin) {
+  std::size_t end = begin + 1;
+  while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2u : 1u;
+  return std::min(end + 1, text.size());
+}
+
+// The same text with "e0" behind each whole number that no 64 bits hold, such as the int(1e30) of
+// Python's writers: it is read as a fraction then.
+std::string with_long_numbers(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t number = text.find_first_not_of("+-.0123456789eE", at);
+    std::size_t end = std::min(number, text.size());
+    if (text[at] == '"') end = end_of_string(text, at);
+    end = std::max(end, at + 1);
+    const std::string_view word = text.substr(at, end - at);
+    out += word;
+    if (is_too_long(word)) out += "e0";
+    at = end;
+  }
+  return out;
+}
+
+}  // namespace
+
 Json parse_json(std::string_view text, std::string_view where, std::size_t most) {
   const std::string name = escaped(where);
   if (text.size() > most) fail(ErrorKind::limit, "{} has more than {} bytes", name, most);
@@ -80,7 +119,12 @@ Json parse_json(std::string_view text, std::string_view where, std::size_t most)
   // Its own limit lies above ours, so that ours is the one that speaks.
   if (parser.allocate(text.size(), std::size_t{4} * kMostDepth) != simdjson::SUCCESS)
     fail(ErrorKind::oom_cpu, "{} does not fit in memory", name);
-  const auto parsed = parser.parse(text.data(), text.size());
+  auto parsed = parser.parse(text.data(), text.size());
+  std::string changed;
+  if (parsed.error() == simdjson::NUMBER_ERROR) {
+    changed = with_long_numbers(text);
+    parsed = parser.parse(changed.data(), changed.size());
+  }
   if (parsed.error() == simdjson::DEPTH_ERROR)
     fail(ErrorKind::limit, "{} is nested too deeply", name);
   if (parsed.error() != simdjson::SUCCESS)

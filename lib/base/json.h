@@ -73,7 +73,8 @@ class JsonWriter {
   JsonWriter& number(double value);  // the shortest digits that read back the same
   JsonWriter& boolean(bool value);
   JsonWriter& null();
-  JsonWriter& value(const Json& json);
+  // `fractions`: what is one there stays one here, 8.0 and not 8, for readers who ask for that.
+  JsonWriter& value(const Json& json, bool fractions = false);
 
   const std::string& text() const { return text_; }
 

@@ -118,24 +118,29 @@ JsonWriter& JsonWriter::null() {
   return *this;
 }
 
-JsonWriter& JsonWriter::value(const Json& json) {
+JsonWriter& JsonWriter::value(const Json& json, bool fractions) {
   if (json.is_null()) return null();
   if (json.is_bool()) return boolean(json.boolean(""));
   if (json.is_string()) return string(json.string(""));
   if (json.is_number())
-    return json.visit_number([this](auto n) -> JsonWriter& {
-      if constexpr (std::is_same_v<decltype(n), double>) return number(n);
+    return json.visit_number([this, fractions](auto n) -> JsonWriter& {
+      if constexpr (std::is_same_v<decltype(n), double>) {
+        const std::size_t begin = text_.size();
+        number(n);
+        if (fractions && text_.find_first_of(".en", begin) == std::string::npos) text_ += ".0";
+        return *this;
+      }
       separate();
       text_ += fmt::format("{}", n);
       return *this;
     });
   if (json.is_array()) {
     begin_array();
-    for (const Json& element : json.array("")) value(element);
+    for (const Json& element : json.array("")) value(element, fractions);
     return end_array();
   }
   begin_object();
-  for (const auto& [name, member] : json.object("")) key(name).value(member);
+  for (const auto& [name, member] : json.object("")) key(name).value(member, fractions);
   return end_object();
 }
 

@@ -110,7 +110,7 @@ void Scheduler::submit(SequenceRequest request) {
          context());
   auto s = std::make_unique<Sequence>();
   s->ids = request.prompt;
-  s->most = prompt + std::min(request.max_tokens, context() - prompt);
+  s->most = prompt + std::clamp<std::int64_t>(request.max_tokens, 0, context() - prompt);
   s->request = std::move(request);
   waiting_.push_back(std::move(s));
 }

@@ -27,7 +27,7 @@ bool StopWatcher::ends_here(char c) {
       return true;
     }
   if (rules_.at_line_end && c == '\n' && any_text_) {
-    held_.pop_back();
+    held_.resize(held_.size() - (held_.ends_with("\r\n") ? 2 : 1));
     return true;
   }
   if (rules_.at_block_end && ends_block(c)) return true;
@@ -58,7 +58,7 @@ bool StopWatcher::ends_block(char c) {
 }
 
 std::size_t StopWatcher::kept_back() const {
-  std::size_t most = gap_;
+  std::size_t most = std::max<std::size_t>(gap_, rules_.at_line_end && held_.ends_with('\r'));
   for (const std::string& s : rules_.strings)
     for (std::size_t n = std::min(s.size(), held_.size() + 1); n-- > 1;)
       if (std::string_view(held_).ends_with(std::string_view(s).substr(0, n))) {

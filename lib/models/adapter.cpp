@@ -74,6 +74,12 @@ AdapterChoice read_config(const Json& config, const std::string& where) {
     if (given(key) != nullptr && given(key)->boolean(where)) refuse(key);
   for (const char* key : {"rank_pattern", "alpha_pattern"})
     if (given(key) != nullptr && !given(key)->object(where).empty()) refuse(key);
+  // Initializations that change the base, which then is another than the one we have.
+  if (const Json* begin = given("init_lora_weights"); begin != nullptr && begin->is_string()) {
+    const std::string& name = begin->string(where + ": init_lora_weights");
+    for (const char* changing : {"pissa", "olora", "corda", "loftq", "lora_ga"})
+      if (name.starts_with(changing)) refuse("init_lora_weights " + escaped(name));
+  }
   for (const char* key : {"modules_to_save", "layer_replication", "alora_invocation_tokens"})
     if (given(key) != nullptr) refuse(key);
   c.rank = config.at("r", where).integer(where + ": r");
@@ -128,14 +134,18 @@ class Adapter::Tensors {
     const auto at = by_name_.find(name);
     return at == by_name_.end() ? nullptr : at->second;
   }
-  std::vector<float> take(const std::string& name, const Shape& shape) {
+  const Tensor& want(const std::string& name, const Shape& shape) const {
     const Tensor* t = find(name);
     if (t == nullptr) fail(ErrorKind::model, "{} has no {}", where_, name);
     if (t->shape != shape || is_integer(t->dtype) || is_float8(t->dtype))
       fail(ErrorKind::model, "{}: {} is {} of {}, and the model wants {}", where_, name,
            to_string(t->shape), to_string(t->dtype), to_string(shape));
+    return *t;
+  }
+  std::vector<float> take(const std::string& name, const Shape& shape) {
+    const Tensor& t = want(name, shape);
     std::vector<float> values(static_cast<std::size_t>(shape.elements()));
-    unpack(values, t->data, t->dtype);
+    unpack(values, t.data, t.dtype);
     by_name_.erase(name);
     return values;
   }
@@ -303,6 +313,7 @@ void Adapter::read_folder(const Params& base, const ModelFiles& files,
   for (const Target& t : targets_of(base, files)) {
     const auto part = [&](const char* name) { return name_of(t.module, name); };
     if (tensors.find(part(kA)) == nullptr && tensors.find(part(kB)) == nullptr) continue;
+    tensors.want(part(kA), {choice_.rank, t.weight.cols()});  // before there is room for it
     LowRank& pair = add(t, base, choice_.rank, trainable);
     const auto take = [&](const char* name, const Tensor& to, std::int64_t head_dim) {
       fill(to, tensors.take(part(name), to.shape), head_dim, Rows::folder);

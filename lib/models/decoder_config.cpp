@@ -78,8 +78,12 @@ void check_scaling(const RopeScaling& s) {
   using Kind = RopeScaling::Kind;
   if (s.kind == Kind::none) return;
   positive("the rope factor", s.factor);
+  constexpr double kLongest = 1 << 30;
   if (s.kind == Kind::llama3 || s.kind == Kind::yarn)
     positive("the rope's original context", s.original_context);
+  if (s.original_context > kLongest)
+    fail(ErrorKind::model, "the rope's original context is {}, above {}", s.original_context,
+         kLongest);
   if (s.kind == Kind::llama3 && !(s.high > s.low && s.low > 0))
     fail(ErrorKind::model, "the rope's high_freq_factor {} is not above its low_freq_factor {}",
          s.high, s.low);

@@ -1,8 +1,7 @@
 #include "lib/tasks/answer_text.h"
 
 #include <algorithm>
-
-#include "lib/text/chat_template.h"
+#include <utility>
 
 namespace r1 {
 namespace {
@@ -27,23 +26,36 @@ int block_indent(std::string_view prefix) {
 }  // namespace
 
 void AnswerText::push(std::string_view bytes) {
-  if (!thinking_) {
-    text_ += utf8_.push(watcher_.push(bytes));
-    return;
-  }
+  if (thoughts_ == Thoughts::none) return answer(bytes);
   raw_ += bytes;
+  if (thoughts_ == Thoughts::may) begin();
+  if (thoughts_ != Thoughts::open) return;
   if (raw_.find(kEndOfThought, searched_) == std::string::npos) {
     searched_ = raw_.size() - std::min(raw_.size(), kEndOfThought.size() - 1);
     return;
   }
   const ThoughtAndAnswer split = split_reasoning(raw_);
   if (split.answer.empty()) return;  // newlines before the answer do not count
-  thinking_ = false;
-  text_ += utf8_.push(watcher_.push(split.answer));
+  thoughts_ = Thoughts::none;
+  answer(split.answer);
+}
+
+void AnswerText::begin() {
+  const std::size_t white = std::min(raw_.find_first_not_of(" \t\r\n"), raw_.size());
+  const std::string_view seen = std::string_view(raw_).substr(white);
+  if (kBeginOfThought.starts_with(seen.substr(0, kBeginOfThought.size()))) {
+    if (seen.size() < kBeginOfThought.size()) return;
+    raw_.erase(0, white);
+    thoughts_ = Thoughts::open;
+  } else {
+    thoughts_ = Thoughts::none;
+    answer(std::exchange(raw_, {}));
+  }
 }
 
 void AnswerText::finish() {
-  if (!thinking_) text_ += utf8_.push(watcher_.finish());
+  if (thoughts_ == Thoughts::may) answer(std::exchange(raw_, {}));  // it never came to <think>
+  if (thoughts_ != Thoughts::open) text_ += utf8_.push(watcher_.finish());
   text_ += utf8_.finish();
 }
 
@@ -53,7 +65,9 @@ std::string AnswerText::reasoning() const {
   return out + whole.finish();
 }
 
-bool AnswerText::cut_while_thinking() const { return thinking_ && !split_reasoning(raw_).complete; }
+bool AnswerText::cut_while_thinking() const {
+  return thoughts_ == Thoughts::open && !split_reasoning(raw_).complete;
+}
 
 StopRules rules_after(StopRules rules, std::string_view prefix) {
   if (rules.at_block_end) rules.block_indent = block_indent(prefix);

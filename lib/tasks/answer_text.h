@@ -5,14 +5,15 @@
 
 #include "lib/base/utf8.h"
 #include "lib/decode/stop.h"
+#include "lib/text/chat_template.h"
 
 namespace r1 {
 
 // Bytes of tokens to the text of one answer: stop rules, whole characters, reasoning apart.
 class AnswerText {
  public:
-  // `thinks`: the answer begins with reasoning.
-  AnswerText(StopRules rules, bool thinks) : watcher_(std::move(rules)), thinking_(thinks) {}
+  AnswerText(StopRules rules, Thoughts thoughts)
+      : watcher_(std::move(rules)), thoughts_(thoughts) {}
 
   void push(std::string_view bytes);
   void finish();
@@ -22,11 +23,14 @@ class AnswerText {
   bool cut_while_thinking() const;
 
  private:
+  void begin();  // finds out whether raw_ begins with reasoning, once that can be told
+  void answer(std::string_view bytes) { text_ += utf8_.push(watcher_.push(bytes)); }
+
   StopWatcher watcher_;
   Utf8Stream utf8_;
   std::string text_, raw_;
   std::size_t searched_ = 0;  // of raw_: nothing ends the reasoning before it
-  bool thinking_;
+  Thoughts thoughts_;         // open: bytes are reasoning; none: the answer
 };
 
 // The rules with what they have to know of the text before the answer.

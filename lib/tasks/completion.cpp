@@ -45,9 +45,9 @@ std::size_t bytes_of(const ExtraFile& file, bool gap) {
 // A request as the model reads it.
 struct Prompt {
   std::vector<TokenId> ids;
-  std::string owed;     // what was taken off its end, and the answer has to begin with
-  bool thinks = false;  // the answer begins with reasoning
-  bool cut = false;     // to fit
+  std::string owed;  // what was taken off its end, and the answer has to begin with
+  Thoughts thoughts = Thoughts::none;
+  bool cut = false;  // to fit
 };
 
 }  // namespace
@@ -126,7 +126,7 @@ Prompt Completer::State::encode(const CompletionRequest& r) {
     const auto is_user = [](const ChatMessage& m) { return m.role == "user"; };
     if (chat->needs_user() && std::none_of(r.messages.begin(), r.messages.end(), is_user))
       fail(ErrorKind::usage, "messages have no user");
-    return {.ids = encode_parts(t, chat->render(r.messages), false), .thinks = chat->thinks()};
+    return {.ids = encode_parts(t, chat->render(r.messages), false), .thoughts = chat->thoughts()};
   }
   const Excerpt text = near_caret(r);
   if (r.heal && r.max_tokens > 0) {
@@ -237,10 +237,13 @@ void Completer::State::start(CompletionRequest request) {
     item.result.prompt_tokens = static_cast<std::int64_t>(
         prompt.ids.size() + model.tokenizer->encode_continued(prompt.owed).size());
     submit(item, prompt);
+    return;
   } catch (const Error& e) {
     item.result.error = e;
-    item.answers.clear();  // the scheduler refuses the first answer or none: nothing is under way
+  } catch (const std::bad_alloc&) {
+    item.result.error = Error(ErrorKind::oom_cpu, "there is no memory for this text");
   }
+  item.answers.clear();  // the scheduler refuses the first answer or none: nothing is under way
 }
 
 void Completer::State::submit(Item& item, const Prompt& prompt) {
@@ -251,7 +254,7 @@ void Completer::State::submit(Item& item, const Prompt& prompt) {
   const auto spare = static_cast<std::int64_t>(prompt.owed.size());
   for (int k = 0; k < r.answers; ++k) {
     Progress& p = *item.answers.emplace_back(
-        new Progress{AnswerText(rules, prompt.thinks), prompt.owed, {}, false});
+        new Progress{AnswerText(rules, prompt.thoughts), prompt.owed, {}, false});
     SequenceRequest s{.prompt = prompt.ids,
                       .max_tokens = std::min(r.max_tokens, kMostTokens) + spare,
                       .sampling = r.sampling,

@@ -29,7 +29,7 @@ std::string_view without_beginning(std::string_view text, std::size_t bytes) {
 
 std::string_view without_end(std::string_view text, std::size_t kept) {
   if (kept >= text.size()) return text;
-  while (inside_character(text, kept)) --kept;
+  while (kept > 0 && inside_character(text, kept)) --kept;
   const std::size_t newline = text.rfind('\n', kept);
   return text.substr(0, newline == std::string_view::npos || newline == 0 ? kept : newline);
 }

@@ -14,7 +14,7 @@ Json read_names(const std::filesystem::path& data_dir) {
   return parse_json(read_file(data_dir / kFile), kFile);
 }
 
-Pretokenizing read_entry(const Json& entry) {
+NamedPretokenizing read_entry(const Json& entry) {
   const auto flag = [&entry](std::string_view key) {
     const Json* value = entry.find(key);
     return value != nullptr && value->boolean(kFile);
@@ -22,13 +22,14 @@ Pretokenizing read_entry(const Json& entry) {
   std::vector<std::string> patterns;
   for (const Json& step : entry.at("steps", kFile).array(kFile))
     patterns.push_back(step.string(kFile));
-  return {Pretokenizer::from_patterns(patterns), flag("ignore_merges"), flag("nfc")};
+  return {{Pretokenizer::from_patterns(patterns), flag("ignore_merges"), flag("nfc")},
+          flag("begins_with_bos")};
 }
 
 }  // namespace
 
-std::optional<Pretokenizing> named_pretokenizing(std::string_view name,
-                                                 const std::filesystem::path& data_dir) {
+std::optional<NamedPretokenizing> named_pretokenizing(std::string_view name,
+                                                      const std::filesystem::path& data_dir) {
   const Json file = read_names(data_dir);
   const Json* entry = file.find(name);
   if (entry == nullptr) return std::nullopt;
@@ -40,7 +41,7 @@ std::optional<std::string> name_of(const Pretokenizing& wanted,
                                    const std::filesystem::path& data_dir) {
   const Json file = read_names(data_dir);
   for (const auto& [name, entry] : file.object(kFile))
-    if (entry.find("like") == nullptr && read_entry(entry) == wanted) return name;
+    if (entry.find("like") == nullptr && read_entry(entry).before_merging == wanted) return name;
   return std::nullopt;
 }
 

@@ -16,9 +16,14 @@ struct Pretokenizing {
   bool operator==(const Pretokenizing&) const = default;
 };
 
+struct NamedPretokenizing {
+  Pretokenizing before_merging;
+  bool begins_with_bos = false;  // where the file does not say
+};
+
 // Both look into pretokenizers.json in `data_dir`; nothing when it is not there.
-std::optional<Pretokenizing> named_pretokenizing(std::string_view name,
-                                                 const std::filesystem::path& data_dir);
+std::optional<NamedPretokenizing> named_pretokenizing(std::string_view name,
+                                                      const std::filesystem::path& data_dir);
 std::optional<std::string> name_of(const Pretokenizing& wanted,
                                    const std::filesystem::path& data_dir);
 

@@ -124,14 +124,16 @@ void Pretokenizer::add_step(const std::string& pattern, const Json& json) {
   const std::string where = "tokenizer.json: pre_tokenizer";
   const Json* behavior = json.find("behavior");
   const std::string name = behavior == nullptr ? "Isolated" : behavior->string(where);
-  Step step{Regex(name == "Contiguous" ? "(?:" + pattern + ")+" : pattern)};
+  Step step{Regex(pattern)};
   if (name == "Removed")
     step.keep = Keep::removed;
   else if (name == "MergedWithPrevious")
     step.keep = Keep::with_previous;
   else if (name == "MergedWithNext")
     step.keep = Keep::with_next;
-  else if (name != "Isolated" && name != "Contiguous")
+  else if (name == "Contiguous")
+    step.keep = Keep::contiguous;
+  else if (name != "Isolated")
     fail(ErrorKind::model, "the split behavior {} is not one that runs here", escaped(name));
   if (const Json* invert = json.find("invert")) step.invert = invert->boolean(where);
   steps_.push_back(std::move(step));
@@ -163,7 +165,8 @@ void Pretokenizer::cut(std::vector<std::string_view>& out, std::string_view piec
     if (begin == end) return;
     const bool joins =
         out.size() > first && ((step.keep == Keep::with_previous && matched && !before_matched) ||
-                               (step.keep == Keep::with_next && !matched && before_matched));
+                               (step.keep == Keep::with_next && !matched && before_matched) ||
+                               (step.keep == Keep::contiguous && matched == before_matched));
     if (joins)
       out.back() = {out.back().data(),
                     static_cast<std::size_t>(piece.data() + end - out.back().data())};

@@ -42,7 +42,7 @@ class Pretokenizer {
   std::string shown() const;                                   // the patterns, for a message
 
  private:
-  enum class Keep { isolated, removed, with_previous, with_next };
+  enum class Keep { isolated, removed, with_previous, with_next, contiguous };
   struct Step {
     Regex regex;
     Keep keep = Keep::isolated;

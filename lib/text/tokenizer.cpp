@@ -28,22 +28,37 @@ std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files,
        escaped(files.path().string()));
 }
 
+namespace {
+
+TokenId id_of(const Tokenizer& tokenizer, const std::string& marker) {
+  const auto id = tokenizer.find(marker);
+  if (!id) fail(ErrorKind::model, "the vocabulary has no token {}", escaped(marker));
+  return *id;
+}
+
+std::vector<TokenId> encode_part(const Tokenizer& tokenizer, const PromptPart& part) {
+  switch (part.kind) {
+    case PromptPart::Kind::text:
+      return tokenizer.encode(part.text);
+    case PromptPart::Kind::continued:
+      return tokenizer.encode_continued(part.text);
+    case PromptPart::Kind::marker:
+      return {id_of(tokenizer, part.text)};
+    case PromptPart::Kind::bos:
+      break;
+  }
+  return tokenizer.bos() ? std::vector<TokenId>{*tokenizer.bos()} : std::vector<TokenId>();
+}
+
+}  // namespace
+
 std::vector<TokenId> encode_parts(const Tokenizer& tokenizer, const std::vector<PromptPart>& parts,
                                   bool add_bos) {
   std::vector<TokenId> ids;
   if (add_bos && tokenizer.bos()) ids.push_back(*tokenizer.bos());
-  bool continued = false;
   for (const PromptPart& part : parts) {
-    if (part.marker) {
-      const auto id = tokenizer.find(part.text);
-      if (!id) fail(ErrorKind::model, "the vocabulary has no token {}", escaped(part.text));
-      ids.push_back(*id);
-      continue;
-    }
-    const auto more =
-        continued ? tokenizer.encode_continued(part.text) : tokenizer.encode(part.text);
+    const std::vector<TokenId> more = encode_part(tokenizer, part);
     ids.insert(ids.end(), more.begin(), more.end());
-    continued = true;
   }
   return ids;
 }

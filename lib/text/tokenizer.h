@@ -49,8 +49,15 @@ std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files,
 
 // Text of a prompt that we write: markers by id, everything else encoded as user text.
 struct PromptPart {
+  enum class Kind {
+    text,       // as it stands alone
+    continued,  // goes on where something stood before (Tokenizer::encode_continued)
+    marker,     // `text` is the exact text of one
+    bos         // the tokenizer's, where it has one; `text` is empty
+  };
   std::string text;
-  bool marker = false;  // `text` is the exact text of one marker
+  Kind kind = Kind::text;
+  auto operator<=>(const PromptPart&) const = default;
 };
 // Fails with `model` when a marker is not in the vocabulary. BOS is added when `add_bos`.
 std::vector<TokenId> encode_parts(const Tokenizer& tokenizer, const std::vector<PromptPart>& parts,

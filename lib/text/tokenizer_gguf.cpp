@@ -45,14 +45,15 @@ void read_merges(BpeDescription& d, const GgufFile& gguf) {
 // The steps that tokenizer.ggml.pre names, from the data file that is installed with r1.
 void read_named_steps(BpeDescription& d, const GgufFile& gguf,
                       const std::filesystem::path& data_dir) {
-  const std::string name(gguf.string("tokenizer.ggml.pre").value_or("gpt-2"));
-  auto named = named_pretokenizing(name, data_dir);
+  constexpr std::string_view kAdvice = "put the model's tokenizer.json beside it";
+  const auto name = gguf.string("tokenizer.ggml.pre");
+  if (!name) fail(ErrorKind::model, "{} names no pre-tokenizer; {}", gguf.name(), kAdvice);
+  auto named = named_pretokenizing(*name, data_dir);
   if (!named)
-    fail(ErrorKind::model,
-         "{} names the pre-tokenizer {}, which is not known here; put the model's tokenizer.json "
-         "beside it",
-         gguf.name(), escaped(name));
-  d.before_merging = std::move(*named);
+    fail(ErrorKind::model, "{} names the pre-tokenizer {}, which is not known here; {}",
+         gguf.name(), escaped(*name), kAdvice);
+  d.before_merging = std::move(named->before_merging);
+  d.begins_with_bos = named->begins_with_bos;
 }
 
 // Is this the vocabulary that the GGUF file has too, but for fillers at its end?

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 #include <span>
-#include <tuple>
 
 #include "lib/base/error.h"
 
@@ -42,27 +41,51 @@ class PartEncoder {
 
   std::vector<TokenId> encode(const std::vector<PromptPart>& parts) {
     std::vector<TokenId> ids;
-    bool continued = false;
     for (const PromptPart& part : parts) {
-      const auto [known, is_new] = known_.try_emplace({part.text, part.marker, continued});
-      if (is_new)
-        known->second = continued && !part.marker ? tokenizer_.encode_continued(part.text)
-                                                  : encode_parts(tokenizer_, {part}, false);
+      const auto [known, is_new] = known_.try_emplace(part);
+      if (is_new) known->second = encode_parts(tokenizer_, {part}, false);
       append(ids, known->second);
-      continued = continued || !part.marker;
     }
     return ids;
   }
 
  private:
   const Tokenizer& tokenizer_;
-  std::map<std::tuple<std::string, bool, bool>, std::vector<TokenId>> known_;
+  std::map<PromptPart, std::vector<TokenId>> known_;
 };
 
 bool begins_with(std::span<const TokenId> ids, std::span<const TokenId> beginning) {
   return ids.size() >= beginning.size() &&
          std::equal(beginning.begin(), beginning.end(), ids.begin());
 }
+
+// The answers of a conversation, each behind all that was said before: one sample as long as each
+// begins with the one before it, else a sample each.
+class Answers {
+ public:
+  void add(std::size_t begin, std::vector<TokenId> ids) {
+    if (apart_.empty() && !begins_with(ids, ids_))
+      for (const auto& [from, end] : spans_)
+        apart_.push_back(trained_from(from, {ids_.begin(), ids_.begin() + end}));
+    if (!apart_.empty()) return apart_.push_back(trained_from(begin, std::move(ids)));
+    ids_ = std::move(ids);
+    spans_.emplace_back(begin, std::ssize(ids_));
+  }
+  std::vector<TrainingSample> samples() && {
+    if (!apart_.empty()) return std::move(apart_);
+    if (spans_.empty()) return {};
+    std::vector<std::uint8_t> trained(ids_.size());
+    for (const auto& [from, end] : spans_)
+      std::fill(trained.begin() + static_cast<std::ptrdiff_t>(from), trained.begin() + end,
+                std::uint8_t{1});
+    return {{std::move(ids_), std::move(trained)}};
+  }
+
+ private:
+  std::vector<TokenId> ids_;                                   // up to the end of the last answer
+  std::vector<std::pair<std::size_t, std::ptrdiff_t>> spans_;  // of the answers in it
+  std::vector<TrainingSample> apart_;
+};
 
 TokenId existing(std::optional<TokenId> end) {
   if (!end) fail(ErrorKind::model, "the vocabulary has no token that ends a text");
@@ -90,25 +113,19 @@ TrainingSample encode_completion(const Tokenizer& tokenizer, const std::string& 
 std::vector<TrainingSample> encode_conversation(const Tokenizer& tokenizer,
                                                 const ChatTemplate& chat_template,
                                                 const std::vector<ChatMessage>& messages) {
-  std::vector<TrainingSample> answers;  // each behind all that was said before
+  Answers answers;
   std::vector<ChatMessage> before;
   PartEncoder encoder(tokenizer);
   for (const ChatMessage& message : messages) {
     if (message.role == "assistant") {
       const auto prompt = encoder.encode(chat_template.render(before));
       auto both = encoder.encode(chat_template.render_with_answer(before, message.content));
-      const std::size_t answer = answer_begin(tokenizer, prompt, both);
-      answers.push_back(trained_from(answer, std::move(both)));
+      const std::size_t begin = answer_begin(tokenizer, prompt, both);
+      answers.add(begin, std::move(both));
     }
     before.push_back(message);
   }
-  if (answers.empty()) return {};
-  TrainingSample whole = answers.back();
-  for (const TrainingSample& answer : answers) {
-    if (!begins_with(whole.ids, answer.ids)) return answers;
-    for (std::size_t i = 0; i < answer.trained.size(); ++i) whole.trained[i] |= answer.trained[i];
-  }
-  return {std::move(whole)};
+  return std::move(answers).samples();
 }
 
 TrainingSample encode_fill_in(const Tokenizer& tokenizer, const FimForm& form, FimForm::Order order,

@@ -218,6 +218,11 @@ TEST(Adapter, OfAnotherKindOrBaseIsRefused) {
                llama.read(dir.path()));
   config(R"({"peft_type":"LORA","r":8,"lora_alpha":16,"lora_bias":true})");
   EXPECT_FAILS(ErrorKind::model, "lora_bias is not supported", llama.read(dir.path()));
+  config(R"({"peft_type":"LORA","r":8,"lora_alpha":16,"init_lora_weights":"pissa_niter_4"})");
+  EXPECT_FAILS(ErrorKind::model, "init_lora_weights pissa_niter_4 is not supported",
+               llama.read(dir.path()));
+  config(R"({"peft_type":"LORA","r":65536,"lora_alpha":16})");
+  EXPECT_FAILS(ErrorKind::model, "q_proj.lora_A.weight is", llama.read(dir.path()));
   config(R"({"peft_type":"IA3"})");
   EXPECT_FAILS(ErrorKind::model, "IA3 is not supported", llama.read(dir.path()));
   config(R"({"peft_type":"LORA","r":0,"lora_alpha":16})");

@@ -40,7 +40,7 @@ class Dice {
 Answer random_answer(Dice& dice) {
   StopRules rules{.at_line_end = dice.below(8) == 0, .at_block_end = dice.below(8) == 0};
   if (dice.below(4) == 0) rules.strings = {dice.bytes(3)};
-  AnswerText text(rules, dice.below(8) == 0);
+  AnswerText text(rules, dice.below(8) == 0 ? Thoughts::open : Thoughts::none);
   Answer a;
   for (std::uint64_t tokens = dice.below(8); tokens > 0 && !text.stopped(); --tokens) {
     text.push(dice.bytes(5));

@@ -33,7 +33,7 @@ constexpr const char* kSome = "def f(x):\n    return x + 1  # h\u00e9llo\n";
 std::vector<TokenId> chat_ids(const ChatTemplate& chat, const Tokenizer& tokenizer) {
   const std::vector<ChatMessage> asked = {{"system", "Be brief."}, {"user", kSome}};
   try {
-    return encode_parts(tokenizer, chat.render_with_answer(asked, "1"), tokenizer.add_bos());
+    return encode_parts(tokenizer, chat.render_with_answer(asked, "1"), false);
   } catch (const Error&) {
     return {};
   }

@@ -35,6 +35,24 @@ TEST(Json, WholeNumbersMayBeWrittenAsFloats) {
                parse_json("\"3\"", "x").integer("n"));
 }
 
+// Python writes int(1e30) so, for lengths without a limit.
+TEST(Json, WholeNumbersOfMoreThan64BitsAreFractions) {
+  const Json json = parse_json(
+      R"({"1000000000000000019884624838656":[1000000000000000019884624838656,-9223372036854775809,)"
+      R"(18446744073709551615,1.5e2,"\"1000000000000000019884624838656"]})",
+      "x");
+  const auto& [name, value] = json.object("x")[0];
+  EXPECT_EQ(name, "1000000000000000019884624838656");
+  const Json::Array& a = value.array("x");
+  EXPECT_EQ(a[0].number("x"), 1e30);
+  EXPECT_EQ(a[1].number("x"), -9223372036854775808.0);
+  EXPECT_EQ(a[2].number("x"), 18446744073709551615.0);
+  EXPECT_EQ(a[3].integer("x"), 150);
+  EXPECT_EQ(a[4].string("x"), "\"1000000000000000019884624838656");
+  EXPECT_FAILS(ErrorKind::decode, "not valid JSON",
+               parse_json("[1000000000000000019884624838656, 01]", "x"));
+}
+
 TEST(Json, WhatIsNotStrictIsRefused) {
   for (const char* bad : {"",
                           "{",
@@ -109,10 +127,9 @@ TEST(JsonWriter, AnyBytesReadBackAsTheirUtf8) {
 
 TEST(JsonWriter, AReadDocumentIsWrittenTheSame) {
   const std::string text =
-      R"({"a":[1,-2,0.5,true,null,"x"],"b":{},"c":[],"d":18446744073709551615})";
-  JsonWriter w;
-  w.value(parse_json(text, "x"));
-  EXPECT_EQ(w.text(), text);
+      R"({"a":[1,-2,0.5,8.0,1e+06,true,null,"x"],"b":{},"c":[],"d":18446744073709551615})";
+  EXPECT_EQ(JsonWriter().value(parse_json(text, "x"), true).text(), text);
+  EXPECT_EQ(JsonWriter().value(parse_json("[8.0]", "x")).text(), "[8]");
 }
 
 }  // namespace

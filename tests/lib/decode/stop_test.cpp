@@ -86,6 +86,9 @@ TEST(Stop, ALineEndCountsOnlyAfterText) {
   const StopRules rules{.at_line_end = true};
   EXPECT_EQ(whole("\n  \n  return x\ny = 2\n", rules), "\n  \n  return x");
   EXPECT_EQ(whole("\n\n", rules), "\n\n");
+  EXPECT_EQ(whole("\r\n  x\r\ny", rules), "\r\n  x");
+  EXPECT_EQ(in_pieces("x\r y\r\n", rules, 1), "x\r y");
+  EXPECT_EQ(whole("x\r", rules), "x\r");  // the answer ended by itself
 }
 
 TEST(Stop, ABlockEndsBeforeTheFirstLineIndentedLess) {

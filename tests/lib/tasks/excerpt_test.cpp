@@ -41,6 +41,7 @@ TEST(Excerpt, AQuarterIsForWhatStandsBehindAndMoreWhereThereIsLittleBefore) {
 TEST(Excerpt, NoCharacterIsCut) {
   EXPECT_EQ(around("äöü", "", 3), "ü|");
   EXPECT_EQ(around("", "äöü", 3), "|ä");
+  EXPECT_EQ(around("", std::string(100, '\x80'), 8), "|");  // it is none, and none begins
 }
 
 }  // namespace

@@ -14,10 +14,17 @@ using Messages = std::vector<ChatMessage>;
 const Messages kTalk = {
     {"user", "One?"}, {"assistant", "<think>\nHm.\n</think>\n\n1."}, {"user", " Two? "}};
 
-// A prompt as one text; markers stand in ⟦ ⟧, so that text which only looks like one is seen.
+// A prompt as one text; markers stand in ⟦ ⟧, so that text which only looks like one is seen, and ▁
+// before a text of its own that stands behind something.
 std::string shown(const std::vector<PromptPart>& parts) {
+  using Kind = PromptPart::Kind;
   std::string out;
-  for (const PromptPart& part : parts) out += part.marker ? "⟦" + part.text + "⟧" : part.text;
+  for (const PromptPart& part : parts) {
+    if (part.kind == Kind::text) out += "▁";
+    out += part.kind == Kind::bos      ? "⟦⟧"
+           : part.kind == Kind::marker ? "⟦" + part.text + "⟧"
+                                       : part.text;
+  }
   return out;
 }
 std::string shown(std::string_view source, const Messages& messages) {
@@ -42,12 +49,13 @@ TEST(ChatTemplate, OfDeepSeekR1DropsEarlierThoughtsAndOpensThink) {
   EXPECT_EQ(shown(source, with_system(kTalk)),
             "⟦<｜begin▁of▁sentence｜>⟧Be brief.⟦<｜User｜>⟧One?⟦<｜Assistant｜>⟧\n\n1."
             "⟦<｜end▁of▁sentence｜>⟧⟦<｜User｜>⟧ Two? ⟦<｜Assistant｜>⟧<think>\n");
-  EXPECT_TRUE(ChatTemplate::recognise(source).thinks());
+  EXPECT_EQ(ChatTemplate::recognise(source).thoughts(), Thoughts::open);
 }
 
 TEST(ChatTemplate, OfDeepSeekR1OpensThinkOnlyIfItsSourceDoes) {
   EXPECT_EQ(shown("'<｜User｜>' '<｜Assistant｜>'", {{"user", "a"}}),
             "⟦<｜begin▁of▁sentence｜>⟧⟦<｜User｜>⟧a⟦<｜Assistant｜>⟧");
+  EXPECT_EQ(ChatTemplate::recognise("<｜User｜><｜Assistant｜>").thoughts(), Thoughts::may);
 }
 
 TEST(ChatTemplate, OfDeepSeekR1TakesTheLastOfSeveralSystemTexts) {
@@ -71,11 +79,41 @@ TEST(ChatTemplate, ChatmlKeepsEarlierThoughtsUnlessItsSourceCutsThem) {
   EXPECT_EQ(shown("<|im_start|>", {{"assistant", "<think>x</think>\n\n1."}}),
             "⟦<|im_start|>⟧assistant\n<think>x</think>\n\n1.⟦<|im_end|>⟧\n"
             "⟦<|im_start|>⟧assistant\n");
-  EXPECT_FALSE(ChatTemplate::recognise("<|im_start|>").thinks());
+  EXPECT_EQ(ChatTemplate::recognise("<|im_start|>").thoughts(), Thoughts::none);
   EXPECT_EQ(
       shown("<|im_start|> content.split('</think>')", {{"assistant", "<think>x</think>\n\n1."}}),
       "⟦<|im_start|>⟧assistant\n1.⟦<|im_end|>⟧\n⟦<|im_start|>⟧assistant\n");
-  EXPECT_TRUE(ChatTemplate::recognise("<|im_start|> '</think>'").thinks());
+  EXPECT_EQ(ChatTemplate::recognise("<|im_start|> '</think>'").thoughts(), Thoughts::may);
+}
+
+TEST(ChatTemplate, ChatmlOpensThinkWhereItsSourceDoes) {
+  const std::string past = "content.split('</think>') '\\n<think>\\n' + thoughts ";
+  const std::string opens = past + "{{- '<|im_start|>assistant\\n<think>\\n' }}";
+  EXPECT_EQ(shown(opens, {{"user", "a"}}),
+            "⟦<|im_start|>⟧user\na⟦<|im_end|>⟧\n⟦<|im_start|>⟧assistant\n<think>\n");
+  EXPECT_EQ(ChatTemplate::recognise(opens).thoughts(), Thoughts::open);
+  EXPECT_EQ(answered(opens, "b"), "</think>\n\nb⟦<|im_end|>⟧");
+  // Qwen3's, which writes an empty one where thoughts are not wanted.
+  const std::string leaves =
+      past + "{{- '<|im_start|>assistant\\n' }} {{- '<think>\\n\\n</think>\\n\\n' }}";
+  EXPECT_EQ(ChatTemplate::recognise(leaves).thoughts(), Thoughts::may);
+}
+
+TEST(ChatTemplate, ChatmlBeginsWithBosWhereItsSourceDoes) {
+  EXPECT_EQ(shown("{{bos_token}}{{'<|im_start|>' + role}}", {{"user", "a"}}),
+            "⟦⟧⟦<|im_start|>⟧user\na⟦<|im_end|>⟧\n⟦<|im_start|>⟧assistant\n");
+}
+
+TEST(ChatTemplate, ANewlineOfALiteralStandsThereEitherWay) {
+  const Messages asked = {{"user", "a"}};
+  for (const std::string newline : {"\n", "\\n"}) {
+    EXPECT_TRUE(shown("{{ '<|im_start|>system" + newline + "You" + newline + "help.<|im_end|>" +
+                          newline + "' }}",
+                      asked)
+                    .starts_with("⟦<|im_start|>⟧system\nYou\nhelp.⟦<|im_end|>⟧\n"));
+    EXPECT_TRUE(shown("'You are an AI." + newline + "' '### Instruction:' '<|EOT|>'", asked)
+                    .starts_with("⟦<｜begin▁of▁sentence｜>⟧You are an AI.\n###"));
+  }
 }
 
 TEST(ChatTemplate, OfLlama3StripsEachContent) {
@@ -100,30 +138,46 @@ TEST(ChatTemplate, OfLlama31HasASystemTextAlways) {
   EXPECT_EQ(shown(source, with_system({{"user", "a"}})), head + "Be brief." + tail);
 }
 
+// Each turn of Llama 2 is a text of its own.
 TEST(ChatTemplate, OfLlama2HasTheSystemTextInTheFirstQuestion) {
   EXPECT_EQ(shown("[INST] <<SYS>> [/INST]",
                   with_system({{"user", "a "}, {"assistant", "b"}, {"user", "c"}})),
-            "⟦<s>⟧[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\na [/INST] b ⟦</s>⟧"
-            "⟦<s>⟧[INST] c [/INST]");
+            "⟦<s>⟧▁[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\na [/INST] b ⟦</s>⟧"
+            "⟦<s>⟧▁[INST] c [/INST]");
 }
 
-TEST(ChatTemplate, OfMistralHasOneBosAndItsMarkersAreTokensOnlyInTheLaterForm) {
-  const Messages talk = {{"user", "a"}, {"assistant", "b"}, {"user", "c"}};
-  EXPECT_EQ(shown("'[INST] ' + content + ' [/INST]'", talk),
-            "⟦<s>⟧[INST] a [/INST]b⟦</s>⟧[INST] c [/INST]");
-  EXPECT_EQ(shown("\"[INST] \" + content + \"[/INST]\"", talk),
-            "⟦<s>⟧⟦[INST]⟧ a⟦[/INST]⟧ b⟦</s>⟧⟦[INST]⟧ c⟦[/INST]⟧");
+// As they stand in the templates of Mistral 7B v0.1 and v0.3, Nemo, and Mistral Large 2411.
+const std::string kMistral1 = R"('[INST] ' + message['content'] + ' [/INST]')",
+                  kMistral3 = R"("[INST] " + message["content"] + "[/INST]" )"
+                              R"(" " + message["content"]|trim + eos_token)",
+                  kNemo = R"("[INST]" + message["content"] + "[/INST]" )"
+                          R"(message["content"] + eos_token)",
+                  kMistral7 = R"("[INST] " + message["content"] + "[/INST]" )"
+                              R"("[SYSTEM_PROMPT] " + message["content"] + "[/SYSTEM_PROMPT]" )"
+                              R"(" " + message["content"] + eos_token)";
+
+TEST(ChatTemplate, OfMistralHasOneBosAndItsMarkersAreTokensOnlyInTheLaterForms) {
+  const Messages talk = {{"user", "a"}, {"assistant", "b "}, {"user", "c"}};
+  EXPECT_EQ(shown(kMistral1, talk), "⟦<s>⟧▁[INST] a [/INST]b ⟦</s>⟧▁[INST] c [/INST]");
+  EXPECT_EQ(shown(kMistral3, talk), "⟦<s>⟧⟦[INST]⟧ a⟦[/INST]⟧ b⟦</s>⟧⟦[INST]⟧ c⟦[/INST]⟧");
+  EXPECT_EQ(shown(kNemo, talk), "⟦<s>⟧⟦[INST]⟧a⟦[/INST]⟧b ⟦</s>⟧⟦[INST]⟧c⟦[/INST]⟧");
 }
 
 TEST(ChatTemplate, OfMistralHasTheSystemTextInTheLastQuestionAlsoBeforeAnAnswer) {
-  const std::string source = "\"[INST] \" + content + \"[/INST]\"";
   const Messages talk = {{"system", "s"}, {"user", "a"}, {"assistant", "b"}};
-  EXPECT_EQ(shown(source, talk), "⟦<s>⟧⟦[INST]⟧ s\n\na⟦[/INST]⟧ b⟦</s>⟧");
-  EXPECT_EQ(shown("'[INST] ' + content + ' [/INST]'", talk), "⟦<s>⟧[INST] s\n\na [/INST]b⟦</s>⟧");
-  EXPECT_EQ(shown(source, {talk[0], talk[1], talk[2], {"user", "c"}}),
+  EXPECT_EQ(shown(kMistral3, talk), "⟦<s>⟧⟦[INST]⟧ s\n\na⟦[/INST]⟧ b⟦</s>⟧");
+  EXPECT_EQ(shown(kMistral1, talk), "⟦<s>⟧▁[INST] s\n\na [/INST]b⟦</s>⟧");
+  EXPECT_EQ(shown(kMistral3, {talk[0], talk[1], talk[2], {"user", "c"}}),
             "⟦<s>⟧⟦[INST]⟧ a⟦[/INST]⟧ b⟦</s>⟧⟦[INST]⟧ s\n\nc⟦[/INST]⟧");
-  EXPECT_EQ(shown(source, {talk[0], {"user", "a"}, {"user", "a"}}),
+  EXPECT_EQ(shown(kMistral3, {talk[0], {"user", "a"}, {"user", "a"}}),
             "⟦<s>⟧⟦[INST]⟧ a⟦[/INST]⟧⟦[INST]⟧ s\n\na⟦[/INST]⟧");
+}
+
+TEST(ChatTemplate, OfMistralHasTheSystemTextBetweenItsOwnMarkersWhereThereAreSome) {
+  EXPECT_EQ(shown(kMistral7, {{"system", "s"}, {"user", "a"}, {"assistant", "b"}, {"user", "c"}}),
+            "⟦<s>⟧⟦[SYSTEM_PROMPT]⟧ s⟦[/SYSTEM_PROMPT]⟧⟦[INST]⟧ a⟦[/INST]⟧ b⟦</s>⟧"
+            "⟦[INST]⟧ c⟦[/INST]⟧");
+  EXPECT_FALSE(ChatTemplate::recognise(kMistral7).needs_user());
 }
 
 TEST(ChatTemplate, OfDeepSeekCoderSaysItsOwnSystemTextUnlessThereIsOne) {
@@ -140,15 +194,16 @@ TEST(ChatTemplate, EndsAnAnswerWithTheMarkerOfItsForm) {
   EXPECT_EQ(answered("<|im_start|>", " b\n"), " b\n⟦<|im_end|>⟧");
   EXPECT_EQ(answered("<|start_header_id|>", " b\n"), "b⟦<|eot_id|>⟧");
   EXPECT_EQ(answered("[INST] <<SYS>> [/INST]", " b\n"), " b ⟦</s>⟧");
-  EXPECT_EQ(answered("'[INST] ' + content + ' [/INST]'", "b"), "b⟦</s>⟧");
-  EXPECT_EQ(answered("'[INST] ' + content + '[/INST]'", "b "), " b⟦</s>⟧");
+  EXPECT_EQ(answered(kMistral1, "b"), "b⟦</s>⟧");
+  EXPECT_EQ(answered(kMistral3, "b "), " b⟦</s>⟧");
   EXPECT_EQ(answered("### Instruction: <|EOT|>", "b"), "b\n⟦<|EOT|>⟧");
 }
 
 TEST(ChatTemplate, WritesAnAnswerAsItStandsInAConversation) {
-  for (const std::string source :
-       {"<|im_start|>", "<|start_header_id|>", "[INST] <<SYS>> [/INST]", "'[INST] ' ' [/INST]'",
-        "'[INST] ' '[/INST]'", "### Instruction: <|EOT|>"}) {
+  for (const std::string& source :
+       {std::string("<|im_start|>"), std::string("<|start_header_id|>"),
+        std::string("[INST] <<SYS>> [/INST]"), std::string("### Instruction: <|EOT|>"), kMistral1,
+        kMistral3, kNemo, kMistral7}) {
     Messages talk = {{"user", "a"}};
     const std::string all = shown(ChatTemplate::recognise(source).render_with_answer(talk, " b\n"));
     talk.insert(talk.end(), {{"assistant", " b\n"}, {"user", "c"}});

@@ -177,6 +177,9 @@ TEST(HostileGguf, NamesAPreTokenizerThatIsKnown) {
     load_tokenizer(ModelFiles::open(dir / "x.gguf"), std::string(R1_SOURCE_DIR) + "/share");
   };
   EXPECT_FAILS(ErrorKind::model, "the pre-tokenizer ../\\x1b[2J, which is not known", load());
+  entries.erase(entries.begin() + 2);
+  test::write_bytes(dir / "x.gguf", test::gguf_bytes(entries));
+  EXPECT_FAILS(ErrorKind::model, "names no pre-tokenizer; put the model's tokenizer.json", load());
   entries[1].second = std::string("bert");
   test::write_bytes(dir / "x.gguf", test::gguf_bytes(entries));
   EXPECT_FAILS(ErrorKind::model, "the tokenizer bert", load());

@@ -29,6 +29,12 @@ TEST(Split, KeepsCutsByItsBehavior) {
             (Pieces{"the", "-final", "-", "-countdown", "-"}));
 }
 
+TEST(Split, ARunMayBeLong) {
+  const std::string signs(50'000, '=');
+  EXPECT_EQ(cut(R"({"type":"Punctuation","behavior":"Contiguous"})", "a" + signs + "b"),
+            (Pieces{"a", signs, "b"}));
+}
+
 TEST(Split, InvertedSwapsMatchesAndWhatIsBetween) {
   EXPECT_EQ(split_at_dash(R"("Removed","invert":true)"), (Pieces{"-", "-", "-", "-"}));
   EXPECT_EQ(split_at_dash(R"("MergedWithNext","invert":true)"),

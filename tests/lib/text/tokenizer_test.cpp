@@ -122,11 +122,12 @@ TEST(LoadTokenizer, ReadsATokenizerJsonThatWasConvertedFromSentencepiece) {
   EXPECT_EQ(tokenizer->marker_text(*tokenizer->find("</s>")), "</s>");
 }
 
-std::unique_ptr<Tokenizer> load_gguf(const test::TempDir& dir, const test::GgufEntries& more) {
+std::unique_ptr<Tokenizer> load_gguf(const test::TempDir& dir, const test::GgufEntries& more,
+                                     const std::string& pre = "gpt-2") {
   test::GgufEntries entries = {
       {"general.architecture", std::string("llama")},
       {"tokenizer.ggml.model", std::string("gpt2")},
-      {"tokenizer.ggml.pre", std::string("gpt-2")},
+      {"tokenizer.ggml.pre", pre},
       {"tokenizer.ggml.tokens",
        std::vector<std::string>{"a", "b", "ab", "<s>", "<x>", "[PAD5]", "<unused>"}},
       {"tokenizer.ggml.token_type", std::vector<std::int32_t>{1, 1, 1, 3, 4, 4, 5}},
@@ -151,6 +152,17 @@ TEST(LoadTokenizer, ReadsTheTypesOfGgufTokens) {
   EXPECT_EQ(tokenizer->bytes(7), "");
   EXPECT_EQ(tokenizer->bytes(-1), "");
   EXPECT_TRUE(tokenizer->add_bos());
+}
+
+// As llama.cpp has it where the file does not say.
+TEST(LoadTokenizer, OfLlama3BeginsWithBosUnlessTheFileSaysOtherwise) {
+  const test::TempDir dir;
+  const auto begins = [&](const test::GgufEntries& more) {
+    return load_gguf(dir, more, "llama-bpe")->add_bos();
+  };
+  EXPECT_TRUE(begins({}));
+  EXPECT_FALSE(begins({{"tokenizer.ggml.add_bos_token", false}}));
+  EXPECT_FALSE(load_gguf(dir, {})->add_bos());
 }
 
 TEST(LoadTokenizer, RefusesABosPastTheVocabulary) {
@@ -277,11 +289,16 @@ TEST(Sentencepiece, ContinuesATextWithoutItsLeadingSpace) {
 TEST(EncodeParts, PutsMarkersByIdAndAddsBosOnce) {
   test::ByteTokenizer tokenizer({"<s>", "<m>"}, true);
   tokenizer.set_bos("<s>", true);
-  EXPECT_EQ(tokenizer.shown(encode_parts(tokenizer, {{"a<m>"}, {"<m>", true}, {"b"}}, true)),
+  using Kind = PromptPart::Kind;
+  const auto shown = [&](const std::vector<PromptPart>& parts, bool bos) {
+    return tokenizer.shown(encode_parts(tokenizer, parts, bos));
+  };
+  EXPECT_EQ(shown({{"a<m>"}, {"<m>", Kind::marker}, {"b", Kind::continued}}, true),
             "⟦<s>⟧ a<m>⟦<m>⟧b");
-  EXPECT_EQ(tokenizer.shown(encode_parts(tokenizer, {{"<s>", true}, {"a"}}, false)), "⟦<s>⟧ a");
-  EXPECT_FAILS(ErrorKind::model, "no token <other>",
-               encode_parts(tokenizer, {{"<other>", true}}, false));
+  EXPECT_EQ(shown({{"", Kind::bos}, {"a"}}, false), "⟦<s>⟧ a");
+  EXPECT_FAILS(ErrorKind::model, "no token <other>", shown({{"<other>", Kind::marker}}, false));
+  test::ByteTokenizer without({"<m>"}, true);
+  EXPECT_EQ(without.shown(encode_parts(without, {{"", Kind::bos}, {"a"}}, true)), " a");
 }
 
 }  // namespace

@@ -136,7 +136,7 @@ TEST(Dataset, MasksTheQuestionsOfEveryForm) {
             (Shown{"⟦<s>[INST] q [/INST]⟧ a </s>⟦<s>[INST] r [/INST]⟧ b </s>"}));
   EXPECT_EQ(shown("'[INST] ' ' [/INST]'"),
             (Shown{"⟦<s>[INST] q [/INST]⟧a</s>⟦[INST] r [/INST]⟧b</s>"}));
-  EXPECT_EQ(shown("'[INST] ' '[/INST]'"),
+  EXPECT_EQ(shown("'[INST] ' '[/INST]' ' ' + message"),
             (Shown{"⟦<s>[INST] q[/INST]⟧ a</s>⟦[INST] r[/INST]⟧ b</s>"}));
   EXPECT_EQ(shown("### Instruction: <|EOT|>"),
             (Shown{"⟦<｜begin▁of▁sentence｜>### Instruction:\nq\n### Response:\n⟧a\n<|EOT|>⟦\n"
@@ -188,7 +188,7 @@ TEST(Dataset, PutsASpaceOnlyBeforeWhatBeginsAText) {
   EXPECT_EQ(scene.shown({R"({"messages":[{"role":"user","content":"q"},)"
                          R"({"role":"assistant","content":"a"},{"role":"user","content":"q"},)"
                          R"({"role":"assistant","content":"a"}]})"}),
-            (Shown{"⟦<s> [INST] q [/INST]⟧ a </s>⟦<s>[INST] q [/INST]⟧ a </s>"}));
+            (Shown{"⟦<s> [INST] q [/INST]⟧ a </s>⟦<s> [INST] q [/INST]⟧ a </s>"}));
 }
 
 TEST(Dataset, LeavesOutWhatIsTooLongAndWhatHasNothingToLearn) {
