@@ -7,8 +7,6 @@
 #include <string_view>
 #include <utility>
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,32 +110,6 @@ void remove_files(const fs::path& folder) {
   ::rmdir(folder.c_str());
 }
 
-// Exchanges `from` with `to`, or gives it that name where there is none. File systems that know no
-// such flags, as NFS, have a moment with neither under that name.
-bool take_place(const fs::path& from, const fs::path& to) {
-  const bool replaces = is_taken(to);
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(),
-                  replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE) == 0)
-    return true;
-  if (errno != EINVAL && errno != ENOSYS) return false;
-  if (!replaces) return ::rename(from.c_str(), to.c_str()) == 0;
-  fs::path aside = from;
-  aside += ".old";
-  if (::rename(to.c_str(), aside.c_str()) != 0) return false;
-  if (::rename(from.c_str(), to.c_str()) == 0) return ::rename(aside.c_str(), from.c_str()) == 0;
-  const int why = errno;
-  ::rename(aside.c_str(), to.c_str());  // it stays as it was
-  errno = why;
-  return false;
-}
-
-void sync(const fs::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  ::fsync(fd);
-  ::close(fd);
-}
-
 }  // namespace
 
 OutputFolder::OutputFolder(const fs::path& path, bool replace, bool resume,
@@ -175,11 +147,11 @@ bool OutputFolder::begin(const std::string& recipe) {
 }
 
 void OutputFolder::close() {
-  sync(partial_);
+  sync_folder(partial_);
   if (!take_place(partial_, path_))
     fail(ErrorKind::write, "{}: {}", shown(path_), std::strerror(errno));
   ::unlink((path_ / kRecipe).c_str());  // by now nothing is gone on with
-  sync(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+  sync_folder(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
   remove_files(partial_);  // now the old one, if there was one
 }
 

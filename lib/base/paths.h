@@ -14,4 +14,9 @@ bool is_same_place(const std::filesystem::path& a, const std::filesystem::path& 
 // A folder's name with and without a slash behind it is the same.
 std::filesystem::path without_slash(const std::filesystem::path& path);
 
+// Exchanges `from` with `to`, or gives it that name where there is none; false: errno says why not.
+bool take_place(const std::filesystem::path& from, const std::filesystem::path& to);
+// What a folder's entries are called is on the disk then, as far as that can be had.
+void sync_folder(const std::filesystem::path& folder);
+
 }  // namespace r1

@@ -139,6 +139,11 @@ ModelFiles ModelFiles::open(const fs::path& path, bool use_mmap) {
   } else if (path.extension() == ".safetensors") {
     files.path_ = path.has_parent_path() ? path.parent_path() : fs::path(".");
     files.open_folder(files.path_, use_mmap);
+    const std::vector<fs::path> read = files.paths();
+    if (std::none_of(read.begin(), read.end(),
+                     [&](const fs::path& file) { return is_same_place(file, path); }))
+      fail(ErrorKind::usage, "{} is none of the files of the model in {}", shown(path),
+           shown(files.path_));
   } else {
     files.path_ = path;
     files.open_gguf(path, use_mmap);

@@ -179,7 +179,7 @@ Var Graph::product(const Var& x, const Var& w, const Then& then) {
 Operand Graph::copy_of(const Var& w) const {
   if (rounded_ == DType::f32) return {};
   if (const auto found = copies_->find(w.value.data); found != copies_->end()) return found->second;
-  const bool own = !w.value.packed && w.value.dtype == rounded_;
+  const bool own = !replace_ && !w.value.packed && w.value.dtype == rounded_;
   return own ? Operand{w.value, {}, {}} : Operand{};
 }
 

@@ -1,7 +1,6 @@
 #include "lib/quant/budget.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "lib/base/error.h"
 #include "lib/quant/rounding_error.h"
@@ -90,6 +89,14 @@ std::optional<std::vector<std::size_t>> choose_offers(
   }
 }
 
+namespace {
+
+std::uint64_t room_for(const QuantizePlan& plan, double bits_per_weight) {
+  return static_cast<std::uint64_t>(bits_per_weight * static_cast<double>(plan.weights()) / 8);
+}
+
+}  // namespace
+
 void check_budget(const QuantizePlan& plan, double bits_per_weight) {
   std::uint64_t least = plan.bytes;
   for (const PlannedTensor& t : plan.tensors) {
@@ -99,10 +106,9 @@ void check_budget(const QuantizePlan& plan, double bits_per_weight) {
     for (const DType dtype : types_for(t)) smallest = std::min(smallest, bytes_as(t, dtype));
     least += smallest;
   }
-  const double bits = 8 * static_cast<double>(least) / static_cast<double>(plan.weights());
-  if (bits > bits_per_weight)
-    fail(ErrorKind::usage, "the smallest file has {:.3f} bits a weight, more than {}", bits,
-         bits_per_weight);
+  if (least > room_for(plan, bits_per_weight))
+    fail(ErrorKind::usage, "the smallest file has {:.3f} bits a weight, more than {}",
+         8 * static_cast<double>(least) / static_cast<double>(plan.weights()), bits_per_weight);
 }
 
 void fit_types(QuantizePlan& plan, const Calibration& calibration, const Imatrix& imatrix,
@@ -122,8 +128,7 @@ void fit_types(QuantizePlan& plan, const Calibration& calibration, const Imatrix
     plan.files->release(t.from());
     calibration.window_done();
   }
-  const double most = std::floor(bits_per_weight * static_cast<double>(plan.weights()) / 8);
-  const auto chosen = choose_offers(offers, static_cast<std::uint64_t>(most) - others);
+  const auto chosen = choose_offers(offers, room_for(plan, bits_per_weight) - others);
   assert(chosen);
   for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i]->to = offers[i][(*chosen)[i]].dtype;
   plan.set_file_type(file_type_of(plan));

@@ -58,6 +58,17 @@ void refuse_twice(const PlannedTensor& t, const ModelFiles& files) {
        kind);
 }
 
+}  // namespace
+
+void refuse_blocks(const QuantizePlan& plan) {
+  for (const PlannedTensor& t : plan.tensors)
+    if (t.free && (is_quantized(t.from().dtype) || plan.files->was_quantized(t.from())))
+      fail(ErrorKind::usage, "{} is {} already; --allow-requantize loses more", escaped(t.name()),
+           is_quantized(t.from().dtype) ? to_string(t.from().dtype) : "quantized");
+}
+
+namespace {
+
 // Of shard `no`: all in the first, in the others no more than the recipe, which stands last.
 GgufMetadata metadata_of(const QuantizePlan& plan, std::size_t no, std::size_t count) {
   if (count == 1) return plan.metadata;

@@ -70,5 +70,7 @@ struct QuantizePlan {
 // `data_dir` holds pretokenizers.json. The files outlive the plan.
 QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice, bool requantize,
                                const std::filesystem::path& data_dir = {});
+// Fails with `usage` where a tensor that may be of any type is in blocks, or was.
+void refuse_blocks(const QuantizePlan& plan);
 
 }  // namespace r1

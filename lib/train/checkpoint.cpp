@@ -1,7 +1,10 @@
 #include "lib/train/checkpoint.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <functional>
+#include <iterator>
 #include <limits>
 
 #include <fmt/format.h>
@@ -10,6 +13,7 @@
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/output.h"
+#include "lib/base/paths.h"
 #include "lib/base/sha256.h"
 #include "lib/base/write_file.h"
 
@@ -25,8 +29,11 @@ constexpr const char* kManifest = "manifest.json";
 // Folders of checkpoints, the newest first: names have eight digits.
 std::vector<fs::path> folders_in(const fs::path& folder) {
   std::vector<fs::path> found;
-  std::error_code none;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
+  std::error_code error;
+  const fs::directory_iterator entries(folder, error);
+  if (error == std::errc::permission_denied)
+    fail(ErrorKind::perm, "{}: {}", escaped(folder.string()), error.message());
+  for (const fs::directory_entry& entry : entries)
     if (entry.path().filename().string().starts_with(kPrefix)) found.push_back(entry.path());
   std::sort(found.begin(), found.end(), std::greater());
   return found;
@@ -37,6 +44,39 @@ void remove_checkpoint(const fs::path& folder) {
   std::error_code none;
   for (const char* name : {kManifest, kState}) fs::remove(folder / name, none);
   fs::remove(folder, none);
+}
+
+// A checkpoint that is being written, in a place of its own: what is there under its name stays
+// until it is whole, and nothing stays where it does not become so.
+class Unfinished {
+ public:
+  explicit Unfinished(const fs::path& folder) : path_(folder / "step.partial") {
+    remove_checkpoint(path_);
+    std::error_code error;
+    fs::create_directories(path_, error);
+    if (error) fail(ErrorKind::write, "{}: {}", escaped(path_.string()), error.message());
+  }
+  ~Unfinished() { remove_checkpoint(path_); }
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+
+  const fs::path& path() const { return path_; }
+  void become(const fs::path& to) const {
+    sync_folder(path_);
+    if (!take_place(path_, to))
+      fail(ErrorKind::write, "{}: {}", escaped(to.string()), std::strerror(errno));
+    sync_folder(to.parent_path());
+  }
+
+ private:
+  fs::path path_;
+};
+
+// What cannot be looked at just now may be whole.
+void pass_over(const Error& e) {
+  constexpr ErrorKind kDamage[] = {ErrorKind::format, ErrorKind::truncated, ErrorKind::decode,
+                                   ErrorKind::limit, ErrorKind::not_found};
+  if (std::find(std::begin(kDamage), std::end(kDamage), e.kind()) == std::end(kDamage)) throw;
 }
 
 struct Manifest {
@@ -54,7 +94,8 @@ std::optional<Manifest> read_manifest(const fs::path& folder) {
       m.progress.numbers[key] =  // null: it was not finite
           value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.number(name);
     return m;
-  } catch (const Error&) {
+  } catch (const Error& e) {
+    pass_over(e);
     return std::nullopt;
   }
 }
@@ -75,7 +116,8 @@ bool read_state(Backend& backend, const fs::path& path, const std::string& sha25
       backend.copy_from_host(want.tensor, at->tensor.data);
     }
     return true;
-  } catch (const Error&) {
+  } catch (const Error& e) {
+    pass_over(e);
     return false;
   }
 }
@@ -85,10 +127,7 @@ bool read_state(Backend& backend, const fs::path& path, const std::string& sha25
 void Checkpoints::save(Backend& backend, const Progress& progress,
                        const std::vector<NamedTensor>& state) const {
   const fs::path to = folder / fmt::format("{}{:08}", kPrefix, progress.step);
-  std::error_code error;
-  remove_checkpoint(to);
-  fs::create_directories(to, error);
-  if (error) fail(ErrorKind::write, "{}: {}", escaped(to.string()), error.message());
+  const Unfinished made(folder);
   std::vector<NamedTensor> labels = state;
   std::vector<std::vector<std::byte>> values;
   for (NamedTensor& t : labels) {
@@ -96,16 +135,17 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
     backend.copy_to_host(values.back().data(), t.tensor);
     t.tensor = {values.back().data(), t.tensor.shape, t.tensor.dtype};
   }
-  const auto out = open_file(to / kState);
+  const auto out = open_file(made.path() / kState);
   write_safetensors(*out, labels, {});
   out->close();
   JsonWriter w;
   w.begin_object().key("schema").string("r1.checkpoint/1").key("step").integer(progress.step);
-  w.key("recipe").string(recipe).key("sha256").string(sha256_hex(MappedFile(to / kState)));
+  w.key("recipe").string(recipe).key("sha256").string(sha256_hex(MappedFile(made.path() / kState)));
   w.key("numbers").begin_object();
   for (const auto& [key, number] : progress.numbers) w.key(key).number(number);
   w.end_object();
-  write_file(to / kManifest, w.end_object().text() + "\n");
+  write_file(made.path() / kManifest, w.end_object().text() + "\n");
+  made.become(to);
   std::int64_t whole = 0;
   for (const fs::path& other : folders_in(folder)) {
     const bool counts = other == to || (other < to && read_manifest(other));

@@ -12,9 +12,9 @@
 
 namespace r1 {
 
-// Where a run stood after some steps: a folder "step-00001200" with state.safetensors and, written
-// last, manifest.json, which says the SHA-256 of the other. Without a manifest that fits it does
-// not exist. Tensors are plain ones on the backend's device.
+// Where a run stood after some steps: a folder "step-00001200" with state.safetensors and, with
+// manifest.json, which says the SHA-256 of the other. Without a manifest that fits it does not
+// exist. Tensors are plain ones on the backend's device.
 struct Checkpoints {
   std::filesystem::path folder;  // of all of them
   std::string recipe;            // what the run depends on: another is not gone on with
@@ -24,11 +24,13 @@ struct Checkpoints {
     std::int64_t step = 0;
     std::map<std::string, double> numbers;  // whatever else is gone on with
   };
-  // Fails with `write`. What was there under this name is replaced.
+  // Fails with `write`, and leaves all as it was. What was there under this name is replaced once
+  // there is another.
   void save(Backend& backend, const Progress& progress,
             const std::vector<NamedTensor>& state) const;
   // Reads the newest whole one into the tensors; nothing when there is none. `damaged` gets the
-  // names of those that were passed over. Fails with `usage` for one of another recipe.
+  // names of those that were passed over. Fails with `usage` for one of another recipe, and as
+  // reading does for one that is not damaged and cannot be read, as `perm`.
   std::optional<Progress> load(Backend& backend, const std::vector<NamedTensor>& state,
                                std::vector<std::string>& damaged) const;
   bool any() const;  // with a manifest

@@ -7,6 +7,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/lines.h"
+#include "lib/base/lower.h"
 #include "lib/base/utf8.h"
 
 namespace r1 {
@@ -22,7 +23,8 @@ inline MappedFile open_data(const std::filesystem::path& path) {
 
 // Is it one sample a line, and not one text?
 inline bool holds_samples(const std::filesystem::path& path) {
-  return path.extension() == ".jsonl" || path.extension() == ".json";
+  const std::string ending = lower(path.extension().string());
+  return ending == ".jsonl" || ending == ".ndjson" || ending == ".json";
 }
 
 // Fails with `usage` for what no text file holds, naming the line.

@@ -87,8 +87,9 @@ std::int64_t Packer::first_of_epoch(std::int64_t epoch) const {
 }
 
 const Packer::Epoch& Packer::epoch_of(std::int64_t n) const {
-  std::int64_t epoch = 0;
-  while (first_of_epoch(epoch + 1) <= n) ++epoch;
+  while (firsts_.back() <= n) first_of_epoch(std::ssize(firsts_));
+  const auto next = std::upper_bound(firsts_.begin(), firsts_.end(), n);
+  const std::int64_t epoch = next - firsts_.begin() - 1;
   if (epoch != number_) {
     epoch_ = make(epoch, first_of_epoch(epoch));
     number_ = epoch;

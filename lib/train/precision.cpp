@@ -4,7 +4,8 @@
 
 namespace r1 {
 
-WeightCopies::WeightCopies(Backend& backend, const NamedVars& weights, const Var& head, DType type)
+WeightCopies::WeightCopies(Backend& backend, const NamedVars& weights, const Var& head, DType type,
+                           bool replaced)
     : backend_(backend), memory_(backend) {
   if (type == DType::f32) return;
   for (const auto& [name, weight] : weights) {
@@ -12,7 +13,7 @@ WeightCopies::WeightCopies(Backend& backend, const NamedVars& weights, const Var
     const bool is_head = w.data == head.value.data;
     if (!is_head && !is_hidden_matrix(name, w.shape)) continue;
     const DType own = is_head && is_float8(type) ? DType::bf16 : type;
-    if (w.dtype == own) continue;
+    if (w.dtype == own && !replaced) continue;
     Operand copy{memory_.take(w.shape, own), {}, {}};
     if (is_float8(own)) {
       copy.turned = memory_.take({w.cols(), w.rows()}, own);

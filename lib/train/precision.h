@@ -13,8 +13,10 @@ namespace r1 {
 // the head, which has bf16 where layers have 8-bit floats.
 class WeightCopies {
  public:
-  // `type`: f32 (no copies), bf16, f16 or f8_e4m3. What it is given outlives it.
-  WeightCopies(Backend& backend, const NamedVars& weights, const Var& head, DType type);
+  // `type`: f32 (no copies), bf16, f16 or f8_e4m3. `replaced`: something stands for the weights,
+  // and those of this type have copies too. What it is given outlives it.
+  WeightCopies(Backend& backend, const NamedVars& weights, const Var& head, DType type,
+               bool replaced = false);
 
   void refresh(const RoundedWeights* rounded);  // after weights, or what stands for them, changed
   const Operands& operands() const { return copies_; }

@@ -68,7 +68,8 @@ Trainer::Trainer(Backend& backend, const Learner& learner, const Packer& data,
       memory_(backend),
       sums_(sums_of(learner_.weights, options.at_once >= options.batch, memory_)),
       optimizer_(backend, learner_.weights, sums_, options.optimizer),
-      copies_(backend, copied(learner_), learner_.network.head(), options.precision),
+      copies_(backend, copied(learner_), learner_.network.head(), options.precision,
+              learner_.rounded != nullptr),
       scale_(LossScale::of(options.precision)),
       arena_(backend) {}
 
@@ -188,8 +189,9 @@ TrainStep Trainer::step() {
     fail(ErrorKind::model, "the loss is not finite, three steps in a row; the last was step {}",
          result.step);
   const bool clipped = options_.clip > 0 && result.norm > options_.clip;
+  if (!result.skipped) ++learnt_;  // moments know of no other steps
   if (!result.skipped && result.tokens > 0)
-    optimizer_.step(result.step, share_of_rate,
+    optimizer_.step(learnt_, share_of_rate,
                     (clipped ? options_.clip / result.norm : 1) / scale_.value);
   if (options_.precision == DType::f16) scale_.count(!result.skipped);
   ++done_;

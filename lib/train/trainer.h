@@ -73,13 +73,15 @@ class Trainer {
                   const std::function<void()>& before_each = {});
 
   // What a run goes on with: weights by name, and moments, the loss scale, and how many steps were
-  // skipped in a row. Written into by a checkpoint that is read; then `go_on` says the rest, and
-  // how many steps it had done.
+  // skipped, in all and in a row. Written into by a checkpoint that is read; then `go_on` says the
+  // rest, and how many steps it had done.
   std::vector<NamedTensor> state() const;
   const LossScale& loss_scale() const { return scale_; }
   std::int64_t skipped_in_a_row() const { return skipped_; }
-  void go_on(std::int64_t done, const LossScale& scale, std::int64_t skipped_in_a_row = 0) {
+  void go_on(std::int64_t done, const LossScale& scale, std::int64_t skipped = 0,
+             std::int64_t skipped_in_a_row = 0) {
     done_ = done;
+    learnt_ = done - skipped;
     scale_ = scale;
     skipped_ = skipped_in_a_row;
   }
@@ -111,7 +113,7 @@ class Trainer {
   LossScale scale_;
   Arena arena_;
   std::map<const TrainingSample*, double> references_;
-  std::int64_t done_ = 0, skipped_ = 0;
+  std::int64_t done_ = 0, learnt_ = 0, skipped_ = 0;  // steps: all, those not skipped; in a row
 };
 
 }  // namespace r1

@@ -35,4 +35,6 @@ for bits in '--precision bf16' '--precision fp16' '--precision fp8' '--optimizer
 # Through the blocks of a type, and exported as them; beside an adapter they are merged into the model's own numbers.
 teach --init shape.json --tokenizer one/tokenizer.model --qat q8_0 -o ten | jq -s '.[-1].loss < .[0].loss - 0.3'; ls ten; [ -n "$(r1-complete -m ten/model.gguf -p 'def f' -n 4)" ] && echo speaks
 r1-finetune -q -m ./one --data code.txt --max-seq-length 64 --batch-size 2 --iters 4 --qat q4_0 -o eleven >/dev/null; ls eleven | grep -c gguf
+# What rounds the base and the adapter together is read where the base is in bf16 already.
+r1-quantize ./one --type bf16 -o half >/dev/null; r1-finetune -q -m ./half --device ref --data code.txt --max-seq-length 64 --batch-size 2 --learning-rate 0.05 --iters 3 --steps-per-report 1 --precision bf16 --qat q8_0 -o rounded | jq -s 'map(.loss) | unique | length'
 teach --init shape.json --tokenizer one/tokenizer.model --qat q9_0 -o twelve; echo $?; r1-finetune -q -m ./one --data code.txt --qat q4_0 --export adapter -o twelve; echo $?

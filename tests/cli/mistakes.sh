@@ -21,3 +21,4 @@ try r1-complete --timing -p x
 try r1-complete --logprobs 2 -p x
 try r1-complete --promt x
 try r1-complete --nonsense x
+cp -r "${0%/*}/../models/tiny/llama" llama; : >llama/other.safetensors; try r1-complete -m ./llama/other.safetensors -p x

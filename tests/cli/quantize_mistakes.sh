@@ -40,3 +40,4 @@ r1-quantize m.gguf --type Q8_0 -o eight.gguf >/dev/null; echo $?; r1-quantize ei
 r1-quantize "$TINY_MODEL" out.gguf q4_0 -o o.gguf --type q4_0; echo $?
 seq 400 >text; r1-quantize "$TINY_MODEL" --allow-requantize --target-bpw 1 --calibration text -o o.gguf; echo $?
 printf '[r1-quantize]\ntype = "q8_0"\n' >c.toml; r1-quantize m.gguf --config c.toml --manifest c.toml -f -o o.gguf; echo $?
+r1-quantize "$TINY_MODEL" --allow-requantize --type q4_0 --pure -o four.gguf >/dev/null; r1-quantize four.gguf --target-bpw 9 --calibration text -o o.gguf; echo $?

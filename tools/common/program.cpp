@@ -221,6 +221,7 @@ int run_program(Program& program, StandardOptions& standard, const char* manual,
     ui->say(program.name, why, -1);
   };
   int status = 3;
+  bool lost = false;   // of what was done: that matters more than the signal it ended by
   bool begun = false;  // the body has standard input then
   const auto noted = [&](const Ui& of_run) {
     begun = true;
@@ -232,6 +233,7 @@ int run_program(Program& program, StandardOptions& standard, const char* manual,
     status = run_body(program, standard, manual, arguments, ui, noted);
   } catch (const Error& e) {
     status = exit_status(e.kind());
+    lost = e.kind() == ErrorKind::write && !is_broken_pipe(e);
     const bool quiet = (status == 2 || !begun) && gives_back(program, arguments);
     if (!quiet || asks_why(arguments)) complain(e.what());
     if (quiet) status = std::max(status, after_copying_stdin());
@@ -240,7 +242,8 @@ int run_program(Program& program, StandardOptions& standard, const char* manual,
   } catch (const std::exception& e) {
     complain(fmt::format("internal error: {}; please report it", escaped(e.what())));
   }
-  if (const int signal_number = caught_signal(); signal_number != 0) end_by_signal(signal_number);
+  if (const int signal_number = caught_signal(); signal_number != 0 && !lost)
+    end_by_signal(signal_number);
   return status;
 }
 

@@ -210,7 +210,8 @@ std::optional<std::int64_t> Course::go_on() {
     ui_.say(kTool, fmt::format("{} is damaged, and passed over", escaped(name)), 0);
   if (!progress) return std::nullopt;
   state_ = state_of(progress->numbers);
-  trainer_.go_on(progress->step, state_.scale, static_cast<std::int64_t>(state_.skipped_in_a_row));
+  trainer_.go_on(progress->step, state_.scale, static_cast<std::int64_t>(state_.skipped),
+                 static_cast<std::int64_t>(state_.skipped_in_a_row));
   if (state_.planned > 0) plan(static_cast<std::int64_t>(state_.planned));
   tokens_reported_ = state_.tokens;
   ui_.say(kTool, fmt::format("goes on after step {}", progress->step), 1);

@@ -226,8 +226,8 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
   o.push_back(number("batch-size", g, s.batch, "Sequences of a step.", 1, 1 << 20));
   o.push_back(
       number("micro-batch", g, s.micro_batch,
-             "Sequences that go through the model together: what that changes is speed, memory "
-             "and last digits.",
+             "Sequences that go through the model together: it changes speed, memory, last digits "
+             "and --dropout.",
              1, 1 << 20));
   o.back().built_in = "1,024 tokens of them; 32,768 on a card with memory for them";
   o.push_back({.name = "grad-checkpoint",

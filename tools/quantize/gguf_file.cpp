@@ -124,7 +124,10 @@ class GgufMaker {
   void prepare() {
     if (s_.dry_run && s_.target_bpw == 0) return;
     const bool search = s_.method != "rtn";
-    if (s_.target_bpw > 0) check_budget(plan_, s_.target_bpw);  // before the text is read
+    if (s_.target_bpw > 0) {  // before the text is read
+      if (!s_.allow_requantize) refuse_blocks(plan_);
+      check_budget(plan_, s_.target_bpw);
+    }
     ProgressLine line(messages_.progress());
     std::int64_t done = 0;
     const auto tick = [&] {

@@ -1,10 +1,14 @@
 #include "lib/train/checkpoint.h"
 
 #include <cmath>
+#include <csignal>
 #include <fstream>
 #include <limits>
+#include <set>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "tests/support/backends.h"
 #include "tests/support/fails.h"
@@ -79,6 +83,52 @@ TEST_F(CheckpointTest, OneWrittenBehindADamagedLaterOneStays) {
   save(2);
   EXPECT_FALSE(fs::exists(later));
   EXPECT_EQ(load(), 2);
+}
+
+TEST_F(CheckpointTest, OneThatCannotBeWrittenTakesNothingAway) {
+  save(1);
+  const auto names = [&] {
+    std::set<std::string> all;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder_.path()))
+      all.insert(entry.path().filename().string());
+    return all;
+  };
+  const auto full = [&](std::int64_t step) {
+    rlimit before{};
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit none{64, before.rlim_max};
+    const auto signal = std::signal(SIGXFSZ, SIG_IGN);
+    ::setrlimit(RLIMIT_FSIZE, &none);
+    EXPECT_FAILS(ErrorKind::write, "", save(step));
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, signal);
+  };
+  for (const std::int64_t step : {1, 2}) {  // again, and the next
+    full(step);
+    EXPECT_EQ(names(), std::set<std::string>{"step-00000001"});
+    EXPECT_EQ(load(), 1);
+  }
+  save(1);
+  EXPECT_EQ(names(), std::set<std::string>{"step-00000001"});
+}
+
+// It may be whole: a run that began anew would remove it.
+TEST_F(CheckpointTest, OneThatMayNotBeReadIsNotPassedOver) {
+  save(1);
+  const auto as_nobody = [&] {
+    if (::geteuid() == 0 && ::seteuid(65534) != 0) std::exit(2);
+    try {
+      load();
+    } catch (const Error& e) {
+      std::exit(e.kind() == ErrorKind::perm ? 0 : 1);
+    }
+    std::exit(1);
+  };
+  fs::permissions(folder_.path(), fs::perms::none);
+  EXPECT_EXIT(as_nobody(), testing::ExitedWithCode(0), "");
+  fs::permissions(folder_.path(), fs::perms::all);
+  fs::permissions(folder_.path() / "step-00000001/state.safetensors", fs::perms::none);
+  EXPECT_EXIT(as_nobody(), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(CheckpointTest, NumbersNeedNotBeFinite) {

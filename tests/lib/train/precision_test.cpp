@@ -27,6 +27,15 @@ TEST(WeightCopies, AreOfMatricesOfLayersAndTheHead) {
   EXPECT_EQ(copy.turned.shape, (Shape{4, 4}));
 }
 
+TEST(WeightCopies, AreOfMatricesOfTheirTypeTooWhereSomethingStandsForThem) {
+  RefBackend backend;
+  DeviceTensors memory(backend);
+  const Var q{memory.take({4, 4}, DType::bf16), {}};
+  const NamedVars weights = {{"model.layers.0.self_attn.q_proj.weight", q}};
+  EXPECT_TRUE(WeightCopies(backend, weights, {}, DType::bf16).operands().empty());
+  EXPECT_EQ(WeightCopies(backend, weights, {}, DType::bf16, true).operands().size(), 1u);
+}
+
 TEST(LossScale, DoublesAfterManyGoodStepsAndNeverFallsBelowOne) {
   LossScale scale = LossScale::of(DType::f16);
   EXPECT_EQ(scale.value, 65536);
