@@ -7,7 +7,7 @@ target_link_libraries(r1_kernels PUBLIC r1_core PRIVATE ${CMAKE_DL_LIBS})
 # What the CUDA module and the program that loads it must agree on, to the byte.
 set(contract lib/backend/activation.h lib/backend/backend.h lib/backend/dropout.h
   lib/backend/open_backend.h lib/backend/recording.h lib/backend/memory.h lib/tensor/tensor.h
-  lib/tensor/dtype.h)
+  lib/tensor/dtype.h lib/base/error.h)
 set(R1_CONTRACT)
 foreach(header IN LISTS contract)
   file(SHA256 ${CMAKE_CURRENT_SOURCE_DIR}/${header} digest)

@@ -22,12 +22,12 @@ namespace {
 
 // The one place of the library that looks at the environment: a program that embeds it has no
 // option table to do so.
-ModelPlaces places_of_environment() {
+ModelPlaces places_of_environment(const std::string& share) {
   ModelPlaces places;
   for (const char* name : {"HOME", "XDG_CACHE_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE",
                            "HF_HOME", "LLAMA_CACHE", "OLLAMA_MODELS"})
     if (const char* value = std::getenv(name)) places.environment[name] = value;
-  places.shipped = R1_SHARE_FOLDER "/models";
+  places.shipped = share + "/models";
   return places;
 }
 
@@ -61,12 +61,13 @@ Model Model::from_pretrained(const std::string& name_or_path, const ModelOptions
   model.inside_ = std::make_shared<Inside>();
   Inside& in = *model.inside_;
   in.backend = open_backend(options.device, {.threads = options.threads});
+  const std::string share = options.share.empty() ? R1_SHARE_FOLDER : options.share;
   const std::filesystem::path path = is_there(name_or_path)
                                          ? std::filesystem::path(name_or_path)
-                                         : find_model(name_or_path, places_of_environment());
-  in.model = load_model_with_text(
-      *in.backend, name_or_path, path,
-      {.dtype = options.dtype, .kv_type = options.kv_type, .data_dir = R1_SHARE_FOLDER});
+                                         : find_model(name_or_path, places_of_environment(share));
+  in.model =
+      load_model_with_text(*in.backend, name_or_path, path,
+                           {.dtype = options.dtype, .kv_type = options.kv_type, .data_dir = share});
   return model;
 }
 

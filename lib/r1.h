@@ -18,6 +18,7 @@ struct ModelOptions {
   std::string dtype = "auto";    // auto, f32, bf16: to multiply in
   int threads = 0;               // 0: one per physical core
   std::string kv_type = "auto";  // auto: as dtype; f32, f16, bf16, q8_0: of the cache
+  std::string share = {};        // folder of models/ and pretokenizers.json; empty: as configured
 };
 
 // A model with its tokenizer, ready to run. Copies share it; it lives as long as the last of them.

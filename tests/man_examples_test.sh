@@ -20,6 +20,7 @@ printf '[r1-bench]\nmin-time = "0s"\nrepeat = 2\nwarmup = 0\nprompt-tokens = "16
 mkdir src; printf 'def is_even(n):\n    return' >src/even.py
 while IFS= read -r command; do
   out=out
+  rm -f records.jsonl
   case $command in
     *' -m deepseek-ai/'*) continue ;;  # a model of the user's own
     :*)

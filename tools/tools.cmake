@@ -4,6 +4,11 @@ execute_process(COMMAND git -C ${CMAKE_CURRENT_SOURCE_DIR} rev-parse --short=8 H
 if(NOT R1_COMMIT)
   set(R1_COMMIT unknown)
 endif()
+execute_process(COMMAND git -C ${CMAKE_CURRENT_SOURCE_DIR} rev-parse --path-format=absolute --git-path logs/HEAD
+  OUTPUT_VARIABLE moves OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(EXISTS "${moves}")  # a new commit is noticed
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${moves})
+endif()
 
 add_library(r1_tools STATIC)
 r1_sources(r1_tools tools/common tools/complete tools/bench tools/quantize tools/finetune)

@@ -12,6 +12,7 @@ std::vector<Part> parts_of(const Documents& in) {
   std::vector<std::int64_t> begins;
   for (std::int64_t t = 0; t < T; ++t)
     if (in.start.as<std::int32_t>()[t] == t) begins.push_back(t);
+  if (begins.empty()) return {};
   const std::int64_t wanted = kWanted / (std::ssize(begins) * KV);
   begins.push_back(T);
   std::vector<Part> parts;

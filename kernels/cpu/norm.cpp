@@ -8,6 +8,19 @@ namespace r1 {
 
 using cpu::row;
 
+namespace {
+
+// In double where the sum of squares is more than f32 holds.
+float inverse_rms(const cpu::Kernels& kernels, const float* x, std::int64_t D, float eps) {
+  const float squares = kernels.dot(x, x, D);
+  if (std::isfinite(squares)) return 1.0f / std::sqrt(squares / static_cast<float>(D) + eps);
+  double sum = 0;
+  for (std::int64_t i = 0; i < D; ++i) sum += double{x[i]} * x[i];
+  return static_cast<float>(1 / std::sqrt(sum / static_cast<double>(D) + double{eps}));
+}
+
+}  // namespace
+
 void CpuBackend::rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, const Tensor& w,
                           float eps) {
   const std::int64_t D = x.cols();
@@ -17,8 +30,7 @@ void CpuBackend::rms_norm(const Tensor& y, const Tensor& rstd, const Tensor& x, 
     for (std::int64_t r = begin; r < end; ++r) {
       const float* in = row(x, r);
       float* out = room.empty() ? row(y, r) : room.data();
-      const float mean = kernels_.dot(in, in, D) / static_cast<float>(D);
-      const float scale = 1.0f / std::sqrt(mean + eps);
+      const float scale = inverse_rms(kernels_, in, D, eps);
       kernels_.scale_by(out, scale, in, weight, D);
       if (!room.empty()) store(y, r * D, out, D);
       if (!rstd.empty()) rstd.as<float>()[r] = scale;

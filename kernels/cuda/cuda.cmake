@@ -9,9 +9,13 @@ target_include_directories(r1_cuda_kernels PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_compile_options(r1_cuda_kernels PRIVATE --extended-lambda --expt-relaxed-constexpr
   -Werror=all-warnings -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-Werror -Xptxas=-v
   --compress-mode=size)
+set(launcher ${CMAKE_CURRENT_SOURCE_DIR}/cmake/nvcc_report)
+if(CCACHE)
+  list(APPEND launcher ${CCACHE})
+endif()
 set_target_properties(r1_cuda_kernels PROPERTIES CUDA_STANDARD 20 CUDA_VISIBILITY_PRESET hidden
   VISIBILITY_INLINES_HIDDEN ON
-  CUDA_COMPILER_LAUNCHER "${CMAKE_CURRENT_SOURCE_DIR}/cmake/nvcc_report;${CCACHE}")
+  CUDA_COMPILER_LAUNCHER "${launcher}")
 
 add_library(r1_cuda MODULE ${host_sources} $<TARGET_OBJECTS:r1_cuda_kernels>)
 target_link_libraries(r1_cuda PRIVATE r1_core CUDA::cudart_static)

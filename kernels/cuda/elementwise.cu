@@ -70,8 +70,8 @@ void CudaBackend::gelu_backward(const Tensor& dx, const Tensor& dy, const Tensor
     const float v = from[i], z = kGeluSlope * (v + kGeluCube * v * v * v);
     const float dz = kGeluSlope * (1.0f + 3.0f * kGeluCube * v * v);
     const float e = expf(-fabsf(z)), inverse = 1.0f / (1.0f + e);
-    const float s = z > 0.0f ? inverse : e * inverse;
-    to[i] += d[i] * (s + v * dz * (e * inverse * inverse));
+    const float s = z > 0.0f ? inverse : e * inverse, small = e * inverse * inverse;
+    to[i] += d[i] * (s + (small > 0.0f ? v * dz * small : 0.0f));  // no inf * 0
   });
 }
 

@@ -226,7 +226,8 @@ class Backend {
   // y_i = softmax_j(scale q_i·k_j + A_i - A_j) v over start[i] <= j <= i, by head; query head h
   // uses key head h / (H / KV). For whole documents in a row: training, and tests. y, q [T, H, hd];
   // k, v [T, KV, hd]; A [T, KV] or empty; start i32 [T]: the first row of each row's document. lse
-  // [T, H] keeps the log of the softmax's sum for the backward pass, may be empty.
+  // [T, H] keeps the log of the softmax's sum for the backward pass, may be empty. Last digits of
+  // dk, dv and dA, which are sums over rows, depend on how many documents stand in the call.
   virtual void attention(const Tensor& y, const Tensor& lse, const Tensor& q, const Tensor& k,
                          const Tensor& v, const Tensor& A, const Tensor& start,
                          const AttentionOptions& options) = 0;
@@ -237,8 +238,9 @@ class Backend {
                                   const AttentionOptions& options) = 0;
 
   // The cache. Row t is position[t] of sequence[t] (both i32 [T]), sequence being a row of
-  // kv.table. `kv_store` writes k, v [T, KV, hd] and A [T, KV] (or empty) to their places;
-  // `kv_load_decay` reads base[t] = the A of the position before (0 at position 0).
+  // kv.table. `kv_store` writes k, v [T, KV, hd] and A [T, KV] (or empty) to their places, those of
+  // a page by rising positions; `kv_load_decay` reads base[t] = the A of the position before (0 at
+  // position 0).
   virtual void kv_store(const PagedKv& kv, const Tensor& k, const Tensor& v, const Tensor& A,
                         const Tensor& sequence, const Tensor& position) = 0;
   virtual void kv_load_decay(const Tensor& base, const PagedKv& kv, const Tensor& sequence,

@@ -80,8 +80,7 @@ void Arena::release() {
 void Arena::gather(Region& r) {
   if (r.blocks.size() > 1) {
     const std::size_t all = aligned(r.most) + kAlignment;
-    r.blocks.clear();
-    r.block = 0;
+    r = {};  // whether or not there is room for another
     ++generation_;
     r.blocks.emplace_back(backend_, all);
   }

@@ -211,8 +211,10 @@ bool Scheduler::queue(Step& step) {
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::oom_cpu && e.kind() != ErrorKind::oom_gpu) throw;
     make_smaller(step, e);
-    return false;
+  } catch (const std::bad_alloc&) {  // of a kernel's own room
+    make_smaller(step, Error(ErrorKind::oom_cpu, "there is no memory for a step"));
   }
+  return false;
 }
 
 // Half the rows, for good: a size that failed would fail again. One row is as small as a step gets.

@@ -7,8 +7,8 @@
 namespace r1 {
 
 // What the numbers of a tensor are. The quantized types are blocks along the last dimension, laid
-// out as in GGUF (lib/tensor/quant_block.h); only `linear` and `embedding` read them.
-// The 8-bit floats (float8.h) are for `linear_fp8`.
+// out as in GGUF (lib/tensor/quant_block.h); only `linear`, `embedding` and attention over pages of
+// q8_0 read them. The 8-bit floats (float8.h) are for `multiply`.
 enum class DType : std::uint8_t {
   f32,
   f16,

@@ -16,6 +16,7 @@ import json
 import pathlib
 import re
 import subprocess
+import sys
 
 import numpy as np
 
@@ -69,9 +70,8 @@ def collect(debs, work, names, solutions):
     records, about, seen = [], [], set()
     for name, licence in sorted(names.items()):
         found = sorted(debs.glob(name + "_*.deb"))
-        if not found:
-            print("absent:", name)
-            continue
+        if len(found) != 1:
+            sys.exit(f"{name}: {len(found)} packages in {debs}, not one")
         folder, out = unpack(found[0], work), []
         licences = licences_of(folder, name, licence)
         for path, text in python_files(folder):

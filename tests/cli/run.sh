@@ -3,7 +3,7 @@
 # the tools in PATH and the tiny model in $TINY_MODEL. What it prints must equal CASE.out exactly and
 # CASE.err line by line, where * stands for anything; it must exit with the number in CASE.exit. A
 # missing file means: empty, empty, 0. REDO=1 writes those files instead; read the diff before
-# committing it. A case that prints "skipped: why" as its only line passes. EXEC_PREFIX='valgrind -q'
+# committing it. A case that prints "skipped: why" as its only line is skipped. EXEC_PREFIX='valgrind -q'
 # runs before each r1-complete.
 set -u
 bin=$(cd "$1" && pwd) model=$2; shift 2
@@ -19,8 +19,9 @@ bad=0
 # Do the lines of $2 fit the patterns of $1?
 fits() {
   [ "$(wc -l <"$1")" = "$(wc -l <"$2")" ] || return 1
-  while IFS= read -r want <&3; do
-    IFS= read -r have <&4
+  [ "$(tail -c1 "$1" | wc -l)" = "$(tail -c1 "$2" | wc -l)" ] || return 1  # a last line without an end
+  while IFS= read -r want <&3 || [ -n "$want" ]; do
+    IFS= read -r have <&4 || :
     want=$(printf '%s' "$want" | sed 's/[][?\\]/\\&/g')  # * alone is special
     # The words of a pattern are what its author wrote: it is meant to be one.
     # shellcheck disable=SC2254
@@ -32,7 +33,7 @@ for case in "$@"; do
   work=$(mktemp -d)
   mkdir "$work/in" "$work/home" "$work/tools"
   for tool in "$bin"/r1-*; do
-    printf '#!/bin/sh\nexec %s %s "$@"\n' "${EXEC_PREFIX:-}" "$tool" >"$work/tools/$(basename "$tool")"
+    printf '#!/bin/sh\nexec %s "%s" "$@"\n' "${EXEC_PREFIX:-}" "$tool" >"$work/tools/$(basename "$tool")"
     chmod +x "$work/tools/$(basename "$tool")"
   done
   [ -n "${EXEC_PREFIX:-}" ] || { rm -r "$work/tools"; ln -s "$bin" "$work/tools"; }
@@ -40,7 +41,7 @@ for case in "$@"; do
     TERM=dumb LC_ALL=C PATH="$work/tools:/usr/bin:/bin" TINY_MODEL="$model" R1_MODEL="$model" R1_THREADS=1 \
     bash "$here/$case.sh") >"$work/out" 2>"$work/err" </dev/null
   status=$?
-  if grep -q '^skipped: ' "$work/out"; then
+  if [ "$status" = 0 ] && [ "$(wc -l <"$work/out")" = 1 ] && grep -q '^skipped: ' "$work/out"; then
     cat "$work/out"
   elif [ -n "${REDO:-}" ]; then
     for stream in out err; do

@@ -143,6 +143,17 @@ TEST_F(ElementwiseTest, GeluBackwardAgrees) {
   }
 }
 
+// Where nothing of the slope's second term is left, nothing comes of it either.
+TEST_F(ElementwiseTest, TheSlopeOfGeluIsOneOrNoneFarOut) {
+  const Op op = [](Rig& rig) -> std::vector<std::vector<float>> {
+    const Tensor dx = rig.begun({4});
+    rig->gelu_backward(dx, rig.put({4}, std::vector<float>(4, 1.0f)),
+                       rig.put({4}, {1e14f, -1e14f, 1e30f, -1e30f}));
+    return {rig.get(dx)};
+  };
+  expect_agreement(op, {std::vector<double>(4, 1e-6)});
+}
+
 TEST_F(ElementwiseTest, AddIsExact) {
   for (const std::int64_t D : test::kAwkward) {
     SCOPED_TRACE(D);

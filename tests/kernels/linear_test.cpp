@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "tests/kernels/weight_form.h"
 #include "tests/support/kernel_test.h"
@@ -94,6 +95,27 @@ TEST_F(LinearTest, AgreesForEveryTypeAndSize) {
           const Product p = random_product(T, N, K);
           expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, form, true)});
         }
+}
+
+// Also where x is rounded to 8 bits, at every level of instructions; no other row is the worse for
+// it.
+TEST_F(LinearTest, WhatIsNotFiniteShowsInItsRowAlone) {
+  for (const test::Candidate& candidate : test::backends()) {
+    if (!candidate.name.starts_with("cpu")) continue;
+    Rig rig(candidate);
+    for (const Form& form : forms())
+      for (const float odd : {std::nanf(""), INFINITY, -INFINITY})
+        for (const std::size_t at : {3u, 255u}) {
+          SCOPED_TRACE(rig.name() + " " + to_string(form) + " " + std::to_string(odd));
+          Product p = random_product(2, 17, 256);
+          p.x[at] = odd;
+          const std::vector<float> y = run(rig, p, form)[0];
+          for (std::size_t n = 0; n < 17; ++n) {
+            EXPECT_FALSE(std::isfinite(y[n])) << n;
+            EXPECT_TRUE(std::isfinite(y[17 + n])) << n;
+          }
+        }
+  }
 }
 
 // More than one tile each way, and a rest.

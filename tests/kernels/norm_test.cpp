@@ -46,10 +46,10 @@ TEST_F(NormTest, ARowOfZerosGivesZeros) {
   expect_agreement(op, {std::vector<double>(34, 0.0)});
 }
 
-// Squares of these pass the largest f32 only when they are summed carelessly; 1e18 squared times
-// 257 does not.
+// Squares of these pass the largest f32 only when they are summed carelessly; those of 1e30 do
+// anyway, and a card says 0 then.
 TEST_F(NormTest, LargeAndSmallRowsAgree) {
-  for (const float size : {1e-15f, 1e18f}) {
+  for (const float size : {1e-15f, 1e18f, 1e30f}) {
     SCOPED_TRACE(size);
     const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
       std::vector<float> values = test::random_values(257, 1);
@@ -58,7 +58,9 @@ TEST_F(NormTest, LargeAndSmallRowsAgree) {
       rig->rms_norm(y, {}, x, rig.put({257}, std::vector<float>(257, 1.0f)), kEps);
       return {rig.get(y)};
     };
-    expect_agreement(op, {test::tolerances(on_ref(op)[0], test::roundings(257 / 2 + kFew))});
+    const bool passes = size > 1e19f;
+    expect_agreement(op, {test::tolerances(on_ref(op)[0], test::roundings(257 / 2 + kFew))},
+                     [&](const Rig& rig) { return !passes || rig.name().starts_with("cpu"); });
   }
 }
 

@@ -304,15 +304,21 @@ void product(PanelType type, float* y, std::int64_t stride, const void* panel, c
   }
 }
 
-// q = round(x / step) with step the largest |x| of 32 over 127.
+// q = round(x / step) with step the largest |x| of 32 over 127. What is so small that its step has
+// no inverse is 0, and so is what stands beside a number that is not finite: the step is none then
+// either, and no sum of the row is.
 void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
   for (XBlock* const end = to + K / cpu::kBlock; to != end; ++to, x += cpu::kBlock) {
-    Floats most{};
-    for (std::int64_t i = 0; i < cpu::kBlock; i += kLanes) {
-      const Floats v = load<Floats>(x + i);
-      most = larger(most, larger(v, -v));
+    Ints most{};
+    for (std::int64_t i = 0; i < cpu::kBlock; i += kLanes)
+      most = larger(most, magnitude_bits(load<Floats>(x + i)));
+    const float top = largest_magnitude(most);
+    if (!(top > 0x1p-100f && top < __builtin_inff())) {
+      *to = {};
+      to->scale = top / 127.0f;
+      continue;
     }
-    const float top = largest(most), inverse = top > 0.0f ? 127.0f / top : 0.0f;
+    const float inverse = 127.0f / top;
     to->scale = top / 127.0f;
     std::int32_t half[2];
     for (std::int64_t h = 0; h < 2; ++h) {

@@ -184,8 +184,8 @@ void gelu_backward(float* dx, const float* dy, const float* x, std::int64_t n) {
     const Floats v = load_n(x + i, m), z = kGeluSlope * (v + kGeluCube * v * v * v);
     const Floats dz = kGeluSlope * (1.0f + 3.0f * kGeluCube * v * v);
     const Floats e = exp(-larger(z, -z)), inverse = 1.0f / (1.0f + e);
-    const Floats s = z > 0.0f ? inverse : e * inverse;
-    const Floats slope = s + v * dz * (e * inverse * inverse);
+    const Floats s = z > 0.0f ? inverse : e * inverse, small = e * inverse * inverse;
+    const Floats slope = s + (small > 0.0f ? v * dz * small : Floats{});  // no inf * 0
     store_n(dx + i, load_n(dx + i, m) + load_n(dy + i, m) * slope, m);
   });
 }

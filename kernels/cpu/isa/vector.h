@@ -82,6 +82,9 @@ R1_INLINE Floats square_root(Floats v) {
 #endif
 }
 R1_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
+R1_INLINE Ints larger(Ints a, Ints b) { return a > b ? a : b; }
+// |v| by its bits, whose order is that of the magnitudes: infinities and NaNs come last.
+R1_INLINE Ints magnitude_bits(Floats v) { return bits<Ints>(v) & 0x7fffffff; }
 
 // The first n, the others zero.
 R1_INLINE Floats load_some(const float* p, std::int64_t n) {
@@ -224,6 +227,12 @@ R1_INLINE std::int32_t sum(Ints v) {
 }
 R1_INLINE float largest(Floats v) {
   return folded<float, kRegister>(&v, [](auto a, auto b) { return a > b ? a : b; });
+}
+
+// Of magnitude_bits; infinite or a NaN where one of them is.
+R1_INLINE float largest_magnitude(Ints v) {
+  return bits<float>(
+      folded<std::int32_t, kRegister>(&v, [](auto a, auto b) { return a > b ? a : b; }));
 }
 
 // The nearest whole number, as a float; |v| < 2^22.
