@@ -347,7 +347,7 @@ double Course::seconds_of_end() const {
 
 void Course::save(const Checkpoints& to) {
   State now = state_;
-  now.spent = spent();
+  if (s_.time_budget > 0) now.spent = spent();
   to.save(pupil_.backend(), {trainer_.done(), numbers_of(now)}, tensors_);
 }
 
