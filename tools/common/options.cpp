@@ -109,6 +109,23 @@ bool parse_bool(std::string_view value, std::string_view shown) {
   refuse(shown, value, "true or false");
 }
 
+// The option of this name, or none.
+const Option* option_of(const Program& program, std::string_view name) {
+  const auto found = std::find_if(program.options.begin(), program.options.end(),
+                                  [&](const Option& o) { return o.name == name; });
+  return found == program.options.end() ? nullptr : &*found;
+}
+
+// "; here that is --max-tokens" for what another program calls n_predict; else empty.
+std::string named_elsewhere(const Program& program, std::string_view option) {
+  std::string theirs(option);
+  std::replace(theirs.begin(), theirs.end(), '_', '-');
+  for (const OtherName& name : other_names())
+    if (name.theirs == theirs && option_of(program, name.ours) != nullptr)
+      return fmt::format("; here that is --{}", name.ours);
+  return {};
+}
+
 // Splits the command line and finds each option in the table.
 class Reader {
  public:
@@ -160,6 +177,10 @@ class Reader {
 
   // -qv, -n 5 and -n5.
   void read_letters(const std::string& word) {
+    constexpr std::size_t kShort = 4;  // -ngl is no -n of 'gl'
+    if (const std::string ours = named_elsewhere(program_, word.substr(1));
+        word.size() > 2 && word.size() <= kShort && !ours.empty())
+      fail(ErrorKind::usage, "there is no option {}{}", escaped(word), ours);
     for (std::size_t i = 1; i < word.size(); ++i) {
       const std::string shown = {'-', word[i]};
       const auto found = std::find_if(program_.options.begin(), program_.options.end(),
@@ -190,23 +211,6 @@ class Reader {
   std::size_t at_ = 0;
   std::vector<Given> given_;
 };
-
-// The option of this name, or none.
-const Option* option_of(const Program& program, std::string_view name) {
-  const auto found = std::find_if(program.options.begin(), program.options.end(),
-                                  [&](const Option& o) { return o.name == name; });
-  return found == program.options.end() ? nullptr : &*found;
-}
-
-// "; here that is --max-tokens" for what another program calls n_predict; else empty.
-std::string named_elsewhere(const Program& program, std::string_view option) {
-  std::string theirs(option);
-  std::replace(theirs.begin(), theirs.end(), '_', '-');
-  for (const OtherName& name : other_names())
-    if (name.theirs == theirs && option_of(program, name.ours) != nullptr)
-      return fmt::format("; here that is --{}", name.ours);
-  return {};
-}
 
 }  // namespace
 
