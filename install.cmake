@@ -12,7 +12,7 @@ write_basic_package_version_file(r1-config-version.cmake COMPATIBILITY SameMinor
 install(FILES ${CMAKE_BINARY_DIR}/r1-config.cmake ${CMAKE_BINARY_DIR}/r1-config-version.cmake
   DESTINATION ${package})
 
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES lib/r1.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/r1)
 install(TARGETS ${R1_TOOLS} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES share/pretokenizers.json DESTINATION ${CMAKE_INSTALL_DATADIR}/r1)
