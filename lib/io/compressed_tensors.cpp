@@ -35,6 +35,10 @@ class CompressedTensors : public QuantizedFormat {
     if (format != "float-quantized" && format != "pack-quantized" && format != "mixed-precision")
       fail(ErrorKind::format, "{} is '{}', which is not read", config.where("format"),
            escaped(format));
+    if (const Json* turned = config.find("transform_config");
+        turned != nullptr && !turned->object(config.where("transform_config")).empty())
+      fail(ErrorKind::format, "{} turns what is multiplied, which does not run here",
+           config.where("transform_config"));
     const Json* groups = config.find("config_groups");
     if (groups == nullptr) fail(ErrorKind::model, "{} is missing", config.where("config_groups"));
     for (const auto& [name, group] : groups->object(config.where("config_groups")))

@@ -1,5 +1,7 @@
 #include "lib/io/quantized_module.h"
 
+#include <charconv>
+
 namespace r1 {
 
 const Tensor* QuantizedModule::find(std::string_view part) const {
@@ -89,12 +91,32 @@ std::string QuantizationConfig::text(std::string_view key, std::string_view abse
   return value == nullptr ? std::string(absent) : value->string(where(key));
 }
 
+namespace {
+
+// "128x128", as earlier writers of compressed-tensors have it; none where it is something else.
+QuantizationConfig::Block pair_in(std::string_view text) {
+  QuantizationConfig::Block block;
+  const char* const end = text.data() + text.size();
+  const auto [middle, error] = std::from_chars(text.data(), end, block.rows);
+  if (error != std::errc() || middle == end || *middle != 'x') return {};
+  const auto [last, other] = std::from_chars(middle + 1, end, block.cols);
+  return other == std::errc() && last == end ? block : QuantizationConfig::Block();
+}
+
+QuantizationConfig::Block pair_of(const Json::Array& list, const std::string& where) {
+  if (list.size() != 2) return {};
+  return {list[0].integer(where), list[1].integer(where)};
+}
+
+}  // namespace
+
 QuantizationConfig::Block QuantizationConfig::block(std::string_view key) const {
   const Json* value = find(key);
   if (value == nullptr) return {};
-  const Json::Array& list = value->array(where(key));
-  if (list.size() != 2) fail(ErrorKind::model, "{} is no pair of numbers", where(key));
-  const Block block{list[0].integer(where(key)), list[1].integer(where(key))};
+  const Block block = value->is_string() ? pair_in(value->string(where(key)))
+                                         : pair_of(value->array(where(key)), where(key));
+  if (block.rows == 0 && block.cols == 0)
+    fail(ErrorKind::model, "{} is no pair of numbers", where(key));
   constexpr std::int64_t kMost = std::int64_t{1} << 31;  // so that sums stay numbers
   if (block.rows < 1 || block.cols < 1 || block.rows > kMost || block.cols > kMost)
     fail(ErrorKind::model, "{} is {} by {}", where(key), block.rows, block.cols);

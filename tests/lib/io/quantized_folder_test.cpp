@@ -239,6 +239,19 @@ TEST(QuantizedFolder, Fp8IsTimesTheScaleOfItsRowOrTensor) {
   }
 }
 
+TEST(QuantizedFolder, TheBlocksOfFp8AreAPairOfNumbersOrAWord) {
+  const Float8Matrix m(131, 257, 128, 128);
+  for (const std::string said : {"[128,128]", R"("128x128")"}) {
+    Tensors tensors;
+    m.add(tensors, "weight_scale", {2, 3}, false);
+    const std::string config =
+        R"({"quant_method":"compressed-tensors","format":"float-quantized","config_groups":{"g":)"
+        R"({"weights":{"num_bits":8,"type":"float","strategy":"block","block_structure":)" +
+        said + "}}}}";
+    m.expect(folder(tensors, config.c_str()), false);
+  }
+}
+
 TEST(QuantizedFolder, ModulesThatAreLeftOutStayAsTheyAre) {
   const IntegerMatrix m = matrix(5, 64, 32, 4, false);
   Tensors tensors;
@@ -399,8 +412,12 @@ TEST(QuantizedFolder, WhatIsNotReadIsNamed) {
   refused(R"({"quant_method":"awq","bits":8})", "bits is 8");
   refused(R"({"quant_method":"compressed-tensors","format":"nvfp4-pack-quantized"})",
           "format is 'nvfp4-pack-quantized'");
+  refused(R"({"quant_method":"fp8","weight_block_size":"128 x 128"})", "no pair", Kind::model);
   refused(R"({"quant_method":"compressed-tensors","format":"pack-quantized"})",
           "config_groups is missing", Kind::model);
+  refused(R"({"quant_method":"compressed-tensors","format":"pack-quantized",
+              "transform_config":{"config_groups":{}}})",
+          "transform_config turns what is multiplied");
   refused(R"({"quant_method":"compressed-tensors","format":"pack-quantized","config_groups":
               {"f":null,"g":{"weights":{"num_bits":4,"type":"float"}}}})",
           "are 4 bits of float");
