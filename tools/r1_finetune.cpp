@@ -47,9 +47,11 @@ class Finetuner {
  private:
   int run(const Ui& ui) {
     check(s_);
-    std::error_code none;
-    if (!s_.dry_run) check_output(s_);
-    if (!s_.dry_run && fs::is_directory(s_.output, none)) lock_.take(s_.output);
+    if (!s_.dry_run) {
+      std::error_code none;
+      check_output(s_);
+      if (fs::is_directory(s_.output, none)) lock_.take(s_.output);
+    }
     const TemporaryFolder rehearsed(s_.dry_run && !s_.init.empty());
     StartOfRun start;
     const ModelFiles files = ModelFiles::open(base(rehearsed.path(), start));

@@ -70,10 +70,6 @@ class Builder {
   std::string where_;
 };
 
-}  // namespace
-
-namespace {
-
 // "12" or "-12", and more than 64 bits hold.
 bool is_too_long(std::string_view number) {
   std::int64_t whole = 0;

@@ -73,12 +73,15 @@ class JsonWriter {
   JsonWriter& number(double value);  // the shortest digits that read back the same
   JsonWriter& boolean(bool value);
   JsonWriter& null();
-  // `fractions`: what is one there stays one here, 8.0 and not 8, for readers who ask for that.
-  JsonWriter& value(const Json& json, bool fractions = false);
+  JsonWriter& value(const Json& json);
+  // The same, but what is a fraction there stays one, 8.0 and not 8, for readers who ask for that.
+  JsonWriter& exact(const Json& json);
 
   const std::string& text() const { return text_; }
 
  private:
+  enum class Fractions { shortest, kept };
+  JsonWriter& put(const Json& json, Fractions fractions);
   void separate();
   std::string text_;
   bool after_value_ = false;

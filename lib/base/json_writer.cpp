@@ -118,7 +118,10 @@ JsonWriter& JsonWriter::null() {
   return *this;
 }
 
-JsonWriter& JsonWriter::value(const Json& json, bool fractions) {
+JsonWriter& JsonWriter::value(const Json& json) { return put(json, Fractions::shortest); }
+JsonWriter& JsonWriter::exact(const Json& json) { return put(json, Fractions::kept); }
+
+JsonWriter& JsonWriter::put(const Json& json, Fractions fractions) {
   if (json.is_null()) return null();
   if (json.is_bool()) return boolean(json.boolean(""));
   if (json.is_string()) return string(json.string(""));
@@ -127,7 +130,8 @@ JsonWriter& JsonWriter::value(const Json& json, bool fractions) {
       if constexpr (std::is_same_v<decltype(n), double>) {
         const std::size_t begin = text_.size();
         number(n);
-        if (fractions && text_.find_first_of(".en", begin) == std::string::npos) text_ += ".0";
+        const bool whole = text_.find_first_of(".en", begin) == std::string::npos;
+        if (whole && fractions == Fractions::kept) text_ += ".0";
         return *this;
       }
       separate();
@@ -136,11 +140,11 @@ JsonWriter& JsonWriter::value(const Json& json, bool fractions) {
     });
   if (json.is_array()) {
     begin_array();
-    for (const Json& element : json.array("")) value(element, fractions);
+    for (const Json& element : json.array("")) put(element, fractions);
     return end_array();
   }
   begin_object();
-  for (const auto& [name, member] : json.object("")) key(name).value(member, fractions);
+  for (const auto& [name, member] : json.object("")) key(name).put(member, fractions);
   return end_object();
 }
 

@@ -3,6 +3,24 @@
 #include <charconv>
 
 namespace r1 {
+namespace {
+
+// "128x128", as earlier writers of compressed-tensors have it; none where it is something else.
+QuantizationConfig::Block pair_in(std::string_view text) {
+  QuantizationConfig::Block block;
+  const char* const end = text.data() + text.size();
+  const auto [middle, error] = std::from_chars(text.data(), end, block.rows);
+  if (error != std::errc() || middle == end || *middle != 'x') return {};
+  const auto [last, other] = std::from_chars(middle + 1, end, block.cols);
+  return other == std::errc() && last == end ? block : QuantizationConfig::Block();
+}
+
+QuantizationConfig::Block pair_of(const Json::Array& list, const std::string& where) {
+  if (list.size() != 2) return {};
+  return {list[0].integer(where), list[1].integer(where)};
+}
+
+}  // namespace
 
 const Tensor* QuantizedModule::find(std::string_view part) const {
   const auto found = tensors_.by_name.find(of(part));
@@ -90,25 +108,6 @@ std::string QuantizationConfig::text(std::string_view key, std::string_view abse
   const Json* value = find(key);
   return value == nullptr ? std::string(absent) : value->string(where(key));
 }
-
-namespace {
-
-// "128x128", as earlier writers of compressed-tensors have it; none where it is something else.
-QuantizationConfig::Block pair_in(std::string_view text) {
-  QuantizationConfig::Block block;
-  const char* const end = text.data() + text.size();
-  const auto [middle, error] = std::from_chars(text.data(), end, block.rows);
-  if (error != std::errc() || middle == end || *middle != 'x') return {};
-  const auto [last, other] = std::from_chars(middle + 1, end, block.cols);
-  return other == std::errc() && last == end ? block : QuantizationConfig::Block();
-}
-
-QuantizationConfig::Block pair_of(const Json::Array& list, const std::string& where) {
-  if (list.size() != 2) return {};
-  return {list[0].integer(where), list[1].integer(where)};
-}
-
-}  // namespace
 
 QuantizationConfig::Block QuantizationConfig::block(std::string_view key) const {
   const Json* value = find(key);

@@ -28,7 +28,7 @@ Json with_vocab(const Json& config, std::int64_t vocab) {
   }
   JsonWriter w;
   w.begin_object();
-  for (const auto& [key, value] : config.object("config.json")) w.key(key).value(value, true);
+  for (const auto& [key, value] : config.object("config.json")) w.key(key).exact(value);
   return parse_json(w.key("vocab_size").integer(vocab).end_object().text(), "config.json");
 }
 
@@ -135,7 +135,7 @@ void write_fresh_model(const Json& given, std::int64_t vocab, std::uint64_t seed
   }
   out->close();
   JsonWriter w;
-  write_file(folder / "config.json", w.value(config, true).text() + "\n");
+  write_file(folder / "config.json", w.exact(config).text() + "\n");
 }
 
 }  // namespace r1

@@ -19,6 +19,10 @@ std::vector<DType> types_for(const PlannedTensor& t) {
   return types;
 }
 
+std::uint64_t room_for(const QuantizePlan& plan, double bits_per_weight) {
+  return static_cast<std::uint64_t>(bits_per_weight * static_cast<double>(plan.weights()) / 8);
+}
+
 std::uint64_t bytes_as(const PlannedTensor& t, DType dtype) {
   const std::size_t bytes = Tensor{nullptr, t.from().shape, dtype}.bytes();
   return bytes + gguf_padding(bytes).size();
@@ -88,14 +92,6 @@ std::optional<std::vector<std::size_t>> choose_offers(
     chosen[tensor] = step;
   }
 }
-
-namespace {
-
-std::uint64_t room_for(const QuantizePlan& plan, double bits_per_weight) {
-  return static_cast<std::uint64_t>(bits_per_weight * static_cast<double>(plan.weights()) / 8);
-}
-
-}  // namespace
 
 void check_budget(const QuantizePlan& plan, double bits_per_weight) {
   std::uint64_t least = plan.bytes;

@@ -198,7 +198,7 @@ std::string config_of(const ModelFiles& files, const FolderPlan& plan) {
     if (plain && (key == "torch_dtype" || key == "dtype"))
       json.string(torch_name(*plain));
     else
-      json.value(value, true);
+      json.exact(value);
   }
   if (!plain) write_quantization(json.key("quantization_config"), plan);
   return json.end_object().text() + "\n";

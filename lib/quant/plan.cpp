@@ -45,29 +45,25 @@ void need_vector_or_matrix(const PlannedTensor& t) {
          to_string(t.from().shape));
 }
 
+std::string_view kind_of(const PlannedTensor& t) {
+  return is_quantized(t.from().dtype) ? to_string(t.from().dtype) : "quantized";
+}
+
+[[noreturn]] void refuse_loss(const PlannedTensor& t) {
+  fail(ErrorKind::usage, "{} is {} already; --allow-requantize loses more", escaped(t.name()),
+       kind_of(t));
+}
+
 // Blocks are not made into another type, nor what blocks were made into plain numbers into blocks.
 void refuse_twice(const PlannedTensor& t, const ModelFiles& files) {
   const bool blocks = is_quantized(t.from().dtype), made = files.was_quantized(t.from());
   if (t.to == t.from().dtype || !(blocks || (made && is_quantized(t.to)))) return;
-  const std::string_view kind = blocks ? to_string(t.from().dtype) : "quantized";
   if (!is_quantized(t.to))
     fail(ErrorKind::usage,
          "{} is {} already; --allow-requantize makes {} of it, larger and no better",
-         escaped(t.name()), kind, to_string(t.to));
-  fail(ErrorKind::usage, "{} is {} already; --allow-requantize loses more", escaped(t.name()),
-       kind);
+         escaped(t.name()), kind_of(t), to_string(t.to));
+  refuse_loss(t);
 }
-
-}  // namespace
-
-void refuse_blocks(const QuantizePlan& plan) {
-  for (const PlannedTensor& t : plan.tensors)
-    if (t.free && (is_quantized(t.from().dtype) || plan.files->was_quantized(t.from())))
-      fail(ErrorKind::usage, "{} is {} already; --allow-requantize loses more", escaped(t.name()),
-           is_quantized(t.from().dtype) ? to_string(t.from().dtype) : "quantized");
-}
-
-namespace {
 
 // Of shard `no`: all in the first, in the others no more than the recipe, which stands last.
 GgufMetadata metadata_of(const QuantizePlan& plan, std::size_t no, std::size_t count) {
@@ -196,6 +192,12 @@ QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice
   plan.metadata.emplace_back(kRecipe, std::string(16, '0'));
   lay_out(plan);
   return plan;
+}
+
+void refuse_blocks(const QuantizePlan& plan) {
+  for (const PlannedTensor& t : plan.tensors)
+    if (t.free && (is_quantized(t.from().dtype) || plan.files->was_quantized(t.from())))
+      refuse_loss(t);
 }
 
 }  // namespace r1

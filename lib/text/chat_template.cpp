@@ -213,6 +213,16 @@ std::string llama3_system_head(std::string_view source) {
   return "Cutting Knowledge Date: " + knowledge + "\nToday Date: " + today + "\n\n";
 }
 
+// Of several templates with names, the one that transformers takes where none is asked for.
+const Json* default_of(const Json& templates) {
+  for (const Json& named : templates.array("chat_template")) {
+    const Json* name = named.find("name");
+    if (name != nullptr && name->is_string() && name->string("chat_template") == "default")
+      return named.find("template");
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 ChatTemplate ChatTemplate::recognise(std::string_view text) {
@@ -317,20 +327,6 @@ std::vector<PromptPart> ChatTemplate::render_with_answer(const std::vector<ChatM
   }
   return p.parts;
 }
-
-namespace {
-
-// Of several templates with names, the one that transformers takes where none is asked for.
-const Json* default_of(const Json& templates) {
-  for (const Json& named : templates.array("chat_template")) {
-    const Json* name = named.find("name");
-    if (name != nullptr && name->is_string() && name->string("chat_template") == "default")
-      return named.find("template");
-  }
-  return nullptr;
-}
-
-}  // namespace
 
 std::string read_chat_template(const ModelFiles& files) {
   if (files.is_gguf()) return std::string(files.gguf().string(kChatTemplateKey).value_or(""));

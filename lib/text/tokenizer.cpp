@@ -6,28 +6,6 @@
 #include "lib/text/sentencepiece_tokenizer.h"
 
 namespace r1 {
-
-std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files,
-                                          const std::filesystem::path& data_dir) {
-  if (files.is_gguf()) {
-    const auto kind = files.gguf().string("tokenizer.ggml.model");
-    if (!kind) fail(ErrorKind::model, "{} has no tokenizer.ggml.model", files.gguf().name());
-    if (*kind == "llama") return make_sentencepiece_tokenizer(files);
-    if (*kind == "gpt2") return make_bpe_tokenizer(files, data_dir);
-    fail(ErrorKind::model, "{}: the tokenizer {} is not one that runs here", files.gguf().name(),
-         escaped(*kind));
-  }
-  // tokenizer.model first: a tokenizer.json made from it differs at spaces and special tokens.
-  if (has_sentencepiece_model(files)) return make_sentencepiece_tokenizer(files);
-  Json json = files.side_file("tokenizer.json");
-  if (is_sentencepiece(json)) return make_sentencepiece_tokenizer(files);
-  if (json.find("model") != nullptr) return make_bpe_tokenizer(files, std::move(json));
-  if (!json.is_null())
-    fail(ErrorKind::model, "{} has no model", escaped(files.side_path("tokenizer.json").string()));
-  fail(ErrorKind::model, "{} has neither tokenizer.model nor tokenizer.json",
-       escaped(files.path().string()));
-}
-
 namespace {
 
 TokenId id_of(const Tokenizer& tokenizer, const std::string& marker) {
@@ -51,6 +29,27 @@ std::vector<TokenId> encode_part(const Tokenizer& tokenizer, const PromptPart& p
 }
 
 }  // namespace
+
+std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files,
+                                          const std::filesystem::path& data_dir) {
+  if (files.is_gguf()) {
+    const auto kind = files.gguf().string("tokenizer.ggml.model");
+    if (!kind) fail(ErrorKind::model, "{} has no tokenizer.ggml.model", files.gguf().name());
+    if (*kind == "llama") return make_sentencepiece_tokenizer(files);
+    if (*kind == "gpt2") return make_bpe_tokenizer(files, data_dir);
+    fail(ErrorKind::model, "{}: the tokenizer {} is not one that runs here", files.gguf().name(),
+         escaped(*kind));
+  }
+  // tokenizer.model first: a tokenizer.json made from it differs at spaces and special tokens.
+  if (has_sentencepiece_model(files)) return make_sentencepiece_tokenizer(files);
+  Json json = files.side_file("tokenizer.json");
+  if (is_sentencepiece(json)) return make_sentencepiece_tokenizer(files);
+  if (json.find("model") != nullptr) return make_bpe_tokenizer(files, std::move(json));
+  if (!json.is_null())
+    fail(ErrorKind::model, "{} has no model", escaped(files.side_path("tokenizer.json").string()));
+  fail(ErrorKind::model, "{} has neither tokenizer.model nor tokenizer.json",
+       escaped(files.path().string()));
+}
 
 std::vector<TokenId> encode_parts(const Tokenizer& tokenizer, const std::vector<PromptPart>& parts,
                                   bool add_bos) {

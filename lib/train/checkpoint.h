@@ -12,9 +12,9 @@
 
 namespace r1 {
 
-// Where a run stood after some steps: a folder "step-00001200" with state.safetensors and, with
-// manifest.json, which says the SHA-256 of the other. Without a manifest that fits it does not
-// exist. Tensors are plain ones on the backend's device.
+// Where a run stood after some steps: a folder "step-00001200" with state.safetensors and
+// manifest.json, which says the SHA-256 of the other: without one that fits it does not exist.
+// Tensors are plain ones on the backend's device.
 struct Checkpoints {
   std::filesystem::path folder;  // of all of them
   std::string recipe;            // what the run depends on: another is not gone on with

@@ -55,7 +55,7 @@ std::string without(const Json& document, std::string_view member) {
   JsonWriter w;
   w.begin_object();
   for (const auto& [key, value] : document.object("a model's description"))
-    if (key != member) w.key(key).value(value, true);
+    if (key != member) w.key(key).exact(value);
   return w.end_object().text() + "\n";
 }
 

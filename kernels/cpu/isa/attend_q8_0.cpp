@@ -113,16 +113,12 @@ void attend_q8_0(AttendRow* const* rows, int count, const PastPage& page) {
   in_groups(rows, count, [&]<int R>(AttendRow* const* some) { attend<R>(some, page); });
 }
 
-// What is so small that its step has no inverse is 0, and so is what stands beside a number that is
-// not finite: the step is none then either.
+// 0 where there is no such step; beside a number that is not finite the step is none either.
 float to_whole(std::int16_t* y, const float* x, std::int64_t n) {
   using Narrow [[gnu::vector_size(kRegister / 2)]] = std::int16_t;
   constexpr float kMost = 32767.0f;
-  Ints most{};
-  for (std::int64_t i = 0; i < n; i += kLanes)
-    most = larger(most, magnitude_bits(load<Floats>(x + i)));
-  const float top = largest_magnitude(most);
-  if (!(top > 0x1p-100f && top < __builtin_inff())) {
+  const float top = largest_magnitude(x, n);
+  if (!has_step(top)) {
     for (std::int64_t i = 0; i < n; ++i) y[i] = 0;
     return top / kMost;
   }

@@ -304,16 +304,12 @@ void product(PanelType type, float* y, std::int64_t stride, const void* panel, c
   }
 }
 
-// q = round(x / step) with step the largest |x| of 32 over 127. What is so small that its step has
-// no inverse is 0, and so is what stands beside a number that is not finite: the step is none then
-// either, and no sum of the row is.
+// q = round(x / step) with step the largest |x| of 32 over 127; 0 where there is no such step.
+// Beside a number that is not finite the step is none either, and so no sum of the row.
 void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
   for (XBlock* const end = to + K / cpu::kBlock; to != end; ++to, x += cpu::kBlock) {
-    Ints most{};
-    for (std::int64_t i = 0; i < cpu::kBlock; i += kLanes)
-      most = larger(most, magnitude_bits(load<Floats>(x + i)));
-    const float top = largest_magnitude(most);
-    if (!(top > 0x1p-100f && top < __builtin_inff())) {
+    const float top = largest_magnitude(x, cpu::kBlock);
+    if (!has_step(top)) {
       *to = {};
       to->scale = top / 127.0f;
       continue;

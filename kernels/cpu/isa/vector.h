@@ -83,8 +83,6 @@ R1_INLINE Floats square_root(Floats v) {
 }
 R1_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 R1_INLINE Ints larger(Ints a, Ints b) { return a > b ? a : b; }
-// |v| by its bits, whose order is that of the magnitudes: infinities and NaNs come last.
-R1_INLINE Ints magnitude_bits(Floats v) { return bits<Ints>(v) & 0x7fffffff; }
 
 // The first n, the others zero.
 R1_INLINE Floats load_some(const float* p, std::int64_t n) {
@@ -229,11 +227,18 @@ R1_INLINE float largest(Floats v) {
   return folded<float, kRegister>(&v, [](auto a, auto b) { return a > b ? a : b; });
 }
 
-// Of magnitude_bits; infinite or a NaN where one of them is.
-R1_INLINE float largest_magnitude(Ints v) {
+// Of x [n], whole registers; infinite or a NaN where one of them is: by their bits, whose order is
+// that of the magnitudes.
+R1_INLINE float largest_magnitude(const float* x, std::int64_t n) {
+  Ints most{};
+  for (std::int64_t i = 0; i < n; i += kLanes)
+    most = larger(most, bits<Ints>(load<Floats>(x + i)) & 0x7fffffff);
   return bits<float>(
-      folded<std::int32_t, kRegister>(&v, [](auto a, auto b) { return a > b ? a : b; }));
+      folded<std::int32_t, kRegister>(&most, [](auto a, auto b) { return a > b ? a : b; }));
 }
+// Can numbers up to this be rounded to whole steps? Not what is so small that a step has no
+// inverse, nor what is not finite.
+R1_INLINE bool has_step(float largest) { return largest > 0x1p-100f && largest < __builtin_inff(); }
 
 // The nearest whole number, as a float; |v| < 2^22.
 R1_INLINE Floats nearest(Floats v) {

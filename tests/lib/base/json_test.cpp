@@ -128,7 +128,7 @@ TEST(JsonWriter, AnyBytesReadBackAsTheirUtf8) {
 TEST(JsonWriter, AReadDocumentIsWrittenTheSame) {
   const std::string text =
       R"({"a":[1,-2,0.5,8.0,1e+06,true,null,"x"],"b":{},"c":[],"d":18446744073709551615})";
-  EXPECT_EQ(JsonWriter().value(parse_json(text, "x"), true).text(), text);
+  EXPECT_EQ(JsonWriter().exact(parse_json(text, "x")).text(), text);
   EXPECT_EQ(JsonWriter().value(parse_json("[8.0]", "x")).text(), "[8]");
 }
 
