@@ -60,7 +60,7 @@ _r1_finetune() {
       COMPREPLY=($(compgen -W 'fp32 bf16' -- "$cur"))
       return ;;
     --moments)
-      COMPREPLY=($(compgen -W 'fp32 bf16' -- "$cur"))
+      COMPREPLY=($(compgen -W 'fp32 bf16 fp8' -- "$cur"))
       return ;;
     --optimizer)
       COMPREPLY=($(compgen -W 'adamw muon' -- "$cur"))

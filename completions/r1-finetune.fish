@@ -21,7 +21,7 @@ complete -c r1-finetune -l quantize-base -x -a 'q8_0 q4_0 q4_k' -d 'Keep the mat
 complete -c r1-finetune -l qat -x -d 'Learn what survives this type of r1-quantize: weights are read, and exported, as blocks of it.'
 complete -c r1-finetune -l precision -x -a 'fp32 bf16 fp16 fp8 f32 f16' -d 'What matrices and what they meet are rounded to in products; all else stays fp32.'
 complete -c r1-finetune -l weight-type -x -a 'fp32 bf16' -d 'What matrices are kept in while all weights are learnt by AdamW: bf16 takes half the memory.'
-complete -c r1-finetune -l moments -x -a 'fp32 bf16' -d 'The same of AdamWs moments.'
+complete -c r1-finetune -l moments -x -a 'fp32 bf16 fp8' -d 'The same of AdamWs moments; fp8, with a scale a block, takes a quarter.'
 complete -c r1-finetune -l optimizer -x -a 'adamw muon' -d 'Muon turns the matrices of the layers and leaves the rest to AdamW; it learns all weights.'
 complete -c r1-finetune -l learning-rate -x -d 'At its peak, of AdamW.'
 complete -c r1-finetune -l muon-learning-rate -x -d 'At its peak, of Muon.'

@@ -92,12 +92,12 @@ class CpuBackend : public Backend {
   void cross_entropy(const Tensor& loss, const Tensor& logits, const Tensor& targets) override;
   void cross_entropy_backward(const Tensor& dlogits, const Tensor& dloss, const Tensor& logits,
                               const Tensor& targets) override;
-  void adamw(const Tensor& w, const Tensor& m, const Tensor& v, const Tensor& g,
+  void adamw(const Tensor& w, const Moment& m, const Moment& v, const Tensor& g,
              const AdamwOptions& options) override;
   void sum_squares(const Tensor& out, const Tensor& x) override;
 
  private:
-  // body(begin, end) over [0, rows), on several threads when `work` (elements touched) is worth it.
+  // body(begin, end) over [0, rows), on several threads where they touch enough elements.
   void for_rows(std::int64_t rows, std::int64_t work_per_row,
                 const std::function<void(std::int64_t, std::int64_t)>& body);
   // Panel p of a w as it lies in files, as `cpu::pack_panel` makes it.

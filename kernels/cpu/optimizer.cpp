@@ -3,9 +3,53 @@
 
 #include "kernels/cpu/cpu_backend.h"
 #include "lib/backend/stochastic.h"
+#include "lib/tensor/quant_block.h"
 
 namespace r1 {
-void CpuBackend::adamw(const Tensor& w, const Tensor& m, const Tensor& v, const Tensor& g,
+namespace {
+
+// What of AdamW's is not f32 is widened, and narrowed again, so many at a time.
+constexpr std::int64_t kAtOnce = 4 * kMomentBlock;
+
+// n numbers of a moment, from `begin`, a multiple of kMomentBlock; the second one has roots.
+void widen(float* to, const Moment& m, std::int64_t begin, std::int64_t n, bool roots) {
+  if (!is_float8(m.values.dtype))
+    return unpack({to, static_cast<std::size_t>(n)}, m.values.as<std::uint16_t>() + begin,
+                  m.values.dtype);
+  const auto* codes = m.values.as<std::uint8_t>() + begin;
+  const float* scales = m.scale.as<float>() + begin / kMomentBlock;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float value = float8_to_f32<E4M3>(codes[i]) * scales[i / kMomentBlock];
+    to[i] = roots ? value * value : value;
+  }
+}
+
+// chances[i]: the random bits of element begin + i.
+void narrow(const Moment& m, std::int64_t begin, float* from, std::int64_t n, bool roots,
+            const std::uint32_t* chances) {
+  if (!is_float8(m.values.dtype)) {
+    for (std::int64_t i = 0; i < n; ++i)
+      m.values.as<std::uint16_t>()[begin + i] = bf16_by_chance(from[i], chances[i]);
+    return;
+  }
+  auto* codes = m.values.as<std::uint8_t>() + begin;
+  float* scales = m.scale.as<float>() + begin / kMomentBlock;
+  for (std::int64_t first = 0; first < n; first += kMomentBlock) {
+    const std::int64_t end = std::min(n, first + kMomentBlock);
+    float most = 0.0f;
+    for (std::int64_t i = first; i < end; ++i) {
+      if (roots) from[i] = std::sqrt(from[i]);
+      most = std::max(most, std::abs(from[i]));
+    }
+    const float scale = scales[first / kMomentBlock] = moment_scale(most);
+    for (std::int64_t i = first; i < end; ++i)
+      codes[i] = moment_by_chance(from[i], scale, chances[i], roots);
+  }
+}
+
+}  // namespace
+
+void CpuBackend::adamw(const Tensor& w, const Moment& m, const Moment& v, const Tensor& g,
                        const AdamwOptions& options) {
   const auto seen = [&](float beta) {
     return static_cast<float>(1.0 - std::pow(double{beta}, static_cast<double>(options.step)));
@@ -18,31 +62,36 @@ void CpuBackend::adamw(const Tensor& w, const Tensor& m, const Tensor& v, const 
                        .epsilon = options.epsilon,
                        .weight_decay = options.weight_decay,
                        .gradient_scale = options.gradient_scale};
-  constexpr std::int64_t kAtOnce = 512;
-  const bool plain = w.dtype == DType::f32 && m.dtype == DType::f32 && v.dtype == DType::f32;
-  for_rows(w.shape.elements(), 4, [&](std::int64_t begin, std::int64_t end) {
-    if (plain)
-      return kernels_.adamw(w.as<float>() + begin, m.as<float>() + begin, v.as<float>() + begin,
-                            g.as<float>() + begin, end - begin, how);
+  const auto plain = [](const Tensor& t) { return t.dtype == DType::f32; };
+  const std::int64_t all = w.shape.elements(), pieces = (all + kAtOnce - 1) / kAtOnce;
+  for_rows(pieces, 4 * kAtOnce, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t end = std::min(all, last * kAtOnce);
+    if (plain(w) && plain(m.values) && plain(v.values)) {
+      const std::int64_t i = first * kAtOnce;
+      return kernels_.adamw(w.as<float>() + i, m.values.as<float>() + i, v.values.as<float>() + i,
+                            g.as<float>() + i, end - i, how);
+    }
     float room[3][kAtOnce];
-    for (std::int64_t i = begin; i < end; i += kAtOnce) {
+    std::uint32_t chances[3][kAtOnce];
+    for (std::int64_t i = first * kAtOnce; i < end; i += kAtOnce) {
       const std::int64_t n = std::min(kAtOnce, end - i);
-      const auto wide = [&](const Tensor& t, float* to) {
-        if (t.dtype == DType::f32) return t.as<float>() + i;
-        load(to, t, i, n);
+      const auto wide = [&](const Moment& t, float* to, bool roots) {
+        if (plain(t.values)) return t.values.as<float>() + i;
+        widen(to, t, i, n, roots);
         return to;
       };
-      float* const at[] = {wide(w, room[0]), wide(m, room[1]), wide(v, room[2])};
+      float* const at[] = {wide({w, {}}, room[0], false), wide(m, room[1], false),
+                           wide(v, room[2], true)};
       kernels_.adamw(at[0], at[1], at[2], g.as<float>() + i, n, how);
       for (std::int64_t k = 0; k < n; ++k) {
-        const WeightChances chances = weight_chances(options.seed, i + k);
-        if (at[0] == room[0])
-          w.as<std::uint16_t>()[i + k] = bf16_by_chance(at[0][k], chances.weight);
-        if (at[1] == room[1])
-          m.as<std::uint16_t>()[i + k] = bf16_by_chance(at[1][k], chances.first);
-        if (at[2] == room[2])
-          v.as<std::uint16_t>()[i + k] = bf16_by_chance(at[2][k], chances.second);
+        const WeightChances c = weight_chances(options.seed, i + k);
+        chances[0][k] = c.weight;
+        chances[1][k] = c.first;
+        chances[2][k] = c.second;
       }
+      if (!plain(w)) narrow({w, {}}, i, at[0], n, false, chances[0]);
+      if (!plain(m.values)) narrow(m, i, at[1], n, false, chances[1]);
+      if (!plain(v.values)) narrow(v, i, at[2], n, true, chances[2]);
     }
   });
 }

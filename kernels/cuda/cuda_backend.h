@@ -104,7 +104,7 @@ class CudaBackend : public Backend {
   void cross_entropy(const Tensor& loss, const Tensor& logits, const Tensor& targets) override;
   void cross_entropy_backward(const Tensor& dlogits, const Tensor& dloss, const Tensor& logits,
                               const Tensor& targets) override;
-  void adamw(const Tensor& w, const Tensor& m, const Tensor& v, const Tensor& g,
+  void adamw(const Tensor& w, const Moment& m, const Moment& v, const Tensor& g,
              const AdamwOptions& options) override;
   void sum_squares(const Tensor& out, const Tensor& x) override;
 

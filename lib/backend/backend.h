@@ -72,11 +72,19 @@ struct Factor {
   Tensor scale;  // [1] f32, of 8-bit floats
 };
 
+// What AdamW knows of a gradient: f32, bf16, or e4m3 in blocks of kMomentBlock elements, each times
+// the scale of its block. The second moment is held by its square root then, and never becomes 0.
+inline constexpr std::int64_t kMomentBlock = 128;
+struct Moment {
+  Tensor values;
+  Tensor scale;  // [blocks] f32, of 8-bit floats
+};
+
 struct AdamwOptions {
   float learning_rate = 1e-3f, beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, weight_decay = 0.0f;
   float gradient_scale = 1.0f;  // g is multiplied by it first: clipping
   std::int64_t step = 1;        // from 1: corrects the bias of the moments
-  std::uint64_t seed = 0;       // of how bf16 is rounded: another one in each step, of each tensor
+  std::uint64_t seed = 0;       // of how numbers are rounded: another in each step, of each tensor
 };
 
 // Every operation the models need, once per device. Outputs come first. All pointers live on
@@ -267,9 +275,9 @@ class Backend {
   // dlogits += dloss[t] (softmax(logits[t]) - one_hot(targets[t])), nothing where targets[t] is -1.
   virtual void cross_entropy_backward(const Tensor& dlogits, const Tensor& dloss,
                                       const Tensor& logits, const Tensor& targets) = 0;
-  // Decoupled weight decay, arXiv:1711.05101. w, m, v, g of one shape; w, m, v are changed in
-  // place, and each may be bf16, which is rounded by chance (stochastic.h).
-  virtual void adamw(const Tensor& w, const Tensor& m, const Tensor& v, const Tensor& g,
+  // Decoupled weight decay, arXiv:1711.05101. w, m, v, g of one shape; w, f32 or bf16, m and v are
+  // changed in place; what is not f32 is rounded by chance (stochastic.h).
+  virtual void adamw(const Tensor& w, const Moment& m, const Moment& v, const Tensor& g,
                      const AdamwOptions& options) = 0;
   // out [1] += the sum of squares of x, added in chunks of fixed size.
   virtual void sum_squares(const Tensor& out, const Tensor& x) = 0;

@@ -90,20 +90,26 @@ Optimizer::Optimizer(Backend& backend, const NamedVars& weights,
     const DType type = turned ? DType::f32 : options.moments;
     Moments m{weight.value,
               gradients[i],
-              memory_.zeros(shape, type),
+              no_moment(shape, type),
               {},
               name,
               shape.rank() == 2 ? options.weight_decay : 0,
               i};
-    if (!turned) m.second = memory_.zeros(shape, type);
+    if (!turned) m.second = no_moment(shape, type);
     moments_.push_back(m);
   }
   groups_ = turned_together();
 }
 
+Moment Optimizer::no_moment(const Shape& shape, DType type) {
+  const std::int64_t blocks = (shape.elements() + kMomentBlock - 1) / kMomentBlock;
+  return {memory_.zeros(shape, type),
+          is_float8(type) ? memory_.zeros({blocks}, DType::f32) : Tensor{}};
+}
+
 void Optimizer::step(std::int64_t step, double share, double scale) {
   for (const Moments& m : moments_)
-    if (!m.second.empty()) adamw(m, step, share, scale);
+    if (!m.turned()) adamw(m, step, share, scale);
   for (const Group& group : groups_) muon(group, share, scale);
 }
 
@@ -127,7 +133,7 @@ std::vector<Optimizer::Group> Optimizer::turned_together() const {
   std::map<std::pair<std::int64_t, std::int64_t>, Group> growing;
   std::vector<Group> groups;
   for (const Moments& m : moments_) {
-    if (!m.second.empty()) continue;
+    if (!m.turned()) continue;
     const Shape& shape = m.weight.shape;
     Group& group = growing[{shape[0], shape[1]}];
     group.push_back(&m);
@@ -152,8 +158,9 @@ void Optimizer::muon(const Group& group, double share, double scale) {
   backend_.zero(squares);
   for (std::int64_t i = 0; i < count; ++i) {
     const Moments& m = *group[static_cast<std::size_t>(i)];
-    backend_.blend(m.first, momentum, m.first, rest, m.gradient);
-    backend_.blend(ahead[i], momentum, m.first, rest, m.gradient);
+    const Tensor& mean = m.first.values;
+    backend_.blend(mean, momentum, mean, rest, m.gradient);
+    backend_.blend(ahead[i], momentum, mean, rest, m.gradient);
     backend_.sum_squares(Stack{squares, count}[i], ahead[i]);
   }
   std::vector<float> sums(group.size());
@@ -173,9 +180,14 @@ void Optimizer::muon(const Group& group, double share, double scale) {
 
 std::vector<NamedTensor> Optimizer::state() const {
   std::vector<NamedTensor> state;
+  const auto add = [&](const std::string& name, const Tensor& t) {
+    if (!t.empty()) state.push_back({name, t});
+  };
   for (const Moments& m : moments_) {
-    state.push_back({m.name + ".first", m.first});
-    if (!m.second.empty()) state.push_back({m.name + ".second", m.second});
+    add(m.name + ".first", m.first.values);
+    add(m.name + ".first.scale", m.first.scale);
+    add(m.name + ".second", m.second.values);
+    add(m.name + ".second.scale", m.second.scale);
   }
   return state;
 }

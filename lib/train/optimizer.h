@@ -20,7 +20,7 @@ struct OptimizerOptions {
   double weight_decay = 0.01;   // of matrices; vectors have none
   double momentum = 0.95;       // of Muon
   DType products = DType::f32;  // that Muon is made of; or bf16
-  DType moments = DType::f32;   // of AdamW's; or bf16, rounded by chance, as weights of bf16 are
+  DType moments = DType::f32;   // of AdamW's; or bf16 or f8_e4m3, rounded by chance, as weights are
   std::uint64_t seed = 0;       // of that
 };
 
@@ -40,11 +40,15 @@ class Optimizer {
 
  private:
   struct Moments {
-    Tensor weight, gradient, first, second;  // `second` is empty for Muon
+    Tensor weight, gradient;
+    Moment first, second;  // no second one for Muon
     std::string name;
     double weight_decay = 0;
     std::uint64_t number = 0;  // of the weight
+
+    bool turned() const { return second.values.empty(); }  // by Muon
   };
+  Moment no_moment(const Shape& shape, DType type);
   void adamw(const Moments& m, std::int64_t step, double share, double scale);
   using Group = std::vector<const Moments*>;  // of matrices of one shape
   std::vector<Group> turned_together() const;

@@ -29,7 +29,7 @@ jq '.vocab_size = 100' shape.json >small.json; teach --init small.json --tokeniz
 echo '{' >broken.json; teach --init broken.json --tokenizer one/tokenizer.model -o nine; echo $?
 # Products of fewer bits, and weights and moments; broken off, the same bits come of them.
 fewer() { teach --init shape.json --tokenizer one/tokenizer.model --save-every 10 -o few --resume "$@"; }
-for bits in '--precision bf16' '--precision fp16' '--precision fp8' '--optimizer adamw --learning-rate 0.02 --weight-type bf16 --moments bf16'; do
+for bits in '--precision bf16' '--precision fp16' '--precision fp8' '--optimizer adamw --learning-rate 0.02 --weight-type bf16 --moments bf16' '--optimizer adamw --learning-rate 0.02 --moments fp8'; do
   fewer $bits | jq -sc '[.[-1].loss < .[0].loss - 0.3, .[-1].loss_scale, .[-1].fp8_share > 0]'; cp few/model.safetensors whole; rm -r few/step-00000030 few/run.json few/*.safetensors
   fewer $bits >/dev/null; cmp few/model.safetensors whole && echo same; rm -r few; done
 # Through the blocks of a type, and exported as them; beside an adapter they are merged into the model's own numbers.

@@ -158,7 +158,7 @@ TEST(Definition, AdamwBeginsWithStepsOfTheLearningRate) {
   everywhere(
       [](Rig& rig) {
         const Tensor w = rig.put({2}, {1, 2}), m = rig.put({2}, {0, 0}), v = rig.put({2}, {0, 0});
-        rig->adamw(w, m, v, rig.put({2}, {0.5f, -2.0f}),
+        rig->adamw(w, {m}, {v}, rig.put({2}, {0.5f, -2.0f}),
                    {.learning_rate = 0.125f, .epsilon = 0.0f, .weight_decay = 0.5f});
         Floats all = rig.get(w);
         for (const Tensor& t : {m, v})

@@ -66,7 +66,7 @@ TEST_F(LossTest, AdamwAgrees) {
         const Tensor w = rig.put({n}, test::random_values(n, 1));
         const Tensor m = rig.put({n}, test::random_values(n, 2, -0.1f, 0.1f));
         const Tensor v = rig.put({n}, test::random_values(n, 3, 0.001f, 0.1f));
-        rig->adamw(w, m, v, rig.put({n}, test::random_values(n, 4)), options);
+        rig->adamw(w, {m}, {v}, rig.put({n}, test::random_values(n, 4)), options);
         return {rig.get(w), rig.get(m), rig.get(v)};
       };
       // The ends of both corrections at step 1: m / 0.1 up to 2, sqrt(v / 0.05) at least 0.13.
@@ -89,7 +89,7 @@ TEST_F(LossTest, AdamwInHalfAgrees) {
       const Tensor w = rig.plain_weight({1, n}, test::random_values(n, 1), type(0));
       const Tensor m = rig.plain_weight({1, n}, test::random_values(n, 2, -0.1f, 0.1f), type(1));
       const Tensor v = rig.plain_weight({1, n}, test::random_values(n, 3, 0.001f, 0.1f), type(2));
-      rig->adamw(w, m, v, rig.put({n}, test::random_values(n, 4)), {.seed = 7});
+      rig->adamw(w, {m}, {v}, rig.put({n}, test::random_values(n, 4)), {.seed = 7});
       const auto widened = [&](const Tensor& t) {
         if (t.dtype == DType::f32) return rig.get(t);
         std::vector<float> values(static_cast<std::size_t>(n));
@@ -103,6 +103,65 @@ TEST_F(LossTest, AdamwInHalfAgrees) {
       allowed.push_back(test::tolerances(
           test::magnitudes(values), type(i++) == DType::bf16 ? 0x1p-7 : test::roundings(32), 1e-6));
     expect_agreement(op, allowed);
+  }
+}
+
+// One step of e4m3 up or down, as above: an eighth of a number, of the smallest a fixed part of the
+// scale; twice that of a square.
+TEST_F(LossTest, AdamwInEightBitsAgrees) {
+  for (const std::int64_t n : {1, 127, 1021}) {
+    SCOPED_TRACE(n);
+    const std::int64_t blocks = (n + kMomentBlock - 1) / kMomentBlock;
+    const Op op = [&](Rig& rig) -> std::vector<std::vector<float>> {
+      const auto moment = [&](std::uint64_t seed, float least) {
+        return Moment{
+            rig.plain_weight({1, n}, test::random_values(n, seed, least, 400.0f), DType::f8_e4m3),
+            rig.put({blocks}, test::random_values(blocks, seed, 1e-4f, 1e-3f))};
+      };
+      const Tensor w = rig.put({n}, test::random_values(n, 1));
+      const Moment m = moment(2, -400.0f), v = moment(3, 1.0f);
+      rig->adamw(w, m, v, rig.put({n}, test::random_values(n, 4)), {.seed = 7});
+      std::vector<std::vector<float>> all = {rig.get(w)};
+      for (const Moment& x : {m, v}) {
+        const std::vector<float> scales = rig.get(x.scale);
+        std::vector<float>& values = all.emplace_back(static_cast<std::size_t>(n));
+        unpack(values, rig.get<std::uint8_t>(x.values).data(), DType::f8_e4m3);
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] *= scales[i / kMomentBlock];
+        all.push_back(scales);
+      }
+      return all;
+    };
+    const auto ref = on_ref(op);
+    const double step = 0.125, least = 1.2e-3 * 0x1p-9;
+    expect_agreement(op, {test::tolerances(test::magnitudes(ref[0]), test::roundings(32), 1e-6),
+                          test::tolerances(test::magnitudes(ref[1]), step, least),
+                          test::tolerances(test::magnitudes(ref[2]), test::roundings(8)),
+                          test::tolerances(test::magnitudes(ref[3]), step, least),
+                          test::tolerances(test::magnitudes(ref[4]), test::roundings(8))});
+  }
+}
+
+// A weight whose gradient is a millionth of its neighbour's: its root would be rounded to nothing,
+// and its step be one by epsilon.
+TEST_F(LossTest, ARootOfEightBitsIsNoZero) {
+  for (const test::Candidate& candidate : test::backends_and_ref()) {
+    SCOPED_TRACE(candidate.name);
+    test::Rig rig(candidate);
+    const Tensor w = rig.put({3}, {0, 0, 0});
+    const auto none = [&] {
+      return Moment{rig.plain_weight({1, 3}, {0, 0, 0}, DType::f8_e4m3), rig.put({1}, {0})};
+    };
+    const Moment m = none(), v = none();
+    for (std::int64_t step = 1; step <= 50; ++step)
+      rig->adamw(w, m, v, rig.put({3}, {1.0f, 1e-6f, 0.0f}),
+                 {.learning_rate = 0.01f,
+                  .epsilon = 1e-20f,
+                  .step = step,
+                  .seed = static_cast<std::uint64_t>(step)});
+    const std::vector<float> moved = rig.get(w);
+    EXPECT_NEAR(moved[0], -0.5f, 0.05f);
+    EXPECT_LT(std::abs(moved[1]), 0.5f);
+    EXPECT_EQ(rig.get<std::uint8_t>(v.values)[2], 0);
   }
 }
 
@@ -120,6 +179,26 @@ TEST_F(LossTest, RoundingByChanceIsRightInTheMean) {
   EXPECT_EQ(bf16_to_f32(bf16_by_chance(INFINITY, 0xFFFF)), INFINITY);
   EXPECT_TRUE(std::isnan(bf16_to_f32(bf16_by_chance(NAN, 0xFFFF))));
   EXPECT_EQ(bf16_to_f32(bf16_by_chance(-2.5f, 0xFFFF)), -2.5f);
+}
+
+TEST_F(LossTest, EightBitsByChanceAreRightInTheMean) {
+  constexpr int kDraws = 20000;
+  for (const float value : {0.3f, -5.25f, 447.0f, 0x1p-6f, 0.7f * 0x1p-9f, -5.4f * 0x1p-9f}) {
+    SCOPED_TRACE(value);
+    const float near = float8_to_f32<E4M3>(f32_to_float8<E4M3>(value));
+    const float step = std::max(std::abs(value) / 8, 0x1p-9f);
+    double sum = 0;
+    for (std::int64_t i = 0; i < kDraws; ++i) {
+      const float drawn =
+          float8_to_f32<E4M3>(float8_by_chance<E4M3>(value, weight_chances(3, i).second));
+      ASSERT_LE(std::abs(drawn - near), step);
+      sum += drawn;
+    }
+    EXPECT_NEAR(sum / kDraws, value, 5 * step / std::sqrt(kDraws));
+  }
+  EXPECT_EQ((float8_by_chance<E4M3>(1e9f, 0)), 0x7E);
+  EXPECT_EQ((float8_by_chance<E4M3>(0.0f, 0xFFFF)), 0);
+  EXPECT_EQ((float8_by_chance<E4M3>(2.0f, 0xFFFF)), (f32_to_float8<E4M3>(2.0f)));
 }
 
 TEST_F(LossTest, SumOfSquaresAgreesAndAdds) {

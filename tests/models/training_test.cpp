@@ -126,7 +126,7 @@ TEST_P(Training, EveryBackendLearnsItsTextByHeart) {
       runner.loss(texts(), true);
       for (std::size_t i = 0; i < moments.size(); ++i) {
         const Var& weight = runner.params().taken()[i].second;
-        runner.backend().adamw(weight.value, moments[i].m, moments[i].v, weight.grad,
+        runner.backend().adamw(weight.value, {moments[i].m}, {moments[i].v}, weight.grad,
                                {.learning_rate = 0.03f, .step = step});
         runner.backend().zero(weight.grad);
       }

@@ -144,6 +144,16 @@ TEST_F(Plan, OfWeightsInHalfHoldsNoCopies) {
   EXPECT_EQ(half.gradients, whole.gradients);
 }
 
+// A byte a number, and a scale for each block.
+TEST_F(Plan, OfMomentsInEightBitsHasAQuarterOfThem) {
+  settings_.method = "full";
+  const TrainingPlan whole = plan();
+  settings_.moments = "fp8";
+  const TrainingPlan eight = plan();
+  EXPECT_GT(eight.moments, whole.moments / 4);
+  EXPECT_LT(eight.moments, whole.moments / 4 * 17 / 16);
+}
+
 TEST_F(Plan, OfAnAdapterHoldsTheModelBesideIt) {
   settings_.rank = 4;
   settings_.modules = {"q_proj"};

@@ -265,7 +265,7 @@ void add_loss(Cases& cases) {
                      const Tensor m = in.raw({kWeights}, DType::f32);
                      const Tensor v = in.raw({kWeights}, DType::f32);
                      return moves({w, w, m, m, v, v, g},
-                                  [&b = in.backend(), w, m, v, g] { b.adamw(w, m, v, g, {}); });
+                                  [&b = in.backend(), w, m, v, g] { b.adamw(w, {m}, {v}, g, {}); });
                    }});
   cases.push_back({"sum_squares", rows_of(kWidth, kWidth), kWidth, DType::f32, [](OpInputs& in) {
                      const Tensor x = in.floats({kWeights}), out = in.raw({1}, DType::f32);

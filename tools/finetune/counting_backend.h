@@ -88,7 +88,7 @@ class CountingBackend : public Backend {
   void cross_entropy(const Tensor&, const Tensor&, const Tensor&) override {}
   void cross_entropy_backward(const Tensor&, const Tensor&, const Tensor&, const Tensor&) override {
   }
-  void adamw(const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+  void adamw(const Tensor&, const Moment&, const Moment&, const Tensor&,
              const AdamwOptions&) override {}
   void sum_squares(const Tensor&, const Tensor&) override {}
 

@@ -52,7 +52,7 @@ TrainOptions train_options(const FinetuneSettings& s) {
                         .muon_rate = s.muon_rate,
                         .weight_decay = s.weight_decay,
                         .products = exact ? DType::f32 : DType::bf16,
-                        .moments = s.moments == "bf16" ? DType::bf16 : DType::f32,
+                        .moments = s.moment_type(),
                         .seed = static_cast<std::uint64_t>(s.seed)},
           .beta = s.beta,
           .dropout = {.share = static_cast<float>(s.dropout),
@@ -275,21 +275,22 @@ void Course::report(const TrainStep& step, const Look& found) {
   line_.clear();
   const double rate = (state_.tokens - tokens_reported_) / seconds_since(reported_);
   const bool learnt = state_.steps > 0;
-  log_->write({.step = step.step,
-               .loss = learnt ? std::optional(state_.loss / state_.steps) : std::nullopt,
-               .rate = step.rate,
-               .norm = step.step > 0 ? std::optional(step.norm) : std::nullopt,
-               .tokens = static_cast<std::int64_t>(state_.tokens),
-               .skipped = static_cast<std::int64_t>(state_.skipped),
-               .loss_scale = s_.precision == "fp16" && step.step > 0
-                                 ? std::optional(step.loss_scale)
-                                 : std::nullopt,
-               .fp8_share = s_.precision == "fp8" ? std::optional(known_.fp8_share) : std::nullopt,
-               .val_loss = found.val_loss,
-               .samples = found.samples,
-               .tokens_per_second = rate,
-               .share_of_peak = known_.most > 0 ? std::optional(rate / known_.most) : std::nullopt,
-               .memory = static_cast<double>(trainer_.peak_bytes())});
+  log_->write(
+      {.step = step.step,
+       .loss = learnt ? std::optional(state_.loss / state_.steps) : std::nullopt,
+       .rate = step.rate,
+       .norm = step.step > 0 ? std::optional(step.norm) : std::nullopt,
+       .tokens = static_cast<std::int64_t>(state_.tokens),
+       .skipped = static_cast<std::int64_t>(state_.skipped),
+       .loss_scale =
+           s_.precision == "fp16" && step.step > 0 ? std::optional(step.loss_scale) : std::nullopt,
+       .fp8_share = s_.precision == "fp8" ? std::optional(known_.fp8_share) : std::nullopt,
+       .val_loss = found.val_loss,
+       .samples = found.samples,
+       .tokens_per_second = rate,
+       .share_of_peak =
+           known_.tokens_at_peak > 0 ? std::optional(rate / known_.tokens_at_peak) : std::nullopt,
+       .memory = static_cast<double>(trainer_.peak_bytes())});
   show(found.samples);
   state_.loss = state_.steps = 0;
   state_.due.reset();
@@ -313,7 +314,8 @@ std::string Course::progress(const TrainStep& step) const {
   if (planned) line += fmt::format(" of {}", steps_);
   const double rate = (state_.tokens - start_.tokens) / seconds;
   line += fmt::format(", loss {:.3f}, {:.0f} tokens/s", step.loss, rate);
-  if (known_.most > 0) line += fmt::format(", {:.0f} % of peak", 100 * rate / known_.most);
+  if (known_.tokens_at_peak > 0)
+    line += fmt::format(", {:.0f} % of peak", 100 * rate / known_.tokens_at_peak);
   if (planned && left > 0)
     line += fmt::format(", {} left", duration(each * static_cast<double>(left)));
   return line;

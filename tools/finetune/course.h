@@ -29,10 +29,11 @@ class Course {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // What is known of its steps before the first: tokens a second at the machine's peak, and
-  // StepWork::fp8_share; 0: it is not known, or none. Seconds that the model took to load.
+  // What is known of its steps before the first; 0: it is not known, or none.
   struct Known {
-    double most = 0, fp8_share = 0, loading = 0;
+    double tokens_at_peak = 0;  // of the machine, a second
+    double fp8_share = 0;       // StepWork's
+    double loading = 0;         // seconds that the model took
   };
   // `begun`: when the time budget began to run. What it is given outlives it.
   Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,

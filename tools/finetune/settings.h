@@ -38,7 +38,7 @@ struct FinetuneSettings {
   std::string quantize_base;  // empty: as it is
   std::string qat;            // empty: not
   std::string precision;      // of products; empty: the device's
-  DType product_type() const;
+  DType product_type() const, moment_type() const;
   std::string weight_type = "fp32", moments = "fp32";
   std::string optimizer = "adamw";
   double rate = 0, muon_rate = 0.02, weight_decay = 0.01, clip = 1;

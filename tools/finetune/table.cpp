@@ -163,8 +163,8 @@ void add_learning(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.moments,
                .metavar = "TYPE",
-               .help = "The same of AdamW's moments.",
-               .choices = {"fp32", "bf16"}});
+               .help = "The same of AdamW's moments; fp8, with a scale a block, takes a quarter.",
+               .choices = {"fp32", "bf16", "fp8"}});
   o.push_back({.name = "optimizer",
                .group = g,
                .into = &s.optimizer,
@@ -361,6 +361,11 @@ DType FinetuneSettings::product_type() const {
   if (precision == "bf16") return DType::bf16;
   if (precision == "fp16") return DType::f16;
   return precision == "fp8" ? DType::f8_e4m3 : DType::f32;
+}
+
+DType FinetuneSettings::moment_type() const {
+  if (moments == "bf16") return DType::bf16;
+  return moments == "fp8" ? DType::f8_e4m3 : DType::f32;
 }
 
 LoadOptions FinetuneSettings::load_options() const {
