@@ -24,8 +24,7 @@ namespace {
 // option table to do so.
 ModelPlaces places_of_environment(const std::string& share) {
   ModelPlaces places;
-  for (const char* name : {"HOME", "XDG_CACHE_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE",
-                           "HF_HOME", "LLAMA_CACHE", "OLLAMA_MODELS"})
+  for (const char* name : kModelVariables)
     if (const char* value = std::getenv(name)) places.environment[name] = value;
   places.shipped = share + "/models";
   return places;
@@ -34,14 +33,10 @@ ModelPlaces places_of_environment(const std::string& share) {
 Completion completion_of(CompletionResult&& result) {
   if (result.error) throw Error(*result.error);
   Answer& answer = result.answers[0];
-  Completion out{.text = std::move(answer.text),
-                 .finish_reason = {},
-                 .prompt_tokens = result.prompt_tokens,
-                 .completion_tokens = static_cast<std::int64_t>(answer.tokens.size())};
-  out.finish_reason = answer.finish == FinishReason::stop     ? "stop"
-                      : answer.finish == FinishReason::length ? "length"
-                                                              : "time";
-  return out;
+  return {.text = std::move(answer.text),
+          .finish_reason = std::string(finish_name(answer.finish)),
+          .prompt_tokens = result.prompt_tokens,
+          .completion_tokens = static_cast<std::int64_t>(answer.tokens.size())};
 }
 
 CompletionRequest request_of(const std::string& prompt, const CompletionSettings& s) {

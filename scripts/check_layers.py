@@ -11,7 +11,7 @@ LAYERS = [
     ["lib/tensor"],
     ["lib/backend"],
     ["kernels/ref", "kernels/cpu", "kernels/cuda", "lib/io"],
-    ["kernels", "lib/text", "lib/image"],
+    ["kernels", "lib/text"],
     ["lib/nn"],
     ["lib/models"],
     ["lib/decode", "lib/quant", "lib/train"],

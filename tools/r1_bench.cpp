@@ -43,17 +43,6 @@ std::string read_text(const std::string& path) {
   return path == "-" ? read_stdin() : read_file(path);
 }
 
-// What is wrong with a file of the command line is wrong usage.
-template <typename Read>
-auto as_usage(Read&& read) {
-  try {
-    return read();
-  } catch (const Error& e) {
-    if (e.kind() == ErrorKind::interrupted) throw;
-    fail(ErrorKind::usage, "{}", e.what());
-  }
-}
-
 // Where a result goes: what a link leads to is replaced, not the link. A file behind /dev/stdout is
 // not to be replaced at all.
 std::string place_of(const std::string& path) {

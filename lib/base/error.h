@@ -50,6 +50,17 @@ template <typename... Args>
   throw Error(kind, fmt::format(format, std::forward<Args>(args)...));
 }
 
+// What body() gives. Whatever is wrong with a file that the user named is wrong usage.
+template <typename Body>
+auto as_usage(const Body& body) {
+  try {
+    return body();
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::interrupted) throw;
+    throw Error(ErrorKind::usage, e.what());
+  }
+}
+
 // A name from a file or a path made harmless for a message: control bytes, DEL, C1, bidirectional
 // controls and bytes that are not UTF-8 become \t, \n, \xNN or \u202e; a backslash becomes \\.
 // At most 200 bytes; what is cut off ends in "…".

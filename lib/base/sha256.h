@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "lib/base/bytes.h"
 
@@ -23,6 +24,12 @@ class Sha256 {
   std::array<unsigned char, 64> rest_{};  // what fills no block yet
   std::uint64_t bytes_ = 0;
 };
+
+// As `hex` writes a hash of so many digits.
+inline bool is_hex(std::string_view text, std::size_t digits) {
+  return text.size() == digits &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
 
 std::string sha256_hex(ByteSpan bytes, bool plainly = false);
 std::string sha256_hex(const MappedFile& file);  // lets go of its pages as it reads them

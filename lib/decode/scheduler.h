@@ -30,14 +30,14 @@ struct SequenceRequest {
   int top_logprobs = -1;                  // as in sample()
   std::vector<std::int32_t> stop_tokens;  // sorted; the token itself is not reported
   // Has it taken too long? Asked once a step, from its submission on; may be absent. It then ends
-  // with on_error and `timeout`.
+  // with `timeout`.
   std::function<bool()> expired;
   // The only ids that may be drawn next; empty: all. Asked before each draw; may be absent.
   std::function<std::vector<std::int32_t>()> among;
   std::function<bool(const Sample&)> on_token;
   std::function<void(FinishReason)> on_finish;
-  std::function<void(const Error&)>
-      on_error;  // instead of on_finish, when its logits are no numbers
+  // Instead of on_finish: its logits are no numbers, it has no room alone, or it took too long.
+  std::function<void(const Error&)> on_error;
 };
 
 // Pages that hold this many positions.

@@ -342,6 +342,12 @@ class Parser {
 
 }  // namespace
 
+std::uint32_t gguf_type_number(DType dtype) {
+  for (const TensorType& t : kTensorTypes)
+    if (t.dtype == dtype) return t.number;
+  fail(ErrorKind::internal, "GGUF has no {}", to_string(dtype));
+}
+
 GgufFile GgufFile::parse(ByteSpan file, std::string_view name, Types types) {
   GgufFile out;
   out.name_ = escaped(name);

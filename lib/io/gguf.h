@@ -15,6 +15,9 @@
 
 namespace r1 {
 
+// The number of a type in a file. Fails with `internal` for one that GGUF does not have.
+std::uint32_t gguf_type_number(DType dtype);
+
 // An array of whole numbers or of f64 as it lies in the file: kept so, a u8 takes no 8 bytes.
 struct GgufNumbers {
   std::uint32_t type = 0;  // of GGUF

@@ -56,39 +56,6 @@ class Header {
   std::string text_;
 };
 
-std::uint32_t type_number(DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-      return 0;
-    case DType::f16:
-      return 1;
-    case DType::q4_0:
-      return 2;
-    case DType::q8_0:
-      return 8;
-    case DType::q4_k:
-      return 12;
-    case DType::q5_k:
-      return 13;
-    case DType::q6_k:
-      return 14;
-    case DType::iq4_nl:
-      return 20;
-    case DType::iq4_xs:
-      return 23;
-    case DType::i32:
-      return 26;
-    case DType::i64:
-      return 27;
-    case DType::bf16:
-      return 30;
-    case DType::f8_e4m3:
-    case DType::f8_e5m2:
-      break;  // GGUF has none
-  }
-  return 0;
-}
-
 }  // namespace
 
 std::string_view gguf_padding(std::size_t bytes) {
@@ -112,7 +79,7 @@ std::string gguf_header(const GgufMetadata& metadata, const std::vector<NamedTen
     header.number(static_cast<std::uint32_t>(tensor.shape.rank()));
     for (int i = tensor.shape.rank() - 1; i >= 0; --i)
       header.number(static_cast<std::uint64_t>(tensor.shape[i]));
-    header.number(type_number(tensor.dtype));
+    header.number(gguf_type_number(tensor.dtype));
     header.number(offset);
     offset += tensor.bytes() + gguf_padding(tensor.bytes()).size();
   }

@@ -8,11 +8,16 @@
 
 namespace r1 {
 
+// The variables of the environment that say where programs keep models.
+inline constexpr const char* kModelVariables[] = {
+    "HOME",    "XDG_CACHE_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE",
+    "HF_HOME", "LLAMA_CACHE",    "OLLAMA_MODELS"};
+
 // Where models are looked for, in the order of r1-model(5). All read-only.
 struct ModelPlaces {
   std::vector<std::filesystem::path> model_path;  // --model-path or R1_MODEL_PATH
   std::filesystem::path shipped;                  // ../share/r1/models beside the executable
-  std::map<std::string, std::string, std::less<>> environment;  // HF_HUB_CACHE, HOME … as given
+  std::map<std::string, std::string, std::less<>> environment;  // kModelVariables, as given
 };
 
 struct ModelEntry {

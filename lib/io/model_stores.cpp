@@ -8,6 +8,7 @@
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/paths.h"
+#include "lib/base/sha256.h"
 
 namespace r1 {
 namespace {
@@ -22,11 +23,6 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
     paths.push_back(e.path());
   std::sort(paths.begin(), paths.end());
   return paths;
-}
-
-bool is_hex(std::string_view text, std::size_t digits) {
-  return text.size() == digits &&
-         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 // Letters, digits and - _ . /, and no part that is empty or leads upwards.

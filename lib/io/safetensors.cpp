@@ -15,7 +15,6 @@ namespace {
 constexpr std::uint64_t kMostHeader = 100'000'000;
 constexpr std::size_t kMostTensors = 262'144;
 constexpr std::size_t kLongestName = 1024;
-constexpr std::size_t kMostDims = 8;
 
 struct FormatType {
   std::string_view name;
@@ -116,10 +115,7 @@ class Parser {
     return static_cast<std::uint64_t>(n);
   }
 
-  // Up to eight dimensions may stand in a file; more than four are never a weight.
   static Shape read_shape(const Json::Array& dims, const std::string& where) {
-    if (dims.size() > kMostDims)
-      fail(ErrorKind::decode, "{} has {} dimensions", where, dims.size());
     if (dims.size() > 4) fail(ErrorKind::format, "{} has {} dimensions", where, dims.size());
     std::int64_t d[4] = {};
     std::uint64_t product = 1;

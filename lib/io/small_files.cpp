@@ -23,17 +23,17 @@ constexpr std::string_view kBeginnings[] = {"tokenizer.", "vocab.", "license", "
                                             "copying",    "notice", "readme",  "use_policy"};
 constexpr std::string_view kEndings[] = {".model", ".jinja", ".tiktoken"};
 
+}  // namespace
+
 bool is_small_file(const std::string& name) {
   const std::string low = lower(name);
   const auto any = [](const auto& words, const auto& fits) {
     return std::any_of(std::begin(words), std::end(words), fits);
   };
-  return any(kNames, [&](std::string_view w) { return name == w; }) ||
+  return any(kNames, [&](std::string_view w) { return low == w; }) ||
          any(kBeginnings, [&](std::string_view w) { return low.starts_with(w); }) ||
-         any(kEndings, [&](std::string_view w) { return name.ends_with(w); });
+         any(kEndings, [&](std::string_view w) { return low.ends_with(w); });
 }
-
-}  // namespace
 
 std::vector<fs::path> small_files(const fs::path& folder) {
   std::vector<fs::path> files;

@@ -9,6 +9,8 @@ namespace r1 {
 // weights, nothing that says how those are stored, and nothing else that lies there.
 std::vector<std::filesystem::path> small_files(const std::filesystem::path& folder);
 
+bool is_small_file(const std::string& name);  // is it one of these, by its name?
+
 // Writes them into a folder that is there, byte for byte. Fails with `limit` for one over 1 GiB.
 void copy_small_files(const std::vector<std::filesystem::path>& files,
                       const std::filesystem::path& folder);

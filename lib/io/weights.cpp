@@ -20,10 +20,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 
-bool is_hex64(std::string_view text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 // A store that names its files by their SHA-256 has done the hashing for us. Otherwise the headers,
 // the size, and the beginnings of some weights: training changes all of them, and nobody waits for
 // the hash of 16 GB.
@@ -34,7 +30,7 @@ std::string digest_of(const fs::path& path, ByteSpan header, std::uint64_t total
   const fs::path target = fs::is_symlink(path, ignored) ? fs::read_symlink(path, ignored) : path;
   std::string name = target.filename().string();
   if (name.starts_with("sha256-")) name.erase(0, 7);
-  if (is_hex64(name)) return "sha256:" + name;
+  if (is_hex(name, 64)) return "sha256:" + name;
   std::string text = std::string(as_text(header)) + std::to_string(total);
   for (std::size_t i = 0; i < std::min(kSamples, weights.size()); ++i) {
     const ByteSpan w = weights[i * weights.size() / std::min(kSamples, weights.size())];
@@ -81,8 +77,7 @@ std::vector<std::string> shard_names(const fs::path& folder, const Json& index) 
     if (ending == ".bin" || ending == ".pt" || ending == ".pth" || ending == ".ckpt")
       fail(ErrorKind::format,
            "{} is a pickle, which can run code and is never read; convert it: load it in PyTorch "
-           "and "
-           "write it with safetensors.torch.save_file",
+           "and write it with safetensors.torch.save_file",
            shown(entry.path()));
   }
   fail(ErrorKind::not_found, "{} holds no model.safetensors and no {}", shown(folder), kIndex);

@@ -289,16 +289,17 @@ std::string Adapter::digest_of(const std::filesystem::path& path) {
 }
 
 void Adapter::fill(const Tensor& part, const std::vector<float>& values, std::int64_t head_dim,
-                   Rows from) {
+                   RowOrder from) {
   const std::int64_t turned = from == rows_ ? 0 : head_dim;
-  const std::vector<float> rows = in_pairs(values, part.shape[0], turned, from == Rows::gguf);
+  const std::vector<float> rows = in_pairs(values, part.shape[0], turned, from == RowOrder::gguf);
   backend_->copy_from_host(part, rows.data());
 }
 
-std::vector<float> Adapter::values_of(const Tensor& part, std::int64_t head_dim, Rows to) const {
+std::vector<float> Adapter::values_of(const Tensor& part, std::int64_t head_dim,
+                                      RowOrder to) const {
   std::vector<float> host(static_cast<std::size_t>(part.shape.elements()));
   backend_->copy_to_host(host.data(), part);
-  return in_pairs(host, part.shape[0], to == rows_ ? 0 : head_dim, to == Rows::folder);
+  return in_pairs(host, part.shape[0], to == rows_ ? 0 : head_dim, to == RowOrder::folder);
 }
 
 void Adapter::read_folder(const Params& base, const ModelFiles& files,
@@ -316,7 +317,7 @@ void Adapter::read_folder(const Params& base, const ModelFiles& files,
     tensors.want(part(kA), {choice_.rank, t.weight.cols()});  // before there is room for it
     LowRank& pair = add(t, base, choice_.rank, trainable);
     const auto take = [&](const char* name, const Tensor& to, std::int64_t head_dim) {
-      fill(to, tensors.take(part(name), to.shape), head_dim, Rows::folder);
+      fill(to, tensors.take(part(name), to.shape), head_dim, RowOrder::folder);
     };
     take(kA, pair.a.value, 0);
     take(kB, pair.b.value, t.head_dim);
@@ -353,8 +354,8 @@ void Adapter::read_gguf(const Params& base, const ModelFiles& files,
     const std::int64_t rank = fits ? a->shape[0] : 1;  // else `take` says what is there
     choice_.alpha = alpha == 0 ? static_cast<double>(rank) : alpha;  // 0: nothing is scaled
     LowRank& pair = add(t, base, rank, trainable);
-    fill(pair.a.value, tensors.take(name_a, pair.a.value.shape), 0, Rows::gguf);
-    fill(pair.b.value, tensors.take(name_b, pair.b.value.shape), t.head_dim, Rows::gguf);
+    fill(pair.a.value, tensors.take(name_a, pair.a.value.shape), 0, RowOrder::gguf);
+    fill(pair.b.value, tensors.take(name_b, pair.b.value.shape), t.head_dim, RowOrder::gguf);
   }
   tensors.done();
 }
@@ -365,7 +366,7 @@ void Adapter::write(const std::filesystem::path& folder, const std::string& base
   std::set<std::string> modules;
   for (const Pair& p : pairs_) {
     const auto keep = [&](const char* part, const Tensor& t, std::int64_t head_dim) {
-      values.push_back(values_of(t, head_dim, Rows::folder));
+      values.push_back(values_of(t, head_dim, RowOrder::folder));
       tensors.push_back(
           {name_of(p.target.module, part), {values.back().data(), t.shape, DType::f32}});
     };
@@ -395,7 +396,7 @@ void Adapter::write_gguf(const std::filesystem::path& path, const ModelFiles& fi
   std::vector<NamedTensor> tensors;
   for (const Pair& p : pairs_) {
     const auto keep = [&](const std::string& name, const Tensor& t, std::int64_t head_dim) {
-      values.push_back(values_of(t, head_dim, Rows::gguf));
+      values.push_back(values_of(t, head_dim, RowOrder::gguf));
       tensors.push_back({name, {values.back().data(), t.shape, DType::f32}});
     };
     keep(p.target.gguf + kGgufA, p.matrices->a.value, 0);

@@ -61,7 +61,7 @@ class Adapter {
   const std::vector<std::pair<std::string, Var>>& weights() const { return weights_; }
 
  private:
-  enum class Rows { folder, gguf };  // the order that rows of q and k have
+  enum class RowOrder { folder, gguf };  // the order that rows of q and k have
   // A matrix of the base that a pair can stand beside.
   struct Target {
     std::string name, module;   // the base's own, and "model.layers.0.self_attn.q_proj"
@@ -76,7 +76,7 @@ class Adapter {
   class Tensors;
 
   Adapter(Backend& backend, const ModelFiles& files)
-      : backend_(&backend), rows_(files.is_gguf() ? Rows::gguf : Rows::folder) {}
+      : backend_(&backend), rows_(files.is_gguf() ? RowOrder::gguf : RowOrder::folder) {}
   static std::vector<Target> targets_of(const Params& base, const ModelFiles& files);
   // An empty pair.
   LowRank& add(const Target& target, const Params& base, std::int64_t rank, bool trainable);
@@ -88,11 +88,12 @@ class Adapter {
   void read_gguf(const Params& base, const ModelFiles& files, const std::filesystem::path& path,
                  bool trainable);
   // Numbers of a part of a pair, to and from the order of the base.
-  void fill(const Tensor& part, const std::vector<float>& values, std::int64_t head_dim, Rows from);
-  std::vector<float> values_of(const Tensor& part, std::int64_t head_dim, Rows to) const;
+  void fill(const Tensor& part, const std::vector<float>& values, std::int64_t head_dim,
+            RowOrder from);
+  std::vector<float> values_of(const Tensor& part, std::int64_t head_dim, RowOrder to) const;
 
   Backend* backend_;
-  Rows rows_;  // of the base
+  RowOrder rows_;  // of the base
   AdapterChoice choice_;
   std::string chat_template_;
   std::vector<Pair> pairs_;

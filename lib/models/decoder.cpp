@@ -121,10 +121,7 @@ class Decoder : public Network {
               .width = config_.width,
               .vocab = config_.vocab,
               .context = config_.context,
-              .kv = {.layers = config_.layers,
-                     .kv_heads = a.kv_heads,
-                     .head_dim = a.head_dim,
-                     .decay = a.daw.has_value()},
+              .kv = kv_shape(config_),
               .needs_newline = a.daw && a.daw->newline};
   }
 

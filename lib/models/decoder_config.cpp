@@ -400,4 +400,11 @@ DecoderConfig read_decoder_config(const ModelFiles& files) {
   return config;
 }
 
+KvShape kv_shape(const DecoderConfig& config) {
+  return {.layers = config.layers,
+          .kv_heads = config.attention.kv_heads,
+          .head_dim = config.attention.head_dim,
+          .decay = config.attention.daw.has_value()};
+}
+
 }  // namespace r1

@@ -7,6 +7,7 @@
 
 #include "lib/io/weights.h"
 #include "lib/models/rope_frequencies.h"
+#include "lib/nn/kv_cache.h"
 
 namespace r1 {
 
@@ -45,5 +46,7 @@ void check_architecture(const GgufFile& gguf);
 
 // Fails with `model` for an unknown architecture (its name is said) and for values out of range.
 DecoderConfig read_decoder_config(const ModelFiles& files);
+
+KvShape kv_shape(const DecoderConfig& config);  // of the type that it has if nobody chooses one
 
 }  // namespace r1

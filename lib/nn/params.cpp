@@ -9,19 +9,13 @@
 namespace r1 {
 namespace {
 
-// Row n of a matrix of a file, as f32.
-void read_row(std::span<float> values, const Tensor& host, std::int64_t n) {
-  const std::size_t bytes = host.bytes() / static_cast<std::size_t>(host.rows());
-  unpack(values, host.as<std::byte>() + static_cast<std::size_t>(n) * bytes, host.dtype);
-}
-
 // A matrix of a file in blocks; rows stand one behind the other.
 std::vector<std::byte> packed_rows(const Tensor& host, DType type) {
   std::vector<std::byte> blocks(Tensor{nullptr, host.shape, type}.bytes());
   const std::size_t bytes = blocks.size() / static_cast<std::size_t>(host.rows());
   std::vector<float> row(static_cast<std::size_t>(host.cols()));
   for (std::int64_t n = 0; n < host.rows(); ++n) {
-    read_row(row, host, n);
+    unpack_row(row, host, n);
     pack(blocks.data() + static_cast<std::size_t>(n) * bytes, row, type);
   }
   return blocks;
@@ -127,7 +121,7 @@ std::vector<float> Params::row_squares(const std::string& name) const {
   const Tensor used = type == host.dtype ? host : Tensor{blocks.data(), host.shape, type};
   std::vector<float> row(static_cast<std::size_t>(host.cols())), squares;
   for (std::int64_t n = 0; n < host.rows(); ++n) {
-    read_row(row, used, n);
+    unpack_row(row, used, n);
     double sum = 0;
     for (const float v : row) sum += double{v} * v;
     squares.push_back(static_cast<float>(sum));

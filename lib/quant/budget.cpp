@@ -122,7 +122,7 @@ void fit_types(QuantizePlan& plan, const Calibration& calibration, const Imatrix
     offers.push_back(offers_of(t, measured->second, imatrix, search, pool));
     others -= bytes_as(t, t.to);
     plan.files->release(t.from());
-    calibration.window_done();
+    calibration.step_done();
   }
   const auto chosen = choose_offers(offers, room_for(plan, bits_per_weight) - others);
   assert(chosen);

@@ -13,8 +13,8 @@
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kRowsAtOnce =
-    768;  // of a weight, widened: whole tiles of two threads or four
+// Of a weight, widened: whole tiles of two threads or four.
+constexpr std::int64_t kRowsAtOnce = 768;
 
 std::span<const float> floats(const Tensor& x) {
   return {x.as<float>(), static_cast<std::size_t>(x.shape.elements())};
@@ -147,7 +147,7 @@ PackedTensors pack(const std::vector<Target>& targets, const ModelFiles& files,
         packed[t->tensor.name()] = pack_target(*t, gptq);
         files.release(t->tensor.from());
       }
-      calibration.window_done();
+      calibration.step_done();
     }
     first += batch.size();
   }
@@ -190,7 +190,7 @@ void Calibration::run(std::size_t count, const Seen& seen) const {
       if (const auto found = names.find(w.data); found != names.end()) seen(found->second, x);
     });
     seen(names.at(network.head().value.data), read(*this, g, windows[i]).value);
-    window_done();
+    step_done();
   }
 }
 

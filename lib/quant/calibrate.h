@@ -27,7 +27,7 @@ struct Calibration {
   const Params& params;
   std::vector<std::vector<std::int32_t>> windows;  // ids; each window is read by itself
   std::vector<std::uint8_t> newline;               // by id, as Rows
-  std::function<void()> window_done = [] {};       // may throw
+  std::function<void()> step_done = [] {};         // may throw
 
   bool gguf = true;  // the names of `params` are GGUF's; else those of Hugging Face
 

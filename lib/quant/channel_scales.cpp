@@ -77,7 +77,7 @@ std::vector<float> best_scales(const std::vector<PlannedTensor*>& readers,
 }  // namespace
 
 void scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, ThreadPool& pool,
-                    const std::function<void()>& norm_done) {
+                    const std::function<void()>& step_done) {
   for (PlannedTensor& norm : plan.tensors) {
     const std::vector<PlannedTensor*> readers = readers_of(plan, norm.name());
     const auto packed = std::find_if(readers.begin(), readers.end(),
@@ -91,7 +91,7 @@ void scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, Thr
     for (const PlannedTensor* t : readers) plan.files->fetch(t->from());
     const std::vector<float> scales = best_scales(readers, importance, search, pool);
     for (const PlannedTensor* t : readers) plan.files->release(t->from());
-    norm_done();
+    step_done();
     if (scales.empty()) continue;
     std::vector<float> inverse;
     for (const float s : scales) inverse.push_back(1 / s);

@@ -15,6 +15,6 @@ namespace r1 {
 // matrix in place of mean magnitudes). They become part of the plan. `search`: as QuantizeOptions.
 // Norms whose matrices are all kept, or one of them in blocks as it is, are left alone.
 void scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, ThreadPool& pool,
-                    const std::function<void()>& norm_done);
+                    const std::function<void()>& step_done);
 
 }  // namespace r1

@@ -36,7 +36,7 @@ void store_levels(const EightRows& rows, Group q) {
 
 // The step of a block of one scale, best for its levels q as they are: e + s q costs least at
 // s = -(q g) / (q H q), with g = e H, which is kept so. Returns s.
-Lanes revise_step(Lanes& step, Group& g, const Group& q, Rows<const float> h) {
+Lanes revise_step(Lanes& step, Group& g, const Group& q, MatrixView<const float> h) {
   Group qh{};
   Lanes qg{}, qhq{};
   for (int i = 0; i < kGroup; ++i)
@@ -55,7 +55,7 @@ Lanes revise_step(Lanes& step, Group& g, const Group& q, Rows<const float> h) {
 
 }  // namespace
 
-R1_VECTORIZED void round_group(const EightRows& rows, const Steps& steps, Rows<const float> m,
+R1_VECTORIZED void round_group(const EightRows& rows, const Steps& steps, MatrixView<const float> m,
                                const Levels& shape) {
   Group x = to_lanes<kGroup>(rows.x, size(rows.x_stride));
   Group lost = to_lanes<kGroup>(rows.lost, size(rows.stride)), q;
@@ -72,7 +72,7 @@ R1_VECTORIZED void round_group(const EightRows& rows, const Steps& steps, Rows<c
 }
 
 R1_VECTORIZED void revise_group(const EightRows& rows, Steps& steps, bool one_scale,
-                                Rows<const float> h, const Levels& shape) {
+                                MatrixView<const float> h, const Levels& shape) {
   Group g = to_lanes<kGroup>(rows.x, size(rows.x_stride)), q = load_levels(rows);
   const Lanes s = one_scale ? revise_step(steps.step[0], g, q, h) : Lanes{};
   for (int c = 0, part = 0; c < kGroup; ++part) {

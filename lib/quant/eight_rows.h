@@ -29,13 +29,13 @@ struct EightRows {
 // Rounds column by column, each with what those before it lost. x: what the columns should be, so
 // far; lost: w on the way in, w - decoded on the way out. m: M (row_tile.h) from the group's corner
 // on.
-void round_group(const EightRows& rows, const Steps& steps, Rows<const float> m,
+void round_group(const EightRows& rows, const Steps& steps, MatrixView<const float> m,
                  const Levels& shape);
 
 // Each column anew: with g = e H, column k alone is best at decoded_k + g_k / H_kk. x: g on the way
 // in, what was added to `lost` on the way out. h: H from the group's corner on. A block of one
 // scale gets the step that is best for its levels first.
-void revise_group(const EightRows& rows, Steps& steps, bool one_scale, Rows<const float> h,
+void revise_group(const EightRows& rows, Steps& steps, bool one_scale, MatrixView<const float> h,
                   const Levels& shape);
 
 }  // namespace r1::quant

@@ -21,7 +21,7 @@ struct Diagonal {
 };
 
 // Factors the n x n block at `corner` in place.
-Diagonal factor_block(Rows<float> corner, std::int64_t n, const float* least) {
+Diagonal factor_block(MatrixView<float> corner, std::int64_t n, const float* least) {
   Diagonal diagonal{};
   for (std::int64_t i = n - 1; i >= 0; --i) {
     double pivot = corner.row(i)[i];
@@ -50,8 +50,8 @@ void solve_row(float* row, const Diagonal& diagonal, std::int64_t n) {
 }
 
 // c [m, m] += a [m, k] b [k, m] on and above the diagonal.
-void add_above_diagonal(Rows<float> c, Rows<const float> a, Rows<const float> b, std::int64_t m,
-                        std::int64_t k) {
+void add_above_diagonal(MatrixView<float> c, MatrixView<const float> a, MatrixView<const float> b,
+                        std::int64_t m, std::int64_t k) {
   float square[kBlock * kBlock] = {};
   add_product({square, kBlock}, a, b, m, m, k);
   for (std::int64_t i = 0; i < m; ++i)
@@ -60,12 +60,12 @@ void add_above_diagonal(Rows<float> c, Rows<const float> a, Rows<const float> b,
 
 }  // namespace
 
-void add_upper(Rows<float> c, Rows<const float> a, Rows<const float> b, std::int64_t n,
-               std::int64_t k, ThreadPool& pool) {
+void add_upper(MatrixView<float> c, MatrixView<const float> a, MatrixView<const float> b,
+               std::int64_t n, std::int64_t k, ThreadPool& pool) {
   pool.run([&](int thread) {  // tiles in turn, because the upper ones are longer
     for (std::int64_t i = kBlock * thread; i < n; i += kBlock * pool.threads()) {
       const std::int64_t m = std::min(kBlock, n - i), next = i + m;
-      const Rows<const float> rows{a.row(i), a.stride};
+      const MatrixView<const float> rows{a.row(i), a.stride};
       add_above_diagonal({c.row(i) + i, c.stride}, rows, {b.data + i, b.stride}, m, k);
       add_product({c.row(i) + next, c.stride}, rows, {b.data + next, b.stride}, m, n - next, k);
     }
@@ -75,12 +75,12 @@ void add_upper(Rows<float> c, Rows<const float> a, Rows<const float> b, std::int
 void factor_upper(std::span<float> h, std::int64_t K, std::span<const float> least,
                   ThreadPool& pool) {
   assert(std::ssize(h) == K * K && std::ssize(least) == K && K % 16 == 0);
-  const Rows<float> rows{h.data(), K};
+  const MatrixView<float> rows{h.data(), K};
   std::vector<float> negative(static_cast<std::size_t>(kBlock * K));  // -(R above the block)^T
   for (std::int64_t end = K; end > 0; end -= kBlock) {
     const std::int64_t begin = std::max<std::int64_t>(0, end - kBlock), n = end - begin;
     const Diagonal diagonal = factor_block({rows.row(begin) + begin, K}, n, least.data() + begin);
-    const Rows<float> above{negative.data(), begin};  // [n, begin]
+    const MatrixView<float> above{negative.data(), begin};  // [n, begin]
     pool.for_ranges(begin, kBlock, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t a = first; a < last; ++a) {
         solve_row(rows.row(a) + begin, diagonal, n);

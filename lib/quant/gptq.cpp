@@ -9,7 +9,7 @@
 
 namespace r1 {
 
-using quant::Rows;
+using quant::MatrixView;
 using quant::RowTile;
 
 namespace {
@@ -17,7 +17,7 @@ namespace {
 std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 // Below the diagonal the same as above it; in squares, which stay in the cache.
-void mirror(Rows<float> h, std::int64_t K, ThreadPool& pool) {
+void mirror(MatrixView<float> h, std::int64_t K, ThreadPool& pool) {
   constexpr std::int64_t kSide = 32;
   pool.for_ranges(K, kSide, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; i += kSide)
@@ -28,7 +28,7 @@ void mirror(Rows<float> h, std::int64_t K, ThreadPool& pool) {
 }
 
 // Raises the diagonal, by a little also where it is zero; returns by how much [K].
-std::vector<float> damp(Rows<float> h, std::int64_t K, double damping) {
+std::vector<float> damp(MatrixView<float> h, std::int64_t K, double damping) {
   constexpr double kOfMean = 1e-4;
   double trace = 0;
   for (std::int64_t k = 0; k < K; ++k) trace += double{h.row(k)[k]};
@@ -49,9 +49,9 @@ void add_to_hessian(std::span<float> hessian, std::span<const float> x, std::int
   constexpr std::int64_t kInputs = 256, kColumns = 16;  // at a time
   const std::int64_t T = std::ssize(x) / K;
   std::vector<float> transposed(size(K * kInputs));
-  const Rows<float> columns{transposed.data(), kInputs};  // [K, n]
+  const MatrixView<float> columns{transposed.data(), kInputs};  // [K, n]
   for (std::int64_t t = 0; t < T; t += kInputs) {
-    const Rows<const float> inputs{x.data() + t * K, K};
+    const MatrixView<const float> inputs{x.data() + t * K, K};
     const std::int64_t n = std::min(kInputs, T - t);
     pool.for_ranges(K, kColumns, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t begin = first; begin < last; begin += kColumns)
@@ -66,7 +66,7 @@ void add_to_hessian(std::span<float> hessian, std::span<const float> x, std::int
 Gptq::Gptq(std::vector<float> hessian, std::int64_t K, ThreadPool& pool, double damping)
     : K_(K), pool_(pool), matrix_(std::move(hessian)), importance_(size(K)) {
   assert(std::ssize(matrix_) == K * K && K % 32 == 0 && damping >= 1e-3);
-  const Rows<float> rows{matrix_.data(), K};
+  const MatrixView<float> rows{matrix_.data(), K};
   const std::vector<float> raised = damp(rows, K, damping);
   mirror(rows, K, pool);
   std::vector<float> diagonal(size(K)), inverse(size(K));

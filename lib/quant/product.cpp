@@ -17,8 +17,8 @@ AddRows choose_add_rows() {
 
 // load(panel, k, column, depth) fills a panel with the rows k … k + depth of b.
 template <typename Load>
-void add(Rows<float> c, Rows<const float> a, std::int64_t m, std::int64_t n, std::int64_t k,
-         const Load& load) {
+void add(MatrixView<float> c, MatrixView<const float> a, std::int64_t m, std::int64_t n,
+         std::int64_t k, const Load& load) {
   assert(n % kPanelColumns == 0);
   const AddRows add_rows = choose_add_rows();
   for (std::int64_t k0 = 0; k0 < k; k0 += kPanelDepth) {
@@ -33,8 +33,8 @@ void add(Rows<float> c, Rows<const float> a, std::int64_t m, std::int64_t n, std
 
 }  // namespace
 
-void add_product(Rows<float> c, Rows<const float> a, Rows<const float> b, std::int64_t m,
-                 std::int64_t n, std::int64_t k) {
+void add_product(MatrixView<float> c, MatrixView<const float> a, MatrixView<const float> b,
+                 std::int64_t m, std::int64_t n, std::int64_t k) {
   constexpr std::int64_t kAhead = 16;  // each row is on a page of its own
   add(c, a, m, n, k, [b, k](Panel& panel, std::int64_t k0, std::int64_t column, int depth) {
     for (int i = 0; i < depth; ++i) {
@@ -44,8 +44,9 @@ void add_product(Rows<float> c, Rows<const float> a, Rows<const float> b, std::i
   });
 }
 
-void add_product_transposed(Rows<float> c, Rows<const float> a, Rows<const float> b, std::int64_t m,
-                            std::int64_t n, std::int64_t k) {
+void add_product_transposed(MatrixView<float> c, MatrixView<const float> a,
+                            MatrixView<const float> b, std::int64_t m, std::int64_t n,
+                            std::int64_t k) {
   add(c, a, m, n, k, [b](Panel& panel, std::int64_t k0, std::int64_t column, int depth) {
     for (int j = 0; j < kPanelColumns; ++j)
       for (int i = 0; i < depth; ++i) panel[i][j] = b.row(column + j)[k0 + i];

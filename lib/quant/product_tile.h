@@ -19,7 +19,7 @@ using Panel = float[kPanelDepth][kPanelColumns];
 // which stay in registers. Products and sums are rounded apart, so that every V gives the same
 // bits.
 template <typename V, std::int64_t rows>
-void add_tile(Rows<float> c, Rows<const float> a, const Panel& panel, int depth) {
+void add_tile(MatrixView<float> c, MatrixView<const float> a, const Panel& panel, int depth) {
   constexpr int n = sizeof(V) / sizeof(float);
   for (int column = 0; column < kPanelColumns; column += 2 * n) {
     V left[std::size_t{rows}], right[std::size_t{rows}];
@@ -46,7 +46,8 @@ void add_tile(Rows<float> c, Rows<const float> a, const Panel& panel, int depth)
 
 // c [m, 16] += a [m, depth] panel.
 template <typename V>
-void add_rows(Rows<float> c, Rows<const float> a, const Panel& panel, std::int64_t m, int depth) {
+void add_rows(MatrixView<float> c, MatrixView<const float> a, const Panel& panel, std::int64_t m,
+              int depth) {
   std::int64_t r = 0;
   for (; r + kTileRows <= m; r += kTileRows) {
     for (std::int64_t next = r + kTileRows; next < r + 2 * kTileRows && next < m; ++next)
@@ -56,7 +57,8 @@ void add_rows(Rows<float> c, Rows<const float> a, const Panel& panel, std::int64
   for (; r < m; ++r) add_tile<V, 1>({c.row(r), c.stride}, {a.row(r), a.stride}, panel, depth);
 }
 
-using AddRows = void (*)(Rows<float>, Rows<const float>, const Panel&, std::int64_t, int);
+using AddRows = void (*)(MatrixView<float>, MatrixView<const float>, const Panel&, std::int64_t,
+                         int);
 extern const AddRows kAddRowsAvx2;
 
 }  // namespace r1::quant

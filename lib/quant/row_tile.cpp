@@ -13,7 +13,7 @@ constexpr std::int64_t kBatch = 256;
 std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 // square [n, kBatch] <- the columns begin … begin + n of H in the rows of the same numbers.
-void copy_square(float* square, Rows<const float> h, std::int64_t begin, std::int64_t n) {
+void copy_square(float* square, MatrixView<const float> h, std::int64_t begin, std::int64_t n) {
   for (std::int64_t j = 0; j < n; ++j)
     for (std::int64_t k = 0; k <= j; ++k)
       square[j * kBatch + k] = square[k * kBatch + j] = h.row(begin + j)[begin + k];
@@ -76,7 +76,7 @@ void RowTile::feed_back(const float* w, std::int64_t count) {
   count_ = count;
   rows_ = (count + kRun - 1) / kRun * kRun;
   const std::int64_t K = metric_.K;
-  const Rows<float> work{work_.data(), kBatch}, lost{lost_.data(), K};
+  const MatrixView<float> work{work_.data(), kBatch}, lost{lost_.data(), K};
   for (std::int64_t r = 0; r < count; ++r) std::copy_n(w + r * K, K, lost.row(r));
   for (std::int64_t r = count; r < rows_; ++r) std::fill_n(lost.row(r), K, 0.0f);
   for (std::int64_t begin = 0; begin < K; begin += kBatch) {
@@ -97,7 +97,7 @@ void RowTile::feed_back(const float* w, std::int64_t count) {
 
 void RowTile::descend() {
   const std::int64_t K = metric_.K;
-  const Rows<float> work{work_.data(), kBatch}, lost{lost_.data(), K};
+  const MatrixView<float> work{work_.data(), kBatch}, lost{lost_.data(), K};
   std::vector<float> square(size(kBatch * kBatch));
   const bool one_scale = elements_ == kGroup;
   for (std::int64_t begin = 0; begin < K; begin += kBatch) {

@@ -14,8 +14,9 @@ namespace r1::quant {
 // triangular.
 struct Metric {
   std::int64_t K;
-  Rows<const float> matrix;  // [K, K]: H on and below the diagonal, M_jk = R_jk / R_kk above it
-  const float* importance;   // [K]: R_kk^2
+  MatrixView<const float>
+      matrix;               // [K, K]: H on and below the diagonal, M_jk = R_jk / R_kk above it
+  const float* importance;  // [K]: R_kk^2
 };
 
 // Rows on their way to blocks, some at a time, so that what is read of the matrix is used as often.

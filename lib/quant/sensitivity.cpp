@@ -84,7 +84,7 @@ std::map<std::string, double> measure_sensitivity(const QuantizePlan& plan,
         },
         pool);
     sensitivity[t.name()] = sum / static_cast<double>(window.size());
-    calibration.window_done();
+    calibration.step_done();
   }
   return sensitivity;
 }

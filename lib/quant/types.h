@@ -34,11 +34,11 @@ struct TypeRule {
 };
 struct TypeChoice {
   const Mix* mix = nullptr;
-  bool pure = false;                     // no tensor better than another
-  bool calibrated = false;               // the search knows what counts
-  std::vector<TypeRule> rules;           // of matrices; the first that fits counts, before all else
-  std::vector<BoundedRegex> keep;        // likewise: as they are
-  std::optional<DType> head, embedding;  // types of their own
+  bool pure = false;                    // no tensor better than another
+  bool calibrated = false;              // the search knows what counts
+  std::vector<TypeRule> rules = {};     // of matrices; the first that fits counts, before all else
+  std::vector<BoundedRegex> keep = {};  // likewise: as they are
+  std::optional<DType> head = {}, embedding = {};  // types of their own
 };
 
 // A regular expression for names of tensors. `shown`: the option it came from. Fails with `usage`,

@@ -161,16 +161,11 @@ void check_shard(const fs::path& path, const FolderPlan& plan, const FolderShard
   }
 }
 
-void read_row(std::span<float> values, const Tensor& t, std::int64_t row) {
-  const std::size_t bytes = t.bytes() / static_cast<std::size_t>(t.rows());
-  unpack(values, t.as<std::byte>() + static_cast<std::size_t>(row) * bytes, t.dtype);
-}
-
 TensorError error_of(const Tensor& now, const Tensor& before, ThreadPool& pool) {
   return error_of_rows(before.rows(), before.cols(), pool,
                        [&](std::span<float> a, std::span<float> b, std::int64_t row) {
-                         read_row(a, now, row);
-                         read_row(b, before, row);
+                         unpack_row(a, now, row);
+                         unpack_row(b, before, row);
                        });
 }
 

@@ -232,8 +232,7 @@ void Completer::State::start(CompletionRequest request) {
       fail(ErrorKind::usage, "the prompt is empty, and the model has no token to begin with");
     if (prompt.cut)
       item.result.warnings.push_back(
-          "the text is longer than the model takes: what is far from "
-          "the caret was left out");
+          "the text is longer than the model takes: what is far from the caret was left out");
     item.result.prompt_tokens = static_cast<std::int64_t>(
         prompt.ids.size() + model.tokenizer->encode_continued(prompt.owed).size());
     submit(item, prompt);

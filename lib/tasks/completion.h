@@ -54,8 +54,8 @@ struct CompletionResult {
   std::vector<Answer> answers;
   std::int64_t prompt_tokens = 0;
   std::vector<std::string> warnings;
-  bool smaller_steps =
-      false;  // memory ran out in this run: what was batched with what depends on it
+  // Memory ran out in this run, so that batches, and with them last digits, may differ.
+  bool smaller_steps = false;
   std::optional<Error> error;
 };
 

@@ -43,11 +43,8 @@ MemoryLimit memory_limit(const Backend& backend, std::uint64_t max_memory,
 
 MemoryPlan plan_memory(const ModelFiles& files, const MemoryUse& use, const MemoryLimit& limit) {
   const DecoderConfig config = read_decoder_config(files);
-  const KvShape shape{.layers = config.layers,
-                      .kv_heads = config.attention.kv_heads,
-                      .head_dim = config.attention.head_dim,
-                      .decay = config.attention.daw.has_value(),
-                      .dtype = use.kv};
+  KvShape shape = kv_shape(config);
+  shape.dtype = use.kv;
   MemoryPlan plan;
   for (const NamedTensor& t : files.tensors()) plan.weights += t.tensor.bytes();
   plan.weights += plan.weights / 10 + use.adapter;

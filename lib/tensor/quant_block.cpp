@@ -332,7 +332,12 @@ R1_VECTORIZED void unpack(std::span<float> values, const void* blocks, DType dty
   assert(false && "no weight type");
 }
 
-R1_VECTORIZED void pack(void* blocks, std::span<const float> values, DType dtype) {
+R1_VECTORIZED void unpack_row(std::span<float> values, const Tensor& matrix, std::int64_t row) {
+  const std::size_t bytes = matrix.bytes() / static_cast<std::size_t>(matrix.rows());
+  unpack(values, matrix.as<std::byte>() + static_cast<std::size_t>(row) * bytes, matrix.dtype);
+}
+
+void pack(void* blocks, std::span<const float> values, DType dtype) {
   switch (dtype) {
     case DType::f32:
       std::memcpy(blocks, values.data(), values.size_bytes());

@@ -5,6 +5,7 @@
 
 #include "lib/tensor/codebook.h"
 #include "lib/tensor/dtype.h"
+#include "lib/tensor/tensor.h"
 
 namespace r1 {
 
@@ -84,6 +85,7 @@ void set_levels(BlockIQ4_XS& b, const std::int8_t levels[256]);
 // values [n] <- blocks of `dtype`; n is a multiple of the block. Also widens f16, bf16 and the
 // 8-bit floats, copies f32.
 void unpack(std::span<float> values, const void* blocks, DType dtype);
+void unpack_row(std::span<float> values, const Tensor& matrix, std::int64_t row);
 // blocks <- values [n]: round to nearest on the plain grid of each type (no calibration).
 void pack(void* blocks, std::span<const float> values, DType dtype);
 

@@ -105,7 +105,6 @@ std::optional<FimForm> FimForm::find(const Tokenizer& tokenizer) {
     if (!form.end_) form.end_ = tokenizer.eos();
     for (const std::string_view separator : {"<|file_sep|>", "<file_sep>"})
       if (f.name != "r1" && !form.file_sep_) form.file_sep_ = tokenizer.find(separator);
-    form.stops_ = stop_tokens(tokenizer, {});
     return form;
   }
   return std::nullopt;

@@ -15,8 +15,7 @@ struct ExtraFile {
   std::string name, text;
 };
 
-// A family's fill-in-the-middle form, recognised from the markers its own vocabulary has
-//. `stops` are all ids that end a middle, EOS included.
+// A family's fill-in-the-middle form, recognised from the markers in its vocabulary.
 class FimForm {
  public:
   static std::optional<FimForm> find(const Tokenizer& tokenizer);
@@ -34,17 +33,14 @@ class FimForm {
   // Has the family learnt prefix_first and prefix_last, half and half?
   bool has_both_orders() const { return has_both_orders_; }
   std::optional<TokenId> end() const { return end_; }  // what ends a middle
-  const std::vector<TokenId>& stops() const { return stops_; }
   std::string_view family() const { return family_; }
   TokenId prefix() const { return prefix_; }
   TokenId suffix() const { return suffix_; }
-  std::optional<TokenId> middle() const {
-    return middle_;
-  }  // none: the prompt ends with the prefix
+  // None: the prompt ends with the prefix.
+  std::optional<TokenId> middle() const { return middle_; }
 
  private:
   std::string_view family_;
-  std::vector<TokenId> stops_;
   Order order_ = Order::prefix_first;
   bool has_both_orders_ = false;
   TokenId prefix_ = 0, suffix_ = 0;

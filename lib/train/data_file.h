@@ -14,11 +14,7 @@ namespace r1 {
 
 // A file to learn from. Fails with `usage`: it was named by the user.
 inline MappedFile open_data(const std::filesystem::path& path) {
-  try {
-    return MappedFile(path);
-  } catch (const Error& e) {
-    fail(ErrorKind::usage, "{}", e.what());
-  }
+  return as_usage([&] { return MappedFile(path); });
 }
 
 // Is it one sample a line, and not one text?

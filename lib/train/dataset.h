@@ -53,7 +53,7 @@ struct Dataset {
   std::int64_t tokens = 0, trained = 0;            // in `samples`
 };
 
-// Reads all of the files; those named .jsonl or .json hold one object a line, any other is a text.
+// Reads all of the files: of samples, one object a line (holds_samples), or each a text.
 // A line is of the first shape whose keys it has; other keys do not count, nor do blank lines.
 //   messages: [{role, content}]   the answers and what ends them are trained
 //   prefix, suffix, middle        the middle and what ends it

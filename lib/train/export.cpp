@@ -138,13 +138,13 @@ void write_trained_gguf(const TrainedModel& model, const fs::path& path) {
   write_tensors(model, path, labels, header, true);
 }
 
-double mean_divergence(std::span<const float> is, std::span<const float> other, std::int64_t V) {
+double mean_divergence(std::span<const float> p, std::span<const float> q, std::int64_t V) {
   const auto width = static_cast<std::size_t>(V);
-  const std::size_t rows = is.size() / width;
+  const std::size_t rows = p.size() / width;
   double total = 0;
   for (std::size_t r = 0; r < rows; ++r)
-    total += divergence(distribution(is.subspan(r * width, width)),
-                        distribution(other.subspan(r * width, width)));
+    total += divergence(distribution(p.subspan(r * width, width)),
+                        distribution(q.subspan(r * width, width)));
   return total / static_cast<double>(std::max<std::size_t>(1, rows));
 }
 

@@ -36,10 +36,10 @@ void write_trained_folder(const TrainedModel& model, const std::filesystem::path
 // The whole model as one GGUF file, all tensors in f32. The base is a GGUF file.
 void write_trained_gguf(const TrainedModel& model, const std::filesystem::path& path);
 
-// Is the base in as many bits as a merge wants? Not in blocks of whole numbers.
+// Are the base's weights floating-point, as a merge wants them?
 bool has_plain_weights(const ModelFiles& base);
 
-// Mean Kullback-Leibler divergence, in nats, of `other` from `is` over rows of logits [R, V].
-double mean_divergence(std::span<const float> is, std::span<const float> other, std::int64_t V);
+// Mean Kullback-Leibler divergence KL(p || q) in nats, over rows of logits [R, V] of both.
+double mean_divergence(std::span<const float> p, std::span<const float> q, std::int64_t V);
 
 }  // namespace r1

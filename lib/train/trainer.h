@@ -17,8 +17,9 @@
 namespace r1 {
 
 struct TrainOptions {
-  std::int64_t batch = 16;   // packs of a step
-  std::int64_t at_once = 1;  // packs that go through the network together: to the last digits
+  std::int64_t batch = 16;  // packs of a step
+  // Packs that go through the network together: another number differs in the last digits alone.
+  std::int64_t at_once = 1;
   bool recompute = false;  // layers on the way back: their memory is that of two, and the same bits
   DType precision = DType::f32;  // of products, as WeightCopies says; sums and all else are f32
   double clip = 1;               // the gradient's norm at most; 0: any

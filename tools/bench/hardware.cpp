@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "tools/bench/formats.h"
+#include "tools/common/ui.h"
 
 namespace r1 {
 namespace {
@@ -235,7 +236,7 @@ std::string hardware_text(const Hardware& h) {
 
 std::string hardware_json(const Hardware& h) {
   JsonWriter w;
-  w.begin_object().key("schema").string("r1.hardware/1").key("time").string(now_rfc3339());
+  w.begin_object().key("schema").string("r1.hardware/1").key("time").string(utc_now());
   add_cpu(w, h.cpu);
   add_card(w, h.card);
   w.key("memory").begin_object().key("bytes").integer(h.cpu.memory_bytes);

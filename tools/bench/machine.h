@@ -52,6 +52,4 @@ double core_speed();
 // How often the machine says it slowed its cores because they were hot.
 std::int64_t throttle_count();
 
-std::string now_rfc3339();
-
 }  // namespace r1

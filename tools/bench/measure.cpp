@@ -8,6 +8,7 @@
 #include "lib/base/error.h"
 #include "tools/bench/machine.h"
 #include "tools/common/signals.h"
+#include "tools/common/ui.h"
 
 namespace r1 {
 namespace {
@@ -117,7 +118,7 @@ void wait_for(double ms) {
 BenchRecord measure(Runnable& runnable, const How& how, Probes& probes) {
   BenchRecord r = runnable.record;
   if (how.delay_ms > 0) wait_for(static_cast<double>(how.delay_ms));
-  r.time = now_rfc3339();
+  r.time = utc_now();
   const double speed = settled_speed(how.check_thermal);
   const std::int64_t throttled = throttle_count();
   const bool limited = runnable.work.bytes > 0 || !runnable.work.operations.empty();

@@ -12,6 +12,7 @@
 #include "tools/bench/quality.h"
 #include "tools/bench/stepper.h"
 #include "tools/common/signals.h"
+#include "tools/common/ui.h"
 
 namespace r1 {
 namespace {
@@ -292,7 +293,7 @@ std::vector<QualityOutcome> measure_quality(
     outcomes[i].record = models[i]->record();
     outcomes[i].record.id = text.id;
     outcomes[i].record.test.kind = "quality";
-    outcomes[i].record.time = now_rfc3339();
+    outcomes[i].record.time = utc_now();
   }
   std::deque<Pass> passes = passes_of(backend, models, against_first, text, outcomes);
   std::int64_t done = 0, expected = 0;

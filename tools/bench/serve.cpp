@@ -8,6 +8,7 @@
 #include "tools/bench/statistics.h"
 #include "tools/common/inputs.h"
 #include "tools/common/signals.h"
+#include "tools/common/ui.h"
 
 namespace r1 {
 namespace {
@@ -141,7 +142,7 @@ Side side_of(const MeasuredNetwork& model, const BenchSettings& s, std::int64_t 
   side.record.serve = ServeInfo{
       .requests = s.requests, .seed = s.seed, .rate = s.rate, .lengths = shown_lengths(s)};
   side.record.warnings = warnings;
-  side.record.time = now_rfc3339();
+  side.record.time = utc_now();
   return side;
 }
 

@@ -7,6 +7,7 @@
 #include "tools/bench/ranges.h"
 #include "tools/common/results.h"
 #include "tools/common/signals.h"
+#include "tools/common/ui.h"
 
 namespace r1 {
 namespace {
@@ -83,14 +84,14 @@ void Session::add(BenchRecord&& r) {
 }
 
 void Session::add_skipped(BenchRecord r, const CannotMeasure& why) {
-  r.time = now_rfc3339();
+  r.time = utc_now();
   r.skipped = true;
   r.warnings.emplace_back(why.what());
   add(std::move(r));
 }
 
 void Session::add_error(BenchRecord r, const Error& e) {
-  r.time = now_rfc3339();
+  r.time = utc_now();
   r.error_code = code(e.kind());
   r.error = e.what();
   r.error_retryable = retryable(e.kind());

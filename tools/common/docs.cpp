@@ -58,7 +58,7 @@ void append_wrapped(std::string& out, const std::string& text, std::size_t inden
   out += '\n';
 }
 
-// Text for groff: a backslash and a dash are escaped, a leading dot is none.
+// Text for groff: a backslash and a dash are escaped, a leading dot or quote is no request.
 std::string roff(const std::string& text) {
   std::string out;
   for (const char c : text) {

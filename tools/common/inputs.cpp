@@ -73,11 +73,7 @@ std::string read_stdin() {
 }
 
 std::string named_file(const std::string& path, std::size_t most) {
-  try {
-    return read_file(path, most);
-  } catch (const Error& e) {
-    fail(ErrorKind::usage, "{}", e.what());
-  }
+  return as_usage([&] { return read_file(path, most); });
 }
 
 std::string shown_input(const std::string& name) {

@@ -30,9 +30,7 @@ ModelPlaces model_places(const std::string& model_path) {
   for (std::string folder; std::getline(folders, folder, ':');)
     if (!folder.empty()) places.model_path.emplace_back(folder);
   places.shipped = beside_executable("share/r1/models", "models");
-  for (const char* name : {"HOME", "XDG_CACHE_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE",
-                           "HF_HOME", "LLAMA_CACHE", "OLLAMA_MODELS"})
-    places.environment[name] = environment(name);
+  for (const char* name : kModelVariables) places.environment[name] = environment(name);
   return places;
 }
 

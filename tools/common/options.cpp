@@ -73,8 +73,9 @@ void check_range(const Option& o, double value, std::string_view text, std::stri
 // What is at most 1 is a share, which may be said in percent.
 double real_in(const Option& o, std::string_view text, std::string_view shown) {
   const bool percent = o.most <= 1 && text.ends_with('%');
-  const double number = parse_number(percent ? text.substr(0, text.size() - 1) : text, shown);
-  return percent ? number / 100 : number;
+  const std::optional<double> number = number_in(percent ? text.substr(0, text.size() - 1) : text);
+  if (!number) refuse(shown, text, "a number");
+  return percent ? *number / 100 : *number;
 }
 
 void check_choice(const Option& o, std::string_view value, std::string_view shown) {
@@ -292,11 +293,6 @@ std::optional<double> number_in(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
     return std::nullopt;
   return value;
-}
-
-double parse_number(std::string_view text, std::string_view shown) {
-  if (const std::optional<double> value = number_in(text)) return *value;
-  refuse(shown, text, "a number");
 }
 
 void set_value(const Option& o, std::string_view as_given, std::string_view shown, bool first) {

@@ -66,12 +66,6 @@ struct Program {
   std::string gives_back = {};
 };
 
-// Where a setting came from, for --print-config.
-struct Setting {
-  const Option* option = nullptr;
-  std::string source;  // "built in", "R1_THREADS", "config.toml:3", "command line"
-};
-
 // Reads the command line into the table: no abbreviations, no clever guesses.
 // Options and operands may be mixed; `--` ends the options. The last one of a scalar counts.
 // Fails with `usage`. `given` holds the options that were given, in order, with their values.
@@ -86,10 +80,8 @@ std::vector<Given> parse_command_line(const Program& program,
 // The first value of a list replaces its default (`first`), later ones are added.
 void set_value(const Option& option, std::string_view value, std::string_view shown, bool first);
 
-// A whole decimal number; a decimal fraction, as 0.3 or 1e-5; "30s"; "64K". Fail with `usage` and
-// the name of the option.
+// A whole decimal number; fails with `usage` and the name of the option.
 std::int64_t parse_integer(std::string_view text, std::string_view shown);
-double parse_number(std::string_view text, std::string_view shown);
 std::optional<double> number_in(std::string_view text);  // a decimal fraction, or nothing
 
 // "; did you mean --suffix?" where an option has a name like this one, "; here that is --suffix"

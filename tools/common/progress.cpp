@@ -29,6 +29,10 @@ std::string duration(double seconds) {
   return fmt::format("{:.0f} h", seconds / 3600);
 }
 
+std::string time_span(double seconds) {
+  return seconds < 10 ? fmt::format("{:.2g} s", seconds) : duration(seconds);
+}
+
 void ProgressLine::draw(std::int64_t done, std::int64_t expected, std::string_view unit) {
   if (done == 0) return;
   draw([&] {

@@ -10,6 +10,8 @@ namespace r1 {
 
 // "12 s", "3 min", "2 h".
 std::string duration(double seconds);
+// Short ones too: "0.3 s".
+std::string time_span(double seconds);
 
 // A line about how far it is, on a terminal, after half a second and ten times a second at most.
 class ProgressLine {

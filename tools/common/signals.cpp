@@ -20,8 +20,7 @@ void note(int signal_number) {
 }  // namespace
 
 void watch_signals() {
-  ::signal(SIGXFSZ,
-           SIG_IGN);  // a limit on file sizes is then an error of the write, as a full disk is
+  ::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error of the write, as a full disk
   for (const int s : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction old {};
     ::sigaction(s, nullptr, &old);

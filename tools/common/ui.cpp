@@ -27,15 +27,6 @@ bool wants_color(std::string_view choice, bool terminal) {
   return environment("CLICOLOR") != "0" && environment("TERM") != "dumb" && terminal;
 }
 
-// "2026-11-25T09:30:00Z".
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  std::array<char, 32> text;
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
-}
-
 // Messages follow messages: a file that begins otherwise was meant for something else.
 bool may_follow(int file) {
   struct stat s {};
@@ -47,6 +38,14 @@ bool may_follow(int file) {
 }
 
 }  // namespace
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  std::array<char, 32> text;
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
 
 // A pipe is not opened: who reads of it would see it end.
 bool Ui::is_terminal(const std::string& path) {

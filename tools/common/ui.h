@@ -26,6 +26,8 @@ struct Ui {
   void say(std::string_view tool, std::string_view line, int least) const;
 };
 
+std::string utc_now();  // "2026-11-25T09:30:00Z"
+
 // The value of an environment variable; empty when it is not set.
 std::string environment(const std::string& name);
 

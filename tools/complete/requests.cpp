@@ -8,8 +8,6 @@
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kMostTokens = 16'777'216;
-
 // Reads the members of one request object and remembers which keys it knew.
 class Members {
  public:
@@ -223,7 +221,7 @@ CompletionRequest read_request(std::string_view line, const CompletionRequest& d
       fail(ErrorKind::usage, "the request has none of prompt, prefix and messages");
     read_extra(m, r);
     read_sampling(m, r);
-    m.integer({"time_limit_ms", "t_max_predict_ms"}, r.time_limit_ms, 0, kMostTokens);
+    m.integer({"time_limit_ms", "t_max_predict_ms"}, r.time_limit_ms, 0, kLongestMs);
     m.integer({"logprobs"}, r.logprobs, 0, 100);
     m.report_unknown(warnings);
   });

@@ -7,6 +7,9 @@
 
 namespace r1 {
 
+inline constexpr std::int64_t kMostTokens = 16'777'216;        // that may be asked for
+inline constexpr std::int64_t kLongestMs = 1'000'000'000'000;  // likewise
+
 // What the command line of r1-complete says; the defaults are here.
 struct CompleteSettings {
   // input

@@ -104,7 +104,7 @@ void add_generation(std::vector<Option>& o, CompleteSettings& s) {
                .metavar = "N",
                .help = "Stop after this many tokens.",
                .least = 0,
-               .most = 16777216,
+               .most = kMostTokens,
                .brief = true});
   o.push_back({.name = "stop",
                .group = g,
@@ -146,7 +146,7 @@ void add_sampling(std::vector<Option>& o, CompleteSettings& s) {
                .metavar = "N",
                .help = "Draw among this many tokens; 0 means all.",
                .least = 0,
-               .most = 16777216,
+               .most = kMostTokens,
                .given = &s.top_k_given});
   o.push_back({.name = "min-p",
                .group = g,
@@ -199,7 +199,7 @@ void add_answers(std::vector<Option>& o, CompleteSettings& s) {
                .metavar = "DUR",
                .help = "Stop each answer after this time.",
                .least = 0,
-               .most = 1e12,
+               .most = kLongestMs,
                .unit = Option::Unit::milliseconds,
                .gives_way_to = {"deterministic"}});
   o.push_back({.name = "timeout",
@@ -208,7 +208,7 @@ void add_answers(std::vector<Option>& o, CompleteSettings& s) {
                .metavar = "DUR",
                .help = "A request that takes longer fails.",
                .least = 0,
-               .most = 1e12,
+               .most = kLongestMs,
                .unit = Option::Unit::milliseconds});
 }
 

@@ -11,14 +11,7 @@
 namespace r1 {
 
 QuantizePlan plan_blocks(const FinetuneSettings& s, const ModelFiles& files) {
-  const TypeChoice choice{.mix = &mix_named(s.export_type),
-                          .pure = false,
-                          .calibrated = false,
-                          .rules = {},
-                          .keep = {},
-                          .head = {},
-                          .embedding = {}};
-  return plan_quantization(files, choice, true, data_folder());
+  return plan_quantization(files, {.mix = &mix_named(s.export_type)}, true, data_folder());
 }
 
 RoundedWeights::Types block_types(const FinetuneSettings& s, const ModelFiles& base) {

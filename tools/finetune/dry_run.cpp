@@ -126,7 +126,7 @@ std::string as_json(const FinetuneSettings& s, const ModelFiles& files, const Tr
   return w.end_object().text() + "\n";
 }
 
-// By a step of twice what goes at once.
+// By a step of two passes.
 void count_memory(TrainingPlan& plan, CountingBackend& counter, const Pupil& pupil,
                   const Packer& packs, TrainOptions options) {
   options.batch = 2 * options.at_once;
@@ -175,10 +175,6 @@ StepWork count_work(CountingBackend& counter, const Pupil& pupil, const Packer& 
 }
 
 }  // namespace
-
-std::string time_span(double seconds) {
-  return seconds < 10 ? fmt::format("{:.2g} s", seconds) : duration(seconds);
-}
 
 TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
                            const TextOfModel& text) {

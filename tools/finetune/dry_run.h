@@ -9,9 +9,6 @@
 
 namespace r1 {
 
-// "0.3 s", "12 s", "3 min".
-std::string time_span(double seconds);
-
 // The memory that a run takes at most, in bytes, and the work of a step. Found by going through a
 // step of full sequences without computing it.
 struct TrainingPlan {

@@ -28,25 +28,25 @@ void append_little_endian(std::string& out, Number value) {
 }
 
 // A message of protocol buffers, field by field.
-class Message {
+class Writer {
  public:
-  Message& number(int field, double value) {
+  Writer& number(int field, double value) {
     key(field, 1);
     append_little_endian(bytes_, std::bit_cast<std::uint64_t>(value));
     return *this;
   }
-  Message& number(int field, float value) {
+  Writer& number(int field, float value) {
     key(field, 5);
     append_little_endian(bytes_, std::bit_cast<std::uint32_t>(value));
     return *this;
   }
-  Message& integer(int field, std::int64_t value) {
+  Writer& integer(int field, std::int64_t value) {
     if (value == 0) return *this;  // that is what no field means
     key(field, 0);
     varint(static_cast<std::uint64_t>(value));
     return *this;
   }
-  Message& bytes(int field, std::string_view value) {
+  Writer& bytes(int field, std::string_view value) {
     key(field, 2);
     varint(value.size());
     bytes_ += value;
@@ -122,12 +122,12 @@ std::string tf_record(std::string_view data) {
 }
 
 std::string version_event(double time) {
-  return Message().number(kWallTime, time).bytes(kFileVersion, "brain.Event:2").text();
+  return Writer().number(kWallTime, time).bytes(kFileVersion, "brain.Event:2").text();
 }
 
 std::string restart_event(double time, std::int64_t step) {
-  const Message log = Message().integer(kStatus, kStart);
-  return Message()
+  const Writer log = Writer().integer(kStatus, kStart);
+  return Writer()
       .number(kWallTime, time)
       .integer(kStep, step)
       .bytes(kSessionLog, log.text())
@@ -135,10 +135,9 @@ std::string restart_event(double time, std::int64_t step) {
 }
 
 std::string scalars_event(double time, const TrainRecord& r) {
-  Message summary;
+  Writer summary;
   const auto add = [&](const char* tag, double value) {
-    const Message scalar =
-        Message().bytes(kTag, tag).number(kSimpleValue, static_cast<float>(value));
+    const Writer scalar = Writer().bytes(kTag, tag).number(kSimpleValue, static_cast<float>(value));
     summary.bytes(kValue, scalar.text());
   };
   if (r.loss) add("loss", *r.loss);
@@ -146,7 +145,7 @@ std::string scalars_event(double time, const TrainRecord& r) {
   if (r.norm) add("grad_norm", *r.norm);
   if (r.val_loss) add("val_loss", *r.val_loss);
   add("tokens", static_cast<double>(r.tokens));
-  return Message()
+  return Writer()
       .number(kWallTime, time)
       .integer(kStep, r.step)
       .bytes(kSummary, summary.text())

@@ -9,6 +9,7 @@
 #include "lib/base/json.h"
 #include "lib/base/lines.h"
 #include "lib/base/paths.h"
+#include "lib/train/data_file.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
 #include "tools/quantize/check.h"
@@ -29,22 +30,12 @@ std::string text_of_lines(std::string_view lines, const std::string& name) {
   return text;
 }
 
-// What is wrong with a file that an option names is wrong usage.
-template <typename Read>
-auto of_option(const Read& read) {
-  try {
-    return read();
-  } catch (const Error& e) {
-    fail(ErrorKind::usage, "{}", e.what());
-  }
-}
-
 std::string calibration_text(QuantizeReport& report) {
   const std::string& path = report.settings.calibration;
-  return of_option([&] {
+  return as_usage([&] {
     std::string bytes = read_file(path);
     report.add_text(path, as_bytes(bytes));
-    return path.ends_with(".jsonl") ? text_of_lines(bytes, path) : bytes;
+    return holds_samples(path) ? text_of_lines(bytes, path) : bytes;
   });
 }
 
@@ -74,7 +65,7 @@ std::string before_writing(const QuantizeSettings& s,
 
 Imatrix read_imatrix(QuantizeReport& report) {
   const std::string& path = report.settings.imatrix;
-  return of_option([&] {
+  return as_usage([&] {
     const MappedFile file(path);
     report.add_text(path, file.bytes());
     return Imatrix::parse(file.bytes(), path);
@@ -120,9 +111,9 @@ CalibrationModel::CalibrationModel(QuantizeReport& report)
            static_cast<std::uint32_t>(window_size)};
 }
 
-Calibration CalibrationModel::calibration(std::function<void()> window_done) const {
-  return {*backend_,      *model_.network,        *model_.params,         windows_,
-          model_.newline, std::move(window_done), model_.files->is_gguf()};
+Calibration CalibrationModel::calibration(std::function<void()> step_done) const {
+  return {*backend_,      *model_.network,      *model_.params,         windows_,
+          model_.newline, std::move(step_done), model_.files->is_gguf()};
 }
 
 }  // namespace r1

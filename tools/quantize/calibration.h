@@ -35,8 +35,8 @@ class CalibrationModel {
   // Fails with `usage` for a text that is not there or has no two tokens, with `model` for weights
   // that are not finite.
   explicit CalibrationModel(QuantizeReport& report);
-  // The model outlives it. `window_done` may throw.
-  Calibration calibration(std::function<void()> window_done) const;
+  // The model outlives it. `step_done` may throw.
+  Calibration calibration(std::function<void()> step_done) const;
   const Imatrix::Text& text() const { return text_; }
   const std::string& describe() const { return description_; }  // "600 tokens of FILE read"
   // Says so where error feedback has fewer tokens than a matrix has columns: what it then knows of

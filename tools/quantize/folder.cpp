@@ -4,9 +4,9 @@
 #include <optional>
 
 #include "lib/base/error.h"
-#include "lib/base/output_folder.h"
 #include "lib/base/paths.h"
 #include "lib/base/sha256.h"
+#include "lib/io/output_folder.h"
 #include "lib/quant/types.h"
 #include "lib/quant/write_folder.h"
 #include "tools/common/progress.h"

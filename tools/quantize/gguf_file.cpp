@@ -39,11 +39,7 @@ void remove_partial(const fs::path& path) {
 TypeChoice choice_of(const QuantizeSettings& s) {
   TypeChoice c{.mix = &mix_named(s.type.empty() ? "q4_0" : s.type),  // replaced by fit_types
                .pure = s.pure || s.target_bpw > 0,
-               .calibrated = !s.calibration.empty() || !s.imatrix.empty(),
-               .rules = {},
-               .keep = {},
-               .head = {},
-               .embedding = {}};
+               .calibrated = !s.calibration.empty() || !s.imatrix.empty()};
   if (!s.output_type.empty()) c.head = parse_type(s.output_type, "--output-type");
   if (!s.embed_type.empty()) c.embedding = parse_type(s.embed_type, "--embed-type");
   for (const std::string& rule : s.tensor_types) {

@@ -123,7 +123,7 @@ TEST(HostileSafetensors, AShapeIsAFewWholeNumbersThatFitTheOffsets) {
                   {shape("[9223372036854775807]"), 16, Kind::decode, "a is too large"},
                   {shape("[18446744073709551615]"), 16, Kind::decode, "a is out of range"},
                   {shape("[1,1,1,1,4]"), 16, Kind::format, "a has 5 dimensions"},
-                  {shape("[1,1,1,1,1,1,1,1,4]"), 16, Kind::decode, "a has 9 dimensions"},
+                  {shape("[1,1,1,1,1,1,1,1,4]"), 16, Kind::format, "a has 9 dimensions"},
                   {shape("[5]"), 16, Kind::decode, "data_offsets 0 to 16 do not hold [5] of f32"},
                   {shape("[0]"), 16, Kind::decode, "data_offsets 0 to 16 do not hold [0] of f32"},
                   {shape("[4611686018427387904]"), 16, Kind::decode, "too large"},

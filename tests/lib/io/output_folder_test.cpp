@@ -1,4 +1,4 @@
-#include "lib/base/output_folder.h"
+#include "lib/io/output_folder.h"
 
 #include <cerrno>
 

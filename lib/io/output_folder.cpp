@@ -1,4 +1,4 @@
-#include "lib/base/output_folder.h"
+#include "lib/io/output_folder.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +15,7 @@
 #include "lib/base/lower.h"
 #include "lib/base/output.h"
 #include "lib/base/paths.h"
+#include "lib/io/small_files.h"
 
 namespace r1 {
 namespace {
@@ -27,32 +28,19 @@ std::string shown(const fs::path& path) { return escaped(path.string()); }
 
 // Is this what folders of models have, on the Hugging Face hub or on their way here?
 bool is_of_models(const std::string& file) {
-  constexpr std::string_view kNames[] = {"config.json",
-                                         "added_tokens.json",
-                                         "special_tokens_map.json",
-                                         "vocab.json",
-                                         "vocab.txt",
-                                         "merges.txt",
-                                         "spiece.model",
-                                         "sentencepiece.bpe.model",
-                                         "tekken.json",
-                                         "params.json",
-                                         ".gitattributes",
-                                         "pytorch_model.bin.index.json",
-                                         "r1.sums",
-                                         kRecipe};
+  constexpr std::string_view kNames[] = {"config.json",    "params.json",
+                                         ".gitattributes", "pytorch_model.bin.index.json",
+                                         "r1.sums",        kRecipe};
   constexpr std::string_view kEndings[] = {"_config.json", ".safetensors",
                                            ".safetensors.index.json", ".md"};
   constexpr std::pair<std::string_view, std::string_view> kBoth[] = {
-      {"tokenizer.", ""},        {"chat_template.", ""},
-      {"license", ""},           {"notice", ""},
-      {"pytorch_model", ".bin"}, {"modeling_", ".py"},
-      {"configuration_", ".py"}, {"tokenization_", ".py"},
-      {".r1-", ".tmp"}};
+      {"chat_template.", ""},    {"pytorch_model", ".bin"}, {"modeling_", ".py"},
+      {"configuration_", ".py"}, {"tokenization_", ".py"},  {".r1-", ".tmp"}};
   std::string name = lower(file);
   constexpr std::string_view kPartial = ".partial";
   if (name.ends_with(kPartial)) name.resize(name.size() - kPartial.size());
-  return std::any_of(std::begin(kNames), std::end(kNames), [&](auto n) { return name == n; }) ||
+  return is_small_file(name) ||
+         std::any_of(std::begin(kNames), std::end(kNames), [&](auto n) { return name == n; }) ||
          std::any_of(std::begin(kEndings), std::end(kEndings),
                      [&](auto ending) { return name.ends_with(ending); }) ||
          std::any_of(std::begin(kBoth), std::end(kBoth), [&](const auto& both) {
