@@ -10,6 +10,8 @@
 #include "lib/base/paths.h"
 #include "lib/base/write_file.h"
 #include "lib/models/decoder_config.h"
+#include "lib/nn/params.h"
+#include "lib/train/weights.h"
 #include "tools/common/models.h"
 #include "tools/common/progress.h"
 #include "tools/common/results.h"
@@ -58,6 +60,7 @@ class Finetuner {
     if (s_.export_type.empty()) s_.export_type = half_type(files);
     check_export(s_, files);
     keep_what_is_read(files);
+    tell_of_blocks(files, ui);
     const TextOfModel text(files, data_folder(), s_.chat_template);
     choose_length(files, ui);
     const Lessons lessons(s_, text.forms());
@@ -128,6 +131,25 @@ class Finetuner {
       if (const std::string out = lessons.not_measured(); !out.empty())
         ui.say(kTool, "not measured: " + out, 0);
     }
+  }
+
+  // Rows that are no whole blocks stay as they are.
+  void tell_of_blocks(const ModelFiles& files, const Ui& ui) const {
+    if (s_.quantize_base.empty()) return;
+    std::int64_t all = 0, plain = 0;
+    for (const NamedTensor& t : files.tensors())
+      if (is_hidden_matrix(t.name, t.tensor.shape)) {
+        ++all;
+        plain += !is_quantized(type_in_layer(t.tensor, s_.load_options()));
+      }
+    if (all > 0 && plain == all)
+      fail(ErrorKind::usage, "--quantize-base {}: no matrix of {} has rows of whole blocks",
+           s_.quantize_base, escaped(files.path().string()));
+    if (plain > 0)
+      ui.say(kTool,
+             fmt::format("{} of {} matrices stay as they are: their rows are no whole blocks of {}",
+                         plain, all, s_.quantize_base),
+             0);
   }
 
   void tell_repeats(const Lessons& lessons, const Ui& ui) const {
@@ -212,8 +234,10 @@ class Finetuner {
     tell_repeats(lessons, ui);
     choose_precision(s_.device == "cuda");
     const auto out = open_stdout();
-    out->write(dry_run(s_, files, text, lessons));
+    const Rehearsal rehearsal = dry_run(s_, files, text, lessons);
+    out->write(rehearsal.text);
     out->close();
+    if (!rehearsal.too_large.empty()) fail(ErrorKind::oom_cpu, "{}", rehearsal.too_large);
     return 0;
   }
 

@@ -89,7 +89,7 @@ Scheduler::Scheduler(Backend& backend, const Network& network, SchedulerOptions 
     : network_(network),
       options_(std::move(options)),
       cache_(backend, kv_shape(network, options_.kv_dtype), page_count(network, options_)),
-      runner_(backend, network, cache_, options_.adapters),
+      runner_(backend, network, cache_, options_.adapters, options_.replace),
       prefixes_(cache_),
       most_rows_(options_.chunk_tokens > 0 ? options_.chunk_tokens
                                            : default_chunk_tokens(backend.device())) {

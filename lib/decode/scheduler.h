@@ -55,6 +55,7 @@ struct SchedulerOptions {
   std::vector<std::uint8_t> newline;  // by id: do its bytes hold a newline?
   DType kv_dtype = DType::bf16;
   const LowRanks* adapters = nullptr;  // beside the network's weights; outlive the scheduler
+  Graph::Replace replace = {};         // of the network's weights
 };
 
 // Continuous batching over the paged cache: sequences join and leave at every step, prompts are

@@ -40,11 +40,12 @@ std::int64_t longest_run(const StepRows& rows) {
 std::int64_t default_chunk_tokens(Device device) { return device == Device::cuda ? 2048 : 512; }
 
 StepRunner::StepRunner(Backend& backend, const Network& network, const KvCache& cache,
-                       const LowRanks* adapters)
+                       const LowRanks* adapters, Graph::Replace replace)
     : backend_(backend),
       network_(network),
       cache_(cache),
       adapters_(adapters),
+      replace_(std::move(replace)),
       prompts_(backend),
       decoding_(backend) {}
 
@@ -53,6 +54,7 @@ void StepRunner::queue(const StepRows& step, const LeadersWanted& leaders) {
   arena.reset();
   Graph g(backend_, arena);
   g.adapt_weights(adapters_);
+  g.replace_weights(replace_);
   const std::int64_t width = table_width(step), sequences = std::ssize(step.pages);
   Rows rows;
   rows.ids = g.integers(step.ids);

@@ -42,9 +42,9 @@ struct LeadersWanted {
 // it.
 class StepRunner {
  public:
-  // `adapters` may be null; they outlive it too.
+  // `adapters` and `replace`, of weights, may be none; they outlive it too.
   StepRunner(Backend& backend, const Network& network, const KvCache& cache,
-             const LowRanks* adapters = nullptr);
+             const LowRanks* adapters = nullptr, Graph::Replace replace = {});
 
   // Queues a pass, and waits for nothing. When it fails with oom_cpu or oom_gpu nothing is lost but
   // time: what the cache got of these rows it may get again.
@@ -73,6 +73,7 @@ class StepRunner {
   const Network& network_;
   const KvCache& cache_;
   const LowRanks* adapters_;
+  Graph::Replace replace_;
   Arena prompts_, decoding_;  // the one for recordings stays where it is
   std::map<std::array<std::int64_t, 4>, Decoding> recorded_;
   std::uint64_t generation_ = 0;  // of decoding_, when they were made

@@ -10,6 +10,8 @@ namespace r1 {
 std::vector<std::filesystem::path> small_files(const std::filesystem::path& folder);
 
 bool is_small_file(const std::string& name);  // is it one of these, by its name?
+// Those that say how text is read and written.
+std::vector<std::filesystem::path> text_files(const std::filesystem::path& folder);
 
 // Writes them into a folder that is there, byte for byte. Fails with `limit` for one over 1 GiB.
 void copy_small_files(const std::vector<std::filesystem::path>& files,

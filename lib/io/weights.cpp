@@ -12,6 +12,7 @@
 #include "lib/base/error.h"
 #include "lib/base/paths.h"
 #include "lib/base/sha256.h"
+#include "lib/io/small_files.h"
 
 namespace r1 {
 namespace {
@@ -216,8 +217,9 @@ void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
   config_ = parse_json(read_file(config), config.string());
   const Json index = side_file(kIndex);
   if (index.is_null() && !is_there(folder / "model.safetensors")) fail_without_weights(folder);
-  std::map<std::string, std::string> holder;  // tensor -> the shard it was found in
-  std::string headers;
+  std::map<std::string, std::string> holder;            // tensor -> the shard it was found in
+  std::string others = sha256_hex(MappedFile(config));  // what a model is, beside its weights
+  for (const fs::path& file : text_files(folder)) others += sha256_hex(MappedFile(file));
   for (const std::string& name : shard_names(folder, index)) {
     files_.push_back(std::make_unique<MappedFile>(folder / name, use_mmap));
     const ByteSpan bytes = files_.back()->bytes();
@@ -227,11 +229,10 @@ void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
       holder[t.name] = name;
     }
     total_bytes_ += bytes.size();
-    headers += sha256_hex(bytes.first(8 + ByteReader(bytes, name).read<std::uint64_t>()));
+    others += sha256_hex(bytes.first(8 + ByteReader(bytes, name).read<std::uint64_t>()));
   }
   check_index(index, holder);
-  digest_ = digest_of(folder / (files_.size() == 1 ? "model.safetensors" : ""), as_bytes(headers),
-                      total_bytes_, bytes_of(tensors_));
+  digest_ = digest_of({}, as_bytes(others), total_bytes_, bytes_of(tensors_));
   take_quantized(shown(folder));
 }
 

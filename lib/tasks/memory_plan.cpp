@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
 #include "lib/base/error.h"
 #include "lib/decode/scheduler.h"
 #include "lib/decode/step_runner.h"
@@ -31,6 +33,11 @@ std::uint64_t step_bytes(const DecoderConfig& config, const MemoryUse& use) {
 }
 
 }  // namespace
+
+std::uint64_t memory_of_machine() {
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE));
+}
 
 MemoryLimit memory_limit(const Backend& backend, std::uint64_t max_memory,
                          std::int64_t gpu_memory) {

@@ -24,6 +24,8 @@ struct MemoryPlan {
   std::uint64_t work() const { return program + step; }
 };
 
+std::uint64_t memory_of_machine();  // bytes, of the host
+
 // What a run may take, and what is said when a model wants more.
 struct MemoryLimit {
   std::uint64_t bytes = 0;  // 0: no limit

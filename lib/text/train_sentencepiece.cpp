@@ -55,6 +55,10 @@ std::string train_sentencepiece(std::vector<std::string> lines, std::int64_t voc
   if (!status.ok()) {
     std::string why = status.ToString();  // behind where in the library it was found
     if (const std::size_t at = why.rfind("] "); at != std::string::npos) why.erase(0, at + 2);
+    if (const std::size_t at = why.find("required_chars. "); at != std::string::npos)
+      if (const std::size_t least = why.find(" vs ", at); least != std::string::npos)
+        why =
+            "its characters alone take " + why.substr(least + 4, why.find('.', least) - least - 4);
     fail(ErrorKind::usage, "no vocabulary of {} tokens is made of this text: {}", vocab,
          why.empty() ? "no line of it can be used" : escaped(why));
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <functional>
 #include <iterator>
 #include <limits>
 
@@ -26,7 +25,9 @@ constexpr std::string_view kPrefix = "step-";
 constexpr const char* kState = "state.safetensors";
 constexpr const char* kManifest = "manifest.json";
 
-// Folders of checkpoints, the newest first: names have eight digits.
+std::string name_of(std::int64_t step) { return fmt::format("{}{:08}", kPrefix, step); }
+
+// Folders of checkpoints, the newest first: names have eight digits or more.
 std::vector<fs::path> folders_in(const fs::path& folder) {
   std::vector<fs::path> found;
   std::error_code error;
@@ -35,7 +36,10 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
     fail(ErrorKind::perm, "{}: {}", escaped(folder.string()), error.message());
   for (const fs::directory_entry& entry : entries)
     if (entry.path().filename().string().starts_with(kPrefix)) found.push_back(entry.path());
-  std::sort(found.begin(), found.end(), std::greater());
+  std::sort(found.begin(), found.end(), [](const fs::path& a, const fs::path& b) {
+    const std::size_t digits = a.native().size(), others = b.native().size();
+    return digits != others ? digits > others : a > b;
+  });
   return found;
 }
 
@@ -90,6 +94,7 @@ std::optional<Manifest> read_manifest(const fs::path& folder) {
     const Json json = parse_json(read_file(name), name);
     Manifest m{json.at("recipe", name).string(name), json.at("sha256", name).string(name), {}};
     m.progress.step = json.at("step", name).integer(name);
+    if (folder.filename() != name_of(m.progress.step)) return std::nullopt;
     for (const auto& [key, value] : json.at("numbers", name).object(name))
       m.progress.numbers[key] =  // null: it was not finite
           value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.number(name);
@@ -100,21 +105,24 @@ std::optional<Manifest> read_manifest(const fs::path& folder) {
   }
 }
 
-// False where the file is not what was written.
+// False where the file is not what was written; then all is as it was.
 bool read_state(Backend& backend, const fs::path& path, const std::string& sha256,
                 const std::vector<NamedTensor>& state) {
   try {
     const MappedFile file(path);
     if (sha256_hex(file) != sha256) return false;
     const SafetensorsFile found = parse_safetensors(file.bytes(), path.string());
+    std::vector<const void*> values;
     for (const NamedTensor& want : state) {
       const auto is = [&](const NamedTensor& t) { return t.name == want.name; };
       const auto at = std::find_if(found.tensors.begin(), found.tensors.end(), is);
       if (at == found.tensors.end() || at->tensor.shape != want.tensor.shape ||
           at->tensor.dtype != want.tensor.dtype)
         return false;
-      backend.copy_from_host(want.tensor, at->tensor.data);
+      values.push_back(at->tensor.data);
     }
+    for (std::size_t i = 0; i < state.size(); ++i)
+      backend.copy_from_host(state[i].tensor, values[i]);
     return true;
   } catch (const Error& e) {
     pass_over(e);
@@ -126,7 +134,7 @@ bool read_state(Backend& backend, const fs::path& path, const std::string& sha25
 
 void Checkpoints::save(Backend& backend, const Progress& progress,
                        const std::vector<NamedTensor>& state) const {
-  const fs::path to = folder / fmt::format("{}{:08}", kPrefix, progress.step);
+  const fs::path to = folder / name_of(progress.step);
   const Unfinished made(folder);
   std::vector<NamedTensor> labels = state;
   std::vector<std::vector<std::byte>> values;
@@ -147,8 +155,10 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
   write_file(made.path() / kManifest, w.end_object().text() + "\n");
   made.become(to);
   std::int64_t whole = 0;
+  bool reached = false;
   for (const fs::path& other : folders_in(folder)) {
-    const bool counts = other == to || (other < to && read_manifest(other));
+    reached = reached || other == to;
+    const bool counts = other == to || (reached && read_manifest(other));
     if (!counts || ++whole > keep)
       remove_checkpoint(other);  // a later one was passed over: damaged
   }

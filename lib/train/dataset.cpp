@@ -36,11 +36,15 @@ constexpr ShapeKeys kShapes[] = {{Shape::image, {"image"}},
                                  {Shape::completion, {"prompt", "completion"}},
                                  {Shape::text, {"text"}}};
 
+bool has(const Json& line, std::string_view key) {
+  const Json* value = line.find(key);
+  return value != nullptr && !value->is_null();
+}
+
 const ShapeKeys& shape_of(const Json& line, bool pairs) {
   for (const ShapeKeys& shape : kShapes)
-    if (std::all_of(
-            shape.keys.begin(), shape.keys.end(),
-            [&line](std::string_view key) { return key.empty() || line.find(key) != nullptr; }) &&
+    if (std::all_of(shape.keys.begin(), shape.keys.end(),
+                    [&line](std::string_view key) { return key.empty() || has(line, key); }) &&
         (!pairs || shape.shape == Shape::preference))
       return shape;
   if (pairs) fail(ErrorKind::usage, R"(has not "prompt", "chosen" and "rejected")");

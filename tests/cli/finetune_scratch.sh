@@ -38,3 +38,8 @@ r1-finetune -q -m ./one --data code.txt --max-seq-length 64 --batch-size 2 --ite
 # What rounds the base and the adapter together is read where the base is in bf16 already.
 r1-quantize ./one --type bf16 -o half >/dev/null; r1-finetune -q -m ./half --device ref --data code.txt --max-seq-length 64 --batch-size 2 --learning-rate 0.05 --iters 3 --steps-per-report 1 --precision bf16 --qat q8_0 -o rounded | jq -s 'map(.loss) | unique | length'
 teach --init shape.json --tokenizer one/tokenizer.model --qat q9_0 -o twelve; echo $?; r1-finetune -q -m ./one --data code.txt --qat q4_0 --export adapter -o twelve; echo $?
+# Where nothing is learnt yet, what a run begins with is made of what is asked for now.
+cp -r one began; rm -r began/step-* began/run.json began/model.safetensors; jq '.hidden_size = 16' shape.json >narrow.json; teach --init narrow.json --tokenizer one/tokenizer.model --resume -o began >/dev/null; jq .hidden_size began/config.json
+# A folder is what its tokenizer and its shape are, too.
+cp -r one named; digest() { r1-complete -m ./named -n 1 --json -p x | jq -r .model.digest; }
+was=$(digest); for file in config.json tokenizer.model README.md; do cp named/$file kept 2>/dev/null; echo >>named/$file; [ "$(digest)" = "$was" ] && echo the same || echo another; mv kept named/$file; done 2>/dev/null; exit 0

@@ -45,6 +45,18 @@ TEST(Curve, WithoutValidationHasOneLine) {
   EXPECT_EQ(count(svg, ">validation<"), 0u);
 }
 
+// What is summed up in another order may differ by its last bit.
+TEST(Curve, OfLossesThatAreAlmostEqualEnds) {
+  for (const double loss : {5.0, 1e9, -3.0, 1e-12}) {
+    const double next = std::nextafter(loss, 1e300);
+    const std::string svg = loss_svg({{.step = 10, .loss = loss}, {.step = 20, .loss = next}});
+    EXPECT_LT(svg.size(), 5000u);
+    EXPECT_EQ(count(svg, "nan"), 0u);
+  }
+}
+
+TEST(Curve, OfPairsSaysSo) { EXPECT_EQ(count(loss_svg(run(3), "pair"), ">nats a pair<"), 1u); }
+
 TEST(Curve, LeavesOutWhatIsNoNumber) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<TrainRecord> with = {

@@ -109,14 +109,16 @@ TEST_F(Plan, OfAllWeightsHoldsThemTheirGradientsAndMoments) {
 }
 
 TEST_F(Plan, OfAMergedModelHoldsItOnceMoreWhenItIsVerified) {
-  EXPECT_EQ(plan().verification, 0u);
+  const auto vocab = static_cast<std::uint64_t>(text_.tokenizer().size());
+  const std::uint64_t logits = 3 * 4 * vocab * std::min<std::uint64_t>(kMostLogitRows, kLength);
+  EXPECT_EQ(plan().verification, logits);
   settings_.export_kind = "merged";
-  std::uint64_t whole = 0;
+  std::uint64_t whole = logits;
   for (const NamedTensor& t : files_.tensors())
     whole += 4 * static_cast<std::uint64_t>(t.tensor.shape.elements());
   EXPECT_EQ(plan().verification, whole);
   settings_.quantize_base = "q8_0";  // and the base that it was merged into
-  EXPECT_EQ(plan().verification, 2 * whole);
+  EXPECT_EQ(plan().verification, 2 * whole - logits);
   settings_.no_verify = true;
   EXPECT_EQ(plan().verification, 0u);
 }
@@ -142,6 +144,29 @@ TEST_F(Plan, OfWeightsInHalfHoldsNoCopies) {
   EXPECT_EQ(whole.weights - half.weights, whole.copies);
   EXPECT_EQ(half.moments, whole.moments / 2);
   EXPECT_EQ(half.gradients, whole.gradients);
+}
+
+TEST_F(Plan, ThatIsTooLargeSaysWhatTakesLess) {
+  const TrainingPlan p = plan();
+  EXPECT_EQ(too_large(settings_, p, p.total()), "");
+  EXPECT_EQ(too_large(settings_, {.activations = 3u << 30, .program = 0}, 1u << 30),
+            "a run takes 3.0 GiB, and this machine has 1.0: --grad-checkpoint takes less");
+  const auto less = [&] {
+    const std::string why = too_large(settings_, {.weights = 3u << 30}, 1u << 30);
+    return why.substr(why.find(": ") + 2);
+  };
+  EXPECT_EQ(less(), "--quantize-base q4_k takes less");
+  settings_.method = "full";
+  EXPECT_EQ(less(), "--moments fp8 takes less, --fine-tune-type lora least");
+}
+
+// Prompts, and what they are completed by, in 4 pages of 64 tokens: keys and values of 2 layers, 2
+// heads of 8, and what DAW knows of 65 positions.
+TEST_F(Plan, OfSamplePromptsHoldsTheirCache) {
+  EXPECT_EQ(plan().samples, 0u);
+  settings_.sample_prompts = {"def", "x"};
+  settings_.sample_tokens = 70;
+  EXPECT_EQ(plan().samples, 4u * 4 * (2 * 2 * 2 * 64 * 8 + 2 * 2 * 65));
 }
 
 // A byte a number, and a scale for each block.

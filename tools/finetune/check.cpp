@@ -106,9 +106,8 @@ void check_course(FinetuneSettings& s) {
   refuse_if(!s.val.empty() && s.val_share > 0, "--val-share takes the place of --val");
   if (!s.measures()) s.early_stop = 0;
   refuse_if(s.resume && s.force, "--resume goes on with what -f would replace");
-  refuse_if(
-      s.iters_given + (s.epochs > 0) + (s.time_budget > 0) > 1,
-      "--iters, --epochs and --time-budget say the same in three ways: one of them is enough");
+  refuse_if(s.iters_given && s.epochs > 0,
+            "--iters and --epochs say the same in two ways: one of them is enough");
 }
 
 bool is_of_the_run(const std::string& name, const FinetuneSettings& s) {
@@ -136,10 +135,13 @@ void check_folder(const FinetuneSettings& s) {
   if (!fs::exists(s.output, error) || fs::is_empty(s.output, error)) return;
   if (!fs::is_directory(s.output, error))
     fail(ErrorKind::usage, "{} is no folder", escaped(s.output));
+  if (!holds_run(s.output))
+    fail(ErrorKind::usage,
+         "{} is not empty, and no run of r1-finetune: -o wants a folder of its own",
+         escaped(s.output));
   if (!s.resume && !s.force)
-    fail(ErrorKind::usage, "{} is not empty{}", escaped(s.output),
-         holds_run(s.output) ? "; --resume goes on with it, -f begins anew"
-                             : ", and no run of r1-finetune: -o wants a folder of its own");
+    fail(ErrorKind::usage, "{} is not empty; --resume goes on with it, -f begins anew",
+         escaped(s.output));
 }
 
 }  // namespace

@@ -113,22 +113,31 @@ Course::State Course::state_of(const std::map<std::string, double>& numbers) {
            kTool);
     return found->second;
   };
+  const auto from = [&](double least, const char* name) {
+    constexpr double kMost = 1e15;  // of what is counted
+    const double number = n(name);
+    if (!(number >= least && number <= kMost))
+      fail(ErrorKind::usage, "the checkpoint says {} as \"{}\"; -f begins anew", number, name);
+    return number;
+  };
+  const auto count = [&](const char* name) { return from(0, name); };
   return {.loss = n("loss"),
-          .steps = n("steps"),
-          .tokens = n("tokens"),
-          .skipped = n("skipped"),
-          .skipped_in_a_row = n("skipped_in_a_row"),
+          .steps = count("steps"),
+          .tokens = count("tokens"),
+          .skipped = count("skipped"),
+          .skipped_in_a_row = count("skipped_in_a_row"),
           .untaught = n("untaught"),
           .best = n("best"),
-          .worse = n("worse"),
-          .planned = n("planned"),
-          .spent = n("spent"),
-          .scale = {n("loss_scale"), static_cast<std::int64_t>(n("good"))},
-          .due = n("due") > 0 ? std::optional(TrainStep{.step = static_cast<std::int64_t>(n("due")),
-                                                        .rate = n("due_rate"),
-                                                        .norm = n("due_norm"),
-                                                        .loss_scale = n("due_scale")})
-                              : std::nullopt};
+          .worse = count("worse"),
+          .planned = count("planned"),
+          .spent = count("spent"),
+          .scale = {from(1e-30, "loss_scale"), static_cast<std::int64_t>(count("good"))},
+          .due = count("due") > 0
+                     ? std::optional(TrainStep{.step = static_cast<std::int64_t>(n("due")),
+                                               .rate = n("due_rate"),
+                                               .norm = n("due_norm"),
+                                               .loss_scale = n("due_scale")})
+                     : std::nullopt};
 }
 
 void Course::run() {
@@ -195,7 +204,8 @@ void Course::end(const TrainStep& step) {
 
 void Course::draw(const std::vector<TrainRecord>& records) const {
   if (!records.empty())
-    write_file(std::filesystem::path(s_.output) / "loss.svg", loss_svg(records));
+    write_file(std::filesystem::path(s_.output) / "loss.svg",
+               loss_svg(records, s_.dpo() ? "pair" : "token"));
 }
 
 bool Course::over() const {
@@ -273,7 +283,8 @@ void Course::show(const std::vector<std::string>& samples) const {
 
 void Course::report(const TrainStep& step, const Look& found) {
   line_.clear();
-  const double rate = (state_.tokens - tokens_reported_) / seconds_since(reported_);
+  const double seconds = taught_ - taught_reported_;
+  const double rate = seconds > 0 ? (state_.tokens - tokens_reported_) / seconds : 0;
   const bool learnt = state_.steps > 0;
   log_->write(
       {.step = step.step,
@@ -294,13 +305,13 @@ void Course::report(const TrainStep& step, const Look& found) {
   show(found.samples);
   state_.loss = state_.steps = 0;
   state_.due.reset();
-  reported_ = Clock::now();
+  taught_reported_ = taught_;
   tokens_reported_ = state_.tokens;
 }
 
 void Course::plan(std::int64_t steps) {
-  steps_ = steps;
-  trainer_.plan_steps(steps);
+  steps_ = s_.counts_steps() ? std::min(steps, s_.iters) : steps;
+  trainer_.plan_steps(steps_);
 }
 
 // "step 12 of 1000, loss 2.314, 5120 tokens/s, 41 % of peak, 12 min left"; before the budget is
@@ -312,7 +323,7 @@ std::string Course::progress(const TrainStep& step) const {
   const std::int64_t left = steps_ - step.step;
   std::string line = fmt::format("step {}", step.step);
   if (planned) line += fmt::format(" of {}", steps_);
-  const double rate = (state_.tokens - start_.tokens) / seconds;
+  const double rate = (state_.tokens - start_.tokens) / taught_;
   line += fmt::format(", loss {:.3f}, {:.0f} tokens/s", step.loss, rate);
   if (known_.tokens_at_peak > 0)
     line += fmt::format(", {:.0f} % of peak", 100 * rate / known_.tokens_at_peak);

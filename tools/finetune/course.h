@@ -110,8 +110,7 @@ class Course {
     std::int64_t steps = 0;
     double tokens = 0;
   } start_;
-  Clock::time_point reported_ = Clock::now();
-  double tokens_reported_ = 0;
+  double taught_reported_ = 0, tokens_reported_ = 0;  // at the last record
 };
 
 }  // namespace r1

@@ -71,9 +71,9 @@ std::string words(double x, double y, const std::string& text, const char* style
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\"{}>{}</text>\n", x, y, style, text);
 }
 
-std::string frame(const RoundAxis& x, const RoundAxis& y) {
+std::string frame(const RoundAxis& x, const RoundAxis& y, const char* unit) {
   std::string svg = words(kLeft, 24, "Loss", " class=\"heading\"");
-  svg += words(kLeft, 43, "nats a token", " class=\"name\"");
+  svg += words(kLeft, 43, fmt::format("nats a {}", unit), " class=\"name\"");
   for (const double v : y.ticks()) {
     svg += stroke(kLeft, y.at(v), kRight, y.at(v), "grid");
     svg += words(kLeft - 8, y.at(v) + 4, tick(v), " text-anchor=\"end\"");
@@ -122,13 +122,15 @@ double RoundAxis::at(double value) const {
 
 std::vector<double> RoundAxis::ticks() const {
   std::vector<double> values;
-  const double first = std::round(low / step), last = std::round(high / step);
-  for (double n = first; n <= last; ++n) values.push_back(n * step);
+  const double first = std::round(low / step);
+  const auto count = static_cast<int>(std::round((high - low) / step));
+  for (int n = 0; n <= count; ++n) values.push_back((first + n) * step);
   return values;
 }
 
 RoundAxis round_axis(double low, double high, double least, double begin, double end) {
-  if (!(high > low)) high = low + std::max(std::abs(low) * 1e-3, 1e-9);  // all the same
+  const double size = std::max(std::abs(low), std::abs(high));
+  if (!(high - low > 1e-9 * size)) high = low + std::max(size * 1e-3, 1e-9);  // all the same
   double power = std::pow(10, std::floor(std::log10((high - low) / kMostSteps)));
   for (;; power *= 10)
     for (const double factor : {1, 2, 5}) {
@@ -139,12 +141,12 @@ RoundAxis round_axis(double low, double high, double least, double begin, double
     }
 }
 
-std::string loss_svg(const std::vector<TrainRecord>& records) {
+std::string loss_svg(const std::vector<TrainRecord>& records, const char* unit) {
   const Line training = thinned(line_of(records, &TrainRecord::loss));
   const Line validation = thinned(line_of(records, &TrainRecord::val_loss));
   const double last = records.empty() ? 1 : static_cast<double>(records.back().step);
   const RoundAxis x = round_axis(0, last, 1, kLeft, kRight), y = loss_axis(training, validation);
-  return fmt::format(kBegin, kWidth, kHeight) + kStyle + frame(x, y) +
+  return fmt::format(kBegin, kWidth, kHeight) + kStyle + frame(x, y, unit) +
          curve(training, x, y, "training", validation.empty() ? kRight : kRight - 84) +
          curve(validation, x, y, "validation", kRight) + "</svg>\n";
 }

@@ -7,9 +7,9 @@
 
 namespace r1 {
 
-// A picture of a run, as SVG: the loss by step, of what is learnt and of --val. The same records
-// are the same bytes.
-std::string loss_svg(const std::vector<TrainRecord>& records);
+// A picture of a run, as SVG: the loss by step, of what is learnt and of --val, in nats a `unit`.
+// The same records are the same bytes.
+std::string loss_svg(const std::vector<TrainRecord>& records, const char* unit = "token");
 
 // An axis with round numbers: where a value between `low` and `high` lies from `begin` to `end`.
 struct RoundAxis {

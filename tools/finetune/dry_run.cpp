@@ -47,13 +47,14 @@ TrainingSample whole_sequence(std::int64_t length) {
 }
 
 using Part = std::pair<const char*, std::uint64_t>;
-std::array<Part, 9> parts_of(const TrainingPlan& p) {
+std::array<Part, 10> parts_of(const TrainingPlan& p) {
   return {{{"weights", p.weights},
            {"copies", p.copies},
            {"adapter", p.adapter},
            {"gradients", p.gradients},
            {"moments", p.moments},
            {"activations", p.activations},
+           {"samples", p.samples},
            {"checkpoint", p.checkpoint},
            {"verification", p.verification},
            {"program", p.program}}};
@@ -88,7 +89,9 @@ std::string as_text(const FinetuneSettings& s, const TrainingPlan& plan, const L
                     const std::string& sample) {
   const std::string steps =
       s.time_budget > 0
-          ? fmt::format("steps for {}", time_span(static_cast<double>(s.time_budget) / 1e3))
+          ? fmt::format("{} for {}",
+                        s.counts_steps() ? fmt::format("at most {} steps", s.iters) : "steps",
+                        time_span(static_cast<double>(s.time_budget) / 1e3))
           : fmt::format("{} steps", s.iters);
   std::string text = fmt::format(
       "{}\n{} of {} sequences, up to {} tokens each: at most {} a step\n", lessons.described(),
@@ -188,6 +191,7 @@ TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
   TrainingPlan plan{.adapter = s.full() ? 0 : learnt,
                     .gradients = apart ? 2 * gradients : gradients};
   plan.weights = counter.bytes() - plan.adapter - gradients;
+  plan.samples = prompts.cache_bytes(pupil.network());
   plan.verification = verification_bytes(s, files);
 
   const std::vector<TrainingSample> samples = {whole_sequence(s.max_seq_length)};
@@ -221,8 +225,21 @@ double product_peak(Backend& backend, bool in_bf16) {
   return rates[rates.size() - 3];  // the best one alone may be luck
 }
 
-std::string dry_run(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text,
-                    const Lessons& lessons) {
+std::string too_large(const FinetuneSettings& s, const TrainingPlan& plan, std::uint64_t memory) {
+  if (plan.total() <= memory) return {};
+  const std::uint64_t rest = plan.total() - plan.activations;
+  const char* less = plan.activations > rest ? s.recompute ? "a smaller --micro-batch takes less"
+                                                           : "--grad-checkpoint takes less"
+                     : !s.full()             ? "--quantize-base q4_k takes less"
+                     : s.moments == "fp8"    ? "--fine-tune-type lora takes less"
+                                          : "--moments fp8 takes less, --fine-tune-type lora least";
+  const auto gib = [](std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
+  return fmt::format("a run takes {:.1f} GiB, and this machine has {:.1f}: {}", gib(plan.total()),
+                     gib(memory), less);
+}
+
+Rehearsal dry_run(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text,
+                  const Lessons& lessons) {
   TrainingPlan plan = plan_training(s, files, text);
   const StepWork work = work_of_step(s, files, text, lessons.packs());
   plan.data_operations = work.operations;
@@ -230,7 +247,8 @@ std::string dry_run(const FinetuneSettings& s, const ModelFiles& files, const Te
     plan.peak = product_peak(*open_backend(s.device, {.threads = static_cast<int>(s.threads)}),
                              work.in_bf16);
   const std::string sample = render_sample(lessons.first(), text.tokenizer());
-  return s.json ? as_json(s, files, plan, lessons, sample) : as_text(s, plan, lessons, sample);
+  return {s.json ? as_json(s, files, plan, lessons, sample) : as_text(s, plan, lessons, sample),
+          s.device == "cuda" ? "" : too_large(s, plan, memory_of_machine())};
 }
 
 }  // namespace r1

@@ -19,13 +19,14 @@ struct TrainingPlan {
   std::uint64_t moments = 0;       // of the optimizer
   std::uint64_t activations = 0;   // of a sequence, with their gradients
   std::uint64_t checkpoint = 0;    // while one is written
+  std::uint64_t samples = 0;       // the cache of --sample-prompt
   std::uint64_t verification = 0;  // what was exported, opened again: behind the last checkpoint
   std::uint64_t program = MemoryPlan().program;
   double operations = 0;                 // of a step, in products and in attention
   double data_operations = 0, peak = 0;  // of a step of the data; a second, 0: not known
 
   std::uint64_t total() const {
-    return weights + copies + adapter + gradients + moments + activations +
+    return weights + copies + adapter + gradients + moments + activations + samples +
            std::max(checkpoint, verification) + program;
   }
 };
@@ -48,8 +49,16 @@ StepWork work_of_step(const FinetuneSettings& settings, const ModelFiles& files,
 // good moments of a tenth of a second; 0: not known, as of a card.
 double product_peak(Backend& backend, bool in_bf16);
 
+// That a run takes more than `memory` bytes, and what takes less; empty where it does not.
+std::string too_large(const FinetuneSettings& settings, const TrainingPlan& plan,
+                      std::uint64_t memory);
+
 // What --dry-run prints: data, plan, and a sample.
-std::string dry_run(const FinetuneSettings& settings, const ModelFiles& files,
-                    const TextOfModel& text, const Lessons& lessons);
+struct Rehearsal {
+  std::string text;
+  std::string too_large;  // for this machine; of a card it is not known
+};
+Rehearsal dry_run(const FinetuneSettings& settings, const ModelFiles& files,
+                  const TextOfModel& text, const Lessons& lessons);
 
 }  // namespace r1

@@ -70,7 +70,9 @@ class Pupil {
   std::unique_ptr<RoundedWeights> rounded_;  // of --qat
 };
 
-// Logits [rows, V] of a pack by any network, in f32.
+// Logits [R, V] by any network, in f32, of some rows of a pack, evenly spread: all of a large
+// vocabulary's would not fit.
+constexpr std::int64_t kMostLogitRows = 128;
 std::vector<float> logits_of(Backend& backend, const Network& network, const LowRanks* adapters,
                              const std::vector<std::uint8_t>& newline, const Pack& pack,
                              const RoundedWeights* rounded = nullptr);

@@ -16,8 +16,10 @@
 #include "lib/base/sha256.h"
 #include "lib/base/write_file.h"
 #include "lib/models/adapter.h"
+#include "lib/train/checkpoint.h"
 #include "lib/train/data_file.h"
 #include "tools/common/signals.h"
+#include "tools/finetune/products.h"
 
 namespace r1 {
 namespace {
@@ -62,10 +64,8 @@ void add_settings(JsonWriter& w, const FinetuneSettings& s) {
   w.key("weight_decay").number(s.weight_decay).key("clip").number(s.clip);
   w.key("qat").string(s.qat).key("precision").string(s.precision);
   w.key("weight_type").string(s.weight_type).key("moments").string(s.moments);
-  if (s.time_budget > 0)
-    w.key("time_budget").string(fmt::format("{}ms", s.time_budget));
-  else
-    w.key("iters").integer(s.iters);
+  if (s.time_budget > 0) w.key("time_budget").string(fmt::format("{}ms", s.time_budget));
+  if (s.counts_steps()) w.key("iters").integer(s.iters);
   w.key("batch_size").integer(s.batch).key("schedule").string(s.schedule);
   add_number_above_0(w, "micro_batch", static_cast<double>(s.micro_batch));
   w.key("lr_warmup").number(s.warmup).key("min_lr").number(s.min_rate);
@@ -218,7 +218,8 @@ void RunFile::finish(const std::vector<std::string>& exported) const {
 }
 
 bool holds_run(const std::filesystem::path& folder) {
-  return is_there(folder / kName) || is_there(folder / (std::string(kName) + ".partial"));
+  return is_there(folder / kName) || is_there(folder / (std::string(kName) + ".partial")) ||
+         is_there(folder / kStart / "config.json") || Checkpoints{folder, {}}.any();
 }
 
 std::set<std::string> exported_into(const std::filesystem::path& folder) {

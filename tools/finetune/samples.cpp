@@ -10,6 +10,11 @@
 #include "tools/common/signals.h"
 
 namespace r1 {
+namespace {
+
+constexpr DType kCache = DType::f32;
+
+}  // namespace
 
 SamplePrompts::SamplePrompts(const FinetuneSettings& s, const TextOfModel& text,
                              const Network& network)
@@ -27,20 +32,37 @@ SamplePrompts::SamplePrompts(const FinetuneSettings& s, const TextOfModel& text,
   }
 }
 
+std::int64_t SamplePrompts::cache_pages(const Network& network) const {
+  std::int64_t pages = 0;
+  for (const std::vector<TokenId>& ids : prompts_)
+    pages += pages_for(std::min(std::ssize(ids) + most_, network.shape().context));
+  return pages;
+}
+
+std::uint64_t SamplePrompts::cache_bytes(const Network& network) const {
+  KvShape kv = network.shape().kv;
+  kv.dtype = kCache;
+  return static_cast<std::uint64_t>(cache_pages(network)) * kv.page_bytes();
+}
+
 std::vector<std::string> SamplePrompts::completed(Pupil& pupil) const {
   std::vector<std::string> texts(prompts_.size());
   if (prompts_.empty()) return texts;
   const Learner learner = pupil.learner();
-  std::int64_t pages = 0;
-  for (const std::vector<TokenId>& ids : prompts_)
-    pages += pages_for(std::min(std::ssize(ids) + most_, learner.network.shape().context));
+  RoundedWeights* const rounded = learner.rounded;
+  Graph::Replace replace;
+  if (rounded != nullptr) {
+    rounded->refresh();
+    replace = [rounded](const Tensor& w) { return rounded->of(w); };
+  }
   Scheduler scheduler(pupil.backend(), learner.network,
                       {.max_batch = std::ssize(prompts_),
-                       .cache_pages = pages,
+                       .cache_pages = cache_pages(learner.network),
                        .allowed_ids = tokenizer_.size(),
                        .newline = *learner.newline,
-                       .kv_dtype = DType::f32,
-                       .adapters = learner.adapters});
+                       .kv_dtype = kCache,
+                       .adapters = learner.adapters,
+                       .replace = std::move(replace)});
   for (std::size_t i = 0; i < prompts_.size(); ++i)
     scheduler.submit({.prompt = prompts_[i],
                       .max_tokens = most_,

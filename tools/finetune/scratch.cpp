@@ -13,6 +13,7 @@
 #include "lib/text/bpe_tokenizer.h"
 #include "lib/text/sentencepiece_tokenizer.h"
 #include "lib/text/train_sentencepiece.h"
+#include "lib/train/checkpoint.h"
 #include "lib/train/text_lines.h"
 #include "tools/common/signals.h"
 
@@ -61,7 +62,8 @@ void remove_start(const fs::path& folder) {
 
 void StartOfRun::make(const FinetuneSettings& s, const fs::path& folder) {
   std::error_code error;
-  if (s.force && fs::exists(folder, error)) {
+  const bool nothing_learnt = s.resume && !Checkpoints{s.output, {}}.any();
+  if ((s.force || nothing_learnt) && fs::exists(folder, error)) {
     earlier_ = folder;
     earlier_ += ".old";
     remove_start(earlier_);

@@ -54,6 +54,8 @@ struct FinetuneSettings {
   std::string schedule = "cosine";
   double warmup = 0.03, min_rate = 0, decay_share = 0.2;
   std::int64_t time_budget = 0;  // milliseconds; 0: none
+  // Is there a number of steps that a run takes at most, `iters`?
+  bool counts_steps() const { return time_budget == 0 || iters_given || epochs > 0; }
   // reports
   std::int64_t steps_per_report = 10, steps_per_eval = 200, early_stop = 0;
   std::vector<std::string> sample_prompts;

@@ -98,7 +98,7 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
   const std::size_t first = o.size();
   o.push_back(number("rank", g, s.rank, "Rows of the small matrices of LoRA.", 1, 4096));
   o.push_back(
-      number("alpha", g, s.alpha, "Their products are multiplied by alpha / rank.", 0, 1e6));
+      number("alpha", g, s.alpha, "Their products are multiplied by alpha / rank.", 1e-6, 1e6));
   o.push_back(
       {.name = "rslora", .group = g, .into = &s.rslora, .help = "By alpha / sqrt(rank) instead."});
   o.push_back({.name = "target-modules",
@@ -206,22 +206,22 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
   const std::string g = "Schedule";
   o.push_back(number("iters", g, s.iters, "Steps.", 1, 1e9));
   o.back().brief = true;
-  o.back().gives_way_to = {"epochs", "time-budget"};
+  o.back().gives_way_to = {"epochs"};
   o.back().given = &s.iters_given;
   o.push_back(
       number("epochs", g, s.epochs, "In place of --iters: how often to read the data.", 1e-3, 1e6));
-  o.back().gives_way_to = {"iters", "time-budget"};
+  o.back().gives_way_to = {"iters"};
   o.back().built_in = "none";
   o.push_back({.name = "time-budget",
                .group = g,
                .into = &s.time_budget,
                .metavar = "TIME",
-               .help = "In place of --iters: as many steps as this time, such as 2h, allows, with "
-                       "all that is around them.",
+               .help =
+                   "As many steps as this time, such as 2h, allows with all around them; --iters "
+                   "at most.",
                .least = 1,
                .unit = Option::Unit::milliseconds,
                .brief = true,
-               .gives_way_to = {"iters", "epochs"},
                .built_in = "none"});
   o.push_back(number("batch-size", g, s.batch, "Sequences of a step.", 1, 1 << 20));
   o.push_back(

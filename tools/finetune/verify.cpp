@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "lib/base/error.h"
+#include "lib/models/decoder_config.h"
 #include "tools/common/models.h"
 #include "tools/finetune/blocks.h"
 #include "tools/finetune/export.h"
@@ -61,19 +62,20 @@ void check_text(const ModelFiles& files, const TextOfModel& text) {
     fail(ErrorKind::model, "{} makes other tokens of a text than its base", name);
 }
 
-using Logits = std::function<std::vector<float>(const Pack&)>;  // [rows, V]
+using Logits = std::function<std::vector<float>(const Pack&)>;  // [R, V], as logits_of
 
 // The mean over all packs of what `have` differs from `want`.
 double divergence(const Logits& want, const Logits& have, std::int64_t vocab,
                   const std::vector<Pack>& packs) {
-  double sum = 0;
-  std::int64_t rows = 0;
+  double sum = 0, rows = 0;
   for (const Pack& pack : packs) {
     stop_export_when_interrupted();
-    sum += mean_divergence(want(pack), have(pack), vocab) * static_cast<double>(pack.rows());
-    rows += pack.rows();
+    const std::vector<float> right = want(pack);
+    const double here = static_cast<double>(right.size()) / static_cast<double>(vocab);
+    sum += mean_divergence(right, have(pack), vocab) * here;
+    rows += here;
   }
-  return sum / static_cast<double>(std::max<std::int64_t>(1, rows));
+  return sum / std::max(1.0, rows);
 }
 
 // A model in memory that has nothing to do with the pupil's but its text: of files, and what stands
@@ -190,10 +192,15 @@ Verification verify_export(const FinetuneSettings& s, const Pupil& pupil, const 
   return {found, true};
 }
 
-// Blocks stay blocks in memory, and all else becomes f32.
+// Blocks stay blocks in memory, and all else becomes f32. Logits are there three times: on the
+// device, and of both models.
 std::uint64_t verification_bytes(const FinetuneSettings& s, const ModelFiles& base) {
+  if (s.no_verify) return 0;
   const std::string kind = export_kind(s, base);
-  if (s.no_verify || exports_adapter(kind)) return 0;
+  const std::uint64_t logits =
+      3 * sizeof(float) * static_cast<std::uint64_t>(read_decoder_config(base).vocab) *
+      static_cast<std::uint64_t>(std::min(kMostLogitRows, s.max_seq_length));
+  if (exports_adapter(kind)) return logits;
   const auto in_memory = [](Tensor t) {
     if (!is_quantized(t.dtype)) t.dtype = DType::f32;
     return t.bytes();
@@ -203,7 +210,7 @@ std::uint64_t verification_bytes(const FinetuneSettings& s, const ModelFiles& ba
     plain += in_memory({nullptr, t.tensor.shape, DType::f32});
   if (kind == "gguf")
     for (const PlannedTensor& t : plan_blocks(s, base).tensors) written += in_memory(t.target());
-  return (kind == "gguf" ? written : plain) + (!s.full() && opens_base_too(s) ? plain : 0);
+  return logits + (kind == "gguf" ? written : plain) + (!s.full() && opens_base_too(s) ? plain : 0);
 }
 
 }  // namespace r1

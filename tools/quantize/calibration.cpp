@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
-#include <unistd.h>
-
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/lines.h"
 #include "lib/base/paths.h"
+#include "lib/tasks/memory_plan.h"
 #include "lib/train/data_file.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
@@ -41,11 +40,7 @@ std::string calibration_text(QuantizeReport& report) {
 
 }  // namespace
 
-std::uint64_t hessian_room() {
-  const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
-  return std::max(std::uint64_t{2} << 30,
-                  pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE)) / 4);
-}
+std::uint64_t hessian_room() { return std::max(std::uint64_t{2} << 30, memory_of_machine() / 4); }
 
 std::string resume_hint(const std::vector<std::filesystem::path>& outputs) {
   return fmt::format("; --resume{} goes on with {}",

@@ -73,6 +73,38 @@ TEST_F(CheckpointTest, ADamagedOneIsPassedOverByName) {
   EXPECT_EQ(load(), 3);
 }
 
+// Nothing of one that lacks a tensor is taken over.
+TEST_F(CheckpointTest, OneOfOtherTensorsIsPassedOverWhole) {
+  std::vector<float> more = {8, 9};
+  save(1);
+  at_.save(*backend_, {2, {}}, {{"w", {more.data(), {1, 2}}}, state_[0]});
+  values_ = {5, 5, 5, 5};
+  const std::vector<float> before = values_;
+  std::vector<float> other = {3, 3};
+  const std::vector<NamedTensor> wanted = {{"w", {values_.data(), {2, 2}}},
+                                           {"v", {other.data(), {1, 2}}}};
+  damaged_.clear();
+  EXPECT_EQ(at_.load(*backend_, wanted, damaged_).has_value(), false);
+  EXPECT_EQ(damaged_.size(), 2u);
+  EXPECT_EQ(values_, before);
+}
+
+TEST_F(CheckpointTest, OneThatSaysAnotherStepThanItsNameIsDamaged) {
+  save(1);
+  const fs::path manifest = folder_.path() / "step-00000001/manifest.json";
+  std::string text = test::read_bytes(manifest);
+  text.replace(text.find("\"step\":1"), 8, "\"step\":-3");
+  test::write_bytes(manifest, text);
+  EXPECT_EQ(load(), std::nullopt);
+}
+
+TEST_F(CheckpointTest, NineDigitsAreMoreThanEight) {
+  for (const std::int64_t step : {99'999'998, 99'999'999, 100'000'000}) save(step);
+  EXPECT_EQ(load(), 100'000'000);
+  EXPECT_FALSE(fs::exists(folder_.path() / "step-99999998"));
+  EXPECT_TRUE(fs::exists(folder_.path() / "step-99999999"));
+}
+
 TEST_F(CheckpointTest, OneWrittenBehindADamagedLaterOneStays) {
   at_.keep = 1;
   save(1);

@@ -52,6 +52,7 @@ TEST(DatasetFiles, NamesTheLineAndWhatIsWrongWithIt) {
             "E_USAGE: data.jsonl:1: has \"chosen\" and \"rejected\", which --objective dpo learns");
   EXPECT_EQ(scene.why({R"({"image":"a.png","text":""})"}),
             "E_USAGE: data.jsonl:1: images are not trained on yet");
+  EXPECT_EQ(scene.read({R"({"image":null,"text":"x"})"}).samples.size(), 1u);
 }
 
 TEST(DatasetFiles, NamesALineThatIsNotJson) {

@@ -54,6 +54,10 @@ TEST(TextLines, ThatAreTooLongComeInPieces) {
   }
   EXPECT_GT(train_sentencepiece(lines_of(whole + whole, 100, "data.txt"), 300).size(), 0u);
   EXPECT_FAILS(ErrorKind::usage, "no line of it can be used", train_sentencepiece({}, 300));
+  std::string many;  // characters that the bytes' pieces leave no room for
+  for (char c = '!'; c <= '~'; ++c) many += c;
+  EXPECT_FAILS(ErrorKind::usage, "of this text: its characters alone take 3",
+               train_sentencepiece({many, many, many}, 300));
 }
 
 }  // namespace
