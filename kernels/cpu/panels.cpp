@@ -1,6 +1,5 @@
 #include "kernels/cpu/panels.h"
 
-#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <vector>

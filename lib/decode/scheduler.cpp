@@ -151,7 +151,6 @@ bool Scheduler::admit(Sequence& s) {
   s.stored = static_cast<std::int64_t>(s.pages.size()) * kPageTokens;
   s.noted = static_cast<std::int64_t>(s.pages.size());
   totals_.shared_tokens += s.stored;
-  totals_.prompt_tokens += s.size();
   return true;
 }
 
@@ -295,7 +294,6 @@ void Scheduler::advance(Sequence& s, std::size_t row) {
   }
   if (std::binary_search(r.stop_tokens.begin(), r.stop_tokens.end(), drawn.id))
     return finish(s, FinishReason::stop);
-  ++totals_.new_tokens;
   s.ids.push_back(drawn.id);
   if (!r.on_token(drawn)) return finish(s, FinishReason::stop);
   if (s.size() >= s.most) finish(s, FinishReason::length);

@@ -4,9 +4,6 @@
 #include <functional>
 #include <list>
 #include <memory>
-#include <optional>
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -82,7 +79,7 @@ class Scheduler {
   void cancel_all(FinishReason reason);
 
   struct Totals {
-    std::int64_t prompt_tokens = 0, shared_tokens = 0, new_tokens = 0, steps = 0;
+    std::int64_t shared_tokens = 0, steps = 0;
     std::int64_t shrunk = 0;  // how often memory ran out
   };
   const Totals& totals() const { return totals_; }

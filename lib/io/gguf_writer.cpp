@@ -1,4 +1,3 @@
-#include <cstring>
 
 #include "lib/base/error.h"
 #include "lib/io/gguf.h"

@@ -89,26 +89,6 @@ QuantizedWeight as_weight(const QuantizedModule& module, const GroupedIntegers& 
           }};
 }
 
-const Json* QuantizationConfig::find(std::string_view key) const {
-  const Json* value = json_.find(key);
-  return value == nullptr || value->is_null() ? nullptr : value;
-}
-
-std::int64_t QuantizationConfig::integer(std::string_view key, std::int64_t absent) const {
-  const Json* value = find(key);
-  return value == nullptr ? absent : value->integer(where(key));
-}
-
-bool QuantizationConfig::boolean(std::string_view key, bool absent) const {
-  const Json* value = find(key);
-  return value == nullptr ? absent : value->boolean(where(key));
-}
-
-std::string QuantizationConfig::text(std::string_view key, std::string_view absent) const {
-  const Json* value = find(key);
-  return value == nullptr ? std::string(absent) : value->string(where(key));
-}
-
 QuantizationConfig::Block QuantizationConfig::block(std::string_view key) const {
   const Json* value = find(key);
   if (value == nullptr) return {};

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "lib/base/error.h"
-#include "lib/base/json.h"
+#include "lib/base/json_section.h"
 #include "lib/io/grouped_integers.h"
 #include "lib/io/quantized_folder.h"
 
@@ -48,25 +48,16 @@ class QuantizedModule {
 };
 
 // Keys of a quantization_config.
-class QuantizationConfig {
+class QuantizationConfig : public JsonSection {
  public:
-  QuantizationConfig(const Json& json, std::string where) : json_(json), where_(std::move(where)) {}
+  using JsonSection::JsonSection;
 
-  std::string where(std::string_view key) const { return where_ + ": " + std::string(key); }
-  const Json* find(std::string_view key) const;  // nothing for null too
   QuantizationConfig in(std::string_view key) const { return {*find(key), where(key)}; }
-  std::int64_t integer(std::string_view key, std::int64_t absent) const;
-  bool boolean(std::string_view key, bool absent) const;
-  std::string text(std::string_view key, std::string_view absent) const;
   // Two positive numbers, or nothing where the key is absent.
   struct Block {
     std::int64_t rows = 0, cols = 0;
   };
   Block block(std::string_view key) const;
-
- private:
-  const Json& json_;
-  std::string where_;
 };
 
 // A W [rows, cols] without its numbers. A group size of -1 is a row. Fails with `model` where

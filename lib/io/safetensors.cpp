@@ -1,7 +1,6 @@
 #include "lib/io/safetensors.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include <fmt/format.h>
 

@@ -6,7 +6,6 @@
 //   g_i   = 2 sigmoid(w' x + b')
 //   out_i = softmax_j(g_i q_i·k_j / sqrt(hd) + A_i - A_j) v
 #include <cmath>
-#include <optional>
 #include <string>
 #include <vector>
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/base/json_section.h"
 #include "lib/models/rope_frequencies.h"
 
 namespace r1 {
@@ -109,41 +110,19 @@ void check_angles(const DecoderConfig::Rope& rope) {
 
 // --- config.json ---------------------------------------------------------------------------------
 
-// One object of config.json; `where` names it: "config.json", "config.json: rope_scaling".
-class JsonConfig {
+class JsonConfig : public JsonSection {
  public:
-  JsonConfig(const Json& config, std::string where) : config_(config), where_(std::move(where)) {}
+  using JsonSection::JsonSection;
 
-  const Json* find(std::string_view key) const {
-    const Json* value = config_.find(key);
-    return value == nullptr || value->is_null() ? nullptr : value;
-  }
   JsonConfig in(std::string_view key) const { return {*find(key), where(key)}; }
   std::int64_t integer(std::string_view key, const Range& range) const {
     const Json* value = find(key);
-    if (value == nullptr) fail(ErrorKind::model, "{} has no {}", where_, key);
+    if (value == nullptr) fail(ErrorKind::model, "{} has no {}", name(), key);
     return in_range(where(key), value->integer(where(key)), range);
   }
   std::int64_t integer(std::string_view key, const Range& range, std::int64_t absent) const {
     return find(key) == nullptr ? in_range(where(key), absent, range) : integer(key, range);
   }
-  double number(std::string_view key, double absent) const {
-    const Json* value = find(key);
-    return value == nullptr ? absent : value->number(where(key));
-  }
-  bool boolean(std::string_view key, bool absent) const {
-    const Json* value = find(key);
-    return value == nullptr ? absent : value->boolean(where(key));
-  }
-  std::string text(std::string_view key, std::string_view absent) const {
-    const Json* value = find(key);
-    return value == nullptr ? std::string(absent) : value->string(where(key));
-  }
-  std::string where(std::string_view key) const { return fmt::format("{}: {}", where_, key); }
-
- private:
-  const Json& config_;
-  std::string where_;
 };
 
 const Family& family_of(const JsonConfig& config) {

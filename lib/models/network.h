@@ -2,8 +2,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string_view>
-#include <vector>
 
 #include "lib/nn/graph.h"
 #include "lib/nn/kv_cache.h"

@@ -1,6 +1,5 @@
 #include "lib/quant/imatrix.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "lib/base/error.h"

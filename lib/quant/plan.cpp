@@ -1,7 +1,5 @@
 #include "lib/quant/plan.h"
 
-#include <algorithm>
-
 #include "lib/base/error.h"
 #include "lib/models/decoder_config.h"
 #include "lib/quant/storable.h"

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "lib/base/error.h"
 #include "lib/models/decoder_config.h"

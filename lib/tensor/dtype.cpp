@@ -1,7 +1,5 @@
 #include "lib/tensor/dtype.h"
 
-#include <cassert>
-
 #include "lib/tensor/float16.h"
 
 namespace r1 {

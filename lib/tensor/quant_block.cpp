@@ -1,7 +1,6 @@
 #include "lib/tensor/quant_block.h"
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cmath>
 #include <cstring>

@@ -3,7 +3,6 @@
 #include <functional>
 #include <initializer_list>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>

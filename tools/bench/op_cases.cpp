@@ -1,6 +1,5 @@
 // Every operation of the backend, at the sizes of a decoder of 1.1 billion weights. Bytes are those
 // of all that an operation reads and writes, once.
-#include <algorithm>
 
 #include <fmt/format.h>
 

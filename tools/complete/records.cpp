@@ -1,7 +1,5 @@
 #include "tools/complete/records.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "lib/base/json.h"

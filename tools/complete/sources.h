@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "lib/tasks/completion.h"
 #include "tools/complete/choice.h"

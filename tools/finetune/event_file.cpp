@@ -1,6 +1,5 @@
 #include "tools/finetune/event_file.h"
 
-#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <vector>
