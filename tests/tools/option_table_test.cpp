@@ -7,6 +7,7 @@
 
 #include "tests/support/fails.h"
 #include "tools/bench/table.h"
+#include "tools/common/config_keys.h"
 #include "tools/common/docs.h"
 #include "tools/common/other_names.h"
 #include "tools/common/settings.h"
@@ -75,6 +76,17 @@ TEST_P(OptionTable, ALetterMeansWhatItMeansInEveryTool) {
     ASSERT_NE(meaning, kLetters.end());
     EXPECT_TRUE(meaning->second.contains(o.name));
   });
+}
+
+TEST(ConfigKeys, AreThoseThatSomeToolTakes) {
+  std::set<std::string> taken;
+  for (const char* name : {"r1-complete", "r1-bench", "r1-quantize", "r1-finetune"}) {
+    const Tool tool(name);
+    for (const Option& o : tool.program.options)
+      if (o.in_config && !o.hidden) taken.insert(o.name);
+  }
+  const auto keys = config_keys();
+  EXPECT_EQ(std::set<std::string>(keys.begin(), keys.end()), taken);
 }
 
 TEST(OtherNames, AreOfOptionsThatThereAreAndNoneOfOurs) {

@@ -16,8 +16,8 @@ class SettingsTest : public testing::Test {
     program_.options.push_back({.name = "rate", .into = &rate_, .metavar = "X"});
     program_.options.push_back({.name = "most", .into = &most_, .metavar = "N"});
   }
-  void read(const std::string& text) {
-    test::write_bytes(dir_ / "c.toml", "[r1-complete]\n" + text);
+  void read(const std::string& text, const std::string& table = "r1-complete") {
+    test::write_bytes(dir_ / "c.toml", "[" + table + "]\n" + text);
     Settings(program_, {}).from_config((dir_ / "c.toml").string());
   }
 
@@ -46,6 +46,15 @@ TEST_F(SettingsTest, NumbersAreThoseOfToml) {
   EXPECT_EQ(most_, -1);
   for (const char* wrong : {"rate = 1e", "rate = nan", "rate = _1", "most = 1__0", "most = 1_"})
     EXPECT_FAILS(ErrorKind::usage, "a string in quotes, a number", read(wrong));
+}
+
+TEST_F(SettingsTest, WhatAllToolsShareMayNameOptionsOfOthers) {
+  read("learning-rate = 1e-4\nstop = [\"a\"]\n", "common");
+  EXPECT_EQ(stop_, std::vector<std::string>{"a"});
+  EXPECT_FAILS(ErrorKind::usage, "c.toml:2: learning-rate is no option",
+               read("learning-rate = 1e-4\n"));
+  EXPECT_FAILS(ErrorKind::usage, "c.toml:2: learning-rat is no option",
+               read("learning-rat = 1e-4\n", "common"));
 }
 
 }  // namespace

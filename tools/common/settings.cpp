@@ -9,6 +9,7 @@
 #include "lib/base/json.h"
 #include "lib/base/paths.h"
 #include "tools/common/config_file.h"
+#include "tools/common/config_keys.h"
 #include "tools/common/inputs.h"
 #include "tools/common/ui.h"
 
@@ -119,6 +120,7 @@ void Settings::read_config(const std::string& path) {
   for (const ConfigEntry& e : parse_config(named_file(path, 1 << 20), path)) {
     const std::string where = fmt::format("{}:{}: {}", escaped(path), e.line, e.key);
     if (e.table != "common" && e.table != program_.name) continue;
+    if (e.table == "common" && is_of_another_tool(e.key)) continue;
     const Option& o = option_named(e.key, where);
     if (gives_way(o)) continue;
     const bool list = std::holds_alternative<std::vector<std::string>*>(o.into);
@@ -138,6 +140,12 @@ bool Settings::gives_way(const Option& o) const {
     return std::find(o.gives_way_to.begin(), o.gives_way_to.end(), g.option->name) !=
            o.gives_way_to.end();
   });
+}
+
+bool Settings::is_of_another_tool(const std::string& key) const {
+  const auto has_name = [&](const Option& o) { return o.name == key; };
+  return is_config_key(key) &&
+         std::none_of(program_.options.begin(), program_.options.end(), has_name);
 }
 
 const Option& Settings::option_named(const std::string& key, const std::string& where) const {

@@ -33,6 +33,7 @@ class Settings {
  private:
   void read_config(const std::string& path);
   bool gives_way(const Option& option) const;
+  bool is_of_another_tool(const std::string& key) const;
   const Option& option_named(const std::string& key, const std::string& where) const;
 
   static constexpr const char *kBuiltIn = "built in", *kCommandLine = "command line";
