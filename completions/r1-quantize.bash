@@ -64,8 +64,9 @@ _r1_quantize() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--type --tensor-type --keep --output-type --embed-type --target-bpw --pure --method --awq --calibration --calibration-tokens --imatrix --imatrix-out --allow-requantize --output -o --force -f --resume --shard-size --dry-run --json --manifest --no-verify --model-path --threads -t --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
-    *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    -*) COMPREPLY=($(compgen -W '--type --tensor-type --keep --output-type --embed-type --target-bpw --pure --method --awq --calibration --calibration-tokens --imatrix --imatrix-out --allow-requantize --output -o --force -f --resume --shard-size --dry-run --json --manifest --no-verify --model-path --list-models --threads -t --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    *) mapfile -t COMPREPLY < <(compgen -W "$(r1-quantize --list-models 2>/dev/null)" -- "$cur"; compgen -f -- "$cur")
+      [ "$(type -t __ltrim_colon_completions)" = function ] && __ltrim_colon_completions "$cur" ;;
   esac
 }
 complete -o filenames -F _r1_quantize r1-quantize

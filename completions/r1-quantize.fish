@@ -22,6 +22,7 @@ complete -c r1-quantize -l json -d 'Print one document, with the error of each t
 complete -c r1-quantize -l manifest -r -d 'Write the SHA-256 of inputs and output, and how it was made, as JSON.'
 complete -c r1-quantize -l no-verify -d 'Do not read the written file again; errors are then not known.'
 complete -c r1-quantize -l model-path -r -d 'Folders to look for models in, separated by colons.'
+complete -c r1-quantize -l list-models -d 'Print the names of the models on this machine.'
 complete -c r1-quantize -l threads -s t -x -d 'Threads; 0 means one a physical core.'
 complete -c r1-quantize -l quiet -s q -d 'No progress, notes or warnings; twice: nothing on standard error.'
 complete -c r1-quantize -l verbose -s v -d 'Say which model, device and timing; twice: everything.'
@@ -33,3 +34,4 @@ complete -c r1-quantize -l print-config -d 'Print the settings in force and wher
 complete -c r1-quantize -l generate -x -a 'man bash zsh fish' -d 'Print the man page or a shells completions.'
 complete -c r1-quantize -l version -s V -d 'Print the version; with -q the number alone.'
 complete -c r1-quantize -l help -d 'Print all options; -h prints those used most.'
+complete -c r1-quantize -a '(r1-quantize --list-models 2>/dev/null)'

@@ -71,9 +71,7 @@ class Bench {
   int run(const Ui& ui) {
     for (std::string* path : {&s_.output, &s_.plot}) *path = place_of(*path);
     if (s_.list_models) {
-      const auto out = open_results("-", false, false);
-      out->write(model_list(model_places(s_.model_path), s_.json));
-      out->close();
+      print_whole(model_list(model_places(s_.model_path), s_.json));
       return 0;
     }
     keep_inputs(s_.outputs(), config_files(standard_.config));

@@ -13,6 +13,7 @@
 #include "tools/common/models.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
+#include "tools/common/results.h"
 #include "tools/common/settings.h"
 #include "tools/common/signals.h"
 #include "tools/complete/conflicts.h"
@@ -56,7 +57,10 @@ class Complete {
  private:
   int run(const Program& program, const Ui& ui) {
     if (s_.output == "/dev/stdout") s_.output = "-";  // a file behind it is not to be replaced
-    if (s_.list_models) return print(model_list(model_places(s_.model_path), s_.json));
+    if (s_.list_models) {
+      print_whole(model_list(model_places(s_.model_path), s_.json));
+      return 0;
+    }
     const bool edits_stdin = s_.filter && s_.names_nothing();
     if (!edits_stdin || ui.stdin_tty) prepare();
     if (nothing_to_read(ui)) {
@@ -89,9 +93,9 @@ class Complete {
                         Adapter::bytes_of(s_.adapter)};
     const MemoryPlan plan = plan_memory(files, use, limit);
     std::int64_t failed = 0;
-    print(dry_run(s_, name, files, plan,
-                  recipe_of(s_, adapted_digest(files.digest(), s_.adapter), device_of(*backend)),
-                  failed));
+    print_whole(dry_run(
+        s_, name, files, plan,
+        recipe_of(s_, adapted_digest(files.digest(), s_.adapter), device_of(*backend)), failed));
     return failed > 0 ? 1 : 0;
   }
 
@@ -111,13 +115,6 @@ class Complete {
                                     .batch_invariant = s_.deterministic});
   }
 
-  static int print(const std::string& text) {
-    const auto out = open_stdout();
-    out->write(text);
-    out->close();
-    return 0;
-  }
-
   bool nothing_to_read(const Ui& ui) const { return ui.stdin_tty && s_.names_nothing(); }
 
   // Whatever goes wrong once the command line is read, the editor's text stays.
@@ -130,11 +127,11 @@ class Complete {
       s_.prompt_given = true;
       return complete(ui);
     } catch (const Error& e) {
-      print(text);
+      print_whole(text);
       if (ui.verbosity > 0) throw;
       return exit_status(e.kind());
     } catch (...) {
-      print(text);
+      print_whole(text);
       throw;
     }
   }

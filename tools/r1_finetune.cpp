@@ -48,6 +48,10 @@ class Finetuner {
 
  private:
   int run(const Ui& ui) {
+    if (s_.list_models) {
+      print_whole(model_list(model_places(s_.model_path), s_.json));
+      return 0;
+    }
     check(s_);
     if (!s_.dry_run) {
       std::error_code none;
@@ -233,10 +237,8 @@ class Finetuner {
                const Ui& ui) {
     tell_repeats(lessons, ui);
     choose_precision(s_.device == "cuda");
-    const auto out = open_stdout();
     const Rehearsal rehearsal = dry_run(s_, files, text, lessons);
-    out->write(rehearsal.text);
-    out->close();
+    print_whole(rehearsal.text);
     if (!rehearsal.too_large.empty()) fail(ErrorKind::oom_cpu, "{}", rehearsal.too_large);
     return 0;
   }

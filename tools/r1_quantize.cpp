@@ -14,18 +14,11 @@
 namespace r1 {
 namespace {
 
-// The product is whole, whoever reads of it.
-void tell(const std::string& text) {
-  try {
-    const auto out = open_stdout();
-    out->write(text);
-    out->close();
-  } catch (const Error& e) {
-    if (!is_broken_pipe(e)) throw;
-  }
-}
-
 int run(const QuantizeSettings& s, const StandardOptions& standard, const Ui& ui) {
+  if (s.list_models) {
+    print_whole(model_list(model_places(s.model_path), s.json));
+    return 0;
+  }
   keep_inputs({s.output, s.manifest, s.imatrix_out}, config_files(standard.config));
   check(s);
   Messages messages(ui);
@@ -42,7 +35,7 @@ int run(const QuantizeSettings& s, const StandardOptions& standard, const Ui& ui
     manifest->write(manifest_json(report));
     manifest->close();
   }
-  tell(s.json ? quantize_json(report) : quantize_text(report));
+  print_whole(s.json ? quantize_json(report) : quantize_text(report));
   return 0;
 }
 

@@ -113,6 +113,20 @@ void replace(std::string& text, const std::string& mark, const std::string& with
     text.replace(at, mark.size(), with);
 }
 
+bool of_models(const Program& program) {
+  return program.operands_complete == Option::Completes::model;
+}
+
+// Of names in bash, where : begins a new word.
+std::string bash_models(const Program& program) {
+  return fmt::format(
+      "mapfile -t COMPREPLY < <(compgen -W \"$({} --list-models 2>/dev/null)\" -- \"$cur\"; "
+      "compgen -f -- \"$cur\")\n"
+      "      [ \"$(type -t __ltrim_colon_completions)\" = function ] && "
+      "__ltrim_colon_completions \"$cur\"",
+      program.name);
+}
+
 std::string bash(const Program& program) {
   std::string words, values;
   for (const Option& o : program.options) {
@@ -131,13 +145,7 @@ std::string bash(const Program& program) {
       reply = "mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")";
     if (o.completes == Option::Completes::text_or_file)
       reply = "[[ $cur != @* ]] || mapfile -t COMPREPLY < <(compgen -P @ -f -- \"${cur#@}\")";
-    if (o.completes == Option::Completes::model)
-      reply = fmt::format(
-          "mapfile -t COMPREPLY < <(compgen -W \"$({} --list-models 2>/dev/null)\" -- \"$cur\"; "
-          "compgen -f -- \"$cur\")\n"
-          "      [ \"$(type -t __ltrim_colon_completions)\" = function ] && "
-          "__ltrim_colon_completions \"$cur\"",
-          program.name);
+    if (o.completes == Option::Completes::model) reply = bash_models(program);
     if (reply.empty()) reply = "COMPREPLY=()";
     values += fmt::format("    {})\n      {}\n      return ;;\n", pattern, reply);
   }
@@ -150,10 +158,12 @@ std::string bash(const Program& program) {
       "  case $prev in\n{2}  esac\n"
       "  case $cur in\n"
       "    -*) COMPREPLY=($(compgen -W '{3}' -- \"$cur\")) ;;\n"
-      "    *) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n"
+      "    *) {4} ;;\n"
       "  esac\n}}\n"
       "complete -o filenames -F _{1} {0}\n",
-      program.name, function, values, words.substr(1));
+      program.name, function, values, words.substr(1),
+      of_models(program) ? bash_models(program)
+                         : "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")");
 }
 
 // A sentence inside single quotes of a shell, without what would end them.
@@ -182,10 +192,15 @@ std::string zsh(const Program& program) {
     line("--" + o.name, "=");
     if (o.letter != '\0') line(fmt::format("-{}", o.letter), "+");
   }
+  const std::string operands =
+      of_models(program)
+          ? fmt::format("*:model:{{ _files; compadd -- $({} --list-models 2>/dev/null) }}",
+                        program.name)
+          : "*:file:_files";
   return fmt::format(
       "#compdef {0}\n# zsh completion for {0}; written by {0} --generate zsh\n_arguments -s -S "
-      "\\\n{1}  '*:file:_files'\n",
-      program.name, lines);
+      "\\\n{1}  '{2}'\n",
+      program.name, lines, operands);
 }
 
 std::string fish(const Program& program) {
@@ -204,6 +219,8 @@ std::string fish(const Program& program) {
       out += fmt::format(" -a '({} --list-models 2>/dev/null)'", program.name);
     out += fmt::format(" -d '{}'\n", quoted(o.help, ""));
   }
+  if (of_models(program))
+    out += fmt::format("complete -c {0} -a '({0} --list-models 2>/dev/null)'\n", program.name);
   return out;
 }
 

@@ -60,6 +60,7 @@ struct Program {
   std::string synopsis;  // "[OPTIONS] [FILE…|-]"
   std::vector<Option> options;
   std::vector<std::string>* operands = nullptr;
+  Option::Completes operands_complete = Option::Completes::file;  // or model
   // The switch with which standard input comes back as it is, without a word, when the command line
   // or the configuration is wrong: an editor's text stays.
   std::string gives_back = {};

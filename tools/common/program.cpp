@@ -16,6 +16,7 @@
 #include "lib/base/output.h"
 #include "tools/common/docs.h"
 #include "tools/common/inputs.h"
+#include "tools/common/results.h"
 #include "tools/common/settings.h"
 #include "tools/common/signals.h"
 
@@ -114,9 +115,7 @@ int run_body(Program& program, StandardOptions& standard, const char* manual,
     settings.from_command_line();
   }
   if (const std::string text = asked_for(program, standard, settings, manual); !text.empty()) {
-    const auto out = open_stdout();
-    out->write(text);
-    out->close();
+    print_whole(text);
     return 0;
   }
   ui = ui_of(standard);

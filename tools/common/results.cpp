@@ -18,6 +18,16 @@ std::unique_ptr<Output> open_results(const std::string& path, bool records, bool
   return open_journal(path);
 }
 
+void print_whole(const std::string& text) {
+  try {
+    const auto out = open_stdout();
+    out->write(text);
+    out->close();
+  } catch (const Error& e) {
+    if (!is_broken_pipe(e)) throw;
+  }
+}
+
 std::string in_the_way(const std::string& path) {
   if (path == "-" || is_device(path)) return {};
   for (const std::string& name : {path, path + ".partial"})

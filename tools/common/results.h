@@ -13,6 +13,10 @@ namespace r1 {
 // `records` it is a journal, and what a broken run left of it is replaced with `force`.
 std::unique_ptr<Output> open_results(const std::string& path, bool records, bool force);
 
+// All of an answer, on standard output. Where SIGPIPE is ignored, a reader that has enough is no
+// error.
+void print_whole(const std::string& text);
+
 // Is there something that open_results would replace, under that name or as what a broken run left?
 // Its name, or nothing.
 std::string in_the_way(const std::string& path);

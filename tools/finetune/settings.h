@@ -71,6 +71,7 @@ struct FinetuneSettings {
   // model and machine
   std::int64_t seed = 0, threads = 0;
   std::string model_path, device = "cpu";
+  bool list_models = false;
 };
 
 Program finetune_program(FinetuneSettings& settings, StandardOptions& standard);

@@ -315,7 +315,8 @@ void add_safety(std::vector<Option>& o, FinetuneSettings& s) {
       {.name = "json",
        .group = g,
        .into = &s.json,
-       .help = "With --dry-run or --version, print one document; records are JSON anyway."});
+       .help = "With --dry-run, --list-models or --version, print one document; records are JSON "
+               "anyway."});
 }
 
 void add_result(std::vector<Option>& o, FinetuneSettings& s) {
@@ -403,6 +404,7 @@ Program finetune_program(FinetuneSettings& settings, StandardOptions& standard) 
                        .gives_way_to = {"init"},
                        .environment = "R1_MODEL"});
   p.options.push_back(model_path_option(settings.model_path, g));
+  p.options.push_back(list_models_option(settings.list_models, g));
   p.options.push_back(device_option(settings.device, g));
   p.options.push_back(threads_option(settings.threads, g));
   p.options.push_back({.name = "seed",

@@ -28,6 +28,7 @@ struct QuantizeSettings {
   bool cuts_shards = false;  // --shard-size was given
   // model and machine
   std::string model_path;
+  bool list_models = false;
   std::int64_t threads = 0;
 };
 

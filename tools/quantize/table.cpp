@@ -186,12 +186,14 @@ Program quantize_program(QuantizeSettings& settings, StandardOptions& standard) 
   Program p{.name = "r1-quantize",
             .summary = "make models smaller",
             .synopsis = "[OPTIONS] --type TYPE -o OUT MODEL",
-            .operands = &settings.operands};
+            .operands = &settings.operands,
+            .operands_complete = Completes::model};
   add_types(p.options, settings);
   add_quality(p.options, settings);
   add_safety(p.options, settings);
   const std::string g = "Model and machine";
   p.options.push_back(model_path_option(settings.model_path, g));
+  p.options.push_back(list_models_option(settings.list_models, g));
   p.options.push_back(threads_option(settings.threads, g));
   standard.json = &settings.json;
   add_standard_options(p, standard);
