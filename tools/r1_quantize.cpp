@@ -14,13 +14,8 @@
 namespace r1 {
 namespace {
 
-int run(const QuantizeSettings& s, const StandardOptions& standard, const Ui& ui) {
-  if (s.list_models) {
-    print_whole(model_list(model_places(s.model_path), s.json));
-    return 0;
-  }
-  keep_inputs({s.output, s.manifest, s.imatrix_out}, config_files(standard.config));
-  check(s);
+// What is to be told of it.
+std::string quantized(const QuantizeSettings& s, const Ui& ui) {
   Messages messages(ui);
   const std::filesystem::path path = find_model(s.operands[0], model_places(s.model_path));
   const ModelFiles files = ModelFiles::open(path);
@@ -35,7 +30,32 @@ int run(const QuantizeSettings& s, const StandardOptions& standard, const Ui& ui
     manifest->write(manifest_json(report));
     manifest->close();
   }
-  print_whole(s.json ? quantize_json(report) : quantize_text(report));
+  return s.json ? quantize_json(report) : quantize_text(report);
+}
+
+// Why it failed matters more than that it cannot be told.
+void print_error(const QuantizeSettings& s, const Error& error) {
+  try {
+    print_whole(quantize_error_json(s, error));
+  } catch (const Error&) {
+  }
+}
+
+int run(const QuantizeSettings& s, const StandardOptions& standard, const Ui& ui) {
+  if (s.list_models) {
+    print_whole(model_list(model_places(s.model_path), s.json));
+    return 0;
+  }
+  keep_inputs({s.output, s.manifest, s.imatrix_out}, config_files(standard.config));
+  check(s);
+  std::string told;
+  try {
+    told = quantized(s, ui);
+  } catch (const Error& e) {
+    if (s.json) print_error(s, e);
+    throw;
+  }
+  print_whole(told);
   return 0;
 }
 

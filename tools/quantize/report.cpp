@@ -58,6 +58,12 @@ std::vector<fs::path> side_inputs(const QuantizeReport& r) {
   return paths;
 }
 
+// One model is quantized at a time: the first.
+void begin_record(JsonWriter& w, const std::string& id, const char* status) {
+  w.begin_object().key("schema").string("r1.quantize/1").key("index").integer(0);
+  w.key("id").string(id).key("status").string(status);
+}
+
 void add_word(JsonWriter& w, const char* key, const std::string& value) {
   w.key(key);
   value.empty() ? w.null() : w.string(value);
@@ -155,9 +161,8 @@ std::string quantize_text(const QuantizeReport& r) {
 
 std::string quantize_json(const QuantizeReport& r) {
   JsonWriter w;
-  w.begin_object().key("schema").string("r1.quantize/1").key("id").string(r.output);
-  w.key("status").string(r.settings.dry_run ? "planned" : "ok").key("input").begin_object();
-  w.key("path").string(escaped(r.files.path().string()));
+  begin_record(w, r.output, r.settings.dry_run ? "planned" : "ok");
+  w.key("input").begin_object().key("path").string(escaped(r.files.path().string()));
   w.key("digest").string(r.files.digest()).end_object();
   w.key("output").begin_object().key("tensors").begin_array();
   for (std::size_t i = 0; i < r.rows.size(); ++i)
@@ -166,8 +171,18 @@ std::string quantize_json(const QuantizeReport& r) {
   w.key("bytes_out").integer(whole(r.bytes)).key("bpw").number(r.bits_per_weight());
   w.key("sha256");
   r.products.empty() ? w.null() : w.string(r.sha256());
-  w.end_object();
+  w.end_object().key("error").null();
   return w.end_object().text() + "\n";
+}
+
+std::string quantize_error_json(const QuantizeSettings& s, const Error& error) {
+  JsonWriter w;
+  begin_record(w, s.output, "error");
+  w.key("input").begin_object().key("path").string(escaped(s.operands[0])).key("digest").null();
+  w.end_object().key("output").null();
+  w.key("error").begin_object().key("code").string(code(error.kind()));
+  w.key("message").string(error.what()).key("retryable").boolean(retryable(error.kind()));
+  return w.end_object().end_object().text() + "\n";
 }
 
 std::string manifest_json(const QuantizeReport& r) {

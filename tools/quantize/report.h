@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/base/error.h"
 #include "lib/quant/folder_plan.h"
 #include "lib/quant/quantize_model.h"
 #include "tools/quantize/messages.h"
@@ -47,6 +48,8 @@ void report_plan(QuantizeReport& report, const QuantizePlan& plan);
 std::string quantize_text(
     const QuantizeReport& report);  // one line, or with --dry-run one a tensor
 std::string quantize_json(const QuantizeReport& report);
+// The same of a run that failed.
+std::string quantize_error_json(const QuantizeSettings& settings, const Error& error);
 std::string manifest_json(const QuantizeReport& report);  // reads all inputs
 
 // One line for each choice of types that does not come out as it was meant.
