@@ -284,11 +284,12 @@ void add_form(std::vector<Option>& o, CompleteSettings& s) {
            "Write one record a line for texts too; with --version or --list-models one document.",
        .brief = true,
        .gives_way_to = {"echo", "extract", "filter"}});
-  o.push_back({.name = "echo",
-               .group = g,
-               .into = &s.echo,
-               .help = "Write the text around the completion too.",
-               .gives_way_to = {"json", "jsonl", "openai-batch", "chat"}});
+  o.push_back(
+      {.name = "echo",
+       .group = g,
+       .into = &s.echo,
+       .help = "Write the text around the completion too, or around what --extract leaves of it.",
+       .gives_way_to = {"json", "jsonl", "openai-batch", "chat"}});
   o.push_back({.name = "filter",
                .group = g,
                .into = &s.filter,
@@ -300,7 +301,8 @@ void add_form(std::vector<Option>& o, CompleteSettings& s) {
       {.name = "extract",
        .group = g,
        .into = &s.extract,
-       .help = "Write only what the answer holds between two lines of ```; all of it without them.",
+       .help =
+           "Write of the answer only what stands between two lines of ```; all of it without them.",
        .gives_way_to = {"json", "jsonl", "openai-batch"}});
   o.push_back({.name = "no-stream",
                .group = g,
