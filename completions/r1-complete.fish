@@ -62,7 +62,7 @@ complete -c r1-complete -l no-mmap -d 'Read model files instead of mapping them.
 complete -c r1-complete -l quiet -s q -d 'No progress, notes or warnings; twice: nothing on standard error.'
 complete -c r1-complete -l verbose -s v -d 'Say which model, device and timing; twice: everything.'
 complete -c r1-complete -l color -x -a 'auto always never' -d 'Colour messages on standard error.'
-complete -c r1-complete -l no-progress -d 'Draw no line of progress on a terminal.'
+complete -c r1-complete -l no-progress -d 'Draw no line of progress on a terminal, and with -v say none elsewhere.'
 complete -c r1-complete -l log-file -r -d 'Append all messages to this file, those of -vv too, each with its time.'
 complete -c r1-complete -l config -r -d 'Read settings from this file; none reads no file.'
 complete -c r1-complete -l print-config -d 'Print the settings in force and where each came from, as JSON.'

@@ -169,7 +169,7 @@ class Complete {
   // Did it end before all was asked for?
   bool work(Backend& backend, const LoadedModel& model, Source& source, Printer& printer,
             const Ui& ui) {
-    ProgressLine progress(ui.progress && s_.records() && (!ui.stdout_tty || s_.output != "-"));
+    ProgressLine progress(ui, kTool, s_.records() && (!ui.stdout_tty || s_.output != "-"));
     Completer completer(
         backend, model,
         {.batch_size = s_.batch_size, .max_inflight = s_.max_inflight, .unordered = s_.unordered});

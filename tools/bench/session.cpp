@@ -29,7 +29,7 @@ Session::Session(const BenchSettings& s, const Ui& ui, Probes& probes,
       probes_(probes),
       how_(how_of(s)),
       card_(probes.backend().info()),
-      progress_(ui.progress && (!ui.stdout_tty || s.output != "-")),
+      progress_(ui, "r1-bench", !ui.stdout_tty || s.output != "-"),
       planned_(static_cast<std::int64_t>(planned.size())),
       out_(open_results(s.output, s.form() == "jsonl", s.force)),
       writer_(record_writer(s.form(), planned, !s.price.empty(), [this](std::string_view text) {

@@ -160,7 +160,7 @@ void add_standard_options(Program& program, StandardOptions& s) {
   o.push_back({.name = "no-progress",
                .group = group,
                .into = &s.no_progress,
-               .help = "Draw no line of progress on a terminal."});
+               .help = "Draw no line of progress on a terminal, and with -v say none elsewhere."});
   o.push_back({.name = "log-file",
                .group = group,
                .into = &s.log_file,

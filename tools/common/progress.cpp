@@ -33,6 +33,14 @@ std::string time_span(double seconds) {
   return seconds < 10 ? fmt::format("{:.2g} s", seconds) : duration(seconds);
 }
 
+ProgressLine::ProgressLine(const Ui& ui, std::string_view tool, bool wanted,
+                           Clock::duration between_messages)
+    : ui_(ui),
+      tool_(tool),
+      wanted_(wanted && (ui.progress || ui.says_progress)),
+      between_(ui.progress ? std::chrono::milliseconds(100) : between_messages),
+      next_(start_ + (ui.progress ? std::chrono::milliseconds(500) : between_messages)) {}
+
 void ProgressLine::draw(std::int64_t done, std::int64_t expected, std::string_view unit) {
   if (done == 0) return;
   draw([&] {
@@ -48,7 +56,8 @@ void ProgressLine::draw(std::int64_t done, std::int64_t expected, std::string_vi
 void ProgressLine::draw(const std::function<std::string()>& line) {
   const Clock::time_point now = Clock::now();
   if (!wanted_ || now < next_) return;
-  next_ = now + std::chrono::milliseconds(100);
+  next_ = now + between_;
+  if (!ui_.progress) return ui_.say(tool_, line(), 1);
   put("\r\x1b[K" + fitting(line()));
   drawn_ = true;
 }

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "tools/common/ui.h"
+
 namespace r1 {
 
 // "12 s", "3 min", "2 h".
@@ -13,10 +15,15 @@ std::string duration(double seconds);
 // Short ones too: "0.3 s".
 std::string time_span(double seconds);
 
-// A line about how far it is, on a terminal, after half a second and ten times a second at most.
+// A line about how far it is: drawn on a terminal, after half a second and ten times a second at
+// most; elsewhere, with -v, a message a minute.
 class ProgressLine {
  public:
-  explicit ProgressLine(bool wanted) : wanted_(wanted) {}
+  using Clock = std::chrono::steady_clock;
+
+  // `wanted`: false for neither. `ui` outlives this.
+  ProgressLine(const Ui& ui, std::string_view tool, bool wanted = true,
+               Clock::duration between_messages = std::chrono::minutes(1));
   ~ProgressLine() { clear(); }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
@@ -27,10 +34,11 @@ class ProgressLine {
   void clear();
 
  private:
-  using Clock = std::chrono::steady_clock;
-
+  const Ui& ui_;
+  std::string tool_;
   bool wanted_, drawn_ = false;
-  Clock::time_point start_ = Clock::now(), next_ = start_ + std::chrono::milliseconds(500);
+  Clock::duration between_;  // two lines
+  Clock::time_point start_ = Clock::now(), next_;
 };
 
 }  // namespace r1

@@ -65,6 +65,7 @@ Ui Ui::detect(int quiet, int verbose, bool no_progress, std::string_view color) 
   ui.verbosity = verbose - quiet;
   ui.color = wants_color(color, ui.stderr_tty);
   ui.progress = ui.stderr_tty && !no_progress && ui.verbosity >= 0;
+  ui.says_progress = !ui.stderr_tty && !no_progress;
   return ui;
 }
 

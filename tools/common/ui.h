@@ -8,9 +8,10 @@ namespace r1 {
 // What decides every decoration, found out once. Nothing else asks what a stream is.
 struct Ui {
   bool stdin_tty = false, stdout_tty = false, stderr_tty = false;
-  bool progress = false;  // may a line of progress be drawn on stderr?
-  bool color = false;     // may messages on stderr be coloured?
-  int verbosity = 0;      // -qq -2, -q -1, -v 1, -vv 2
+  bool progress = false;       // may a line of progress be drawn on stderr?
+  bool says_progress = false;  // where none is drawn: may one be said now and then, with -v?
+  bool color = false;          // may messages on stderr be coloured?
+  int verbosity = 0;           // -qq -2, -q -1, -v 1, -vv 2
   // Has text been written that does not end its line? On a terminal a message then begins a new
   // one.
   mutable bool line_open = false;

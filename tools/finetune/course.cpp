@@ -79,7 +79,7 @@ Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& le
       saved_(checkpoints_of(settings, recipe)),
       best_(best_of(settings, recipe)),
       tensors_(trainer_.state()),
-      line_(ui.progress),
+      line_(ui, kTool),
       steps_(settings.iters),
       begun_(begun),
       known_(known) {}

@@ -9,7 +9,6 @@
 #include "lib/io/output_folder.h"
 #include "lib/quant/types.h"
 #include "lib/quant/write_folder.h"
-#include "tools/common/progress.h"
 #include "tools/common/results.h"
 #include "tools/common/signals.h"
 #include "tools/quantize/calibration.h"
@@ -67,7 +66,7 @@ Prepared prepare(QuantizeReport& report, const FolderPlan& plan, ThreadPool& poo
                  Messages& messages) {
   const QuantizeSettings& s = report.settings;
   if (s.calibration.empty()) return {};
-  ProgressLine line(messages.progress());
+  ProgressLine line = messages.progress_line();
   Prepared prepared;
   const CalibrationModel model(report);
   if (!model.too_few().empty()) messages.warn(model.too_few());
@@ -106,7 +105,7 @@ Imatrix imatrix_for(const FolderPlan& plan, QuantizeReport& report, const Messag
 void write(QuantizeReport& report, const FolderPlan& plan, const Prepared& prepared,
            const fs::path& partial, ThreadPool& pool, Messages& messages) {
   const QuantizeSettings& s = report.settings;
-  ProgressLine line(messages.progress());
+  ProgressLine line = messages.progress_line();
   const std::uint64_t all = plan.bytes * (s.no_verify ? 1 : 2);
   const std::string hint = resume_hint({s.output});
   const auto draw = [&](std::uint64_t done) {

@@ -13,7 +13,6 @@
 #include "lib/quant/channel_scales.h"
 #include "lib/quant/quantize_model.h"
 #include "tools/common/models.h"
-#include "tools/common/progress.h"
 #include "tools/common/results.h"
 #include "tools/common/signals.h"
 #include "tools/quantize/calibration.h"
@@ -124,7 +123,7 @@ class GgufMaker {
       if (!s_.allow_requantize) refuse_blocks(plan_);
       check_budget(plan_, s_.target_bpw);
     }
-    ProgressLine line(messages_.progress());
+    ProgressLine line = messages_.progress_line();
     std::int64_t done = 0;
     const auto tick = [&] {
       stop_when_interrupted(before_writing(s_, plan_.paths(s_.output), imatrix_.has_value()));
@@ -196,7 +195,7 @@ class GgufMaker {
   void write() {
     plan_.set_recipe(recipe());
     ThreadPool pool(static_cast<int>(s_.threads));
-    ProgressLine line(messages_.progress());
+    ProgressLine line = messages_.progress_line();
     const std::uint64_t all = plan_.bytes * (s_.no_verify ? 1 : 2);
     const std::string hint = resume_hint(paths_);
     const auto draw = [&](std::uint64_t bytes) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <string_view>
 
+#include "tools/common/progress.h"
 #include "tools/common/ui.h"
 
 namespace r1 {
@@ -12,7 +13,7 @@ class Messages {
  public:
   explicit Messages(const Ui& ui) : ui_(ui) {}
 
-  bool progress() const { return ui_.progress; }
+  ProgressLine progress_line() const { return {ui_, kTool}; }
   void warn(std::string_view line) const { ui_.say(kTool, line, 0); }
   void say(std::string_view line) const { ui_.say(kTool, line, 1); }          // -v
   void say_of_each(std::string_view line) const { ui_.say(kTool, line, 2); }  // -vv
