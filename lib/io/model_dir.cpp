@@ -103,6 +103,14 @@ StoredModels at_revision(std::string& name, std::size_t at, const ModelPlaces& p
   return out;
 }
 
+// The end of .gguf is that of a path too, but for ORG/NAME:FILE.
+bool is_path(std::string_view name) {
+  const bool is_file =
+      name.ends_with(".gguf") && (name.find(':') == std::string_view::npos || is_there(name));
+  return is_file || name.starts_with('/') || name.starts_with("./") || name.starts_with("../") ||
+         name == "." || name == "..";
+}
+
 }  // namespace
 
 std::vector<ModelEntry> list_models(const ModelPlaces& places) {
@@ -113,8 +121,7 @@ std::vector<ModelEntry> list_models(const ModelPlaces& places) {
 }
 
 fs::path find_model(std::string_view name, const ModelPlaces& places) {
-  if (name.starts_with('/') || name.starts_with("./") || name.starts_with("../") || name == "." ||
-      name == ".." || name.ends_with(".gguf")) {
+  if (is_path(name)) {
     if (!is_there(name)) fail(ErrorKind::model, "there is no model {}", escaped(name));
     return name;
   }

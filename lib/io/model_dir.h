@@ -31,7 +31,7 @@ struct ModelEntry {
 // Opens no model file.
 std::vector<ModelEntry> list_models(const ModelPlaces& places);
 
-// A path (starts with /, ./, ../ or ends in .gguf) as it is; else a name
+// A path (starts with /, ./, ../ or ends in .gguf, without a colon) as it is; else a name
 // `org/name[@revision][:file-or-quant]`, `ollama:name:tag` or that of a shipped model.
 // Fails with `model`: what was searched, the nearest names, `./name` if that exists; with
 // `truncated` for a download that broke off, and says what completes it.

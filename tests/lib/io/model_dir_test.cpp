@@ -81,6 +81,7 @@ TEST(ModelDir, AGgufOfASnapshotIsNamedByItsFileOrItsType) {
   home.put("org--a", "a-Q4_K_M.gguf", "2");
   EXPECT_EQ(home.names(), (Names{"org/a:a-Q4_K_M.gguf", "org/a:a-Q8_0.gguf"}));
   EXPECT_EQ(find_model("org/a:q4_k_m", home.places()).filename(), "a-Q4_K_M.gguf");
+  EXPECT_EQ(find_model("org/a:a-Q8_0.gguf", home.places()).filename(), "a-Q8_0.gguf");
   EXPECT_FAILS(ErrorKind::model, "the nearest: org/a:a-", find_model("org/a", home.places()));
 }
 
