@@ -92,15 +92,37 @@ const StoredModel* chosen(std::string_view name, const StoredModels& models) {
   return meant.size() == 1 ? meant[0] : nullptr;
 }
 
-// org/name@revision[:file]: what that revision has, and the name without it.
-StoredModels at_revision(std::string& name, std::size_t at, const ModelPlaces& places) {
+// org/name@revision[:file]: what that revision has; `name` loses it.
+StoredModels at_revision(std::string& name, std::string& revision, std::size_t at,
+                         const ModelPlaces& places) {
   const std::size_t colon = std::min(name.find(':', at), name.size());
-  const std::string model = name.substr(0, at), revision = name.substr(at + 1, colon - at - 1);
+  const std::string model = name.substr(0, at);
+  revision = name.substr(at + 1, colon - at - 1);
   name = model + name.substr(colon);
   StoredModels out;
   if (const fs::path hub = hugging_face(places); !hub.empty())
     add_revision(out, hub, model, revision);
   return out;
+}
+
+// What is here under a name that was not found, if it is meant.
+std::string same_name_here(const std::string& name) {
+  const std::string shown = escaped(name);
+  if (std::error_code none; fs::is_directory(name, none))
+    return "; a folder of this name is here: write ./" + shown;
+  if (is_there(name + ".gguf")) return "; a file of this name is here: write " + shown + ".gguf";
+  return is_there(name) ? "; a file of this name is here, but a model is a .gguf file or a folder"
+                        : "";
+}
+
+// Nothing where files of the model are here, and it is not said which is meant.
+std::string how_to_fetch(const std::string& name, const std::string& revision,
+                         const StoredModels& models) {
+  const bool here = std::any_of(models.begin(), models.end(), [&](const StoredModel& m) {
+    return m.entry.name.starts_with(name + ":");
+  });
+  const std::string command = here ? std::string() : fetch_command(name, revision);
+  return command.empty() ? "" : "; `" + command + "` would fetch it";
 }
 
 // The end of .gguf is that of a path too, but for ORG/NAME:FILE.
@@ -126,22 +148,18 @@ fs::path find_model(std::string_view name, const ModelPlaces& places) {
     return name;
   }
   if (name.empty()) fail(ErrorKind::model, "the name of a model is empty");
-  std::string wanted(name);
+  std::string wanted(name), revision;
   const std::size_t at = wanted.find('@');
   const StoredModels models =
-      at == std::string::npos ? all_models(places) : at_revision(wanted, at, places);
+      at == std::string::npos ? all_models(places) : at_revision(wanted, revision, at, places);
   if (const StoredModel* m = chosen(wanted, models)) {
     if (m->remedy.empty()) return m->entry.path;
     fail(ErrorKind::truncated, "the model {} is not whole: {}", escaped(name), escaped(m->remedy));
   }
   std::string hint = models.empty() ? "; no model was found anywhere" : other_names(name, models);
   if (at != std::string::npos) hint = "; no Hugging Face cache has this revision of it";
-  if (std::error_code none; fs::is_directory(name, none))
-    hint += "; a folder of this name is here: write ./" + escaped(name);
-  else if (is_there(std::string(name) + ".gguf"))
-    hint += "; a file of this name is here: write " + escaped(name) + ".gguf";
-  else if (is_there(name))
-    hint += "; a file of this name is here, but a model is a .gguf file or a folder";
+  const std::string here = same_name_here(std::string(name));
+  hint += here.empty() ? how_to_fetch(wanted, revision, models) : here;
   fail(ErrorKind::model, "there is no model {}{}", escaped(name), hint);
 }
 

@@ -33,7 +33,7 @@ std::vector<ModelEntry> list_models(const ModelPlaces& places);
 
 // A path (starts with /, ./, ../ or ends in .gguf, without a colon) as it is; else a name
 // `org/name[@revision][:file-or-quant]`, `ollama:name:tag` or that of a shipped model.
-// Fails with `model`: what was searched, the nearest names, `./name` if that exists; with
+// Fails with `model`: the nearest names, `./name` if that exists, else what would fetch it; with
 // `truncated` for a download that broke off, and says what completes it.
 std::filesystem::path find_model(std::string_view name, const ModelPlaces& places);
 

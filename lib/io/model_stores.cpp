@@ -237,4 +237,19 @@ void add_lm_studio(StoredModels& out, const fs::path& store) {
               file, "gguf", is_there(file) ? "" : "its link leads nowhere");
 }
 
+std::string fetch_command(std::string_view name, std::string_view revision) {
+  constexpr std::string_view kOllama = "ollama:";
+  if (name.starts_with(kOllama)) {
+    std::string title(name.substr(kOllama.size()));
+    const std::string command = "ollama pull " + title;
+    if (const std::size_t at = title.rfind(':'); at != std::string::npos) title[at] = '/';
+    return is_plain_name(title) && title[0] != '-' ? command : std::string();
+  }
+  const bool named =
+      is_plain_name(name) && name[0] != '-' && std::count(name.begin(), name.end(), '/') == 1;
+  if (!named) return {};
+  const std::string command = "hf download " + std::string(name);
+  return revision.empty() ? command : command + " --revision " + std::string(revision);
+}
+
 }  // namespace r1

@@ -34,4 +34,8 @@ void add_ollama(StoredModels& out, const std::filesystem::path& store);
 // PUBLISHER/MODEL/FILE.gguf
 void add_lm_studio(StoredModels& out, const std::filesystem::path& store);
 
+// What a person may run to get a model of this name, ORG/NAME or ollama:NAME:TAG; empty for
+// another. `revision`: empty for the one in force.
+std::string fetch_command(std::string_view name, std::string_view revision);
+
 }  // namespace r1

@@ -103,6 +103,23 @@ TEST(ModelDir, HalfADownloadSaysWhatCompletesIt) {
                find_model("org/gguf", home.places()));
 }
 
+TEST(ModelDir, WhatIsNotHereSaysWhatFetchesIt) {
+  const Home home;
+  const auto says = [&](const std::string& name) {
+    return test::failure([&] { find_model(name, home.places()); });
+  };
+  EXPECT_TRUE(says("org/a").ends_with("; `hf download org/a` would fetch it"));
+  EXPECT_TRUE(says("org/a@v3").ends_with("; `hf download org/a --revision v3` would fetch it"));
+  EXPECT_TRUE(says("ollama:tiny:7b").ends_with("; `ollama pull tiny:7b` would fetch it"));
+  EXPECT_TRUE(says("ollama:me/own").ends_with("; `ollama pull me/own` would fetch it"));
+  for (const char* other :
+       {"a", "org/a:q8_0", "org/a/b", "org/$(x)", "-o/a", "ollama:", "ollama:-x"})
+    EXPECT_EQ(says(other).find("would fetch"), std::string::npos) << other;
+  home.put("org--a", "a-Q8_0.gguf", "1");
+  home.put("org--a", "a-Q4_K_M.gguf", "2");
+  EXPECT_EQ(says("org/a").find("would fetch"), std::string::npos);
+}
+
 TEST(ModelDir, NoNameLeadsOutOfItsStore) {
   const Home home;
   write_bytes(home / "secret.gguf", "x");
