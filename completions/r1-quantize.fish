@@ -16,7 +16,7 @@ complete -c r1-quantize -l allow-requantize -d 'Quantize what is quantized alrea
 complete -c r1-quantize -l output -s o -r -d 'Write here, a .gguf file, or under any other name a Hugging Face folder; what exists wants -f.'
 complete -c r1-quantize -l force -s f -d 'Replace files that exist.'
 complete -c r1-quantize -l resume -d 'Go on with OUT.partial, which a run that was broken off left.'
-complete -c r1-quantize -l shard-size -x -d 'Cut the weights into files of at most so many bytes (K, M, G); without it no .gguf file is cut.'
+complete -c r1-quantize -l shard-size -x -d 'Cut the weights into files of about so many bytes (K, M, G); without it no .gguf file is cut.'
 complete -c r1-quantize -l dry-run -d 'Say what each tensor would become, and write nothing.'
 complete -c r1-quantize -l json -d 'Print one document, with the error of each tensor.'
 complete -c r1-quantize -l manifest -r -d 'Write the SHA-256 of inputs and output, and how it was made, as JSON.'

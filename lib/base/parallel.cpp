@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
+#include <cmath>
 #include <fstream>
 #include <set>
+#include <sstream>
 #include <string>
 #include <utility>
+
+#include <sched.h>
 
 namespace r1 {
 namespace {
@@ -20,7 +25,26 @@ void relax() {
 #endif
 }
 
-int processors() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
+// Processors that this process may run on.
+std::vector<std::size_t> allowed_processors() {
+  std::vector<std::size_t> allowed;
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0)
+    for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &set)) allowed.push_back(cpu);
+  if (allowed.empty())  // there are more than a set holds
+    for (std::size_t cpu = 0; cpu < std::max(1u, std::thread::hardware_concurrency()); ++cpu)
+      allowed.push_back(cpu);
+  return allowed;
+}
+
+// How many of them it may keep busy: a control group has a quota of time.
+int processors() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string limit;
+  std::getline(file, limit);
+  return std::min(static_cast<int>(allowed_processors().size()), processors_of_quota(limit));
+}
 
 // Waits until `value` differs from `old`: spins for a while, then sleeps. More threads than
 // processors would only spin in each other's way.
@@ -38,16 +62,23 @@ void wait_for_change(const std::atomic<T>& value, T old, bool spin) {
 
 }  // namespace
 
+int processors_of_quota(const std::string& limit) {
+  std::istringstream words(limit);
+  double quota = 0, period = 0;
+  if (!(words >> quota >> period) || quota <= 0 || period <= 0) return INT_MAX;
+  return static_cast<int>(std::clamp(std::ceil(quota / period), 1.0, 1e6));
+}
+
 int physical_cores() {
   std::set<std::string> cores;  // "0-3" names the thread siblings of one core
-  const int logical = processors();
-  for (int cpu = 0; cpu < logical; ++cpu) {
+  for (const std::size_t cpu : allowed_processors()) {
     std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
                        "/topology/thread_siblings_list");
     std::string siblings;
     if (std::getline(file, siblings)) cores.insert(siblings);
   }
-  return cores.empty() ? logical : static_cast<int>(cores.size());
+  const int most = processors();
+  return cores.empty() ? most : std::min(most, static_cast<int>(cores.size()));
 }
 
 ThreadPool::ThreadPool(int threads) {

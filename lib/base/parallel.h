@@ -5,6 +5,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -45,6 +46,9 @@ class ThreadPool {
   std::exception_ptr failure_;  // the first of a `run`
 };
 
+// That this process may keep busy, by its affinity and its control group.
 int physical_cores();
+// What cpu.max of a control group allows, "150000 100000" two; no limit: INT_MAX.
+int processors_of_quota(const std::string& limit);
 
 }  // namespace r1

@@ -34,8 +34,7 @@ bool is_of_models(const std::string& file) {
   constexpr std::string_view kEndings[] = {"_config.json", ".safetensors",
                                            ".safetensors.index.json", ".md"};
   constexpr std::pair<std::string_view, std::string_view> kBoth[] = {
-      {"chat_template.", ""},    {"pytorch_model", ".bin"}, {"modeling_", ".py"},
-      {"configuration_", ".py"}, {"tokenization_", ".py"},  {".r1-", ".tmp"}};
+      {"chat_template.", ""}, {"pytorch_model", ".bin"}, {".r1-", ".tmp"}};
   std::string name = lower(file);
   constexpr std::string_view kPartial = ".partial";
   if (name.ends_with(kPartial)) name.resize(name.size() - kPartial.size());
@@ -102,7 +101,7 @@ void remove_files(const fs::path& folder) {
 
 OutputFolder::OutputFolder(const fs::path& path, bool replace, bool resume,
                            const std::vector<std::string>& own)
-    : path_(without_slash(path)), partial_(partial_of(path_)) {
+    : path_(without_slash(path)), partial_(partial_of(path_)), replace_(replace), own_(own) {
   check_whole(path_, replace, own);
   lock_.take_partial(path_);  // before a word of what is there
   check_partial(partial_, replace || resume, own);
@@ -135,6 +134,9 @@ bool OutputFolder::begin(const std::string& recipe) {
 }
 
 void OutputFolder::close() {
+  const bool was_kept = std::exchange(kept_, true);
+  check_whole(path_, replace_, own_);
+  kept_ = was_kept;
   sync_folder(partial_);
   if (!take_place(partial_, path_))
     fail(ErrorKind::write, "{}: {}", shown(path_), std::strerror(errno));

@@ -30,10 +30,13 @@ class OutputFolder {
   // Notes what the files depend on; false: those that are there depend on something else.
   bool begin(const std::string& recipe);
   void keep() { kept_ = true; }  // what was written, for `resume`
+  // Fails, and keeps what was written, where something came to PATH that is not to be replaced.
   void close();
 
  private:
   std::filesystem::path path_, partial_;
+  bool replace_;
+  std::vector<std::string> own_;
   OutputLock lock_;
   bool kept_ = false;
 };

@@ -21,6 +21,8 @@ constexpr std::string_view kNames[] = {
     "processor_config.json",  "tekken.json",           "merges.txt"};
 constexpr std::string_view kBeginnings[] = {"tokenizer.", "vocab."};
 constexpr std::string_view kEndings[] = {".model", ".jinja", ".tiktoken"};
+constexpr std::string_view kCode[] = {"modeling_", "configuration_", "tokenization_",
+                                      "processing_"};  // .py, as config.json's auto_map names it
 constexpr std::string_view kPapers[] = {"license", "licence", "copying",
                                         "notice",  "readme",  "use_policy"};
 
@@ -51,7 +53,8 @@ std::vector<fs::path> files_in(const fs::path& folder, const Wanted& wanted) {
 
 bool is_small_file(const std::string& name) {
   const std::string low = lower(name);
-  return is_of_text(low) || any(kPapers, [&](std::string_view w) { return low.starts_with(w); });
+  const auto begins = [&](std::string_view w) { return low.starts_with(w); };
+  return is_of_text(low) || any(kPapers, begins) || (low.ends_with(".py") && any(kCode, begins));
 }
 
 std::vector<fs::path> small_files(const fs::path& folder) {

@@ -198,6 +198,9 @@ void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
     converted.insert(converted.end(), shard.converted().begin(), shard.converted().end());
     total_bytes_ += files_.back()->bytes().size();
   }
+  const auto all = static_cast<std::int64_t>(tensors_.size() + converted.size());
+  if (const auto said = gguf_->integer("split.tensors.count"); said && *said != all)
+    fail(ErrorKind::model, "{} says {} tensors, and its files have {}", shown(path), *said, all);
   std::vector<ByteSpan> weights = bytes_of(tensors_);
   for (const ConvertedTensor& t : converted) weights.push_back(t.blocks);
   digest_ = digest_of(files_.size() == 1 ? path : fs::path(), bytes.first(gguf_->header_bytes()),

@@ -122,7 +122,9 @@ void refuse_others(const ModelFiles& folder, const std::set<std::string_view>& k
 GgufExport export_gguf(const ModelFiles& folder) {
   assert(!folder.is_gguf());
   const DecoderConfig c = read_decoder_config(folder);
-  GgufExport out{describe(c, folder.path().filename().string()), {}, rope_factors(c), c.vocab};
+  std::error_code none;  // however the folder is spelled
+  const std::string title = std::filesystem::canonical(folder.path(), none).filename().string();
+  GgufExport out{describe(c, title), {}, rope_factors(c), c.vocab};
   need_tensors(folder, c.layers);
   const std::vector<TensorName> names = tensor_names(c.layers);
   std::set<std::string_view> known;

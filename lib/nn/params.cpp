@@ -100,7 +100,11 @@ Var Params::layer_matrix(const std::string& name, const Shape& shape) {
 
 Var Params::load(const std::string& name, const Tensor& host) {
   if (options_.trainable) return keep(name, plain(host, options_.trained));
-  Backend::Weight weight = backend_.load_weight(host, options_.compute);
+  return load(name, host, options_.compute);
+}
+
+Var Params::load(const std::string& name, const Tensor& host, DType compute) {
+  Backend::Weight weight = backend_.load_weight(host, compute);
   if (!weight.memory.empty()) {
     memory_.push_back(std::move(weight.memory));
     files_.release(host);  // what is packed is not read from the file again
@@ -109,7 +113,9 @@ Var Params::load(const std::string& name, const Tensor& host) {
 }
 
 Var Params::exact(const std::string& name, const Shape& shape) {
-  return keep(name, plain(claim(name, shape)));
+  const Tensor& host = claim(name, shape);
+  const bool multiplied = shape.rank() == 2 && !options_.trainable && !is_quantized(host.dtype);
+  return multiplied ? load(name, host, DType::f32) : keep(name, plain(host));
 }
 
 std::vector<float> Params::row_squares(const std::string& name) const {

@@ -34,7 +34,8 @@ class Params {
 
   Var matrix(const std::string& name, const Shape& shape);        // for `linear` and `embedding`
   Var layer_matrix(const std::string& name, const Shape& shape);  // the same of a layer
-  // Plain f32 whatever the file has: norms, biases, and small matrices that want every bit.
+  // Every bit of it whatever the model's type: norms and biases, plain f32, and small matrices for
+  // `linear`.
   Var exact(const std::string& name, const Shape& shape);
   bool has(std::string_view name) const;
   void ignore(std::string_view name);  // a known extra that is not used
@@ -54,6 +55,7 @@ class Params {
   Tensor allocate(const Shape& shape, DType dtype = DType::f32);
   Var keep(const std::string& name, const Tensor& value);
   Var load(const std::string& name, const Tensor& host);
+  Var load(const std::string& name, const Tensor& host, DType compute);
 
   Backend& backend_;
   const ModelFiles& files_;

@@ -23,6 +23,12 @@ std::uint64_t room_for(const QuantizePlan& plan, double bits_per_weight) {
   return static_cast<std::uint64_t>(bits_per_weight * static_cast<double>(plan.weights()) / 8);
 }
 
+[[noreturn]] void fail_budget(const QuantizePlan& plan, std::uint64_t least,
+                              double bits_per_weight) {
+  fail(ErrorKind::usage, "the smallest file has {:.3f} bits a weight, more than {}",
+       8 * static_cast<double>(least) / static_cast<double>(plan.weights()), bits_per_weight);
+}
+
 std::uint64_t bytes_as(const PlannedTensor& t, DType dtype) {
   const std::size_t bytes = Tensor{nullptr, t.from().shape, dtype}.bytes();
   return bytes + gguf_padding(bytes).size();
@@ -35,8 +41,8 @@ std::vector<TypeOffer> offers_of(const PlannedTensor& t, double divergence, cons
   const double of_probe = rounding_error(t, probe_type(t), plain, pool);
   std::vector<TypeOffer> offers;
   for (const DType dtype : types_for(t)) {
-    const bool stays = dtype == t.from().dtype || of_probe == 0;
-    const double loss = stays ? 0 : divergence * rounding_error(t, dtype, chosen, pool) / of_probe;
+    double loss = dtype == t.from().dtype ? 0 : rounding_error(t, dtype, chosen, pool);
+    if (of_probe > 0) loss *= divergence / of_probe;  // 0: the probe says nothing, the error does
     offers.push_back({dtype, bytes_as(t, dtype), loss});
   }
   std::sort(offers.begin(), offers.end(),
@@ -102,9 +108,7 @@ void check_budget(const QuantizePlan& plan, double bits_per_weight) {
     for (const DType dtype : types_for(t)) smallest = std::min(smallest, bytes_as(t, dtype));
     least += smallest;
   }
-  if (least > room_for(plan, bits_per_weight))
-    fail(ErrorKind::usage, "the smallest file has {:.3f} bits a weight, more than {}",
-         8 * static_cast<double>(least) / static_cast<double>(plan.weights()), bits_per_weight);
+  if (least > room_for(plan, bits_per_weight)) fail_budget(plan, least, bits_per_weight);
 }
 
 void fit_types(QuantizePlan& plan, const Calibration& calibration, const Imatrix& imatrix,
@@ -124,10 +128,16 @@ void fit_types(QuantizePlan& plan, const Calibration& calibration, const Imatrix
     plan.files->release(t.from());
     calibration.step_done();
   }
-  const auto chosen = choose_offers(offers, room_for(plan, bits_per_weight) - others);
-  assert(chosen);
-  for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i]->to = offers[i][(*chosen)[i]].dtype;
-  plan.set_file_type(file_type_of(plan));
+  const std::uint64_t room = room_for(plan, bits_per_weight);
+  std::uint64_t free = room - others;
+  for (;;) {
+    const auto chosen = choose_offers(offers, free);
+    if (!chosen) fail_budget(plan, plan.bytes, bits_per_weight);
+    for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i]->to = offers[i][(*chosen)[i]].dtype;
+    plan.set_file_type(file_type_of(plan));
+    if (plan.bytes <= room) return;
+    free -= std::min(free, plan.bytes - room);  // shards of these types have more headers
+  }
 }
 
 }  // namespace r1

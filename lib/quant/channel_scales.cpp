@@ -84,7 +84,7 @@ void scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, Thr
                                      [](const PlannedTensor* t) { return t->packed_anew(); });
     if (packed == readers.end() || norm.to != DType::f32) continue;
     if (std::any_of(readers.begin(), readers.end(),
-                    [](const PlannedTensor* t) { return t->copied(); }))
+                    [](const PlannedTensor* t) { return t->copied() || t->kept; }))
       continue;
     const std::span<const float> importance = imatrix.importance((*packed)->name());
     if (std::all_of(importance.begin(), importance.end(), [](float v) { return v == 0; })) continue;

@@ -111,6 +111,9 @@ std::vector<FolderShard> cut_shards(const std::vector<FolderWeight>& weights, st
     shards.back().bytes += weights[i].bytes();
     shards.back().end = i + 1;
   }
+  if (shards.size() > ModelFiles::kMostShards)
+    fail(ErrorKind::usage, "files of {} bytes would be {}; at most {} are read", most,
+         shards.size(), ModelFiles::kMostShards);
   for (std::size_t s = 0; s < shards.size(); ++s) {
     FolderShard& shard = shards[s];
     shard.file = shards.size() == 1

@@ -181,6 +181,7 @@ QuantizePlan plan_quantization(const ModelFiles& files, const TypeChoice& choice
     t.to = types[i].dtype;
     t.fell_back = types[i].fell_back;
     t.free = types[i].free;
+    t.kept = types[i].kept;
     need_vector_or_matrix(t);
     if (!requantize) refuse_twice(t, files);
   }

@@ -17,7 +17,7 @@ namespace r1 {
 struct PlannedTensor {
   GgufTensor source;  // in the old file, which stays open
   DType to = DType::f32;
-  bool fell_back = false, free = false;  // as ChosenType
+  bool fell_back = false, free = false, kept = false;  // as ChosenType
   // [K], or none: each number of a row is multiplied by that of its column (channel_scales.h).
   std::shared_ptr<const std::vector<float>> channel_scales;
 

@@ -56,7 +56,8 @@ class Answers {
 }  // namespace
 
 DType probe_type(const PlannedTensor& t) {
-  return t.from().cols() % block_elements(DType::q4_0) == 0 ? DType::q4_0 : DType::f32;
+  const DType probe = t.from().dtype == DType::q4_0 ? DType::iq4_nl : DType::q4_0;
+  return t.from().cols() % block_elements(probe) == 0 ? probe : DType::f32;
 }
 
 bool is_measured(const PlannedTensor& t) { return t.free && probe_type(t) != DType::f32; }

@@ -9,8 +9,8 @@
 
 namespace r1 {
 
-// The type that a matrix is tried in: q4_0, or f32, which loses nothing, where its rows are no
-// whole blocks of that.
+// The type that a matrix is tried in: q4_0, iq4_nl where it is q4_0 already, or f32, which loses
+// nothing, where its rows are no whole blocks.
 DType probe_type(const PlannedTensor& tensor);
 // Is it a free matrix that can be tried?
 bool is_measured(const PlannedTensor& tensor);

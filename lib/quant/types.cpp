@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/base/lower.h"
 
 namespace r1 {
 namespace {
@@ -53,7 +54,8 @@ class Chooser {
   ChosenType of(const NamedTensor& t) const {
     if (!is_matrix(t)) return {DType::f32};
     const auto names_it = [&](const BoundedRegex& names) { return names.fits(t.name); };
-    if (std::any_of(choice_.keep.begin(), choice_.keep.end(), names_it)) return {t.tensor.dtype};
+    if (std::any_of(choice_.keep.begin(), choice_.keep.end(), names_it))
+      return {.dtype = t.tensor.dtype, .kept = true};
     for (const TypeRule& rule : choice_.rules)
       if (names_it(rule.names)) return fitting(rule.dtype, t.tensor.cols());
     const Place place = place_of(t.name);
@@ -141,7 +143,7 @@ BoundedRegex parse_pattern(const std::string& text, std::string_view shown) {
 
 DType parse_type(std::string_view name, std::string_view shown) {
   for (const DType type : kTensorTypes)
-    if (to_string(type) == name) return type;
+    if (to_string(type) == lower(name)) return type;
   fail(ErrorKind::usage, "{}: '{}' is none of {}", shown, escaped(name),
        fmt::join(tensor_type_names(), " "));
 }

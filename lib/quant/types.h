@@ -50,6 +50,7 @@ struct ChosenType {
   DType dtype;
   bool fell_back = false;  // rows do not divide into blocks of the type that was meant
   bool free = false;       // a matrix of whose type nothing is said but the mix
+  bool kept = false;       // as it is: TypeChoice::keep
 };
 std::vector<DType> quantized_types();          // that tensors can have
 std::vector<std::string> tensor_type_names();  // of all of them

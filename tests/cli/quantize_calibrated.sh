@@ -43,6 +43,9 @@ r1-quantize $TINY_MODEL --type q4_0 --imatrix-out y.gguf -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --calibration missing -o x.gguf; echo $?
 : >empty; r1-quantize $TINY_MODEL --type q4_0 --calibration empty -o x.gguf; echo $?
 echo '{"txt":1}' >bad.jsonl; r1-quantize $TINY_MODEL --type q4_0 --calibration bad.jsonl -o x.gguf; echo $?
+# Of a long text only the beginning is read, and a file of four bits keeps what a larger type would not make better.
+(cat text; yes 'x = 1' | head -200000) >long; for from in text long; do r1-quantize -q $TINY_MODEL --type q4_0 --calibration $from --calibration-tokens 40 --imatrix-out im_$from.gguf -f -o x.gguf >/dev/null; sha256sum <x.gguf; done | uniq | wc -l; rm long im_text.gguf im_long.gguf
+r1-quantize -q $TINY_MODEL --type q4_0 --pure --method rtn -f -o x.gguf >/dev/null; r1-quantize -q x.gguf --target-bpw 9 --allow-requantize --calibration text --json -o nine.gguf | jq -c '[.output.tensors[] | select(.from == "q4_0") | .to] | unique'; rm x.gguf nine.gguf
 # Error feedback by too few tokens can do harm.
 printf 'one two' >few; r1-quantize $TINY_MODEL --type q4_0 --method gptq --calibration few -o few.gguf >/dev/null; rm few.gguf
 ls

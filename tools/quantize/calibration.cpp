@@ -74,6 +74,24 @@ void keep_imatrix(const Imatrix& imatrix, const Imatrix::Text& text, const Quant
   out->close();
 }
 
+namespace {
+
+// The first `most` tokens. Of a long text only as much is read as these may stand for, up to the
+// end of a line: most tokens have fewer than 64 bytes.
+std::vector<TokenId> first_tokens(const Tokenizer& tokenizer, std::string_view text,
+                                  std::size_t most) {
+  for (std::size_t bytes = 64 * most;; bytes *= 4) {
+    const std::size_t end =
+        bytes < text.size() ? std::min(text.find('\n', bytes), text.size()) : text.size();
+    std::vector<TokenId> ids = tokenizer.encode(text.substr(0, end));
+    if (ids.size() < most && end < text.size()) continue;
+    ids.resize(std::min(ids.size(), most));
+    return ids;
+  }
+}
+
+}  // namespace
+
 CalibrationModel::CalibrationModel(QuantizeReport& report)
     : backend_(open_backend("cpu", {.threads = static_cast<int>(report.settings.threads)})),
       model_(load_model_with_text(*backend_, report.settings.operands[0], report.files.path(),
@@ -81,9 +99,8 @@ CalibrationModel::CalibrationModel(QuantizeReport& report)
   const QuantizeSettings& s = report.settings;
   need_finite(report.files);
   const Tokenizer& tokenizer = *model_.tokenizer;
-  std::vector<TokenId> ids = tokenizer.encode(calibration_text(report));
-  if (std::cmp_less(s.calibration_tokens, ids.size()))
-    ids.resize(static_cast<std::size_t>(s.calibration_tokens));
+  const std::vector<TokenId> ids = first_tokens(tokenizer, calibration_text(report),
+                                                static_cast<std::size_t>(s.calibration_tokens));
   if (ids.size() < 2) fail(ErrorKind::usage, "{} has no two tokens", escaped(s.calibration));
   description_ = fmt::format("{} tokens of {} read", ids.size(), escaped(s.calibration));
   std::int64_t widest = 0;
@@ -95,6 +112,7 @@ CalibrationModel::CalibrationModel(QuantizeReport& report)
   const bool bos = tokenizer.add_bos();
   const std::int64_t window_size = std::min(kWindow, model_.network->shape().context);
   const std::size_t most = static_cast<std::size_t>(window_size) - (bos ? 1 : 0);
+  if (most == 0) fail(ErrorKind::model, "the model's context has room for BOS alone");
   for (std::size_t at = 0; at < ids.size(); at += most) {
     std::vector<std::int32_t>& window = windows_.emplace_back();
     if (bos) window.push_back(*tokenizer.bos());

@@ -210,13 +210,22 @@ class GgufMaker {
     const std::vector<ResumePoint> there_already = begin(options);
     try {
       write_shards(there_already, options, pool);
+      refuse_newcomers();
       give_names();
       for (const fs::path& path : paths_) remove_sums(path);
     } catch (const Error& e) {
-      if (e.kind() != ErrorKind::interrupted)
+      if (e.kind() != ErrorKind::interrupted && e.kind() != ErrorKind::usage)
         for (const fs::path& path : paths_) remove_partial(path);
       throw;
     }
+  }
+
+  // Files that came to these names meanwhile: what was written stays beside them.
+  void refuse_newcomers() const {
+    for (const fs::path& path : paths_)
+      if (!s_.force && is_taken(path))
+        fail(ErrorKind::usage, "{} is there by now; --resume -f replaces it",
+             escaped(path.string()));
   }
 
   // Digests are made while the disk takes the last of what was written.

@@ -43,12 +43,15 @@ void add_file(JsonWriter& w, const fs::path& path) {
 // Of a folder, what is read beside its weights: another folder gets all of it, a .gguf file the
 // tokenizer and the chat template.
 std::vector<fs::path> side_inputs(const QuantizeReport& r) {
-  if (r.files.is_gguf()) return {};
   std::vector<fs::path> paths;
   const auto add = [&](std::initializer_list<const char*> names) {
     for (const char* name : names)
       if (const fs::path path = r.files.side_path(name); is_there(path)) paths.push_back(path);
   };
+  if (r.files.is_gguf()) {
+    if (!r.settings.calibration.empty()) add({"tokenizer.json"});  // it has the say, if it is there
+    return paths;
+  }
   add({"config.json", kFolderIndex});
   if (is_folder(r.settings.output))
     for (fs::path& path : small_files(r.files.path())) paths.push_back(std::move(path));

@@ -102,7 +102,7 @@ void add_quality(std::vector<Option>& o, QuantizeSettings& s) {
                .into = &s.calibration_tokens,
                .metavar = "N",
                .help = "Read at most so many tokens of it.",
-               .least = 1,
+               .least = 2,
                .most = 1e9,
                .wants = {{"calibration"}}});
   o.push_back(
@@ -151,7 +151,7 @@ void add_safety(std::vector<Option>& o, QuantizeSettings& s) {
                .group = g,
                .into = &s.shard_size,
                .metavar = "SIZE",
-               .help = "Cut the weights into files of at most so many bytes (K, M, G); without it "
+               .help = "Cut the weights into files of about so many bytes (K, M, G); without it "
                        "no .gguf file is cut.",
                .least = 1,
                .unit = Option::Unit::bytes,

@@ -1,10 +1,13 @@
 #include <atomic>
+#include <climits>
 #include <cmath>
 #include <new>
 #include <set>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "lib/base/checked.h"
 #include "lib/base/parallel.h"
@@ -85,6 +88,25 @@ TEST(ThreadPool, EveryIndexIsWorkedOnOnce) {
       for (const auto& n : seen) EXPECT_EQ(n, 1);
     }
   }
+}
+
+// More threads than processors would wait for each other.
+TEST(ThreadPool, HasNoMoreThreadsThanItsProcessors) {
+  EXPECT_EQ(processors_of_quota("max 100000"), INT_MAX);
+  EXPECT_EQ(processors_of_quota(""), INT_MAX);
+  EXPECT_EQ(processors_of_quota("150000 100000"), 2);
+  EXPECT_EQ(processors_of_quota("5000 100000"), 1);
+  std::thread([] {
+    cpu_set_t all, one;
+    ASSERT_EQ(::sched_getaffinity(0, sizeof all, &all), 0);
+    std::size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &all)) ++cpu;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+    EXPECT_EQ(physical_cores(), 1);
+    EXPECT_EQ(ThreadPool(0).threads(), 1);
+  }).join();
 }
 
 TEST(ThreadPool, ManyShortCallsLoseNothing) {

@@ -46,6 +46,21 @@ TEST(OutputFolder, LeavesNothingWithoutItsClose) {
   EXPECT_TRUE(fs::is_empty(dir.path()));
 }
 
+// What came there meanwhile is somebody's, and what was written is not lost.
+TEST(OutputFolder, ReplacesNothingThatCameLater) {
+  for (const bool replace : {false, true}) {
+    const test::TempDir dir;
+    {
+      OutputFolder folder(dir / "out", replace);
+      test::write_bytes(folder.partial() / "a", "1");
+      test::write_bytes(dir / "out/thesis.txt", "mine");
+      EXPECT_FAILS(Kind::usage, replace ? "holds no model" : "exists", folder.close());
+    }
+    EXPECT_EQ(test::read_bytes(dir / "out/thesis.txt"), "mine");
+    EXPECT_EQ(test::read_bytes(dir / "out.partial/a"), "1");
+  }
+}
+
 TEST(OutputFolder, ReplacesAModelWhenToldTo) {
   const test::TempDir dir;
   test::write_bytes(dir / "out/config.json", "old");

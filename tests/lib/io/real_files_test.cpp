@@ -2,6 +2,7 @@
 #include <cstring>
 #include <numeric>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "lib/io/weights.h"
@@ -88,6 +89,23 @@ TEST(RealFiles, AShardsNameIsNotTheModels) {
   EXPECT_TRUE(ModelFiles::open(dir / "m-00001-of-00002.gguf").digest().starts_with("sample:"));
   write(dir / sha256, 0, 1, {w.tensors[0]});
   EXPECT_EQ(ModelFiles::open(dir / "m-00001-of-00002.gguf").digest(), "sha256:" + sha256);
+}
+
+TEST(RealFiles, ShardsHaveAllTensorsThatTheySay) {
+  const test::TempDir dir;
+  const Written w;
+  for (const auto n : {std::uint16_t{0}, std::uint16_t{1}}) {
+    const auto out = open_file(dir / fmt::format("m-{:05}-of-00002.gguf", n + 1));
+    write_gguf(*out,
+               {{"general.architecture", std::string("llama")},
+                {"split.no", n},
+                {"split.count", std::uint16_t{2}},
+                {"split.tensors.count", std::int32_t{3}}},
+               {w.tensors[n]});
+    out->close();
+  }
+  EXPECT_FAILS(ErrorKind::model, "says 3 tensors, and its files have 2",
+               ModelFiles::open(dir / "m-00001-of-00002.gguf"));
 }
 
 TEST(RealFiles, SafetensorsReadBackAsTheyWereWritten) {

@@ -245,6 +245,21 @@ TEST_F(CalibrateTest, ScaledChannelsLeaveTheModelAsItIs) {
   EXPECT_GT(scaled, 7u);  // more than a layer's q, k, v, DAW's gate and gain, gate and up
 }
 
+TEST_F(CalibrateTest, WhatIsKeptIsNotScaled) {
+  ThreadPool pool(2);
+  QuantizePlan kept = plan();
+  for (PlannedTensor& t : kept.tensors)
+    if (t.name() == "blk.0.attn_v.weight") {
+      t.to = t.from().dtype;
+      t.kept = true;
+    }
+  scale_channels(kept, uneven_imatrix(kept), true, pool, [] {});
+  for (const PlannedTensor& t : kept.tensors)
+    if (t.name().starts_with("blk.0.attn_")) {
+      EXPECT_EQ(t.channel_scales, nullptr) << t.name();
+    }
+}
+
 // The model is so small that the rows that are sampled are all rows.
 TEST_F(CalibrateTest, ScaledChannelsLoseLessOfWhatCounts) {
   ThreadPool pool(2);
