@@ -35,9 +35,7 @@ constexpr const char* kTool = "r1-bench";
 constexpr std::int64_t kShortTestMs = 200;
 
 // As wide as a record will show a model of this name.
-std::string widest_name(const std::string& name) {
-  return std::filesystem::path(name).filename().string() + " (q8_0)";
-}
+std::string widest_name(const std::string& name) { return short_name(name) + " (q8_0)"; }
 
 std::string read_text(const std::string& path) {
   return path == "-" ? read_stdin() : read_file(path);
@@ -284,7 +282,8 @@ class Bench {
     for (std::size_t i = 0; i < 2; ++i)
       sides[i] = as_usage([&] { return read_tests(read_text(s_.operands[i]), s_.operands[i]); });
     const Compared compared = compare(sides[0], sides[1]);
-    if (compared.tests.empty()) fail(ErrorKind::usage, "the two files have no test in common");
+    if (compared.tests.empty() && !compared.failed)
+      fail(ErrorKind::usage, "the two files have no test in common");
     const auto out = open_results(s_.output, s_.form() == "jsonl", s_.force);
     write_comparison(compared, s_.form(), [&](std::string_view text) { out->write(text); });
     out->close();
@@ -293,7 +292,7 @@ class Bench {
   }
 
   int slower(const Compared& compared, const Ui& ui) const {
-    int status = 0;
+    int status = compared.failed ? 1 : 0;
     for (const Comparison& c : compared.tests) {
       if (!c.slower_than(s_.fail_if_slower)) continue;
       ui.say(kTool, fmt::format("{}: slower by {:.1f} %", escaped(c.id), 100 * (1 - c.speed.value)),

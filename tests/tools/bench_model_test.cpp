@@ -26,8 +26,9 @@ class BenchModel : public testing::Test {
   MeasuredNetwork model_;
 };
 
-// The tiny model: 2 layers, D 32, H 4, KV 2, hd 8, K 64, in f32.
-constexpr double kLayer = 32 * (32 + 16 + 16 + 32) + 3 * 32 * 64, kLayers = 2 * kLayer;
+// The tiny model: 2 layers, D 32, H 4, KV 2, hd 8, K 64, in f32, with gate and gain of DAW.
+constexpr double kLayer = 32 * (32 + 16 + 16 + 32) + 3 * 32 * 64 + 2 * 2 * 32;
+constexpr double kLayers = 2 * kLayer;
 
 TEST_F(BenchModel, OneTokenReadsEveryWeightOnceAndItsPast) {
   const double head = 32.0 * static_cast<double>(model_.model().network->shape().vocab);
@@ -44,6 +45,8 @@ TEST_F(BenchModel, APromptReadsWeightsOnceAChunkAndMakesLogitsOnce) {
   EXPECT_EQ(work.total_operations(), 2 * (100 * kLayers + head) + 5050.0 * 2 * (4 * 8) * 4);
   EXPECT_EQ(ModelWork(model_.model(), Device::cpu).prefill(513, 0, 1).bytes, 2 * work.bytes);
   EXPECT_EQ(ModelWork(model_.model(), Device::cuda).prefill(513, 0, 1).bytes, work.bytes);
+  EXPECT_EQ(ModelWork(model_.model(), Device::cpu).prefill(513, 0, 1).again, work.bytes);
+  EXPECT_EQ(ModelWork(model_.model(), Device::cpu).prefill(512, 0, 3).bytes, 4 * work.bytes);
 }
 
 // A share of what is not counted would be too small.

@@ -34,6 +34,19 @@ TEST(Compare, ModelsAreToldApartByName) {
   EXPECT_EQ(tests[0].model, "m.gguf");
 }
 
+// A test that no longer runs is slower than any.
+TEST(Compare, ATestThatFailsIsSaid) {
+  const auto failed = [](const char* id) { return record(id, "", R"(,"status":"error")"); };
+  const auto old = read_tests(record("a", "1,2") + record("b", "1,2"), "f");
+  const Compared compared = compare(old, read_tests(record("a", "1,2") + failed("b"), "f"));
+  EXPECT_TRUE(compared.failed);
+  EXPECT_EQ(compared.tests.size(), 1u);
+  EXPECT_EQ(compared.warnings, std::vector<std::string>{"b: failed in the new file"});
+  EXPECT_FALSE(compare(read_tests(failed("b") + record("a", "1"), "f"), old).failed);
+  EXPECT_FALSE(
+      compare(old, read_tests(failed("b") + record("a", "1") + record("b", "2"), "f")).failed);
+}
+
 TEST(Compare, WhatIsNoRecordIsRefusedByLine) {
   EXPECT_FAILS(ErrorKind::decode, "f:2: no record", read_tests(record("a", "1") + "{}\n", "f"));
   EXPECT_FAILS(ErrorKind::decode, "f", read_tests("[", "f"));

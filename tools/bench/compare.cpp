@@ -63,7 +63,7 @@ PooledTest read_test(const Json& record, const std::string& where) {
   PooledTest t;
   t.id = record.at("id", where).string(where + ": id");
   if (const Json& name = member(record, "model.name"); !name.is_null())
-    t.model = std::filesystem::path(name.string(where + ": model.name")).filename().string();
+    t.model = short_name(name.string(where + ": model.name"));
   for (const char* name : kConditions)
     if (const Json& value = member(record, name); !value.is_null())
       t.conditions.emplace(name, plain(value));
@@ -71,6 +71,8 @@ PooledTest read_test(const Json& record, const std::string& where) {
     t.samples_ns.push_back(ns.number(where + ": samples_ns"));
     if (!(t.samples_ns.back() > 0)) fail(ErrorKind::decode, "{}: a sample is not positive", where);
   }
+  if (const Json& status = member(record, "status"); status.is_string())
+    t.failed = status.string(where) == "error";
   if (const Json& share = member(record, "interference"); share.is_number())
     t.interference = share.number(where);
   return t;
@@ -86,7 +88,7 @@ class Reader {
     if (!schema.is_string() || schema.string(where) != kBenchSchema)
       fail(ErrorKind::decode, "{}: no record of r1-bench", where);
     PooledTest t = read_test(record, where);
-    if (!t.samples_ns.empty()) pool(std::move(t), where);
+    if (!t.samples_ns.empty() || t.failed) pool(std::move(t), where);
   }
   std::vector<PooledTest> done(std::string_view where) {
     if (records_ == 0) fail(ErrorKind::decode, "{} holds no records", escaped(where));
@@ -103,6 +105,7 @@ class Reader {
           fail(ErrorKind::decode, "{}: {} has {} {}, and {} before: these are two tests", where,
                name_of(t), name, escaped(b), escaped(a));
         });
+    known.failed = known.failed && t.failed;
     known.conditions.merge(t.conditions);
     known.samples_ns.insert(known.samples_ns.end(), t.samples_ns.begin(), t.samples_ns.end());
     known.interference = std::max(known.interference, t.interference);
@@ -216,8 +219,11 @@ Compared compare(const std::vector<PooledTest>& before, const std::vector<Pooled
   for (const PooledTest& old : before) {
     stop_when_interrupted();
     const PooledTest* now = news.find(after, old);
-    if (now == nullptr) {
-      doubts.add(old, "only in the old file");
+    if (now == nullptr || old.failed || now->failed) {
+      if (now == nullptr) doubts.add(old, "only in the old file");
+      if (old.failed) doubts.add(old, "failed in the old file");
+      if (now != nullptr && now->failed) doubts.add(old, "failed in the new file");
+      result.failed = result.failed || (now != nullptr && now->failed && !old.failed);
       continue;
     }
     Comparison c{old.model, old.id};

@@ -15,12 +15,13 @@ struct PooledTest {
   std::string model, id;
   // What it ran on and with, by the names of the record's fields: "cpu.name", "test.dtype".
   std::map<std::string, std::string> conditions;
-  std::vector<double> samples_ns;
-  double interference = 0;  // the most of any record
+  std::vector<double> samples_ns;  // none: it failed, or was never run
+  bool failed = false;             // no record of it succeeded, and one is an error
+  double interference = 0;         // the most of any record
 };
-// The tests that succeeded, in the order of their first record, of a file that --jsonl or --json
-// made. `where` names it. Fails with `decode` for what is no record of r1-bench, and for two tests
-// of one name under different conditions. A signal ends it with `interrupted`.
+// The tests that succeeded or failed, in the order of their first record, of a file that --jsonl or
+// --json made. `where` names it. Fails with `decode` for what is no record of r1-bench, and for two
+// tests of one name under different conditions. A signal ends it with `interrupted`.
 std::vector<PooledTest> read_tests(std::string_view text, std::string_view where);
 
 struct Comparison {
@@ -36,6 +37,7 @@ struct Comparison {
 struct Compared {
   std::vector<Comparison> tests;      // what both files have, in the order of the old one
   std::vector<std::string> warnings;  // what only one has, other conditions, interference
+  bool failed = false;                // does a test fail in the new file alone?
 };
 // A signal ends it likewise.
 Compared compare(const std::vector<PooledTest>& before, const std::vector<PooledTest>& after);

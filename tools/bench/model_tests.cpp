@@ -96,14 +96,15 @@ Work ModelWork::of(double steps, double rows, double wanted, double past) const 
   work.operations[head_type_] += 2 * head_ * wanted;
   work.operations[DType::f32] += past_operations_ * past;
   work.bytes = (bytes_ + head_bytes_) * steps;
+  work.again = bytes_ + head_bytes_;
   return work;
 }
 
 // A past that many rows look at together is read once; it does not count beside the products.
 Work ModelWork::prefill(std::int64_t tokens, std::int64_t depth, std::int64_t batch) const {
   const auto rows = static_cast<double>(tokens * batch);
-  const std::int64_t chunks = (tokens * batch + chunk_ - 1) / chunk_;
-  const auto steps = static_cast<double>(chunks);
+  const std::int64_t most = std::max<std::int64_t>(1, chunk_ / batch);  // as Stepper::read
+  const auto steps = static_cast<double>((tokens + most - 1) / most);
   return of(steps, rows, static_cast<double>(batch),
             past_of(tokens, depth) * static_cast<double>(batch));
 }

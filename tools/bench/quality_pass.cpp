@@ -272,7 +272,8 @@ std::deque<Pass> passes_of(Backend& backend,
                       escaped(models[i]->info().name), escaped(models[0]->info().name)));
     try {
       passes
-          .emplace_back(backend, text, *model.tokenizer, cut(own, *model.tokenizer, bytes), window)
+          .emplace_back(backend, text, *model.tokenizer,
+                        text.limit > 0 ? cut(own, *model.tokenizer, bytes) : own, window)
           .join(*models[i], outcomes[i]);
     } catch (const Error& e) {
       outcomes[i].error = e;

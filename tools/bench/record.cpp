@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "lib/base/paths.h"
 #include "tools/bench/machine.h"
 #include "tools/common/program.h"
 
@@ -199,9 +200,13 @@ Json to_json(const BenchRecord& r) {
 
 std::string json_text(const Json& json) { return JsonWriter().value(json).text(); }
 
+std::string short_name(const std::string& model) {
+  return without_slash(model).filename().string();
+}
+
 std::string shown_model(const BenchRecord& r) {
   if (!r.model) return {};
-  std::string name = std::filesystem::path(r.model->name).filename().string();
+  std::string name = short_name(r.model->name);
   if (r.model->quant.empty()) return name;
   return fmt::format("{} ({})", name, r.model->quant);
 }

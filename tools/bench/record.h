@@ -103,5 +103,6 @@ std::string json_text(const Json& json);  // one line, without newline
 
 // The model's name without folders, and its type: "m.gguf (q8_0)"; empty without a model.
 std::string shown_model(const BenchRecord& record);
+std::string short_name(const std::string& model);  // the last part of a path
 
 }  // namespace r1

@@ -56,6 +56,8 @@ void Session::run_all(const std::vector<BenchRecord>& known,
     if (e.kind() == ErrorKind::usage) throw;
     for (const BenchRecord& r : known) add_error(r, e);
     stop_when_interrupted();
+  } catch (const std::bad_alloc&) {
+    for (const BenchRecord& r : known) add_error(r, {ErrorKind::oom_cpu, "out of memory"});
   }
   for (BenchRecord& record : records) add(std::move(record));
 }
