@@ -101,7 +101,8 @@ constexpr int most_rows(PanelType type) {
 }
 constexpr int parts_at_once(PanelType type, int rows) {
   if (kRegister == 32) return 2;
-  return type == PanelType::bf16 && rows <= 2 ? cpu::kPanelRows / kLanes : 1;
+  const bool plain = type == PanelType::bf16 || type == PanelType::f32;
+  return plain && rows <= 2 ? cpu::kPanelRows / kLanes : 1;
 }
 
 // Quad j of a block.

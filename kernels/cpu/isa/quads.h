@@ -96,6 +96,25 @@ R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
 
 #else
 
+#if defined(__SSE2__)
+
+R1_INLINE Ints dot_pairs(Ints sum, Ints w, Ints x) {
+  return sum + bits<Ints>(_mm_madd_epi16(bits<__m128i>(w), bits<__m128i>(x)));
+}
+R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) { return dot_pairs(sum, w, all(x)); }
+
+// Bytes 0 and 2 of each four as pairs, and bytes 1 and 3.
+using Shorts [[gnu::vector_size(kRegister)]] = std::int16_t;
+R1_INLINE Ints even_bytes(Ints v) { return bits<Ints>(bits<Shorts>(v) << 8 >> 8); }
+R1_INLINE Ints odd_bytes(Ints v) { return bits<Ints>(bits<Shorts>(v) >> 8); }
+
+R1_INLINE Ints dot_signed(Ints sum, Ints w, std::int32_t x) {
+  const Ints even = dot_pairs(sum, even_bytes(w), even_bytes(all(x)));
+  return dot_pairs(even, odd_bytes(w), odd_bytes(all(x)));
+}
+
+#else
+
 R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
   return sum + (w << 16 >> 16) * (x << 16 >> 16) + (w >> 16) * (x >> 16);
 }
@@ -107,6 +126,9 @@ R1_INLINE Ints dot_signed(Ints sum, Ints w, std::int32_t x) {
   for (int i = 0; i < 4; ++i) sum += byte_of(w, i) * byte_of(all(x), i);
   return sum;
 }
+
+#endif
+
 R1_INLINE Ints dot_small(Ints sum, Ints w, std::int32_t x) { return dot_signed(sum, w, x); }
 
 inline constexpr int kNarrowSum = 0;
