@@ -53,6 +53,14 @@ std::string system_of(const std::vector<ChatMessage>& messages, std::string_view
   return system;
 }
 
+// All of them, in one text.
+std::string systems_of(const std::vector<ChatMessage>& messages) {
+  std::string all;
+  for (const ChatMessage& m : messages)
+    if (m.role == "system") all += (all.empty() ? "" : "\n\n") + m.content;
+  return all;
+}
+
 // What follows the last </think>: thoughts of earlier turns are not shown again.
 std::string_view after_thoughts(std::string_view answer) {
   const std::size_t end = answer.rfind(kEndOfThought);
@@ -99,9 +107,10 @@ std::string literal_between(std::string_view source, std::string_view before,
   return {};
 }
 
-Prompt deepseek_r1(const std::vector<ChatMessage>& messages, bool opens_think) {
+Prompt deepseek_r1(const std::vector<ChatMessage>& messages, bool joins_systems, bool opens_think) {
   Prompt p;
-  p.marker("<｜begin▁of▁sentence｜>").text(system_of(messages, ""));
+  p.marker("<｜begin▁of▁sentence｜>");
+  p.text(joins_systems ? systems_of(messages) : system_of(messages, ""));
   for (const ChatMessage& m : messages) {
     if (m.role == "user") p.marker("<｜User｜>").text(m.content);
     if (m.role == "assistant")
@@ -151,7 +160,8 @@ Prompt llama3(const std::vector<ChatMessage>& messages, std::string_view system_
 
 std::string llama2_answer(std::string_view content) { return " " + stripped(content) + " "; }
 std::string mistral_answer(std::string_view content, const MistralForm& form) {
-  return form.spaced_answer ? " " + stripped(content) : std::string(content);
+  return (form.spaced_answer ? " " : "") +
+         (form.strips_answer ? stripped(content) : std::string(content));
 }
 
 // Llama 2: BOS before each question, and the system text inside the first one.
@@ -170,17 +180,20 @@ Prompt inst_llama2(const std::vector<ChatMessage>& messages) {
 }
 
 // Mistral: one BOS. The later templates have tokens for [INST]. Those without one for the system
-// text put that before the last message, or lose it where that is an answer; mistral-common puts it
-// before the last question, and so do we, in the earlier form too.
+// text say that it stands in the first question, or put it before the last message, or lose it
+// where that is an answer; mistral-common puts it before the last question, and so do we, in the
+// earlier form too.
 Prompt inst_mistral(const std::vector<ChatMessage>& messages, const MistralForm& form) {
   Prompt p;
   p.marker("<s>");
   const std::string space = form.spaced ? " " : "";
   const std::string system = form.system_markers ? "" : system_of(messages, "");
   const auto is_user = [](const ChatMessage& m) { return m.role == "user"; };
+  const auto first = std::find_if(messages.begin(), messages.end(), is_user);
   const auto last = std::find_if(messages.rbegin(), messages.rend(), is_user);
   for (const ChatMessage& m : messages) {
-    const bool here = last != messages.rend() && &m == &*last && !system.empty();
+    const bool asks = first != messages.end() && &m == (form.system_first ? &*first : &*last);
+    const bool here = asks && !system.empty();
     const std::string content = (here ? system + "\n\n" : "") + m.content;
     if (m.role == "system" && form.system_markers)
       p.marker("[SYSTEM_PROMPT]").text(space + content).marker("[/SYSTEM_PROMPT]");
@@ -237,6 +250,7 @@ ChatTemplate ChatTemplate::recognise(std::string_view text) {
   ChatTemplate t;
   if (has("<｜User｜>") && has("<｜Assistant｜>")) {
     t.form_ = Form::deepseek_r1;
+    t.joins_systems_ = has("is_first_sp");
     t.opens_think_ = has("<｜Assistant｜><think>");
   } else if (has("<|im_start|>")) {
     t.form_ = Form::chatml;
@@ -258,7 +272,9 @@ ChatTemplate ChatTemplate::recognise(std::string_view text) {
     t.mistral_ = {.markers = !has(" [/INST]"),
                   .system_markers = has("[SYSTEM_PROMPT]"),
                   .spaced = has("[INST] "),
-                  .spaced_answer = has("\" \" + message") || has("' ' + message")};
+                  .spaced_answer = has("\" \" + message") || has("' ' + message"),
+                  .strips_answer = has("|trim") || has("| trim") || has(".strip()"),
+                  .system_first = has("loop.first and system_message")};
   } else {
     fail(ErrorKind::model, "the chat template is of no known form; it begins {}",
          escaped(text.substr(0, 60)));
@@ -290,7 +306,7 @@ Thoughts ChatTemplate::thoughts() const {
 std::vector<PromptPart> ChatTemplate::render(const std::vector<ChatMessage>& messages) const {
   switch (form_) {
     case Form::deepseek_r1:
-      return deepseek_r1(messages, opens_think_).parts;
+      return deepseek_r1(messages, joins_systems_, opens_think_).parts;
     case Form::chatml:
       return chatml(messages, default_system_, writes_bos_, cuts_thoughts_, opens_think_).parts;
     case Form::llama3:

@@ -25,7 +25,9 @@ struct MistralForm {
   bool markers = false;         // [INST] is a token
   bool system_markers = false;  // [SYSTEM_PROMPT] too: the system text stands where it is said
   bool spaced = false;          // a space stands behind these tokens
-  bool spaced_answer = false;   // and before an answer, which is stripped
+  bool spaced_answer = false;   // and before an answer
+  bool strips_answer = false;
+  bool system_first = false;  // the system text stands in the first question
 };
 
 // A chat template, recognised by its markers and rendered by our code; never executed.
@@ -53,6 +55,7 @@ class ChatTemplate {
   std::string default_system_;  // the system text when the messages have none
   std::string system_head_;     // llama3: the lines that stand before it ("Today Date: …")
   bool writes_bos_ = false;     // chatml: the prompt begins with it
+  bool joins_systems_ = false;  // deepseek-r1: all of them count, else the last one
   bool cuts_thoughts_ = false;  // chatml: of earlier answers only what follows </think> stays
   bool opens_think_ = false;    // deepseek-r1, chatml: the prompt ends with <think>
   bool has_sys_marks_ = false;  // inst: <<SYS>> around the system text, as Llama 2 has it

@@ -81,7 +81,7 @@ class Vocabulary {
     put("pre", std::string("default"));
     put_tokens();
     put("scores", std::move(scores));
-    put("add_space_prefix", model.add_dummy_prefix);
+    put("add_space_prefix", model.leading_space != LeadingSpace::none);
   }
 
   void put_bpe() {

@@ -125,7 +125,10 @@ void read_normalizer(SentencepieceModel& model, ByteSpan content, std::string_vi
       check_character_map(f.content, name);
       model.maps_characters = !f.content.empty();
     }
-    if (f.number == 3 && f.wire == varint) model.add_dummy_prefix = f.value != 0;
+    if (f.number == 3 && f.wire == varint)
+      model.leading_space = f.value == 0   ? LeadingSpace::none
+                            : f.value == 2 ? LeadingSpace::unless_there
+                                           : LeadingSpace::always;
     if (f.number == 4 && f.wire == varint) model.removes_spaces = f.value != 0;
   }
 }
@@ -201,7 +204,7 @@ std::string sentencepiece_proto(const SentencepieceModel& model) {
 }
 
 std::string sentencepiece_proto(std::vector<SentencepieceModel::Piece> pieces,
-                                bool add_dummy_prefix) {
+                                LeadingSpace leading_space) {
   SentencepieceModel model{std::move(pieces)};
   const auto unknown =
       std::find_if(model.pieces.begin(), model.pieces.end(),
@@ -213,7 +216,7 @@ std::string sentencepiece_proto(std::vector<SentencepieceModel::Piece> pieces,
   trainer.number(40, static_cast<std::uint64_t>(unknown - model.pieces.begin()));
   Writer normalizer;
   normalizer.text(1, "identity");
-  normalizer.number(3, add_dummy_prefix ? 1 : 0);
+  normalizer.number(3, static_cast<std::uint64_t>(leading_space));
   normalizer.number(4, 0);  // remove_extra_whitespaces
   normalizer.number(5, 1);  // escape_whitespaces
   model.specs = {{2, trainer.out()}, {3, normalizer.out()}};

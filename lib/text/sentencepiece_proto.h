@@ -14,6 +14,10 @@ namespace r1 {
 
 enum class PieceType : std::uint8_t { normal = 1, unknown, control, user_defined, unused, byte };
 
+// Is a space put before a text? A tokenizer.json may leave out texts that begin with one: of those,
+// our own ModelProtos have a 2 in place of the flag's 1.
+enum class LeadingSpace : std::uint8_t { none, always, unless_there };
+
 // What of a sentencepiece ModelProto we look at ourselves (field numbers:
 // sentencepiece_model.proto).
 struct SentencepieceModel {
@@ -24,7 +28,7 @@ struct SentencepieceModel {
   };
   std::vector<Piece> pieces;
   std::vector<std::pair<std::uint64_t, std::string>> specs;  // fields 2, 3 and 5 as they came
-  bool add_dummy_prefix = true;
+  LeadingSpace leading_space = LeadingSpace::always;
   bool removes_spaces = true;  // at the ends, and all but one of several
   bool maps_characters = false;
   bool merges_pairs = false;  // else it searches for the likeliest pieces
@@ -37,7 +41,7 @@ SentencepieceModel check_sentencepiece_proto(ByteSpan proto, std::string_view na
 std::string sentencepiece_proto(const SentencepieceModel& model);
 // One for byte-pair merging with byte pieces and no change to the text but that leading space.
 std::string sentencepiece_proto(std::vector<SentencepieceModel::Piece> pieces,
-                                bool add_dummy_prefix);
+                                LeadingSpace leading_space);
 
 // A ModelProto for the vocabulary of a GGUF file, and for a Hugging Face folder: its
 // tokenizer.model with the tokens that tokenizer_config.json adds, or a tokenizer.json that was

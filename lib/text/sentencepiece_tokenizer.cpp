@@ -41,7 +41,7 @@ class SentencepieceTokenizer : public Tokenizer {
     for (SentencepieceModel::Piece& piece : model.pieces)
       if (piece.type == PieceType::user_defined && is_marker_text(piece.text))
         piece.type = PieceType::control;
-    add_dummy_prefix_ = model.add_dummy_prefix;
+    leading_space_ = model.leading_space;
     if (model.removes_spaces)
       fail(ErrorKind::model, "{} drops spaces of the text and does not run here", escaped(name));
     load(sentencepiece_proto(model), name);
@@ -59,7 +59,9 @@ class SentencepieceTokenizer : public Tokenizer {
   }
 
   std::vector<TokenId> encode(std::string_view text) const override {
-    return encode_runs(text, add_dummy_prefix_);
+    const bool spaced = text.starts_with(' ') || text.starts_with(kSpaceMarkText);
+    return encode_runs(text, leading_space_ == LeadingSpace::always ||
+                                 (leading_space_ == LeadingSpace::unless_there && !spaced));
   }
   std::vector<TokenId> encode_continued(std::string_view text) const override {
     return encode_runs(text, false);
@@ -150,7 +152,7 @@ class SentencepieceTokenizer : public Tokenizer {
   }
 
   sentencepiece::SentencePieceProcessor processor_;
-  bool add_dummy_prefix_ = true;  // done here, so that a continuation can go without
+  LeadingSpace leading_space_;  // put here, so that a continuation can go without
   std::vector<std::string> texts_;
   std::vector<bool> markers_;
   std::array<TokenId, 256> byte_ids_{};

@@ -14,17 +14,17 @@ constexpr std::int64_t kMostTokens = 2'097'152;
 constexpr std::string_view kSpaceMark = "\u2581";
 
 // Does a tokenizer.json put a space before a text? Fails for what sentencepiece does not do.
-bool puts_space(const Json& file) {
+LeadingSpace leading_space(const Json& file) {
   const std::string where = "tokenizer.json";
   const auto type_of = [&](const Json& step) { return step.at("type", where).string(where); };
-  bool puts = false;
+  LeadingSpace space = LeadingSpace::none;
   if (const Json* normalizer = file.find("normalizer"); normalizer && !normalizer->is_null()) {
     const Json* all = normalizer->find("normalizers");
     const Json::Array steps = all ? all->array(where) : Json::Array{*normalizer};
     for (const Json& step : steps) {
       const bool marks_spaces =
           type_of(step) == "Replace" && step.at("content", where).string(where) == kSpaceMark;
-      puts = puts || type_of(step) == "Prepend";
+      if (type_of(step) == "Prepend") space = LeadingSpace::always;
       if (!marks_spaces && type_of(step) != "Prepend")
         fail(ErrorKind::model, "the normalizer {} is not one that runs here",
              escaped(type_of(step)));
@@ -35,9 +35,10 @@ bool puts_space(const Json& file) {
       fail(ErrorKind::model, "the pre-tokenizer {} is not one that runs here",
            escaped(type_of(*cut)));
     const Json* scheme = cut->find("prepend_scheme");
-    puts = puts || scheme == nullptr || scheme->string(where) != "never";
+    const bool puts = scheme == nullptr || scheme->string(where) != "never";
+    if (puts && space == LeadingSpace::none) space = LeadingSpace::unless_there;
   }
-  return puts;
+  return space;
 }
 
 Piece& piece_at(std::vector<Piece>& pieces, const Json& value, std::size_t count) {
@@ -118,8 +119,8 @@ std::string sentencepiece_proto(const GgufFile& gguf) {
     else if (type == kUnknown)
       pieces.back().type = PieceType::control;
   }
-  return sentencepiece_proto(std::move(pieces),
-                             gguf.boolean("tokenizer.ggml.add_space_prefix").value_or(true));
+  const bool spaced = gguf.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
+  return sentencepiece_proto(std::move(pieces), spaced ? LeadingSpace::always : LeadingSpace::none);
 }
 
 std::string sentencepiece_proto(const Json& file) {
@@ -151,7 +152,7 @@ std::string sentencepiece_proto(const Json& file) {
       piece = {text, 0, marker ? PieceType::control : PieceType::user_defined};
     }
   }
-  return sentencepiece_proto(std::move(pieces), puts_space(file));
+  return sentencepiece_proto(std::move(pieces), leading_space(file));
 }
 
 std::string sentencepiece_proto(const ModelFiles& folder) {

@@ -36,7 +36,7 @@ LineReader::State LineReader::next(std::string& line, bool wait) {
     if (found == 0) return State::not_yet;
     std::array<char, 65536> chunk;
     const ssize_t got = ::read(descriptor_, chunk.data(), chunk.size());
-    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got < 0) fail(ErrorKind::decode, "{}: {}", name_, std::strerror(errno));
     at_end_ = got == 0;
     read_ += static_cast<std::uint64_t>(got);
@@ -64,6 +64,11 @@ std::string read_stdin() {
   while (true) {
     stop_when_interrupted();
     const ssize_t got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+    if (got < 0 && errno == EAGAIN) {  // who shares a pipe may have asked for this
+      pollfd ready{STDIN_FILENO, POLLIN, 0};
+      ::poll(&ready, 1, -1);
+      continue;
+    }
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail(ErrorKind::decode, "standard input: {}", std::strerror(errno));
     if (got == 0) return text;

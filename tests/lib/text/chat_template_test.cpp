@@ -61,6 +61,10 @@ TEST(ChatTemplate, OfDeepSeekR1OpensThinkOnlyIfItsSourceDoes) {
 TEST(ChatTemplate, OfDeepSeekR1TakesTheLastOfSeveralSystemTexts) {
   EXPECT_EQ(shown("<｜User｜><｜Assistant｜>", {{"system", "x"}, {"user", "a"}, {"system", "y"}}),
             "⟦<｜begin▁of▁sentence｜>⟧y⟦<｜User｜>⟧a⟦<｜Assistant｜>⟧");
+  // Later ones say how the first differs from the others.
+  EXPECT_EQ(shown("is_first_sp <｜User｜><｜Assistant｜>",
+                  {{"system", "x"}, {"user", "a"}, {"system", "y"}}),
+            "⟦<｜begin▁of▁sentence｜>⟧x\n\ny⟦<｜User｜>⟧a⟦<｜Assistant｜>⟧");
 }
 
 TEST(ChatTemplate, ChatmlBeginsWithTheSystemTextOfItsSource) {
@@ -171,6 +175,14 @@ TEST(ChatTemplate, OfMistralHasTheSystemTextInTheLastQuestionAlsoBeforeAnAnswer)
             "⟦<s>⟧⟦[INST]⟧ a⟦[/INST]⟧ b⟦</s>⟧⟦[INST]⟧ s\n\nc⟦[/INST]⟧");
   EXPECT_EQ(shown(kMistral3, {talk[0], {"user", "a"}, {"user", "a"}}),
             "⟦<s>⟧⟦[INST]⟧ a⟦[/INST]⟧⟦[INST]⟧ s\n\na⟦[/INST]⟧");
+}
+
+// The present template of Mistral 7B v0.1 and v0.2.
+TEST(ChatTemplate, OfMistralMaySayThatTheSystemTextStandsInTheFirstQuestion) {
+  EXPECT_EQ(shown("loop.first and system_message ' [INST] ' ' [/INST]' ' ' + message['content'] + "
+                  "eos_token",
+                  {{"system", "s"}, {"user", "a"}, {"assistant", " b "}, {"user", "c"}}),
+            "⟦<s>⟧▁[INST] s\n\na [/INST]  b ⟦</s>⟧▁[INST] c [/INST]");
 }
 
 TEST(ChatTemplate, OfMistralHasTheSystemTextBetweenItsOwnMarkersWhereThereAreSome) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/byte_tokenizer.h"
@@ -120,6 +121,28 @@ TEST(LoadTokenizer, ReadsATokenizerJsonThatWasConvertedFromSentencepiece) {
     EXPECT_EQ(tokenizer->encode(v.texts[i]), v.ids[i]) << v.texts[i];
   EXPECT_TRUE(tokenizer->is_marker(*tokenizer->find("</s>")));
   EXPECT_EQ(tokenizer->marker_text(*tokenizer->find("</s>")), "</s>");
+}
+
+// As the tokenizers library has it: a text that begins with a space gets no other one.
+TEST(LoadTokenizer, PutsNoSpaceBeforeOneWhereMetaspaceDoesNot) {
+  JsonWriter json;
+  json.begin_object().key("pre_tokenizer").begin_object().key("type").string("Metaspace");
+  json.key("replacement").string("▁").key("prepend_scheme").string("first").end_object();
+  json.key("model").begin_object().key("type").string("BPE").key("unk_token").string("<unk>");
+  json.key("byte_fallback").boolean(true).key("vocab").begin_object();
+  std::int64_t id = 0;
+  for (const char* piece : {"<unk>", "▁", "a", "▁a"}) json.key(piece).integer(id++);
+  for (int byte = 0; byte < 256; ++byte) json.key(fmt::format("<0x{:02X}>", byte)).integer(id++);
+  json.end_object().key("merges").begin_array();
+  json.begin_array().string("▁").string("a").end_array().end_array().end_object().end_object();
+  Folder folder;
+  folder.write("tokenizer.json", json.text());
+  const auto tokenizer = folder.load();
+  EXPECT_EQ(tokenizer->encode("a"), (Ids{3}));
+  EXPECT_EQ(tokenizer->encode(" a"), (Ids{3}));
+  EXPECT_EQ(tokenizer->encode("  a"), (Ids{1, 3}));
+  EXPECT_EQ(tokenizer->encode(" "), (Ids{1}));
+  EXPECT_EQ(tokenizer->encode_continued("a"), (Ids{2}));
 }
 
 std::unique_ptr<Tokenizer> load_gguf(const test::TempDir& dir, const test::GgufEntries& more,
