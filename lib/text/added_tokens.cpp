@@ -1,9 +1,42 @@
 #include "lib/text/added_tokens.h"
 
+#include <algorithm>
+
+#include "lib/base/utf8.h"
+
 namespace r1 {
 namespace {
 
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+// White_Space of the Unicode Character Database.
+bool is_space(char32_t c) {
+  return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
+}
+
+// Bytes of white space at the beginning of a text, and at its end.
+std::size_t leading_space(std::string_view text) {
+  std::size_t end = 0;
+  for (Utf8Step step; end < text.size(); end += step.bytes) {
+    step = next_utf8(text.substr(end));
+    if (!step.valid || !is_space(step.code_point)) break;
+  }
+  return end;
+}
+std::size_t trailing_space(std::string_view text) {
+  const std::string_view all = text;
+  for (std::size_t last = 1; last <= std::min<std::size_t>(3, text.size());) {
+    const Utf8Step step = next_utf8(text.substr(text.size() - last));
+    if (!step.valid || step.bytes != last) {
+      ++last;
+      continue;
+    }
+    if (!is_space(step.code_point)) break;
+    text.remove_suffix(last);
+    last = 1;
+  }
+  return all.size() - text.size();
+}
 
 bool is_word(std::string_view text, std::size_t at) {
   if (at >= text.size()) return false;
@@ -56,8 +89,8 @@ std::optional<AddedTokens::Match> AddedTokens::next(std::string_view text, std::
     const Rules rules = longest->rules;
     if (rules.single_word && ((begin > 0 && is_word(text, begin - 1)) || is_word(text, end)))
       continue;
-    while (rules.lstrip && begin > from && is_space(text[begin - 1])) --begin;
-    while (rules.rstrip && end < text.size() && is_space(text[end])) ++end;
+    if (rules.lstrip) begin -= trailing_space(text.substr(from, begin - from));
+    if (rules.rstrip) end += leading_space(text.substr(end));
     return Match{longest->id, begin, end};
   }
   return std::nullopt;

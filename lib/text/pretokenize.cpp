@@ -1,7 +1,9 @@
 #include "lib/text/pretokenize.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstdint>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -21,6 +23,20 @@ constexpr std::string_view kSpace =
 constexpr std::string_view kGpt2 =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+// The script of p{Han} or P{Han}; empty where there is none. PCRE2 means characters that are of
+// several scripts too, and the tokenizers those of this one alone.
+std::string_view script_in(std::string_view escape) {
+  constexpr std::string_view kScripts[] = {
+      "Arabic",   "Armenian", "Bengali", "Cyrillic", "Devanagari", "Ethiopic",  "Georgian",
+      "Greek",    "Gujarati", "Han",     "Hangul",   "Hebrew",     "Hiragana",  "Kannada",
+      "Katakana", "Khmer",    "Lao",     "Latin",    "Malayalam",  "Mongolian", "Myanmar",
+      "Sinhala",  "Tamil",    "Telugu",  "Thai",     "Tibetan"};
+  if (!escape.starts_with("p{") && !escape.starts_with("P{")) return {};
+  const std::string_view name = escape.substr(2, escape.find('}') - 2);
+  const auto* found = std::find(std::begin(kScripts), std::end(kScripts), name);
+  return found == std::end(kScripts) ? std::string_view() : *found;
+}
+
 // The same pattern for PCRE2. What the two engines read differently is rewritten or refused, and a
 // character outside ASCII is written by its number.
 std::string rewritten(std::string_view pattern) {
@@ -35,9 +51,9 @@ std::string rewritten(std::string_view pattern) {
         out += in_class ? std::string(kSpace) : fmt::format("[{}]", kSpace);
       } else if (rest[0] == 'S' && !in_class) {
         out += fmt::format("[^{}]", kSpace);
-      } else if (rest.starts_with("p{Han}")) {
-        out += "\\p{sc:Han}";
-        i += 5;
+      } else if (const std::string_view script = script_in(rest); !script.empty()) {
+        out += fmt::format("\\{}{{sc:{}}}", rest[0], script);
+        i += script.size() + 2;
       } else if (std::string_view("wWhHbBSGXRKQE").find(rest[0]) != std::string_view::npos) {
         fail(ErrorKind::model, "a pre-tokenizer's regex has \\{}{}, which does not run here",
              rest[0], in_class ? " inside a class" : "");

@@ -100,6 +100,9 @@ TEST(Regex, CountsWhiteSpaceAndHanAsOniguruma) {
   EXPECT_EQ(cut(isolated("[^\\\\s]+"), "a\u180eb c"), (Pieces{"a\u180eb", " ", "c"}));
   EXPECT_EQ(cut(isolated("\\\\S+"), "a\u180eb c"), (Pieces{"a\u180eb", " ", "c"}));
   EXPECT_EQ(cut(isolated("\\\\p{Han}+"), "a\u3001\u4e00"), (Pieces{"a\u3001", "\u4e00"}));
+  // U+30FC is of Hiragana and of Katakana, and its own script is neither.
+  EXPECT_EQ(cut(isolated("\\\\p{Katakana}+"), "\u30e9\u30fc"), (Pieces{"\u30e9", "\u30fc"}));
+  EXPECT_EQ(cut(isolated("\\\\P{Katakana}+"), "\u30e9\u30fc"), (Pieces{"\u30e9", "\u30fc"}));
 }
 
 TEST(Regex, KnowsTheEndsOfLines) {

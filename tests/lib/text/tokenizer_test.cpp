@@ -272,6 +272,8 @@ TEST(AddedTokens, TakeSpacesAlongAndKeepOutOfWords) {
                              .make();
   EXPECT_EQ(tokenizer->encode("a \nLb"), (Ids{'a', 300, 'b'}));
   EXPECT_EQ(tokenizer->encode("aR \tb"), (Ids{'a', 301, 'b'}));
+  EXPECT_EQ(tokenizer->encode("a\u3000\u00a0Lb"), (Ids{'a', 300, 'b'}));
+  EXPECT_EQ(tokenizer->encode("aR\u2028 b"), (Ids{'a', 301, 'b'}));
   EXPECT_EQ(tokenizer->encode("W-aW W"), (Ids{302, '-', 'a', 'W', ' ', 302}));
 }
 
