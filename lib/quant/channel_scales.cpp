@@ -76,8 +76,9 @@ std::vector<float> best_scales(const std::vector<PlannedTensor*>& readers,
 
 }  // namespace
 
-void scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, ThreadPool& pool,
-                    const std::function<void()>& step_done) {
+int scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, ThreadPool& pool,
+                   const std::function<void()>& step_done) {
+  int scaled = 0;
   for (PlannedTensor& norm : plan.tensors) {
     const std::vector<PlannedTensor*> readers = readers_of(plan, norm.name());
     const auto packed = std::find_if(readers.begin(), readers.end(),
@@ -98,7 +99,9 @@ void scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, Thr
     norm.channel_scales = std::make_shared<const std::vector<float>>(std::move(inverse));
     const auto shared = std::make_shared<const std::vector<float>>(scales);
     for (PlannedTensor* t : readers) t->channel_scales = shared;
+    ++scaled;
   }
+  return scaled;
 }
 
 }  // namespace r1

@@ -18,7 +18,7 @@ broken -o y.gguf; mv z.gguf z.gguf.partial; broken --resume -o z.gguf; ls | grep
 for t in 1 2; do r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --method gptq -t $t -o c$t.gguf >/dev/null; done
 cmp c1.gguf c2.gguf && ! cmp -s a.gguf c1.gguf && r1-complete -m ./c1.gguf -p x -n 2 >/dev/null && echo runs
 # Scales of channels go into the norms, whichever way rounding goes on from there.
-r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf --awq -o e.gguf >/dev/null; cmp -s a.gguf e.gguf || echo differs
+r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf --awq -o e.gguf >/dev/null; cmp -s a.gguf e.gguf || echo differs; r1-quantize $TINY_MODEL --type q4_0 --imatrix im.gguf --awq --keep 'attn_v|ffn_up|output' -f -o e.gguf >/dev/null; r1-quantize -q $TINY_MODEL --type q4_0 --imatrix im.gguf --awq -f -o e.gguf >/dev/null
 r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --awq --method gptq -o f.gguf >/dev/null; cmp -s c1.gguf f.gguf || echo differs
 r1-quantize -q $TINY_MODEL --type q4_0 --calibration text --awq --method rtn -o g.gguf >/dev/null && r1-complete -m ./g.gguf -p x -n 2 >/dev/null && echo runs
 # Types for a size: never above it, the same for any number of threads, and the more the less is lost.

@@ -149,7 +149,8 @@ class GgufMaker {
     }
     if (s_.dry_run) return;
     if (s_.awq) {
-      scale_channels(plan_, *imatrix_, search, pool, tick);
+      if (scale_channels(plan_, *imatrix_, search, pool, tick) == 0)
+        messages_.warn("--awq changes nothing: no norm has scales that are better");
       messages_.phase_done("channels scaled");
     }
     if (!feedback) return;
