@@ -74,11 +74,13 @@ class Complete {
     return edits_stdin ? run_filter(ui) : complete(ui);
   }
 
-  // @F is read once, and before anything else.
+  // @F is read once, and before anything else; what is read is noted while F still has its name.
   void prepare() {
     std::vector<std::string> others = config_files(standard_.config);
     others.push_back(standard_.log_file);
     check(s_, others);
+    s_.read = inputs_of(s_);
+    s_.read.insert(s_.read.end(), others.begin(), others.end());
     for (std::string* text : {&s_.prompt, &s_.suffix, &s_.system}) *text = text_or_file(*text);
   }
 
@@ -140,8 +142,9 @@ class Complete {
     const auto start = Clock::now();
     const auto backend = open();
     const std::string name = model_name();
+    const std::filesystem::path path = model_at(name);
     const LoadedModel model =
-        load_model_with_text(*backend, name, model_at(name),
+        load_model_with_text(*backend, name, path,
                              {.dtype = s_.dtype,
                               .kv_type = s_.kv_type,
                               .use_mmap = !s_.no_mmap,
@@ -157,7 +160,7 @@ class Complete {
     CompletionRequest defaults = request_of(s_);
     sample_as_model_says(defaults.sampling, s_, model.sampling);
     const RecordContext context = record_context(s_, model, device_of(*backend));
-    Choice choice(s_, context.recipe);
+    Choice choice(s_, context.recipe, path);
     const auto source =
         s_.request_lines() ? line_source(s_, defaults, choice) : text_source(s_, defaults, choice);
     Printer printer(s_, ui, model, context, choice);

@@ -76,6 +76,16 @@ TEST(Targets, NothingThatIsReadIsReplaced) {
   EXPECT_TRUE(skips.skips(skips.claim((dir / "b.py").string())));
 }
 
+TEST(Targets, OnlyResultsThatDoNotGiveWayMayReplace) {
+  for (const std::string how : {"overwrite", "append", "prepend"}) {
+    EXPECT_TRUE(Targets({.sidecars = true, .if_exists = how}).may_replace()) << how;
+    EXPECT_FALSE(Targets({.if_exists = how}).may_replace()) << how;
+  }
+  for (const std::string how : {"skip", "error"}) {
+    EXPECT_FALSE(Targets({.folder = "out", .if_exists = how}).may_replace()) << how;
+  }
+}
+
 TEST(Targets, AFolderWithTwoNamesIsOne) {
   const test::TempDir dir;
   fs::create_directory(dir / "d");

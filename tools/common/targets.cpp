@@ -112,6 +112,10 @@ bool Targets::is_kept(const fs::path& target) const {
   return ::stat(target.c_str(), &found) == 0 && kept_.contains({found.st_dev, found.st_ino});
 }
 
+bool Targets::may_replace() const {
+  return wanted() && options_.if_exists != "skip" && options_.if_exists != "error";
+}
+
 void Targets::reserve(const std::string& input) {
   reserved_.emplace(key_of(place_of(input)), input);
 }

@@ -28,6 +28,8 @@ class Targets {
   // no name, an earlier input has the same file, it is something that is read, or it exists and
   // that is an error.
   std::filesystem::path claim(const std::string& input);
+  // Could a result stand where something was before?
+  bool may_replace() const;
   // Here other results go.
   void take(const std::vector<std::filesystem::path>& places);
   // No result replaces this file, which is read, under whatever name.

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "lib/base/error.h"
+#include "lib/base/output.h"
 #include "lib/base/paths.h"
 #include "tools/common/earlier_records.h"
-#include "tools/complete/conflicts.h"
 
 namespace r1 {
 namespace {
@@ -19,11 +19,23 @@ TargetOptions target_options(const CompleteSettings& s) {
   return {s.output_folder, s.sidecar, s.sidecar_ext, if_exists};
 }
 
+std::vector<std::filesystem::path> replaced_by_records(const CompleteSettings& s) {
+  std::vector<std::filesystem::path> replaced;
+  if (s.output == "-" || is_device(s.output)) return replaced;
+  for (const std::string& path : {s.output, s.output + ".partial"})
+    if (is_there(path)) replaced.emplace_back(path);
+  return replaced;
+}
+
 }  // namespace
 
-Choice::Choice(const CompleteSettings& s, const std::string& recipe)
-    : targets_(target_options(s)), only_failed_(!s.only_failed.empty()) {
-  for (const std::string& input : inputs_of(s)) targets_.keep(input);
+Choice::Choice(const CompleteSettings& s, const std::string& recipe,
+               const std::filesystem::path& model)
+    : targets_(target_options(s)),
+      replaced_(replaced_by_records(s)),
+      only_failed_(!s.only_failed.empty()) {
+  for (const std::string& path : s.read) keep_files(path);
+  keep_files(model);
   if (s.output != "-") targets_.take({s.output, s.output + ".partial"});
   if (only_failed_)
     for (const EarlierRecord& r : read_earlier(s.only_failed, kCompleteSchema)) {
@@ -36,6 +48,23 @@ Choice::Choice(const CompleteSettings& s, const std::string& recipe)
   if (!s.resume) return;
   for (const std::string& path : {s.output, s.output + ".partial"})
     if (std::error_code none; std::filesystem::exists(path, none)) read_kept(path, recipe);
+}
+
+void Choice::keep(const std::string& input) {
+  std::error_code none;
+  for (const std::filesystem::path& path : replaced_)
+    if (std::filesystem::equivalent(path, input, none))
+      fail(ErrorKind::usage, "{} is read, and would be replaced by a result", escaped(input));
+  targets_.keep(input);
+}
+
+// A folder is the files in it.
+void Choice::keep_files(const std::filesystem::path& path) {
+  targets_.keep(path.string());
+  std::error_code none;
+  if (!targets_.wanted() || !std::filesystem::is_directory(path, none)) return;
+  for (const auto& entry : std::filesystem::directory_iterator(path, none))
+    targets_.keep(entry.path().string());
 }
 
 void Choice::read_kept(const std::string& path, const std::string& recipe) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
@@ -18,7 +19,8 @@ class Choice {
  public:
   // Reads the files of --resume and --only-failed. Fails with `usage`, also when a record was made
   // with another `recipe`.
-  Choice(const CompleteSettings& settings, const std::string& recipe);
+  Choice(const CompleteSettings& settings, const std::string& recipe,
+         const std::filesystem::path& model);
 
   enum class Verdict { run, skip, drop };
   // What becomes of the item with this id, and why, into `item`. Throws what makes it an error.
@@ -31,7 +33,10 @@ class Choice {
   const std::vector<std::string>& failed_paths() const { return failed_paths_; }
   bool stores() const { return targets_.wanted(); }
   const Targets& targets() const { return targets_; }
-  void keep(const std::string& input) { targets_.keep(input); }  // no result replaces it
+  // No result replaces this input. Fails with `usage` where the records would.
+  void keep(const std::string& input);
+  // Could results replace an input that is not kept yet?
+  bool may_replace() const { return targets_.may_replace() || !replaced_.empty(); }
   std::vector<std::string> kept() const;  // lines of an earlier run, not given out
   // Those of them that no item will ask for: whose ids were not, or all where the run ended early.
   std::vector<std::string> unclaimed(bool ended_early) const;
@@ -40,11 +45,13 @@ class Choice {
   struct Kept {
     std::string digest, line;
   };
+  void keep_files(const std::filesystem::path& path);
   void read_kept(const std::string& path, const std::string& recipe);
   std::string take_kept(const std::string& id, const std::string& digest);
   Verdict judge_target(ItemSource& item) const;
 
   Targets targets_;
+  std::vector<std::filesystem::path> replaced_;  // what is there and gives way to the records
   bool only_failed_;
   std::set<std::string> failed_;                           // ids
   std::map<std::string, std::set<std::string>> answered_;  // digests by id

@@ -28,7 +28,7 @@ std::string place_of(const CompleteSettings& s, const ItemSource& item) {
 std::vector<Planned> planned(const CompleteSettings& s, const ModelFiles& files,
                              const std::string& recipe) {
   if (is_open(s)) return {{"-", "run", s.output}};
-  Choice choice(s, recipe);
+  Choice choice(s, recipe, files.path());
   CompletionRequest defaults = request_of(s);
   sample_as_model_says(defaults.sampling, s, makers_sampling(files));
   const auto source =

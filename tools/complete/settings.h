@@ -31,7 +31,8 @@ struct CompleteSettings {
   std::int64_t logprobs = -1, max_errors = 0;
   std::string output = "-", output_folder, sidecar_ext = ".txt", if_exists = "skip";
   bool sidecar = false, resume = false, if_exists_given = false;
-  std::string only_failed;  // a file of records
+  std::string only_failed;        // a file of records
+  std::vector<std::string> read;  // no result replaces these, or files in them
   // model and machine
   std::string adapter;  // a folder or file; empty: none
   std::string model, model_path, device = "auto", dtype = "auto", kv_type = "auto", cpu_isa;

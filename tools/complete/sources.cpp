@@ -41,13 +41,10 @@ class Texts : public Source {
         choice_(choice),
         names_(s.operands.begin(), s.operands.end()) {
     if (!s.prefix_file.empty()) names_.push_back(s.prefix_file);
-    if (!s.files_from.empty()) open_list();
-    if (list_ != nullptr || !names_.empty()) return;
-    prompt_alone_ = s.prompt_given;
-    if (choice.only_failed() && !prompt_alone_)
-      names_.assign(choice.failed_paths().begin(), choice.failed_paths().end());
-    else
-      names_.emplace_back(prompt_alone_ ? "" : "-");
+    if (!s.files_from.empty())
+      open_list();
+    else if (names_.empty())
+      name_none();
   }
 
   Completer::Next next(CompletionRequest& request, ItemSource& item, bool may_wait) override {
@@ -67,21 +64,29 @@ class Texts : public Source {
   }
 
  private:
-  // A file's names are known before the first of them is worked on, so that no result replaces one.
-  void open_list() {
-    const char separator = settings_.nul ? '\0' : '\n';
-    const auto reader = [&] {
-      return std::make_unique<LineReader>(open_to_read(settings_.files_from),
-                                          shown_input(settings_.files_from), separator,
-                                          kLongestName);
-    };
-    std::error_code none;
-    if (settings_.stores() && std::filesystem::is_regular_file(settings_.files_from, none)) {
-      const auto names = reader();
-      for (std::string name; names->next(name, true) == LineReader::State::line;)
-        choice_.keep(whole_name(name));
+  // What is completed when the command line names no file.
+  void name_none() {
+    prompt_alone_ = settings_.prompt_given;
+    if (prompt_alone_ || !choice_.only_failed()) {
+      names_.emplace_back(prompt_alone_ ? "" : "-");
+      return;
     }
-    list_ = reader();
+    for (const std::string& path : choice_.failed_paths()) choice_.keep(path);
+    names_.assign(choice_.failed_paths().begin(), choice_.failed_paths().end());
+  }
+
+  // Where results may replace files, all names are read before the first result is there.
+  void open_list() {
+    list_ = std::make_unique<LineReader>(open_to_read(settings_.files_from),
+                                         shown_input(settings_.files_from),
+                                         settings_.nul ? '\0' : '\n', kLongestName);
+    if (!choice_.may_replace()) return;
+    for (std::string name; list_->next(name, true) == LineReader::State::line;) {
+      if (name.empty()) continue;
+      choice_.keep(whole_name(name));
+      names_.push_back(name);
+    }
+    list_ = nullptr;
   }
 
   // False when the item is to be left out.
