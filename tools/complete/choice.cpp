@@ -45,9 +45,14 @@ Choice::Choice(const CompleteSettings& s, const std::string& recipe,
       failed_.insert(r.id);
       if (!r.path.empty()) failed_paths_.push_back(r.path);
     }
-  if (!s.resume) return;
-  for (const std::string& path : {s.output, s.output + ".partial"})
-    if (std::error_code none; std::filesystem::exists(path, none)) read_kept(path, recipe);
+  if (s.resume) read_kept(s.output, recipe);
+}
+
+// What a run that goes on has kept of FILE is in FILE.partial from its beginning, and one with -f
+// wanted none of it: where FILE.partial has records they are all.
+void Choice::read_kept(const std::string& output, const std::string& recipe) {
+  for (const std::string& path : {output + ".partial", output})
+    if (kept_.empty() && is_there(path)) read_good(path, recipe);
 }
 
 void Choice::keep(const std::string& input) {
@@ -67,17 +72,15 @@ void Choice::keep_files(const std::filesystem::path& path) {
     targets_.keep(entry.path().string());
 }
 
-void Choice::read_kept(const std::string& path, const std::string& recipe) {
-  std::map<std::string, std::vector<Kept>> found;
+void Choice::read_good(const std::string& path, const std::string& recipe) {
   for (const EarlierRecord& r : read_earlier(path, kCompleteSchema)) {
     if (r.status != "ok") continue;
     if (r.recipe != recipe)
       fail(ErrorKind::usage,
            "{}: its records were made by recipe {} (model and options), and this run has {}",
            escaped(path), escaped(r.recipe), recipe);
-    found[r.id].push_back({r.digest, r.line});
+    kept_[r.id].push_back({r.digest, r.line});
   }
-  for (auto& [id, lines] : found) kept_[id] = std::move(lines);
 }
 
 std::string Choice::take_kept(const std::string& id, const std::string& digest) {

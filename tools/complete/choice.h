@@ -46,7 +46,8 @@ class Choice {
     std::string digest, line;
   };
   void keep_files(const std::filesystem::path& path);
-  void read_kept(const std::string& path, const std::string& recipe);
+  void read_kept(const std::string& output, const std::string& recipe);
+  void read_good(const std::string& path, const std::string& recipe);
   std::string take_kept(const std::string& id, const std::string& digest);
   Verdict judge_target(ItemSource& item) const;
 
