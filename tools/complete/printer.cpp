@@ -5,19 +5,10 @@
 
 #include "lib/base/utf8.h"
 #include "tools/common/results.h"
+#include "tools/complete/fenced_block.h"
 
 namespace r1 {
 namespace {
-
-// What stands between the first two lines of three backticks; all of it when there are none.
-std::string fenced_block(const std::string& text) {
-  const std::size_t fence = text.find("```");
-  if (fence == std::string::npos) return text;
-  const std::size_t begin = text.find('\n', fence);
-  if (begin == std::string::npos) return text;
-  const std::size_t end = text.find("\n```", begin);
-  return text.substr(begin + 1, end == std::string::npos ? end : end - begin);
-}
 
 // "file.py: what was wrong".
 std::string with_place(const ItemSource& item, const std::string& what) {
