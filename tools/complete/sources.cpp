@@ -129,11 +129,16 @@ class Texts : public Source {
 
   std::string read(const std::string& name) const {
     if (prompt_alone_) return {};
-    if (name == "-") return read_stdin();
+    if (name == "-") return read_dash();
     if (name.empty()) fail(ErrorKind::not_found, "an empty name names no file");
     if (std::error_code ignored; std::filesystem::is_directory(name, ignored))
       fail(ErrorKind::usage, "{} is a directory", escaped(name));
     return read_file(name);
+  }
+  std::string read_dash() const {
+    if (settings_.files_from == "-")
+      fail(ErrorKind::usage, "standard input is the list, and no text of it; a file - is ./-");
+    return read_stdin();
   }
   // A name with a NUL would be opened under what stands before it.
   const std::string& whole_name(const std::string& name) const {
