@@ -152,27 +152,26 @@ void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const
   const std::int64_t group = fitting(256 << 10, size, 8),
                      chunk = fitting(128 << 10, row_size(type, K), kRows);
   const cpu::Rows rows = prepare(x, type);
-  for_rows(panels_of(w), kPanelRows * K * std::max<std::int64_t>(T, 1),
-           [&](std::int64_t begin, std::int64_t end) {
-             thread_local std::vector<std::byte> memory;
-             std::byte* room =
-                 cpu::at_least(memory, w.packed ? 0 : group * static_cast<std::int64_t>(size));
-             for (std::int64_t first = begin; first < end; first += group) {
-               const std::int64_t last = std::min(end, first + group);
-               const std::byte* panels = w.as<std::byte>() + static_cast<std::size_t>(first) * size;
-               if (!w.packed) {
-                 for (std::int64_t p = first; p < last; ++p)
-                   lay_panel(room + static_cast<std::size_t>(p - first) * size, type, w, p);
-                 panels = room;
-               }
-               for (std::int64_t t = 0; t < T; t += chunk)
-                 for (std::int64_t p = first; p < last; ++p)
-                   kernels_.product(type, y.as<float>() + p * kPanelRows, N,
-                                    panels + static_cast<std::size_t>(p - first) * size, rows,
-                                    {t, std::min(T, t + chunk)}, K,
-                                    std::min<std::int64_t>(kPanelRows, N - p * kPanelRows));
-             }
-           });
+  const std::int64_t work = kPanelRows * K * std::max<std::int64_t>(T, 1);
+  for_rows(panels_of(w), work, [&](std::int64_t begin, std::int64_t end) {
+    thread_local std::vector<std::byte> memory;
+    std::byte* room = cpu::at_least(memory, w.packed ? 0 : group * static_cast<std::int64_t>(size));
+    for (std::int64_t first = begin; first < end; first += group) {
+      const std::int64_t last = std::min(end, first + group);
+      const std::byte* panels = w.as<std::byte>() + static_cast<std::size_t>(first) * size;
+      if (!w.packed) {
+        for (std::int64_t p = first; p < last; ++p)
+          lay_panel(room + static_cast<std::size_t>(p - first) * size, type, w, p);
+        panels = room;
+      }
+      for (std::int64_t t = 0; t < T; t += chunk)
+        for (std::int64_t p = first; p < last; ++p)
+          kernels_.product(type, y.as<float>() + p * kPanelRows, N,
+                           panels + static_cast<std::size_t>(p - first) * size, rows,
+                           {t, std::min(T, t + chunk)}, K,
+                           std::min<std::int64_t>(kPanelRows, N - p * kPanelRows));
+    }
+  });
   finish(*this, y, then);
 }
 

@@ -136,7 +136,9 @@ void fit_types(QuantizePlan& plan, const Calibration& calibration, const Imatrix
     for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i]->to = offers[i][(*chosen)[i]].dtype;
     plan.set_file_type(file_type_of(plan));
     if (plan.bytes <= room) return;
-    free -= std::min(free, plan.bytes - room);  // shards of these types have more headers
+    std::uint64_t used = 0;  // shards of these types have more headers: there is less for tensors
+    for (const PlannedTensor* t : tensors) used += bytes_as(*t, t->to);
+    free = used - std::min(used, plan.bytes - room);
   }
 }
 

@@ -14,8 +14,8 @@ namespace r1::quant {
 // triangular.
 struct Metric {
   std::int64_t K;
-  MatrixView<const float>
-      matrix;               // [K, K]: H on and below the diagonal, M_jk = R_jk / R_kk above it
+  // [K, K]: H on and below the diagonal, M_jk = R_jk / R_kk above it.
+  MatrixView<const float> matrix;
   const float* importance;  // [K]: R_kk^2
 };
 

@@ -36,7 +36,7 @@ r1-quantize -q $TINY_MODEL --type q8_0 --calibration text.jsonl -o d.gguf >/dev/
 r1-quantize $TINY_MODEL --type q4_0 --method gptq -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --method rtn --calibration text -o x.gguf; echo $?
 for option in '--calibration text' '--imatrix im.gguf' '--calibration text --method gptq'; do r1-quantize $TINY_MODEL --type f16 $option -o x.gguf; echo $?; done
-for option in '--tensor-type ffn_up=q4_0' '--embed-type Q8_0' '--imatrix-out im3.gguf'; do r1-quantize -q $TINY_MODEL --type f16 --calibration text $option --dry-run -f -o x.gguf >/dev/null; echo $?; done
+for option in '--tensor-type ffn_up=Q4_0' '--embed-type Q8_0' '--imatrix-out im3.gguf'; do r1-quantize -q $TINY_MODEL --type f16 --calibration text $option --dry-run -f -o x.gguf >/dev/null; echo $?; done
 r1-quantize $TINY_MODEL --type q4_0 --awq -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --imatrix im.gguf --calibration text -o x.gguf; echo $?
 r1-quantize $TINY_MODEL --type q4_0 --imatrix-out y.gguf -o x.gguf; echo $?
@@ -46,6 +46,8 @@ echo '{"txt":1}' >bad.jsonl; r1-quantize $TINY_MODEL --type q4_0 --calibration b
 # Of a long text only the beginning is read, and a file of four bits keeps what a larger type would not make better.
 (cat text; yes 'x = 1' | head -200000) >long; for from in text long; do r1-quantize -q $TINY_MODEL --type q4_0 --calibration $from --calibration-tokens 40 --imatrix-out im_$from.gguf -f -o x.gguf >/dev/null; sha256sum <x.gguf; done | uniq | wc -l; rm long im_text.gguf im_long.gguf
 r1-quantize -q $TINY_MODEL --type q4_0 --pure --method rtn -f -o x.gguf >/dev/null; r1-quantize -q x.gguf --target-bpw 9 --allow-requantize --calibration text --json -o nine.gguf | jq -c '[.output.tensors[] | select(.from == "q4_0") | .to] | unique'; rm x.gguf nine.gguf
+# Headers of shards count.
+r1-quantize -q $TINY_MODEL --target-bpw 10 --shard-size 8K --calibration text --dry-run --json -o x.gguf | jq '.output.bpw <= 10'
 # Error feedback by too few tokens can do harm.
 printf 'one two' >few; r1-quantize $TINY_MODEL --type q4_0 --method gptq --calibration few -o few.gguf >/dev/null; rm few.gguf
 ls

@@ -157,7 +157,7 @@ TEST_F(Plan, ThatIsTooLargeSaysWhatTakesLess) {
   };
   EXPECT_EQ(less(), "--quantize-base q4_k takes less");
   settings_.method = "full";
-  EXPECT_EQ(less(), "--moments fp8 takes less, --fine-tune-type lora least");
+  EXPECT_EQ(less(), "--moments fp8 or --fine-tune-type lora takes less");
 }
 
 // Prompts, and what they are completed by, in 4 pages of 64 tokens: keys and values of 2 layers, 2

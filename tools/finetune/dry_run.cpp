@@ -177,6 +177,14 @@ StepWork count_work(CountingBackend& counter, const Pupil& pupil, const Packer& 
           some.tokens + times * (more.tokens - some.tokens), some.fp8_share};
 }
 
+// An option for what takes most.
+const char* what_takes_less(const FinetuneSettings& s, const TrainingPlan& plan) {
+  if (plan.activations > plan.total() - plan.activations)
+    return s.recompute ? "a smaller --micro-batch" : "--grad-checkpoint";
+  if (!s.full()) return "--quantize-base q4_k";
+  return s.moments == "fp8" ? "--fine-tune-type lora" : "--moments fp8 or --fine-tune-type lora";
+}
+
 }  // namespace
 
 TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
@@ -227,15 +235,9 @@ double product_peak(Backend& backend, bool in_bf16) {
 
 std::string too_large(const FinetuneSettings& s, const TrainingPlan& plan, std::uint64_t memory) {
   if (plan.total() <= memory) return {};
-  const std::uint64_t rest = plan.total() - plan.activations;
-  const char* less = plan.activations > rest ? s.recompute ? "a smaller --micro-batch takes less"
-                                                           : "--grad-checkpoint takes less"
-                     : !s.full()             ? "--quantize-base q4_k takes less"
-                     : s.moments == "fp8"    ? "--fine-tune-type lora takes less"
-                                          : "--moments fp8 takes less, --fine-tune-type lora least";
   const auto gib = [](std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
-  return fmt::format("a run takes {:.1f} GiB, and this machine has {:.1f}: {}", gib(plan.total()),
-                     gib(memory), less);
+  return fmt::format("a run takes {:.1f} GiB, and this machine has {:.1f}: {} takes less",
+                     gib(plan.total()), gib(memory), what_takes_less(s, plan));
 }
 
 Rehearsal dry_run(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text,
@@ -247,8 +249,9 @@ Rehearsal dry_run(const FinetuneSettings& s, const ModelFiles& files, const Text
     plan.peak = product_peak(*open_backend(s.device, {.threads = static_cast<int>(s.threads)}),
                              work.in_bf16);
   const std::string sample = render_sample(lessons.first(), text.tokenizer());
+  const bool on_host = s.device == "cpu" || s.device == "ref";
   return {s.json ? as_json(s, files, plan, lessons, sample) : as_text(s, plan, lessons, sample),
-          s.device == "cuda" ? "" : too_large(s, plan, memory_of_machine())};
+          on_host ? too_large(s, plan, memory_of_machine()) : ""};
 }
 
 }  // namespace r1
