@@ -301,6 +301,7 @@ Program bench_program(BenchSettings& settings, StandardOptions& standard) {
   Program p{.name = "r1-bench",
             .summary = "measure models and machines",
             .synopsis = "[OPTIONS] [-m MODEL]… | --compare OLD NEW",
+            .works_on_items = true,
             .operands = &settings.operands};
   add_what(p.options, settings);
   add_serving(p.options, settings);

@@ -88,13 +88,15 @@ std::string man_options(const Program& program) {
   return out;
 }
 
-constexpr const char* kExitStatus = R"(.TP
+constexpr const char* kDone = R"(.TP
 .B 0
 All done; what was skipped counts as done.
-.TP
+)";
+constexpr const char* kSomeFailed = R"(.TP
 .B 1
 Some items failed, or a check that was asked for did.
-.TP
+)";
+constexpr const char* kOtherStatus = R"(.TP
 .B 2
 The command line or the configuration is wrong; nothing was started.
 .TP
@@ -246,15 +248,18 @@ std::string help_text(const Program& program, bool brief) {
   }
   out += brief ? fmt::format("\nAll options: {} --help. The manual: man {}\n", program.name,
                              program.name)
-               : "\nExit status: 0 done, 1 some items failed, 2 wrong usage, 3 could not run, 4 "
-                 "could not write.\n";
+               : fmt::format(
+                     "\nExit status: 0 done, {}2 wrong usage, 3 could not run, 4 could not "
+                     "write.\n",
+                     program.works_on_items ? "1 some items failed, " : "");
   return out;
 }
 
 std::string man_page(const Program& program, const std::string& prose) {
   std::string out = prose;
   replace(out, "@OPTIONS@\n", man_options(program));
-  replace(out, "@EXIT_STATUS@\n", kExitStatus);
+  const std::string some = program.works_on_items ? kSomeFailed : "";
+  replace(out, "@EXIT_STATUS@\n", kDone + some + kOtherStatus);
   return out;
 }
 

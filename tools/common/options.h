@@ -59,6 +59,7 @@ struct Program {
   std::string summary;   // one line, lower case, no full stop
   std::string synopsis;  // "[OPTIONS] [FILE…|-]"
   std::vector<Option> options;
+  bool works_on_items = false;  // of which some may fail: status 1
   std::vector<std::string>* operands = nullptr;
   Option::Completes operands_complete = Option::Completes::file;  // or model
   // The switch with which standard input comes back as it is, without a word, when the command line

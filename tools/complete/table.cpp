@@ -419,6 +419,7 @@ Program complete_program(CompleteSettings& settings, StandardOptions& standard) 
   Program p{.name = "r1-complete",
             .summary = "finish code and text",
             .synopsis = "[OPTIONS] [FILE…|-]",
+            .works_on_items = true,
             .operands = &settings.operands,
             .gives_back = "filter"};
   add_input(p.options, settings);
