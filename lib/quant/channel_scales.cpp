@@ -95,6 +95,7 @@ int scale_channels(QuantizePlan& plan, const Imatrix& imatrix, bool search, Thre
     step_done();
     if (scales.empty()) continue;
     std::vector<float> inverse;
+    inverse.reserve(scales.size());
     for (const float s : scales) inverse.push_back(1 / s);
     norm.channel_scales = std::make_shared<const std::vector<float>>(std::move(inverse));
     const auto shared = std::make_shared<const std::vector<float>>(scales);

@@ -40,7 +40,8 @@ void unpack_block(Out y, const BlockIQ4_NL& b) { unpack_codebook(y, f16_to_f32(b
 void unpack_block(Out y, const BlockIQ4_XS& b) {
   const float d = f16_to_f32(b.d);
   for (int j = 0; j < 8; ++j)
-    unpack_codebook(y + 32 * j, d * static_cast<float>(scale_of_six_bits(b.s, j)), b.q + 16 * j);
+    unpack_codebook(y + std::ptrdiff_t{32} * j, d * static_cast<float>(scale_of_six_bits(b.s, j)),
+                    b.q + std::ptrdiff_t{16} * j);
 }
 
 // Sub-block 2p has the low nibbles of q[32p …], 2p + 1 the high ones.
@@ -187,7 +188,8 @@ void pack_block(BlockIQ4_NL& b, const float* x) {
 
 void pack_block(BlockIQ4_XS& b, const float* x) {
   float step[8];
-  for (int j = 0; j < 8; ++j) step[j] = extreme(x + 32 * j) / static_cast<float>(kCodebookLeast);
+  for (std::ptrdiff_t j = 0; j < 8; ++j)
+    step[j] = extreme(x + 32 * j) / static_cast<float>(kCodebookLeast);
   const float d = largest_magnitude(step, 8) / 31.0f;
   b.d = f32_to_f16(d);
   const float stored = f16_to_f32(b.d);
@@ -195,7 +197,8 @@ void pack_block(BlockIQ4_XS& b, const float* x) {
   for (int j = 0; j < 8; ++j) {
     const int scale = d > 0 ? nearest(step[j] / d, -32, 31) : 0;
     set_scale_of_six_bits(b.s, j, scale);
-    round_to_codebook(q + 32 * j, x + 32 * j, stored * static_cast<float>(scale));
+    const std::ptrdiff_t at = std::ptrdiff_t{32} * j;
+    round_to_codebook(q + at, x + at, stored * static_cast<float>(scale));
   }
   set_levels(b, q);
 }

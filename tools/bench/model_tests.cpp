@@ -104,8 +104,8 @@ Work ModelWork::of(double steps, double rows, double wanted, double past) const 
 Work ModelWork::prefill(std::int64_t tokens, std::int64_t depth, std::int64_t batch) const {
   const auto rows = static_cast<double>(tokens * batch);
   const std::int64_t most = std::max<std::int64_t>(1, chunk_ / batch);  // as Stepper::read
-  const auto steps = static_cast<double>((tokens + most - 1) / most);
-  return of(steps, rows, static_cast<double>(batch),
+  const std::int64_t steps = (tokens + most - 1) / most;
+  return of(static_cast<double>(steps), rows, static_cast<double>(batch),
             past_of(tokens, depth) * static_cast<double>(batch));
 }
 

@@ -148,7 +148,7 @@ R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, std::in
 #pragma GCC unroll 8
   for (std::int64_t j = first; j < last; ++j) {
     Each<Ints, P> v;
-    for (int p = 0; p < P; ++p) v[p] = quad<type>(values + kRegister * p, j);
+    for (int p = 0; p < P; ++p) v[p] = quad<type>(values + std::int64_t{kRegister} * p, j);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const std::int32_t four = four_bytes(x[r * blocks].q + 4 * j);
@@ -175,7 +175,7 @@ R1_INLINE void add_narrow_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, 
 #pragma GCC unroll 8
     for (std::int64_t j = from; j < from + kQuads; ++j) {
       Each<Ints, P> v;
-      for (int p = 0; p < P; ++p) v[p] = quad<type>(values + kRegister * p, j);
+      for (int p = 0; p < P; ++p) v[p] = quad<type>(values + std::int64_t{kRegister} * p, j);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const std::int32_t four = four_bytes(x[r * blocks].q + 4 * j);
@@ -223,7 +223,7 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const XBlock* x, std
         add_narrow_quads<type, R, P, (kNarrow < kQuads ? kNarrow : kQuads)>(
             sum, block + 4 * part, x, blocks, h * kQuads, (h + 1) * kQuads);
       for (int p = 0; p < P; ++p) {
-        const Bytes scale_at = scales + 16 * h + kLanes * p;
+        const Bytes scale_at = scales + std::int64_t{16} * h + kLanes * p;
         // A scale of one block is read here, where sums have left it a register.
         Floats scale = has_shared(type) ? d[p] : from_f16(scales + part + kLanes * 2 * p);
         if constexpr (has_minimum) scale = d[p] * from_bytes(scale_at);
