@@ -130,6 +130,18 @@ bool read_state(Backend& backend, const fs::path& path, const std::string& sha25
   }
 }
 
+// Of those up to `newest` so many whole ones stay as are kept. `later`: those behind it, which were
+// passed over as damaged, go too.
+void remove_others(const Checkpoints& all, const fs::path& newest, bool later) {
+  std::int64_t whole = 0;
+  bool reached = false;
+  for (const fs::path& other : folders_in(all.folder)) {
+    reached = reached || other == newest;
+    const bool counts = other == newest || (reached && read_manifest(other));
+    if (reached ? !counts || ++whole > all.keep : later) remove_checkpoint(other);
+  }
+}
+
 }  // namespace
 
 void Checkpoints::save(Backend& backend, const Progress& progress,
@@ -154,14 +166,7 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
   w.end_object();
   write_file(made.path() / kManifest, w.end_object().text() + "\n");
   made.become(to);
-  std::int64_t whole = 0;
-  bool reached = false;
-  for (const fs::path& other : folders_in(folder)) {
-    reached = reached || other == to;
-    const bool counts = other == to || (reached && read_manifest(other));
-    if (!counts || ++whole > keep)
-      remove_checkpoint(other);  // a later one was passed over: damaged
-  }
+  remove_others(*this, to, true);
 }
 
 std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,
@@ -172,8 +177,10 @@ std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,
     if (manifest && manifest->recipe != recipe)
       fail(ErrorKind::usage, "{} was begun with other options, another model or other data",
            escaped(from.string()));
-    if (manifest && read_state(backend, from / kState, manifest->sha256, state))
+    if (manifest && read_state(backend, from / kState, manifest->sha256, state)) {
+      remove_others(*this, from, false);  // a run was killed before it did
       return manifest->progress;
+    }
     damaged.push_back(from.string());
   }
   return std::nullopt;

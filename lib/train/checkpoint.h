@@ -30,7 +30,8 @@ struct Checkpoints {
             const std::vector<NamedTensor>& state) const;
   // Reads the newest whole one into the tensors; nothing when there is none. `damaged` gets the
   // names of those that were passed over. Fails with `usage` for one of another recipe, and as
-  // reading does for one that is not damaged and cannot be read, as `perm`.
+  // reading does for one that is not damaged and cannot be read, as `perm`. Older ones than are
+  // kept go, as after `save`.
   std::optional<Progress> load(Backend& backend, const std::vector<NamedTensor>& state,
                                std::vector<std::string>& damaged) const;
   bool any() const;  // with a manifest

@@ -98,6 +98,16 @@ TEST_F(CheckpointTest, OneThatSaysAnotherStepThanItsNameIsDamaged) {
   EXPECT_EQ(load(), std::nullopt);
 }
 
+// A run may be killed between the newest and the end of the oldest.
+TEST_F(CheckpointTest, WhatAKilledRunLeftTooManyGoesWhenItGoesOn) {
+  at_.keep = 3;
+  for (const std::int64_t step : {1, 2, 3}) save(step);
+  at_.keep = 2;
+  EXPECT_EQ(load(), 3);
+  EXPECT_FALSE(fs::exists(folder_.path() / "step-00000001"));
+  EXPECT_TRUE(fs::exists(folder_.path() / "step-00000002"));
+}
+
 TEST_F(CheckpointTest, NineDigitsAreMoreThanEight) {
   for (const std::int64_t step : {99'999'998, 99'999'999, 100'000'000}) save(step);
   EXPECT_EQ(load(), 100'000'000);
