@@ -32,7 +32,7 @@ complete -c r1-finetune -l tokenizer -r -d 'Its tokenizer.model or tokenizer.jso
 complete -c r1-finetune -l vocab -x -d 'Tokens of one that is made.'
 complete -c r1-finetune -l iters -x -d 'Steps.'
 complete -c r1-finetune -l epochs -x -d 'In place of --iters: how often to read the data.'
-complete -c r1-finetune -l time-budget -x -d 'As many steps as this time, such as 2h, allows with all around them; --iters at most.'
+complete -c r1-finetune -l time-budget -x -d 'Take as many steps as fit into this time, such as 2h, all else included; at most --iters.'
 complete -c r1-finetune -l batch-size -x -d 'Sequences of a step.'
 complete -c r1-finetune -l micro-batch -x -d 'Sequences that go through the model together: it changes speed, memory, last digits and --dropout.'
 complete -c r1-finetune -l grad-checkpoint -d 'Keep of a layer what goes into it, and run it again on the way back: less memory, more time.'

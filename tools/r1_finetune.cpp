@@ -64,7 +64,7 @@ class Finetuner {
     if (s_.export_type.empty()) s_.export_type = half_type(files);
     check_export(s_, files);
     keep_what_is_read(files);
-    tell_of_blocks(files, ui);
+    check_quantize_base(files, ui);
     const TextOfModel text(files, data_folder(), s_.chat_template);
     choose_length(files, ui);
     const Lessons lessons(s_, text.forms());
@@ -137,8 +137,8 @@ class Finetuner {
     }
   }
 
-  // Rows that are no whole blocks stay as they are.
-  void tell_of_blocks(const ModelFiles& files, const Ui& ui) const {
+  // Rows that are no whole blocks stay as they are: some are told of, and all are a mistake.
+  void check_quantize_base(const ModelFiles& files, const Ui& ui) const {
     if (s_.quantize_base.empty()) return;
     std::int64_t all = 0, plain = 0;
     for (const NamedTensor& t : files.tensors())

@@ -1,6 +1,7 @@
 #include "lib/io/model_dir.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "lib/base/edit_distance.h"
 #include "lib/base/error.h"
@@ -92,16 +93,22 @@ const StoredModel* chosen(std::string_view name, const StoredModels& models) {
   return meant.size() == 1 ? meant[0] : nullptr;
 }
 
-// org/name@revision[:file]: what that revision has; `name` loses it.
-StoredModels at_revision(std::string& name, std::string& revision, std::size_t at,
-                         const ModelPlaces& places) {
+// "org/name@revision:file" loses its revision, which is returned; nothing where there is none.
+std::optional<std::string> take_revision(std::string& name) {
+  const std::size_t at = name.find('@');
+  if (at == std::string::npos) return std::nullopt;
   const std::size_t colon = std::min(name.find(':', at), name.size());
-  const std::string model = name.substr(0, at);
-  revision = name.substr(at + 1, colon - at - 1);
-  name = model + name.substr(colon);
+  std::string revision = name.substr(at + 1, colon - at - 1);
+  name.erase(at, colon - at);
+  return revision;
+}
+
+// What a revision of org/name[:file] has.
+StoredModels at_revision(const std::string& name, const std::string& revision,
+                         const ModelPlaces& places) {
   StoredModels out;
   if (const fs::path hub = hugging_face(places); !hub.empty())
-    add_revision(out, hub, model, revision);
+    add_revision(out, hub, name.substr(0, name.find(':')), revision);
   return out;
 }
 
@@ -148,18 +155,18 @@ fs::path find_model(std::string_view name, const ModelPlaces& places) {
     return name;
   }
   if (name.empty()) fail(ErrorKind::model, "the name of a model is empty");
-  std::string wanted(name), revision;
-  const std::size_t at = wanted.find('@');
+  std::string wanted(name);
+  const std::optional<std::string> revision = take_revision(wanted);
   const StoredModels models =
-      at == std::string::npos ? all_models(places) : at_revision(wanted, revision, at, places);
+      revision ? at_revision(wanted, *revision, places) : all_models(places);
   if (const StoredModel* m = chosen(wanted, models)) {
     if (m->remedy.empty()) return m->entry.path;
     fail(ErrorKind::truncated, "the model {} is not whole: {}", escaped(name), escaped(m->remedy));
   }
   std::string hint = models.empty() ? "; no model was found anywhere" : other_names(name, models);
-  if (at != std::string::npos) hint = "; no Hugging Face cache has this revision of it";
+  if (revision) hint = "; no Hugging Face cache has this revision of it";
   const std::string here = same_name_here(std::string(name));
-  hint += here.empty() ? how_to_fetch(wanted, revision, models) : here;
+  hint += here.empty() ? how_to_fetch(wanted, revision.value_or(""), models) : here;
   fail(ErrorKind::model, "there is no model {}{}", escaped(name), hint);
 }
 

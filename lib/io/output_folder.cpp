@@ -134,9 +134,8 @@ bool OutputFolder::begin(const std::string& recipe) {
 }
 
 void OutputFolder::close() {
-  const bool was_kept = std::exchange(kept_, true);
+  keep();  // whatever is in the way by now
   check_whole(path_, replace_, own_);
-  kept_ = was_kept;
   sync_folder(partial_);
   if (!take_place(partial_, path_))
     fail(ErrorKind::write, "{}: {}", shown(path_), std::strerror(errno));

@@ -130,16 +130,20 @@ bool read_state(Backend& backend, const fs::path& path, const std::string& sha25
   }
 }
 
-// Of those up to `newest` so many whole ones stay as are kept. `later`: those behind it, which were
-// passed over as damaged, go too.
-void remove_others(const Checkpoints& all, const fs::path& newest, bool later) {
-  std::int64_t whole = 0;
-  bool reached = false;
-  for (const fs::path& other : folders_in(all.folder)) {
-    reached = reached || other == newest;
-    const bool counts = other == newest || (reached && read_manifest(other));
-    if (reached ? !counts || ++whole > all.keep : later) remove_checkpoint(other);
+// What stands behind `newest` was passed over: it is damaged.
+void remove_later(const fs::path& folder, const fs::path& newest) {
+  for (const fs::path& other : folders_in(folder)) {
+    if (other == newest) return;
+    remove_checkpoint(other);
   }
+}
+
+// Of `newest` and those before it so many whole ones stay.
+void remove_older(const fs::path& folder, const fs::path& newest, std::int64_t keep) {
+  const std::vector<fs::path> all = folders_in(folder);
+  std::int64_t whole = 0;
+  for (auto at = std::find(all.begin(), all.end(), newest); at != all.end(); ++at)
+    if (!read_manifest(*at) || ++whole > keep) remove_checkpoint(*at);
 }
 
 }  // namespace
@@ -166,7 +170,8 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
   w.end_object();
   write_file(made.path() / kManifest, w.end_object().text() + "\n");
   made.become(to);
-  remove_others(*this, to, true);
+  remove_later(folder, to);
+  remove_older(folder, to, keep);
 }
 
 std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,
@@ -178,7 +183,7 @@ std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,
       fail(ErrorKind::usage, "{} was begun with other options, another model or other data",
            escaped(from.string()));
     if (manifest && read_state(backend, from / kState, manifest->sha256, state)) {
-      remove_others(*this, from, false);  // a run was killed before it did
+      remove_older(folder, from, keep);  // a run was killed before it did
       return manifest->progress;
     }
     damaged.push_back(from.string());

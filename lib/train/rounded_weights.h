@@ -24,8 +24,12 @@ class RoundedWeights {
   RoundedWeights(const TrainedModel& model, const Types& types, RoundRow round, int threads);
 
   void refresh();  // after what is learnt has changed
-  // In place of a weight, as Graph::Replace; itself where it is not rounded.
+  // In place of a weight; itself where it is not rounded.
   Tensor of(const Tensor& weight) const;
+  // The same for a graph; outlived by this.
+  Graph::Replace replacement() const {
+    return [this](const Tensor& weight) { return of(weight); };
+  }
   NamedVars weights() const;  // in whose place; without gradients
 
  private:

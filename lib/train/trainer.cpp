@@ -87,8 +87,7 @@ double Trainer::run(Pack pack, float share, std::int64_t number) {
     g.adapt_weights(learner_.adapters, {.share = options_.dropout.share, .seed = seed});
   round_products(g);
   if (options_.recompute) g.recompute_layers();
-  if (learner_.rounded != nullptr)
-    g.replace_weights([this](const Tensor& w) { return learner_.rounded->of(w); });
+  if (learner_.rounded != nullptr) g.replace_weights(learner_.rounded->replacement());
   Rows rows = network_rows(g, learner_.network, *learner_.newline, pack);
   if (wanted.rows.size() < pack.ids.size()) rows.wanted = g.integers(wanted.rows);
   const Var hidden = learner_.network.hidden(g, rows);

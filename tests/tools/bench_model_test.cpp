@@ -45,7 +45,7 @@ TEST_F(BenchModel, APromptReadsWeightsOnceAChunkAndMakesLogitsOnce) {
   EXPECT_EQ(work.total_operations(), 2 * (100 * kLayers + head) + 5050.0 * 2 * (4 * 8) * 4);
   EXPECT_EQ(ModelWork(model_.model(), Device::cpu).prefill(513, 0, 1).bytes, 2 * work.bytes);
   EXPECT_EQ(ModelWork(model_.model(), Device::cuda).prefill(513, 0, 1).bytes, work.bytes);
-  EXPECT_EQ(ModelWork(model_.model(), Device::cpu).prefill(513, 0, 1).again, work.bytes);
+  EXPECT_EQ(ModelWork(model_.model(), Device::cpu).prefill(513, 0, 1).reread, work.bytes);
   EXPECT_EQ(ModelWork(model_.model(), Device::cpu).prefill(512, 0, 3).bytes, 4 * work.bytes);
 }
 

@@ -137,6 +137,13 @@ class Doubts {
   std::vector<std::string> order_;
 };
 
+// None where both have times. `now`: none where the new file lacks it.
+const char* why_not_compared(const PooledTest& old, const PooledTest* now) {
+  if (now == nullptr) return "only in the old file";
+  if (old.failed) return "failed in the old file";
+  return now->failed ? "failed in the new file" : nullptr;
+}
+
 std::string verdict_of(const Ratio& speed) {
   if (!speed.interval) return "unsure";
   if (speed.interval->low > 1) return "faster";
@@ -219,11 +226,9 @@ Compared compare(const std::vector<PooledTest>& before, const std::vector<Pooled
   for (const PooledTest& old : before) {
     stop_when_interrupted();
     const PooledTest* now = news.find(after, old);
-    if (now == nullptr || old.failed || now->failed) {
-      if (now == nullptr) doubts.add(old, "only in the old file");
-      if (old.failed) doubts.add(old, "failed in the old file");
-      if (now != nullptr && now->failed) doubts.add(old, "failed in the new file");
-      result.failed = result.failed || (now != nullptr && now->failed && !old.failed);
+    if (const char* why = why_not_compared(old, now); why != nullptr) {
+      doubts.add(old, why);
+      result.failed = result.failed || (!old.failed && now != nullptr);
       continue;
     }
     Comparison c{old.model, old.id};

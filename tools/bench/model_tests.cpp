@@ -96,7 +96,7 @@ Work ModelWork::of(double steps, double rows, double wanted, double past) const 
   work.operations[head_type_] += 2 * head_ * wanted;
   work.operations[DType::f32] += past_operations_ * past;
   work.bytes = (bytes_ + head_bytes_) * steps;
-  work.again = bytes_ + head_bytes_;
+  work.reread = bytes_ + head_bytes_;
   return work;
 }
 

@@ -237,7 +237,7 @@ Limit Probes::limit_of(const Work& work) {
                                           : product_rate(DType::bf16);
     if (rate > 0) products_ns += count / rate;
   }
-  if (work.bytes > 0) limit.gb_per_s = read_rate(work.again > 0 ? work.again : work.bytes);
+  if (work.bytes > 0) limit.gb_per_s = read_rate(work.reread > 0 ? work.reread : work.bytes);
   const double memory_ns = limit.gb_per_s > 0 ? work.bytes / limit.gb_per_s : 0;
   if (products_ns > 0) limit.tflop_per_s = work.total_operations() / products_ns / 1e3;
   if (products_ns > memory_ns) limit.name = "products";

@@ -17,7 +17,7 @@ double nanoseconds_since(Clock::time_point start);
 // What one run of a test has to move and to multiply at the least.
 struct Work {
   double bytes = 0;                    // read and written
-  double again = 0;                    // of these, what is read over and over; 0: nothing is
+  double reread = 0;                   // of these, what each step reads again; 0: nothing
   std::map<DType, double> operations;  // by the weight's type; a multiply-add is two
   double total_operations() const;
 };

@@ -115,7 +115,7 @@ void replace(std::string& text, const std::string& mark, const std::string& with
     text.replace(at, mark.size(), with);
 }
 
-bool of_models(const Program& program) {
+bool takes_models(const Program& program) {
   return program.operands_complete == Option::Completes::model;
 }
 
@@ -164,8 +164,8 @@ std::string bash(const Program& program) {
       "  esac\n}}\n"
       "complete -o filenames -F _{1} {0}\n",
       program.name, function, values, words.substr(1),
-      of_models(program) ? bash_models(program)
-                         : "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")");
+      takes_models(program) ? bash_models(program)
+                            : "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")");
 }
 
 // A sentence inside single quotes of a shell, without what would end them.
@@ -195,7 +195,7 @@ std::string zsh(const Program& program) {
     if (o.letter != '\0') line(fmt::format("-{}", o.letter), "+");
   }
   const std::string operands =
-      of_models(program)
+      takes_models(program)
           ? fmt::format("*:model:{{ _files; compadd -- $({} --list-models 2>/dev/null) }}",
                         program.name)
           : "*:file:_files";
@@ -221,7 +221,7 @@ std::string fish(const Program& program) {
       out += fmt::format(" -a '({} --list-models 2>/dev/null)'", program.name);
     out += fmt::format(" -d '{}'\n", quoted(o.help, ""));
   }
-  if (of_models(program))
+  if (takes_models(program))
     out += fmt::format("complete -c {0} -a '({0} --list-models 2>/dev/null)'\n", program.name);
   return out;
 }

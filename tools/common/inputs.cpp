@@ -63,13 +63,10 @@ std::string read_stdin() {
   std::array<char, 65536> chunk;
   while (true) {
     stop_when_interrupted();
+    pollfd ready{STDIN_FILENO, POLLIN, 0};
+    if (::poll(&ready, 1, -1) < 0 && errno == EINTR) continue;
     const ssize_t got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
-    if (got < 0 && errno == EAGAIN) {  // who shares a pipe may have asked for this
-      pollfd ready{STDIN_FILENO, POLLIN, 0};
-      ::poll(&ready, 1, -1);
-      continue;
-    }
-    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got < 0) fail(ErrorKind::decode, "standard input: {}", std::strerror(errno));
     if (got == 0) return text;
     text.append(chunk.data(), static_cast<std::size_t>(got));

@@ -18,6 +18,14 @@ std::int64_t numbers_in(const NamedVars& weights) {
   return numbers;
 }
 
+// At most kMostLogitRows of n rows, each behind as many as the others are.
+std::vector<std::int32_t> spread_rows(std::int64_t n) {
+  const std::int64_t each = (n + kMostLogitRows - 1) / kMostLogitRows;
+  std::vector<std::int32_t> rows;
+  for (std::int64_t r = each - 1; r < n; r += each) rows.push_back(static_cast<std::int32_t>(r));
+  return rows;
+}
+
 }  // namespace
 
 TextOfModel::TextOfModel(const ModelFiles& files, const std::filesystem::path& data_dir,
@@ -105,18 +113,6 @@ bool Pupil::keeps_blocks() const {
   return 2 * numbers_in(blocks) > weights();
 }
 
-namespace {
-
-// At most kMostLogitRows of n rows, each behind as many as the others are.
-std::vector<std::int32_t> spread_rows(std::int64_t n) {
-  const std::int64_t each = (n + kMostLogitRows - 1) / kMostLogitRows;
-  std::vector<std::int32_t> rows;
-  for (std::int64_t r = each - 1; r < n; r += each) rows.push_back(static_cast<std::int32_t>(r));
-  return rows;
-}
-
-}  // namespace
-
 std::vector<float> Pupil::logits(const Pack& pack) const {
   if (rounded_ != nullptr) rounded_->refresh();
   return logits_of(*backend_, *network_, adapter_ ? &adapter_->matrices() : nullptr, newline_, pack,
@@ -128,7 +124,7 @@ std::vector<float> logits_of(Backend& backend, const Network& network, const Low
                              const RoundedWeights* rounded) {
   Arena arena(backend);
   Graph g(backend, arena);
-  if (rounded != nullptr) g.replace_weights([rounded](const Tensor& w) { return rounded->of(w); });
+  if (rounded != nullptr) g.replace_weights(rounded->replacement());
   if (adapters != nullptr) g.adapt_weights(adapters);
   Rows rows = network_rows(g, network, newline, pack);
   rows.wanted = g.integers(spread_rows(pack.rows()));

@@ -49,20 +49,16 @@ std::vector<std::string> SamplePrompts::completed(Pupil& pupil) const {
   std::vector<std::string> texts(prompts_.size());
   if (prompts_.empty()) return texts;
   const Learner learner = pupil.learner();
-  RoundedWeights* const rounded = learner.rounded;
-  Graph::Replace replace;
-  if (rounded != nullptr) {
-    rounded->refresh();
-    replace = [rounded](const Tensor& w) { return rounded->of(w); };
-  }
-  Scheduler scheduler(pupil.backend(), learner.network,
-                      {.max_batch = std::ssize(prompts_),
-                       .cache_pages = cache_pages(learner.network),
-                       .allowed_ids = tokenizer_.size(),
-                       .newline = *learner.newline,
-                       .kv_dtype = kCache,
-                       .adapters = learner.adapters,
-                       .replace = std::move(replace)});
+  if (learner.rounded != nullptr) learner.rounded->refresh();
+  Scheduler scheduler(
+      pupil.backend(), learner.network,
+      {.max_batch = std::ssize(prompts_),
+       .cache_pages = cache_pages(learner.network),
+       .allowed_ids = tokenizer_.size(),
+       .newline = *learner.newline,
+       .kv_dtype = kCache,
+       .adapters = learner.adapters,
+       .replace = learner.rounded == nullptr ? Graph::Replace() : learner.rounded->replacement()});
   for (std::size_t i = 0; i < prompts_.size(); ++i)
     scheduler.submit({.prompt = prompts_[i],
                       .max_tokens = most_,

@@ -212,17 +212,17 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
       number("epochs", g, s.epochs, "In place of --iters: how often to read the data.", 1e-3, 1e6));
   o.back().gives_way_to = {"iters"};
   o.back().built_in = "none";
-  o.push_back({.name = "time-budget",
-               .group = g,
-               .into = &s.time_budget,
-               .metavar = "TIME",
-               .help =
-                   "As many steps as this time, such as 2h, allows with all around them; --iters "
-                   "at most.",
-               .least = 1,
-               .unit = Option::Unit::milliseconds,
-               .brief = true,
-               .built_in = "none"});
+  o.push_back(
+      {.name = "time-budget",
+       .group = g,
+       .into = &s.time_budget,
+       .metavar = "TIME",
+       .help = "Take as many steps as fit into this time, such as 2h, all else included; at most "
+               "--iters.",
+       .least = 1,
+       .unit = Option::Unit::milliseconds,
+       .brief = true,
+       .built_in = "none"});
   o.push_back(number("batch-size", g, s.batch, "Sequences of a step.", 1, 1 << 20));
   o.push_back(
       number("micro-batch", g, s.micro_batch,

@@ -38,6 +38,20 @@ std::string calibration_text(QuantizeReport& report) {
   });
 }
 
+// The first `most` tokens. Of a long text only as much is read as these may stand for, up to the
+// end of a line: most tokens have fewer than 64 bytes.
+std::vector<TokenId> first_tokens(const Tokenizer& tokenizer, std::string_view text,
+                                  std::size_t most) {
+  for (std::size_t bytes = 64 * most;; bytes *= 4) {
+    const std::size_t end =
+        bytes < text.size() ? std::min(text.find('\n', bytes), text.size()) : text.size();
+    std::vector<TokenId> ids = tokenizer.encode(text.substr(0, end));
+    if (ids.size() < most && end < text.size()) continue;
+    ids.resize(std::min(ids.size(), most));
+    return ids;
+  }
+}
+
 }  // namespace
 
 std::uint64_t hessian_room() { return std::max(std::uint64_t{2} << 30, memory_of_machine() / 4); }
@@ -73,24 +87,6 @@ void keep_imatrix(const Imatrix& imatrix, const Imatrix::Text& text, const Quant
   imatrix.write(*out, text);
   out->close();
 }
-
-namespace {
-
-// The first `most` tokens. Of a long text only as much is read as these may stand for, up to the
-// end of a line: most tokens have fewer than 64 bytes.
-std::vector<TokenId> first_tokens(const Tokenizer& tokenizer, std::string_view text,
-                                  std::size_t most) {
-  for (std::size_t bytes = 64 * most;; bytes *= 4) {
-    const std::size_t end =
-        bytes < text.size() ? std::min(text.find('\n', bytes), text.size()) : text.size();
-    std::vector<TokenId> ids = tokenizer.encode(text.substr(0, end));
-    if (ids.size() < most && end < text.size()) continue;
-    ids.resize(std::min(ids.size(), most));
-    return ids;
-  }
-}
-
-}  // namespace
 
 CalibrationModel::CalibrationModel(QuantizeReport& report)
     : backend_(open_backend("cpu", {.threads = static_cast<int>(report.settings.threads)})),

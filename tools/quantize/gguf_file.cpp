@@ -209,13 +209,19 @@ class GgufMaker {
                                   .packed = &packed_,
                                   .progress = draw};
     const std::vector<ResumePoint> there_already = begin(options);
+    or_leave_nothing([&] { write_shards(there_already, options, pool); });
+    refuse_newcomers();
+    or_leave_nothing([&] { give_names(); });
+    for (const fs::path& path : paths_) remove_sums(path);
+  }
+
+  // What is interrupted may be gone on with.
+  template <typename Body>
+  void or_leave_nothing(const Body& body) {
     try {
-      write_shards(there_already, options, pool);
-      refuse_newcomers();
-      give_names();
-      for (const fs::path& path : paths_) remove_sums(path);
+      body();
     } catch (const Error& e) {
-      if (e.kind() != ErrorKind::interrupted && e.kind() != ErrorKind::usage)
+      if (e.kind() != ErrorKind::interrupted)
         for (const fs::path& path : paths_) remove_partial(path);
       throw;
     }
