@@ -81,7 +81,10 @@ class Finetuner {
       ui.say(kTool, fmt::format("{} is finished already", escaped(s_.output)), 0);
       return 0;
     }
-    if (s_.resume && checkpoints_of(s_, run_file.recipe()).any()) run_file.refuse_others(s_.output);
+    if (s_.resume && checkpoints_of(s_, run_file.recipe()).any())
+      run_file.refuse_others(s_.output);
+    else if (!s_.resume_from.empty())
+      check_beginning(run_file.recipe());
     choose_micro_batch(*backend, files, text);
     const Course::Clock::time_point loading = Course::Clock::now();
     Pupil pupil(std::move(backend), s_, files, text);
@@ -184,6 +187,22 @@ class Finetuner {
              0);
   }
 
+  // A run that begins behind a checkpoint of another: is it of this model, and are there steps
+  // left?
+  void check_beginning(const Recipe& recipe) const {
+    const std::string from = escaped(s_.resume_from);
+    const std::optional<Checkpoints::Label> was = earlier_of(s_, recipe).newest();
+    if (!was) fail(ErrorKind::usage, "{} has no checkpoint", from);
+    if (was->recipe.model != recipe.model)
+      fail(ErrorKind::usage, "{} was begun with another model, or other weights of it", from);
+    if (was->recipe.data != recipe.data && !s_.allow_data_change)
+      fail(ErrorKind::usage, "{} was begun with other data; --allow-data-change goes on with these",
+           from);
+    if (s_.counts_steps() && was->step >= s_.iters)
+      fail(ErrorKind::usage, "{} has learnt {} steps, which count: of {} none is left", from,
+           was->step, s_.iters);
+  }
+
   // Steps in all, where not --iters says them.
   void plan(const Lessons& lessons) {
     if (s_.epochs == 0) return;
@@ -262,8 +281,8 @@ class Finetuner {
       results.push_back(s_.output + "/" + name);
     results.insert(results.end(), {s_.log_csv, s_.output});
     std::vector<std::string> inputs = config_files(standard_.config);
-    inputs.insert(inputs.end(),
-                  {base.path().string(), s_.adapter, s_.init, s_.tokenizer, s_.chat_template});
+    inputs.insert(inputs.end(), {base.path().string(), s_.adapter, s_.init, s_.tokenizer,
+                                 s_.chat_template, s_.resume_from});
     for (const std::vector<std::string>* list : {&s_.data, &s_.val})
       inputs.insert(inputs.end(), list->begin(), list->end());
     for (const std::string& prompt : s_.sample_prompts)

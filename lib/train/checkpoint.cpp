@@ -27,7 +27,7 @@ constexpr const char* kManifest = "manifest.json";
 
 std::string name_of(std::int64_t step) { return fmt::format("{}{:08}", kPrefix, step); }
 
-// Folders of checkpoints, the newest first: names have eight digits or more.
+// The folders of checkpoints in one, the newest first: names have eight digits or more.
 std::vector<fs::path> folders_in(const fs::path& folder) {
   std::vector<fs::path> found;
   std::error_code error;
@@ -41,6 +41,12 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
     return digits != others ? digits > others : a > b;
   });
   return found;
+}
+
+// A checkpoint itself, or those in a folder.
+std::vector<fs::path> to_read(const fs::path& folder) {
+  if (is_there(folder / kManifest)) return {folder};
+  return folders_in(folder);
 }
 
 // The two files alone: whatever else lies there is somebody's.
@@ -84,7 +90,8 @@ void pass_over(const Error& e) {
 }
 
 struct Manifest {
-  std::string recipe, sha256;
+  Recipe recipe;
+  std::string sha256;
   Checkpoints::Progress progress;
 };
 
@@ -92,7 +99,10 @@ std::optional<Manifest> read_manifest(const fs::path& folder) {
   try {
     const std::string name = (folder / kManifest).string();
     const Json json = parse_json(read_file(name), name);
-    Manifest m{json.at("recipe", name).string(name), json.at("sha256", name).string(name), {}};
+    const Json& recipe = json.at("recipe", name);
+    const auto part = [&](const char* key) { return recipe.at(key, name).string(name); };
+    Manifest m{
+        {part("model"), part("data"), part("options")}, json.at("sha256", name).string(name), {}};
     m.progress.step = json.at("step", name).integer(name);
     if (folder.filename() != name_of(m.progress.step)) return std::nullopt;
     for (const auto& [key, value] : json.at("numbers", name).object(name))
@@ -103,6 +113,16 @@ std::optional<Manifest> read_manifest(const fs::path& folder) {
     pass_over(e);
     return std::nullopt;
   }
+}
+
+void want_recipe(const fs::path& folder, const Recipe& was, const Recipe& is) {
+  const auto want = [&](const std::string& before, const std::string& now, const char* what) {
+    if (!now.empty() && now != before)
+      fail(ErrorKind::usage, "{} was begun with {}", escaped(folder.string()), what);
+  };
+  want(was.model, is.model, "another model, or other weights of it");
+  want(was.data, is.data, "other data");
+  want(was.options, is.options, "other options");
 }
 
 // False where the file is not what was written; then all is as it was.
@@ -138,8 +158,9 @@ void remove_later(const fs::path& folder, const fs::path& newest) {
   }
 }
 
-// Of `newest` and those before it so many whole ones stay.
+// Of `newest` and those before it so many whole ones stay; 0: all.
 void remove_older(const fs::path& folder, const fs::path& newest, std::int64_t keep) {
+  if (keep == 0) return;
   const std::vector<fs::path> all = folders_in(folder);
   std::int64_t whole = 0;
   for (auto at = std::find(all.begin(), all.end(), newest); at != all.end(); ++at)
@@ -164,7 +185,9 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
   out->close();
   JsonWriter w;
   w.begin_object().key("schema").string("r1.checkpoint/1").key("step").integer(progress.step);
-  w.key("recipe").string(recipe).key("sha256").string(sha256_hex(MappedFile(made.path() / kState)));
+  w.key("recipe").begin_object().key("model").string(recipe.model).key("data").string(recipe.data);
+  w.key("options").string(recipe.options).end_object();
+  w.key("sha256").string(sha256_hex(MappedFile(made.path() / kState)));
   w.key("numbers").begin_object();
   for (const auto& [key, number] : progress.numbers) w.key(key).number(number);
   w.end_object();
@@ -177,11 +200,9 @@ void Checkpoints::save(Backend& backend, const Progress& progress,
 std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,
                                                        const std::vector<NamedTensor>& state,
                                                        std::vector<std::string>& damaged) const {
-  for (const fs::path& from : folders_in(folder)) {
+  for (const fs::path& from : to_read(folder)) {
     const std::optional<Manifest> manifest = read_manifest(from);
-    if (manifest && manifest->recipe != recipe)
-      fail(ErrorKind::usage, "{} was begun with other options, another model or other data",
-           escaped(from.string()));
+    if (manifest) want_recipe(from, manifest->recipe, recipe);
     if (manifest && read_state(backend, from / kState, manifest->sha256, state)) {
       remove_older(folder, from, keep);  // a run was killed before it did
       return manifest->progress;
@@ -191,9 +212,11 @@ std::optional<Checkpoints::Progress> Checkpoints::load(Backend& backend,
   return std::nullopt;
 }
 
-bool Checkpoints::any() const {
-  const std::vector<fs::path> all = folders_in(folder);
-  return std::any_of(all.begin(), all.end(), [](const fs::path& f) { return read_manifest(f); });
+std::optional<Checkpoints::Label> Checkpoints::newest() const {
+  for (const fs::path& from : to_read(folder))
+    if (const std::optional<Manifest> manifest = read_manifest(from))
+      return Label{manifest->progress.step, manifest->recipe};
+  return std::nullopt;
 }
 
 void Checkpoints::remove_all() const {

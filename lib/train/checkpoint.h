@@ -12,13 +12,18 @@
 
 namespace r1 {
 
+// Digests of what the steps of a run depend on; `model`: what its weights and moments are of.
+struct Recipe {
+  std::string model, data, options;
+};
+
 // Where a run stood after some steps: a folder "step-00001200" with state.safetensors and
 // manifest.json, which says the SHA-256 of the other: without one that fits it does not exist.
 // Tensors are plain ones on the backend's device.
 struct Checkpoints {
-  std::filesystem::path folder;  // of all of them
-  std::string recipe;            // what the run depends on: another is not gone on with
-  std::int64_t keep = 3;         // so many newest stay
+  std::filesystem::path folder;  // of all of them; where one is read, it may be that one
+  Recipe recipe;                 // another is not gone on with; an empty part of it fits any
+  std::int64_t keep = 3;         // so many newest stay; 0: all
 
   struct Progress {
     std::int64_t step = 0;
@@ -34,7 +39,13 @@ struct Checkpoints {
   // kept go, as after `save`.
   std::optional<Progress> load(Backend& backend, const std::vector<NamedTensor>& state,
                                std::vector<std::string>& damaged) const;
-  bool any() const;  // with a manifest
+  // The newest with a manifest.
+  struct Label {
+    std::int64_t step = 0;
+    Recipe recipe;
+  };
+  std::optional<Label> newest() const;
+  bool any() const { return newest().has_value(); }
   void remove_all() const;
 };
 

@@ -70,8 +70,8 @@ Trainer::Trainer(Backend& backend, const Learner& learner, const Packer& data,
       optimizer_(backend, learner_.weights, sums_, options.optimizer),
       copies_(backend, copied(learner_), learner_.network.head(), options.precision,
               learner_.rounded != nullptr),
-      scale_(LossScale::of(options.precision)),
-      arena_(backend) {}
+      arena_(backend),
+      progress_{.scale = LossScale::of(options.precision)} {}
 
 double Trainer::run(Pack pack, float share, std::int64_t number) {
   constexpr std::int64_t kWholeRows = 16;  // what products of 8 bits are made of, also over rows
@@ -155,11 +155,12 @@ double Trainer::norm() {
 }
 
 TrainStep Trainer::step() {
-  TrainStep result{.step = done_ + 1};
+  TrainProgress& p = progress_;
+  TrainStep result{.step = p.steps + 1, .loss_scale = p.scale.value};
   std::vector<Pack> parts;
   std::int64_t counted = 0;  // tokens, or pairs
   for (std::int64_t i = 0; i < options_.batch; ++i) {
-    const Pack pack = data_.pack(done_ * options_.batch + i);
+    const Pack pack = data_.pack(p.packs + i);
     result.tokens += pack.trained();
     counted += pack.counted();
     i % options_.at_once == 0 ? parts.push_back(pack) : parts.back().append(pack);
@@ -169,31 +170,31 @@ TrainStep Trainer::step() {
   for (const Tensor& sum : sums_) backend_.zero(sum);
   refresh();
   double loss = 0;
-  std::int64_t number = done_ * options_.batch;
+  std::int64_t number = p.packs;
   for (const Pack& part : parts) {
     for (std::size_t i = 0; apart && i < sums_.size(); ++i)
       backend_.zero(learner_.weights[i].second.grad);
-    loss += run(part, static_cast<float>(share * scale_.value), number++);
+    loss += run(part, static_cast<float>(share * p.scale.value), number++);
     for (std::size_t i = 0; apart && i < sums_.size(); ++i)
       backend_.add_scaled(sums_[i], learner_.weights[i].second.grad, 1.0f);
   }
   result.loss = loss * share;
-  result.loss_scale = scale_.value;
-  result.norm = norm() / scale_.value;
+  result.norm = norm() / p.scale.value;
   const double share_of_rate = rate_share(options_.schedule, result.step);
   result.rate = options_.optimizer.rate * share_of_rate;
   result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.norm);
-  skipped_ = result.skipped && scale_.value == 1 ? skipped_ + 1 : 0;
-  if (skipped_ == kMostSkipped)
+  p.skipped_in_a_row = result.skipped && p.scale.value == 1 ? p.skipped_in_a_row + 1 : 0;
+  if (p.skipped_in_a_row == kMostSkipped)
     fail(ErrorKind::model, "the loss is not finite, three steps in a row; the last was step {}",
          result.step);
   const bool clipped = options_.clip > 0 && result.norm > options_.clip;
-  if (!result.skipped) ++learnt_;  // moments know of no other steps
-  if (!result.skipped && result.tokens > 0)
-    optimizer_.step(learnt_, share_of_rate,
-                    (clipped ? options_.clip / result.norm : 1) / scale_.value);
-  if (options_.precision == DType::f16) scale_.count(!result.skipped);
-  ++done_;
+  p.steps = result.step;
+  p.packs += options_.batch;
+  p.skipped += result.skipped;
+  if (!result.skipped && result.tokens > 0)  // moments know of no other steps
+    optimizer_.step(p.steps - p.skipped, share_of_rate,
+                    (clipped ? options_.clip / result.norm : 1) / p.scale.value);
+  if (options_.precision == DType::f16) p.scale.count(!result.skipped);
   return result;
 }
 

@@ -53,6 +53,13 @@ struct TrainStep {
   double loss_scale = 1;    // that the step had; not 1 with f16
 };
 
+// How far a run is.
+struct TrainProgress {
+  std::int64_t steps = 0, skipped = 0, skipped_in_a_row = 0;  // those skipped are among the steps
+  std::int64_t packs = 0;                                     // of the data that it has read
+  LossScale scale;
+};
+
 // Teaches a network a data set, step by step. The loss is the sum over all trained tokens of the
 // step's packs divided by their number, whatever goes through the network at once; of pairs that of
 // DPO divided by the number of pairs, its reference being the network without adapters. What goes
@@ -66,26 +73,18 @@ class Trainer {
 
   // Fails with `model` after three skipped steps in a row that no smaller loss scale can mend.
   TrainStep step();
-  std::int64_t done() const { return done_; }                     // steps
+  std::int64_t done() const { return progress_.steps; }
   const std::vector<Tensor>& gradients() const { return sums_; }  // of the last step, by weight
   // Nats a trained token, or a pair, over the first `packs` packs of some data; `before_each` may
   // throw, to end it.
   double evaluate(const Packer& data, std::int64_t packs,
                   const std::function<void()>& before_each = {});
 
-  // What a run goes on with: weights by name, and moments, the loss scale, and how many steps were
-  // skipped, in all and in a row. Written into by a checkpoint that is read; then `go_on` says the
-  // rest, and how many steps it had done.
+  // What a run goes on with: weights by name and moments, which a checkpoint that is read is
+  // written into, and how far it was.
   std::vector<NamedTensor> state() const;
-  const LossScale& loss_scale() const { return scale_; }
-  std::int64_t skipped_in_a_row() const { return skipped_; }
-  void go_on(std::int64_t done, const LossScale& scale, std::int64_t skipped = 0,
-             std::int64_t skipped_in_a_row = 0) {
-    done_ = done;
-    learnt_ = done - skipped;
-    scale_ = scale;
-    skipped_ = skipped_in_a_row;
-  }
+  const TrainProgress& progress() const { return progress_; }
+  void go_on(const TrainProgress& progress) { progress_ = progress; }
   // Another number of steps in all, which the schedule goes by from now on.
   void plan_steps(std::int64_t steps) { options_.schedule.steps = steps; }
   std::size_t peak_bytes() const { return arena_.peak_bytes(); }  // of activations
@@ -111,10 +110,9 @@ class Trainer {
   std::vector<Tensor> sums_;  // of the gradients of a step's packs
   Optimizer optimizer_;
   WeightCopies copies_;
-  LossScale scale_;
   Arena arena_;
   std::map<const TrainingSample*, double> references_;
-  std::int64_t done_ = 0, learnt_ = 0, skipped_ = 0;  // steps: all, those not skipped; in a row
+  TrainProgress progress_;
 };
 
 }  // namespace r1

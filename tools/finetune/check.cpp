@@ -106,8 +106,19 @@ void check_course(FinetuneSettings& s) {
   refuse_if(!s.val.empty() && s.val_share > 0, "--val-share takes the place of --val");
   if (!s.measures()) s.early_stop = 0;
   refuse_if(s.resume && s.force, "--resume goes on with what -f would replace");
+  refuse_if(s.allow_data_change && !s.resume && s.resume_from.empty(),
+            "--allow-data-change is of --resume and --resume-from");
   refuse_if(s.iters_given && s.epochs > 0,
             "--iters and --epochs say the same in two ways: one of them is enough");
+}
+
+// What is gone on with would be in the way, or replaced.
+void check_resume_from(const FinetuneSettings& s) {
+  if (s.resume_from.empty()) return;
+  const fs::path from = fs::path(s.resume_from + "/").parent_path();
+  for (const fs::path& of_run : {from, from.parent_path()})
+    refuse_if(is_same_place(of_run.string(), s.output),
+              "--resume-from goes on in a folder of its own; --resume in the same one");
 }
 
 bool is_of_the_run(const std::string& name, const FinetuneSettings& s) {
@@ -162,6 +173,7 @@ void check_output(const FinetuneSettings& s) {
          escaped(s.log_csv));
   refuse_if(is_of_the_run(s.log_csv, s), "--log-csv names a file that the run itself writes");
   want_folders_of_records(s);
+  check_resume_from(s);
   check_folder(s);
   const bool may_replace = s.force || s.resume;
   if (!s.log_csv.empty() && !may_replace && !in_the_way(s.log_csv).empty())

@@ -59,16 +59,27 @@ TrainOptions train_options(const FinetuneSettings& s) {
                       .seed = static_cast<std::uint64_t>(s.seed)}};
 }
 
-Checkpoints checkpoints_of(const FinetuneSettings& s, const std::string& recipe) {
+Checkpoints checkpoints_of(const FinetuneSettings& s, const Recipe& recipe) {
   return {s.output, recipe, s.keep_last};
 }
 
-Checkpoints best_of(const FinetuneSettings& s, const std::string& recipe) {
+Checkpoints readable(const FinetuneSettings& s, const Recipe& recipe) {
+  Checkpoints own = checkpoints_of(s, recipe);
+  if (s.allow_data_change) own.recipe.data.clear();
+  return own;
+}
+
+Checkpoints earlier_of(const FinetuneSettings& s, const Recipe& recipe) {
+  const std::string data = s.allow_data_change ? "" : recipe.data;
+  return {std::filesystem::path(s.resume_from + "/").parent_path(), {recipe.model, data, ""}, 0};
+}
+
+Checkpoints best_of(const FinetuneSettings& s, const Recipe& recipe) {
   return {std::filesystem::path(s.output) / "best", recipe, 1};
 }
 
 Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
-               const SamplePrompts& prompts, const std::string& recipe, const Ui& ui,
+               const SamplePrompts& prompts, const Recipe& recipe, const Ui& ui,
                Clock::time_point begun, const Known& known)
     : s_(settings),
       pupil_(pupil),
@@ -76,6 +87,7 @@ Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& le
       prompts_(prompts),
       ui_(ui),
       trainer_(pupil.backend(), pupil.learner(), lessons.packs(), train_options(settings)),
+      recipe_(recipe),
       saved_(checkpoints_of(settings, recipe)),
       best_(best_of(settings, recipe)),
       tensors_(trainer_.state()),
@@ -89,25 +101,27 @@ std::map<std::string, double> Course::numbers_of(const State& s) {
   return {{"loss", s.loss},
           {"steps", s.steps},
           {"tokens", s.tokens},
-          {"skipped", s.skipped},
-          {"skipped_in_a_row", s.skipped_in_a_row},
+          {"begun", s.begun},
+          {"skipped", static_cast<double>(s.trained.skipped)},
+          {"skipped_in_a_row", static_cast<double>(s.trained.skipped_in_a_row)},
+          {"packs", static_cast<double>(s.trained.packs)},
           {"untaught", s.untaught},
           {"best", s.best},
           {"worse", s.worse},
           {"planned", s.planned},
           {"spent", s.spent},
-          {"loss_scale", s.scale.value},
-          {"good", static_cast<double>(s.scale.good)},
+          {"loss_scale", s.trained.scale.value},
+          {"good", static_cast<double>(s.trained.scale.good)},
           {"due", static_cast<double>(due.step)},
           {"due_rate", due.rate},
           {"due_norm", due.norm},
           {"due_scale", due.loss_scale}};
 }
 
-Course::State Course::state_of(const std::map<std::string, double>& numbers) {
+Course::State Course::state_of(const Checkpoints::Progress& progress) {
   const auto n = [&](const char* name) {
-    const auto found = numbers.find(name);
-    if (found == numbers.end())
+    const auto found = progress.numbers.find(name);
+    if (found == progress.numbers.end())
       fail(ErrorKind::usage,
            "the checkpoint says no \"{}\": another version of {} wrote it; -f begins anew", name,
            kTool);
@@ -121,28 +135,34 @@ Course::State Course::state_of(const std::map<std::string, double>& numbers) {
     return number;
   };
   const auto count = [&](const char* name) { return from(0, name); };
+  const auto whole = [&](const char* name) { return static_cast<std::int64_t>(count(name)); };
   return {.loss = n("loss"),
           .steps = count("steps"),
           .tokens = count("tokens"),
-          .skipped = count("skipped"),
-          .skipped_in_a_row = count("skipped_in_a_row"),
+          .begun = count("begun"),
           .untaught = n("untaught"),
           .best = n("best"),
           .worse = count("worse"),
           .planned = count("planned"),
           .spent = count("spent"),
-          .scale = {from(1e-30, "loss_scale"), static_cast<std::int64_t>(count("good"))},
-          .due = count("due") > 0
-                     ? std::optional(TrainStep{.step = static_cast<std::int64_t>(n("due")),
-                                               .rate = n("due_rate"),
-                                               .norm = n("due_norm"),
-                                               .loss_scale = n("due_scale")})
-                     : std::nullopt};
+          .trained = {.steps = progress.step,
+                      .skipped = whole("skipped"),
+                      .skipped_in_a_row = whole("skipped_in_a_row"),
+                      .packs = whole("packs"),
+                      .scale = {from(1e-30, "loss_scale"), whole("good")}},
+          .due = count("due") > 0 ? std::optional(TrainStep{.step = whole("due"),
+                                                            .rate = n("due_rate"),
+                                                            .norm = n("due_norm"),
+                                                            .loss_scale = n("due_scale")})
+                                  : std::nullopt};
 }
 
 void Course::run() {
-  if (s_.time_budget > 0) plan(kGuessed);
   const std::optional<std::int64_t> done = s_.resume ? go_on() : std::nullopt;
+  if (!done && !s_.resume_from.empty()) begin_behind();
+  if (s_.time_budget > 0)
+    plan(state_.planned > 0 ? static_cast<std::int64_t>(state_.planned)
+                            : trainer_.done() + kGuessed);
   log_.emplace(s_, done);
   try {
     teach();
@@ -166,7 +186,7 @@ void Course::take_best() {
 }
 
 void Course::teach() {
-  if (trainer_.done() == 0 && looks()) report({}, look());
+  if (before_first() && looks()) report({.step = trainer_.done()}, look());
   start_ = {Clock::now(), trainer_.done(), state_.tokens};
   if (state_.due) end(TrainStep(*state_.due));
   while (!over()) {
@@ -214,27 +234,44 @@ bool Course::over() const {
 }
 
 std::optional<std::int64_t> Course::go_on() {
+  const std::optional<State> was = loaded(readable(s_, recipe_));
+  if (!was) return std::nullopt;
+  state_ = *was;
+  tokens_reported_ = state_.tokens;
+  const std::int64_t done = trainer_.done();
+  ui_.say(kTool, fmt::format("goes on after step {}", done), 1);
+  return state_.due || before_first() ? done - 1 : done;
+}
+
+void Course::begin_behind() {
+  const std::optional<State> was = loaded(earlier_of(s_, recipe_));
+  if (!was)
+    fail(ErrorKind::usage, "{}: no checkpoint is whole and of the weights and moments of this run",
+         escaped(s_.resume_from));
+  state_ = {.tokens = was->tokens,
+            .begun = static_cast<double>(was->trained.steps),
+            .untaught = std::numeric_limits<double>::max(),
+            .trained = was->trained};
+  tokens_reported_ = state_.tokens;
+  ui_.say(kTool,
+          fmt::format("begins after step {} of {}", trainer_.done(), escaped(s_.resume_from)), 1);
+  save(saved_);  // what it goes on with then
+}
+
+std::optional<Course::State> Course::loaded(const Checkpoints& from) {
   std::vector<std::string> damaged;
-  const auto progress = saved_.load(pupil_.backend(), tensors_, damaged);
+  const auto progress = from.load(pupil_.backend(), tensors_, damaged);
   for (const std::string& name : damaged)
     ui_.say(kTool, fmt::format("{} is damaged, and passed over", escaped(name)), 0);
   if (!progress) return std::nullopt;
-  state_ = state_of(progress->numbers);
-  trainer_.go_on(progress->step, state_.scale, static_cast<std::int64_t>(state_.skipped),
-                 static_cast<std::int64_t>(state_.skipped_in_a_row));
-  if (state_.planned > 0) plan(static_cast<std::int64_t>(state_.planned));
-  tokens_reported_ = state_.tokens;
-  ui_.say(kTool, fmt::format("goes on after step {}", progress->step), 1);
-  return state_.due ? progress->step - 1 : progress->step;
+  State was = state_of(*progress);
+  trainer_.go_on(was.trained);
+  return was;
 }
 
 void Course::count(const TrainStep& step) {
-  state_.scale = trainer_.loss_scale();
-  state_.skipped_in_a_row = static_cast<double>(trainer_.skipped_in_a_row());
-  if (step.skipped) {
-    ++state_.skipped;
-    return;
-  }
+  state_.trained = trainer_.progress();
+  if (step.skipped) return;
   state_.tokens += static_cast<double>(step.tokens);
   state_.loss += step.loss;
   ++state_.steps;
@@ -252,7 +289,7 @@ Course::Look Course::look() {
 double Course::validate() {
   const double loss = trainer_.evaluate(lessons_.val_packs(), lessons_.val_measured(),
                                         [] { stop_when_interrupted(); });
-  if (trainer_.done() == 0) return state_.untaught = loss;
+  if (before_first()) return state_.untaught = loss;
   if (loss < state_.best) {
     state_.best = loss;
     state_.worse = 0;
@@ -285,23 +322,23 @@ void Course::report(const TrainStep& step, const Look& found) {
   line_.clear();
   const double seconds = taught_ - taught_reported_;
   const double rate = seconds > 0 ? (state_.tokens - tokens_reported_) / seconds : 0;
-  const bool learnt = state_.steps > 0;
-  log_->write(
-      {.step = step.step,
-       .loss = learnt ? std::optional(state_.loss / state_.steps) : std::nullopt,
-       .rate = step.rate,
-       .norm = step.step > 0 ? std::optional(step.norm) : std::nullopt,
-       .tokens = static_cast<std::int64_t>(state_.tokens),
-       .skipped = static_cast<std::int64_t>(state_.skipped),
-       .loss_scale =
-           s_.precision == "fp16" && step.step > 0 ? std::optional(step.loss_scale) : std::nullopt,
-       .fp8_share = s_.precision == "fp8" ? std::optional(known_.fp8_share) : std::nullopt,
-       .val_loss = found.val_loss,
-       .samples = found.samples,
-       .tokens_per_second = rate,
-       .share_of_peak =
-           known_.tokens_at_peak > 0 ? std::optional(rate / known_.tokens_at_peak) : std::nullopt,
-       .memory = static_cast<double>(trainer_.peak_bytes())});
+  const bool learnt = state_.steps > 0, first = before_first();
+  log_->write({.step = step.step,
+               .loss = learnt ? std::optional(state_.loss / state_.steps) : std::nullopt,
+               .rate = step.rate,
+               .norm = first ? std::nullopt : std::optional(step.norm),
+               .tokens = static_cast<std::int64_t>(state_.tokens),
+               .skipped = state_.trained.skipped,
+               .loss_scale =
+                   s_.precision == "fp16" && !first ? std::optional(step.loss_scale) : std::nullopt,
+               .fp8_share = s_.precision == "fp8" ? std::optional(known_.fp8_share) : std::nullopt,
+               .val_loss = found.val_loss,
+               .samples = found.samples,
+               .tokens_per_second = rate,
+               .share_of_peak = known_.tokens_at_peak > 0
+                                    ? std::optional(rate / known_.tokens_at_peak)
+                                    : std::nullopt,
+               .memory = static_cast<double>(trainer_.peak_bytes())});
   show(found.samples);
   state_.loss = state_.steps = 0;
   state_.due.reset();

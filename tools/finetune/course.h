@@ -20,8 +20,11 @@ namespace r1 {
 
 TrainOptions train_options(const FinetuneSettings& settings);
 // Where a run keeps what it goes on with, and what was best by --val.
-Checkpoints checkpoints_of(const FinetuneSettings& settings, const std::string& recipe);
-Checkpoints best_of(const FinetuneSettings& settings, const std::string& recipe);
+Checkpoints checkpoints_of(const FinetuneSettings& settings, const Recipe& recipe);
+Checkpoints best_of(const FinetuneSettings& settings, const Recipe& recipe);
+// What is read of them, and of the run that this one begins behind.
+Checkpoints readable(const FinetuneSettings& settings, const Recipe& recipe);
+Checkpoints earlier_of(const FinetuneSettings& settings, const Recipe& recipe);
 
 // The steps of a run, from the first or from behind a checkpoint to the last: records, their curve,
 // validation, checkpoints, and when it is over.
@@ -37,8 +40,8 @@ class Course {
   };
   // `begun`: when the time budget began to run. What it is given outlives it.
   Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
-         const SamplePrompts& prompts, const std::string& recipe, const Ui& ui,
-         Clock::time_point begun, const Known& known);
+         const SamplePrompts& prompts, const Recipe& recipe, const Ui& ui, Clock::time_point begun,
+         const Known& known);
 
   const std::string& lost_records() const { return log_->lost(); }  // of standard output
   // Afterwards the pupil knows what is to be exported. Fails with `interrupted` after a signal,
@@ -48,23 +51,27 @@ class Course {
  private:
   // What is gone on with, beside weights and moments.
   struct State {
-    double loss = 0, steps = 0;      // since the last record: their sum, and of how many steps
-    double tokens = 0, skipped = 0;  // since the first step
-    double skipped_in_a_row = 0;     // up to the last step
-    double untaught = 0;             // loss on --val before the first step
+    double loss = 0, steps = 0;  // since the last record: their sum, and of how many steps
+    double tokens = 0;           // since the first step
+    double begun = 0;            // after so many steps of another run
+    double untaught = 0;         // loss on --val before the first step
     double best = std::numeric_limits<double>::max(), worse = 0;  // after others; times in a row
     double planned = 0;                                           // steps, by --time-budget
     double spent = 0;                                             // of it, in earlier processes
-    LossScale scale;
+    TrainProgress trained;
     std::optional<TrainStep> due;  // its record is still to be made
   };
   static std::map<std::string, double> numbers_of(const State& s);
-  static State state_of(const std::map<std::string, double>& numbers);
+  static State state_of(const Checkpoints::Progress& progress);
+  bool before_first() const { return static_cast<double>(trainer_.done()) == state_.begun; }
 
   void teach();  // the steps
   void draw(const std::vector<TrainRecord>& records) const;
-  // After so many steps that have their records; nothing: from the first on.
+  // After so many steps that have their records; nothing: there is no checkpoint.
   std::optional<std::int64_t> go_on();
+  void begin_behind();  // a checkpoint of another run
+  // Weights and moments are its own then. Says which were passed over.
+  std::optional<State> loaded(const Checkpoints& from);
   void count(const TrainStep& step);
   void end(const TrainStep& step);  // a look and a record, where they are due, and a checkpoint
   // What is found out now and then.
@@ -93,6 +100,7 @@ class Course {
   const SamplePrompts& prompts_;
   const Ui& ui_;
   Trainer trainer_;
+  Recipe recipe_;
   Checkpoints saved_, best_;
   std::vector<NamedTensor> tensors_;
   State state_;

@@ -24,7 +24,7 @@
 namespace r1 {
 namespace {
 
-constexpr const char* kName = "run.json";
+constexpr const char *kName = "run.json", *kBegunBehind = "begun_behind";
 
 JsonWriter& begin_file(JsonWriter& w, const std::string& name) {
   stop_when_interrupted();
@@ -76,6 +76,19 @@ void add_settings(JsonWriter& w, const FinetuneSettings& s) {
   w.key("seed").integer(s.seed);
 }
 
+enum class Part { model, data, options };
+
+// What a key of the document belongs to.
+Part part_of(std::string_view key) {
+  const auto is_one_of = [&](std::initializer_list<std::string_view> keys) {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+  };
+  if (is_one_of({"base_digest", "init", "vocab", "tokenizer", "adapter", "fine_tune_type", "rank",
+                 "alpha", "rslora", "target_modules", "optimizer", "weight_type", "moments"}))
+    return Part::model;
+  return is_one_of({"data", "val_share"}) ? Part::data : Part::options;
+}
+
 // Keys of what is no option.
 constexpr std::pair<std::string_view, const char*> kOthers[] = {
     {"version", "with another r1-finetune"},
@@ -111,10 +124,11 @@ std::string how_begun(const std::string& key, const Json* was, const Json* is) {
 
 // Whatever one document has and the other says otherwise; where there is nothing of that kind, what
 // only one of them has.
-std::string difference(const Json& was, const Json& is) {
+std::string difference(const Json& was, const Json& is, bool data_may_change) {
   std::vector<std::string> both, one;
   const auto add = [&](const std::string& key, const Json* a, const Json* b) {
     if (key.starts_with("export")) return;  // no step depends on it
+    if (data_may_change && part_of(key) == Part::data) return;
     std::vector<std::string>& list = a != nullptr && b != nullptr ? both : one;
     std::string words = how_begun(key, a, b);
     if (std::find(list.begin(), list.end(), words) == list.end()) list.push_back(std::move(words));
@@ -135,7 +149,7 @@ void add_what_it_is_made_of(JsonWriter& w, const Json& json) {
   } else if (json.is_object()) {
     w.begin_object();
     for (const auto& [key, value] : json.object(kName))
-      if (key != "path" && key != "base" && key != "exported")
+      if (key != "path" && key != "base" && key != "exported" && key != kBegunBehind)
         add_what_it_is_made_of(w.key(key), value);
     w.end_object();
   } else {
@@ -150,10 +164,35 @@ std::string made_of(std::string_view document) {
   return w.text();
 }
 
+constexpr const char* kEndings[] = {"", ".partial"};
+
+Json document_in(const std::filesystem::path& folder, const char* ending) {
+  return parse_json(read_file(folder / (std::string(kName) + ending)), kName);
+}
+
+// What the run in this folder began behind, as far as it says.
+std::string begun_behind(const std::filesystem::path& folder) {
+  for (const char* ending : kEndings) try {
+      return document_in(folder, ending).at(kBegunBehind, kName).string(kName);
+    } catch (const Error&) {
+    }
+  return {};
+}
+
+std::string digest_of(const Json& document, Part part) {
+  JsonWriter w;
+  w.begin_object();
+  for (const auto& [key, value] : document.object(kName))
+    if (part_of(key) == part) w.key(key).value(value);
+  return sha256_hex(as_bytes(w.end_object().text())).substr(0, 16);
+}
+
 }  // namespace
 
 RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
-    : path_(std::filesystem::path(s.output) / kName), begun_(path_.string() + ".partial") {
+    : path_(std::filesystem::path(s.output) / kName),
+      begun_(path_.string() + ".partial"),
+      data_may_change_(s.allow_data_change) {
   JsonWriter w;
   w.begin_object().key("schema").string("r1.run/1").key("tool").string("r1-finetune");
   w.key("version").string(build_info().version).key("commit").string(build_info().commit);
@@ -170,19 +209,23 @@ RunFile::RunFile(const FinetuneSettings& s, const ModelFiles& base)
   add_file(w, "chat_template", s.chat_template);
   add_settings(w, s);
   w.key("device").string(s.device);
-  recipe_ = sha256_hex(as_bytes(made_of(w.text() + "}"))).substr(0, 16);
+  const Json made = parse_json(made_of(w.text() + "}"), kName);
+  recipe_ = {digest_of(made, Part::model), digest_of(made, Part::data),
+             digest_of(made, Part::options)};
   w.key("export").string(s.export_given ? s.export_kind : "").key("export_type");
   text_ = w.string(s.export_type).text();
-  further_ = fmt::format(", another -o with {} goes on from what it learnt",
-                         s.full() ? "-m and its model" : "--adapter " + escaped(s.output));
   if (s.resume) exported_ = exported_into(s.output);
+  begun_behind_ = s.resume ? begun_behind(s.output) : "";
+  if (begun_behind_.empty()) begun_behind_ = escaped(s.resume_from);
 }
 
 std::string RunFile::text_with(const std::set<std::string>& exported) const {
   JsonWriter names;
   names.begin_array();
   for (const std::string& name : exported) names.string(name);
-  return text_ + ",\"exported\":" + names.end_array().text() + "}\n";
+  const std::string behind = begun_behind_.empty() ? "" : JsonWriter().string(begun_behind_).text();
+  return text_ + (behind.empty() ? "" : fmt::format(",\"{}\":{}", kBegunBehind, behind)) +
+         ",\"exported\":" + names.end_array().text() + "}\n";
 }
 
 bool RunFile::says_finished() const {
@@ -195,12 +238,16 @@ void RunFile::refuse_others(const std::string& folder) const {
   std::error_code none;
   const std::filesystem::path& was = std::filesystem::exists(begun_, none) ? begun_ : path_;
   if (!std::filesystem::exists(was, none)) return;  // its checkpoints have the last word
-  const std::string how = difference(parse_json(made_of(read_file(was)), kName),
-                                     parse_json(made_of(text_ + "}"), kName));
+  const Json before = parse_json(made_of(read_file(was)), kName);
+  const Json now = parse_json(made_of(text_ + "}"), kName);
+  const std::string how = difference(before, now, data_may_change_);
   if (how.empty()) return;
-  const bool finished = &was == &path_;
-  fail(ErrorKind::usage, "{} was begun {}; -f begins anew{}", escaped(folder), how,
-       finished ? further_ : "");
+  const char* more = "";
+  if (difference(before, now, true).empty())
+    more = ", and --allow-data-change goes on with these";
+  else if (digest_of(before, Part::model) == digest_of(now, Part::model))
+    more = ", and another -o with --resume-from goes on from it";
+  fail(ErrorKind::usage, "{} was begun {}; -f begins anew{}", escaped(folder), how, more);
 }
 
 void RunFile::begin() const {
@@ -224,15 +271,12 @@ bool holds_run(const std::filesystem::path& folder) {
 
 std::set<std::string> exported_into(const std::filesystem::path& folder) {
   std::set<std::string> names;
-  for (const char* ending : {"", ".partial"}) {
-    const std::filesystem::path path = folder / (std::string(kName) + ending);
-    try {
-      const Json document = parse_json(read_file(path), kName);
+  for (const char* ending : kEndings) try {
+      const Json document = document_in(folder, ending);
       for (const Json& name : document.at("exported", kName).array(kName))
         names.insert(name.string(kName));
     } catch (const Error&) {  // it is not there, or says nothing of them
     }
-  }
   return names;
 }
 

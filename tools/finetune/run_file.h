@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lib/io/weights.h"
+#include "lib/train/checkpoint.h"
 #include "tools/finetune/settings.h"
 
 namespace r1 {
@@ -17,8 +18,8 @@ class RunFile {
   // Reads all of the data, and the base: their SHA-256 are part of it.
   RunFile(const FinetuneSettings& settings, const ModelFiles& base);
 
-  // 16 digits: what the steps depend on, whatever is made of them, and wherever files lie.
-  const std::string& recipe() const { return recipe_; }
+  // What the steps depend on, 16 digits each, whatever is made of them, and wherever files lie.
+  const Recipe& recipe() const { return recipe_; }
   bool says_finished() const;  // a run of this recipe, exported so
   // Fails with `usage`, and says in what, where the run in this folder differs from this one.
   void refuse_others(const std::string& folder) const;
@@ -29,8 +30,10 @@ class RunFile {
   std::string text_with(const std::set<std::string>& exported) const;
 
   std::filesystem::path path_, begun_;
-  std::string text_, recipe_;       // text_ is not closed
-  std::string further_;             // how to, in words
+  std::string text_;  // is not closed
+  Recipe recipe_;
+  bool data_may_change_;
+  std::string begun_behind_;        // a checkpoint of another run; empty: none
   std::set<std::string> exported_;  // earlier, by this run
 };
 

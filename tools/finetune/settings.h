@@ -64,6 +64,8 @@ struct FinetuneSettings {
   std::string log_csv, tensorboard;
   // safety
   std::int64_t save_every = 100, keep_last = 3;
+  std::string resume_from;  // a run, or a checkpoint of one; empty: none
+  bool allow_data_change = false;
   bool resume = false, force = false, dry_run = false, json = false, no_verify = false;
   // result
   std::string export_kind = "adapter", export_type;  // empty: that of the base

@@ -303,6 +303,19 @@ void add_safety(std::vector<Option>& o, FinetuneSettings& s) {
                .help = "Go on from the newest whole checkpoint in DIR, if there is one.",
                .brief = true,
                .in_config = false});
+  o.push_back({.name = "resume-from",
+               .group = g,
+               .into = &s.resume_from,
+               .metavar = "DIR",
+               .help = "Begin behind this checkpoint, or the newest of the run in DIR: its "
+                       "options may be others, such as --iters and --schedule.",
+               .completes = Completes::directory,
+               .in_config = false});
+  o.push_back({.name = "allow-data-change",
+               .group = g,
+               .into = &s.allow_data_change,
+               .help = "--resume and --resume-from go on with other --data too.",
+               .in_config = false});
   o.push_back(force_option(s.force, g));
   o.push_back({.name = "dry-run",
                .group = g,

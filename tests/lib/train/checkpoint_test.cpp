@@ -38,7 +38,7 @@ class CheckpointTest : public testing::Test {
   std::vector<float> values_ = {0, 0, 0, 0};
   std::vector<NamedTensor> state_ = {{"w", {values_.data(), {2, 2}}}};
   test::TempDir folder_;
-  Checkpoints at_{folder_.path(), "recipe", 2};
+  Checkpoints at_{folder_.path(), {"model", "data", "options"}, 2};
   std::vector<std::string> damaged_;
 };
 
@@ -183,8 +183,30 @@ TEST_F(CheckpointTest, NumbersNeedNotBeFinite) {
 
 TEST_F(CheckpointTest, AnotherRunIsNotGoneOnWith) {
   save(5);
-  at_.recipe = "other";
+  const Recipe own = at_.recipe;
+  at_.recipe.options = "other";
   EXPECT_FAILS(ErrorKind::usage, "step-00000005 was begun with other options", load());
+  at_.recipe.data = "other";
+  EXPECT_FAILS(ErrorKind::usage, "step-00000005 was begun with other data", load());
+  at_.recipe = {"other", own.data, own.options};
+  EXPECT_FAILS(ErrorKind::usage, "step-00000005 was begun with another model", load());
+  at_.recipe = {own.model, "", ""};  // whatever these are
+  ASSERT_TRUE(at_.newest());
+  EXPECT_EQ(at_.newest()->recipe.options, own.options);
+  EXPECT_EQ(load(), 5);
+}
+
+TEST_F(CheckpointTest, OneAloneIsReadAndNothingRemoved) {
+  at_.keep = 3;
+  for (const std::int64_t step : {1, 2, 3}) save(step);
+  at_.keep = 0;
+  EXPECT_EQ(load(), 3);
+  at_.folder /= "step-00000002";
+  ASSERT_TRUE(at_.newest());
+  EXPECT_EQ(at_.newest()->step, 2);
+  EXPECT_EQ(load(), 2);
+  for (const char* name : {"step-00000001", "step-00000002", "step-00000003"})
+    EXPECT_TRUE(fs::exists(folder_.path() / name)) << name;
 }
 
 }  // namespace

@@ -243,7 +243,7 @@ TEST(Trainer, AnOverflowHalvesTheLossScale) {
   TrainOptions options{.batch = 2, .precision = DType::f16};
   options.optimizer.rate = 0.01;
   Pupil pupil({"cpu", 2}, "llama", options, 100, true);
-  pupil.trainer().go_on(0, {.value = 0x1p40});
+  pupil.trainer().go_on({.scale = {.value = 0x1p40}});
   TrainStep step = pupil.trainer().step();
   const auto before = pupil.weights();
   EXPECT_TRUE(step.skipped);
@@ -267,9 +267,9 @@ TEST(Trainer, StepsThatAreNotFiniteAreCountedWhereARunGoesOn) {
   const Tensor weight = pupil.trainer().state()[0].tensor;
   const std::vector<float> broken(test::count(weight.shape), std::nanf(""));
   pupil.backend().copy_from_host(weight, broken.data());
-  pupil.trainer().go_on(5, {}, 1, 1);
+  pupil.trainer().go_on({.steps = 5, .skipped = 1, .skipped_in_a_row = 1});
   EXPECT_TRUE(pupil.trainer().step().skipped);
-  EXPECT_EQ(pupil.trainer().skipped_in_a_row(), 2);
+  EXPECT_EQ(pupil.trainer().progress().skipped_in_a_row, 2);
   EXPECT_FAILS(ErrorKind::model, "three steps in a row; the last was step 7",
                pupil.trainer().step());
 }
@@ -306,11 +306,11 @@ class Beside : public test::AdapterPupil {
     }
     return all;
   }
-  void go_on(const std::vector<std::vector<float>>& state, std::int64_t done) {
+  void go_on(const std::vector<std::vector<float>>& state, const TrainProgress& progress) {
     const std::vector<NamedTensor> to = trainer().state();
     for (std::size_t i = 0; i < to.size(); ++i)
       backend().copy_from_host(to[i].tensor, state[i].data());
-    trainer().go_on(done, {});
+    trainer().go_on(progress);
   }
 
  private:
@@ -325,7 +325,7 @@ TEST(Trainer, DropsTheSameForAnyNumberOfThreadsAndWhereItGoesOn) {
   Beside whole({"cpu", 1}, 0.3f), begun({"cpu", 2}, 0.3f), rest({"cpu", 3}, 0.3f);
   for (int i = 0; i < 4; ++i) whole.trainer().step();
   for (int i = 0; i < 2; ++i) begun.trainer().step();
-  rest.go_on(begun.state(), 2);
+  rest.go_on(begun.state(), begun.trainer().progress());
   for (int i = 0; i < 2; ++i) rest.trainer().step();
   EXPECT_EQ(rest.state(), whole.state());
   Beside other({"cpu", 1}, 0.4f);
@@ -336,7 +336,7 @@ TEST(Trainer, DropsTheSameForAnyNumberOfThreadsAndWhereItGoesOn) {
 TEST(Trainer, DropsNothingWhereItMeasures) {
   Beside plain({"cpu", 1}, 0), some({"cpu", 1}, 0.5f);
   plain.trainer().step();
-  some.go_on(plain.state(), 1);
+  some.go_on(plain.state(), plain.trainer().progress());
   EXPECT_EQ(some.trainer().evaluate(some.packer(), 2), plain.trainer().evaluate(plain.packer(), 2));
 }
 
