@@ -12,6 +12,7 @@
 #include "lib/models/decoder_config.h"
 #include "lib/nn/params.h"
 #include "lib/train/weights.h"
+#include "tools/common/failures.h"
 #include "tools/common/models.h"
 #include "tools/common/progress.h"
 #include "tools/common/results.h"
@@ -24,6 +25,7 @@
 #include "tools/finetune/lessons.h"
 #include "tools/finetune/products.h"
 #include "tools/finetune/pupil.h"
+#include "tools/finetune/records.h"
 #include "tools/finetune/run_file.h"
 #include "tools/finetune/scratch.h"
 #include "tools/finetune/temporary_folder.h"
@@ -42,11 +44,17 @@ class Finetuner {
   int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);  // the product is files
     Program program = finetune_program(s_, standard_);
-    return run_program(program, standard_, kManual, argc, argv,
-                       [&](const Ui& ui) { return run(ui); });
+    return run_program(program, standard_, kManual, argc, argv, [&](const Ui& ui) {
+      return telling_failure([&] { return run(ui); }, [&](const Error& e) { return record_of(e); });
+    });
   }
 
  private:
+  // Nothing was begun where the command line is wrong.
+  std::string record_of(const Error& e) const {
+    return s_.dry_run || e.kind() == ErrorKind::usage ? "" : failure_json(e);
+  }
+
   int run(const Ui& ui) {
     if (s_.list_models) {
       print_whole(model_list(model_places(s_.model_path), s_.json));

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "lib/base/error.h"
+#include "tools/common/failures.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
 #include "tools/common/settings.h"
@@ -33,14 +34,6 @@ std::string quantized(const QuantizeSettings& s, const Ui& ui) {
   return s.json ? quantize_json(report) : quantize_text(report);
 }
 
-// Why it failed matters more than that it cannot be told.
-void print_error(const QuantizeSettings& s, const Error& error) {
-  try {
-    print_whole(quantize_error_json(s, error));
-  } catch (const Error&) {
-  }
-}
-
 int run(const QuantizeSettings& s, const StandardOptions& standard, const Ui& ui) {
   if (s.list_models) {
     print_whole(model_list(model_places(s.model_path), s.json));
@@ -48,14 +41,9 @@ int run(const QuantizeSettings& s, const StandardOptions& standard, const Ui& ui
   }
   keep_inputs({s.output, s.manifest, s.imatrix_out}, config_files(standard.config));
   check(s);
-  std::string told;
-  try {
-    told = quantized(s, ui);
-  } catch (const Error& e) {
-    if (s.json) print_error(s, e);
-    throw;
-  }
-  print_whole(told);
+  print_whole(telling_failure(
+      [&] { return quantized(s, ui); },
+      [&](const Error& e) { return s.json ? quantize_error_json(s, e) : std::string(); }));
   return 0;
 }
 

@@ -6,12 +6,12 @@ read -r line <p; kill -TERM $pid; wait $pid; echo $?
 ls one | sed 's/step-.*/a checkpoint/'; grep -c '<polyline' one/loss.svg
 # So does a disk that is full while a checkpoint is written: the one before is whole, and the run goes on from it to the same bytes.
 teach --iters 8 -o whole >/dev/null; cp -r whole cut; rm -r cut/step-0000000[68] cut/run.json cut/adapter* cut/loss.svg; mv cut/records.jsonl cut/records.jsonl.partial
-for most in 4 80 112; do (trap '' XFSZ; ulimit -f $most; teach --iters 8 --resume -o cut >/dev/null); echo $?; done
+for most in 4 80 112; do (trap '' XFSZ; ulimit -f $most; teach --iters 8 --resume -o cut | tail -1 | jq -c '[.error.code, .error.retryable]'; exit ${PIPESTATUS[0]}); echo $?; done
 ls cut cut/step-*; grep -c '<polyline' cut/loss.svg
 teach --iters 8 --resume -o cut >/dev/null
 for file in adapter_model.safetensors records.jsonl loss.svg step-00000008/state.safetensors; do cmp "whole/$file" "cut/$file" && echo same; done
 # A log that cannot be written costs no step: the run ends behind a checkpoint of the last one.
-logged=$(trap '' XFSZ; ulimit -f 28; r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --rank 1 --iters 5000 --steps-per-report 1 --save-every 5000 -o logged | tail -1 | jq .step); ls -d logged/step-* | grep -c "0$((logged + 1))$"; r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --rank 1 --iters 5000 --steps-per-report 1 --save-every 5000 --resume -o logged | head -1 | jq ".step - $logged"
+logged=$(trap '' XFSZ; ulimit -f 28; r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --rank 1 --iters 5000 --steps-per-report 1 --save-every 5000 -o logged | jq -s 'map(.step) | max'); ls -d logged/step-* | grep -c "0$((logged + 1))$"; r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --rank 1 --iters 5000 --steps-per-report 1 --save-every 5000 --resume -o logged | head -1 | jq ".step - $logged"
 # What an export left that was killed is no hindrance.
 cp -r whole left; mkdir -p left/export.partial/export.partial; touch left/export.partial/export.partial/whole.gguf; teach --iters 8 --resume --export gguf-adapter -o left >/dev/null; echo $?; ls left/export.partial 2>/dev/null; ls left/adapter.gguf
 # A checkpoint of another version says what it lacks.

@@ -6,6 +6,7 @@
 #include "lib/base/sha256.h"
 #include "lib/base/utf8.h"
 #include "tools/common/base64.h"
+#include "tools/common/failures.h"
 #include "tools/common/models.h"
 
 namespace r1 {
@@ -84,15 +85,6 @@ void write_output(JsonWriter& w, const CompletionResult& r, const Tokenizer& tok
 void write_usage(JsonWriter& w, const CompletionResult& r) {
   w.begin_object().key("prompt_tokens").integer(r.prompt_tokens);
   w.key("completion_tokens").integer(completion_tokens(r)).end_object();
-}
-
-void write_error(JsonWriter& w, const std::optional<Error>& error) {
-  if (!error) {
-    w.null();
-    return;
-  }
-  w.begin_object().key("code").string(code(error->kind())).key("message").string(error->what());
-  w.key("retryable").boolean(retryable(error->kind())).end_object();
 }
 
 void write_warnings(JsonWriter& w, const CompletionResult& r, const ItemSource& source) {
@@ -201,7 +193,7 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
     w.key("custom_id").string(id).key("response");
     write_openai_response(w, r, c);
     w.key("error");
-    write_error(w, r.error);
+    r.error ? write_error(w, *r.error) : void(w.null());
     return w.end_object().text() + "\n";
   }
   w.key("input").begin_object();
@@ -236,7 +228,7 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
   w.key("warnings");
   write_warnings(w, r, source);
   w.key("error");
-  write_error(w, r.error);
+  r.error ? write_error(w, *r.error) : void(w.null());
   if (c.timing) w.key("timing_ms").number(source.timing_ms);
   return w.end_object().text() + "\n";
 }

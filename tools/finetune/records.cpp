@@ -9,13 +9,14 @@
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/write_file.h"
+#include "tools/common/failures.h"
 
 namespace r1 {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kFile = "records.jsonl";
+constexpr const char *kFile = "records.jsonl", *kSchema = "r1.train/1";
 constexpr std::size_t kMostBytes = std::size_t{8} << 30;
 
 double or_nan(std::optional<double> value) {
@@ -24,7 +25,7 @@ double or_nan(std::optional<double> value) {
 
 std::string line_of(const TrainRecord& r, std::int64_t index, bool timing) {
   JsonWriter w;
-  w.begin_object().key("schema").string("r1.train/1").key("index").integer(index);
+  w.begin_object().key("schema").string(kSchema).key("index").integer(index);
   w.key("id").string(fmt::format("step-{}", r.step)).key("step").integer(r.step);
   w.key("loss").number(or_nan(r.loss)).key("lr").number(r.rate).key("tokens").integer(r.tokens);
   w.key("grad_norm").number(or_nan(r.norm)).key("val_loss").number(or_nan(r.val_loss));
@@ -104,6 +105,13 @@ std::vector<TrainRecord> kept_records(const fs::path& path, std::int64_t done) {
 }
 
 }  // namespace
+
+std::string failure_json(const Error& error) {
+  JsonWriter w;
+  w.begin_object().key("schema").string(kSchema).key("index").null().key("id").null();
+  write_error(w.key("status").string("error").key("error"), error);
+  return w.end_object().text() + "\n";
+}
 
 std::vector<TrainRecord> read_records(const fs::path& path) {
   std::vector<TrainRecord> records;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/error.h"
 #include "lib/base/output.h"
 #include "tools/finetune/event_file.h"
 #include "tools/finetune/settings.h"
@@ -30,6 +31,9 @@ struct TrainRecord {
   std::optional<double> share_of_peak;  // of the machine's, where that is known
   double memory = 0;                    // bytes
 };
+
+// The record of why a run ended, as a line of JSON.
+std::string failure_json(const Error& error);
 
 // Those of a file of records, up to the first line that is none: a run may have been cut there. No
 // file is no records.

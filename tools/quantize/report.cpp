@@ -11,6 +11,7 @@
 #include "lib/quant/types.h"
 #include "lib/quant/write_folder.h"
 #include "lib/text/chat_template.h"
+#include "tools/common/failures.h"
 #include "tools/quantize/check.h"
 
 namespace r1 {
@@ -183,9 +184,8 @@ std::string quantize_error_json(const QuantizeSettings& s, const Error& error) {
   begin_record(w, s.output, "error");
   w.key("input").begin_object().key("path").string(escaped(s.operands[0])).key("digest").null();
   w.end_object().key("output").null();
-  w.key("error").begin_object().key("code").string(code(error.kind()));
-  w.key("message").string(error.what()).key("retryable").boolean(retryable(error.kind()));
-  return w.end_object().end_object().text() + "\n";
+  write_error(w.key("error"), error);
+  return w.end_object().text() + "\n";
 }
 
 std::string manifest_json(const QuantizeReport& r) {
