@@ -13,13 +13,12 @@
 #include "lib/base/paths.h"
 #include "lib/base/sha256.h"
 #include "lib/io/small_files.h"
+#include "lib/io/weights_files.h"
 
 namespace r1 {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view kIndex = "model.safetensors.index.json";
 
 // A store that names its files by their SHA-256 has done the hashing for us. Otherwise the headers,
 // the size, and the beginnings of some weights: training changes all of them, and nobody waits for
@@ -52,21 +51,21 @@ std::string shown(const fs::path& path) { return escaped(path.string()); }
 
 // The files of a safetensors model, first to last: from its index, or the one there is.
 std::vector<std::string> shard_names(const fs::path& folder, const Json& index) {
-  if (index.is_null()) return {"model.safetensors"};
+  if (index.is_null()) return {kWeightsFile};
   std::set<std::string> names;
-  const std::string where(kIndex);
+  const std::string where(kWeightsIndex);
   for (const auto& [tensor, file] : index.at("weight_map", where).object(where)) {
     const std::string& name = file.string(where + ": " + escaped(tensor));
     if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
         name.find('\\') != std::string::npos || name.find('\0') != std::string::npos)
-      fail(ErrorKind::model, "{}: {} is not a plain file name", shown(folder / kIndex),
+      fail(ErrorKind::model, "{}: {} is not a plain file name", shown(folder / kWeightsIndex),
            escaped(name));
     names.insert(name);
   }
   if (names.size() > ModelFiles::kMostShards)
-    fail(ErrorKind::limit, "{} names {} files; at most {} are read", shown(folder / kIndex),
+    fail(ErrorKind::limit, "{} names {} files; at most {} are read", shown(folder / kWeightsIndex),
          names.size(), ModelFiles::kMostShards);
-  if (names.empty()) fail(ErrorKind::model, "{} names no file", shown(folder / kIndex));
+  if (names.empty()) fail(ErrorKind::model, "{} names no file", shown(folder / kWeightsIndex));
   return {names.begin(), names.end()};
 }
 
@@ -81,7 +80,8 @@ std::vector<std::string> shard_names(const fs::path& folder, const Json& index) 
            "and write it with safetensors.torch.save_file",
            shown(entry.path()));
   }
-  fail(ErrorKind::not_found, "{} holds no model.safetensors and no {}", shown(folder), kIndex);
+  fail(ErrorKind::not_found, "{} holds no {} and no {}", shown(folder), kWeightsFile,
+       kWeightsIndex);
 }
 
 // name-00001-of-00003.gguf -> all three, else the file alone.
@@ -218,8 +218,8 @@ void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
          is_there(folder / "adapter_config.json") ? "; it is an adapter, which --adapter takes"
                                                   : "");
   config_ = parse_json(read_file(config), config.string());
-  const Json index = side_file(kIndex);
-  if (index.is_null() && !is_there(folder / "model.safetensors")) fail_without_weights(folder);
+  const Json index = side_file(kWeightsIndex);
+  if (index.is_null() && !is_there(folder / kWeightsFile)) fail_without_weights(folder);
   std::map<std::string, std::string> holder;            // tensor -> the shard it was found in
   std::string others = sha256_hex(MappedFile(config));  // what a model is, beside its weights
   for (const fs::path& file : text_files(folder)) others += sha256_hex(MappedFile(file));
@@ -243,7 +243,7 @@ void ModelFiles::open_folder(const fs::path& folder, bool use_mmap) {
 void ModelFiles::check_index(const Json& index,
                              const std::map<std::string, std::string>& holder) const {
   if (index.is_null()) return;
-  const std::string where = shown(path_ / kIndex);
+  const std::string where = shown(path_ / kWeightsIndex);
   const Json::Object& map = index.at("weight_map", where).object(where);
   for (const auto& [tensor, file] : map) {
     const auto found = holder.find(tensor);

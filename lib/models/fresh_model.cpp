@@ -10,6 +10,7 @@
 #include "lib/base/random.h"
 #include "lib/base/write_file.h"
 #include "lib/io/safetensors.h"
+#include "lib/io/weights_files.h"
 #include "lib/models/decoder_config.h"
 
 namespace r1 {
@@ -127,7 +128,7 @@ void write_fresh_model(const Json& given, std::int64_t vocab, std::uint64_t seed
   for (std::int64_t i = 0; i < c.layers; ++i) add_layer(labels, c, i);
   labels.push_back(label("model.norm.weight", {c.width}));
 
-  const auto out = open_file(folder / "model.safetensors");
+  const auto out = open_file(folder / kWeightsFile);
   out->write(safetensors_header(labels, {{"format", "pt"}}));
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const std::vector<float> values = values_of(labels[i], c.layers, seed, i);

@@ -103,42 +103,17 @@ FolderWeight planned(const NamedTensor& source, const ModelFiles& files,
 
 // --- Files ---------------------------------------------------------------------------------------
 
-std::vector<FolderShard> cut_shards(const std::vector<FolderWeight>& weights, std::uint64_t most) {
-  std::vector<FolderShard> shards(1);
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    if (shards.back().bytes > 0 && shards.back().bytes + weights[i].bytes() > most)
-      shards.push_back({{}, {}, i, i, 0});
-    shards.back().bytes += weights[i].bytes();
-    shards.back().end = i + 1;
+void lay_out(FolderPlan& plan, std::uint64_t most) {
+  std::vector<std::vector<NamedTensor>> groups;
+  for (const FolderWeight& w : plan.weights) groups.push_back(w.stored);
+  const std::vector<WeightsFile> files = weights_files(groups, most);
+  for (const WeightsFile& file : files) {
+    std::string header = safetensors_header(file.tensors, {{"format", "pt"}});
+    const std::uint64_t bytes = header.size() + file.bytes();
+    plan.shards.push_back({file.name, std::move(header), file.first, file.end, bytes});
+    plan.bytes += bytes;
   }
-  if (shards.size() > ModelFiles::kMostShards)
-    fail(ErrorKind::usage, "files of {} bytes would be {}; at most {} are read", most,
-         shards.size(), ModelFiles::kMostShards);
-  for (std::size_t s = 0; s < shards.size(); ++s) {
-    FolderShard& shard = shards[s];
-    shard.file = shards.size() == 1
-                     ? "model.safetensors"
-                     : fmt::format("model-{:05}-of-{:05}.safetensors", s + 1, shards.size());
-    std::vector<NamedTensor> labels;
-    for (std::size_t i = shard.first; i < shard.end; ++i)
-      labels.insert(labels.end(), weights[i].stored.begin(), weights[i].stored.end());
-    shard.header = safetensors_header(labels, {{"format", "pt"}});
-    shard.bytes += shard.header.size();
-  }
-  return shards;
-}
-
-std::string index_of(const FolderPlan& plan) {
-  if (plan.shards.size() == 1) return {};
-  std::uint64_t total = 0;
-  for (const FolderWeight& w : plan.weights) total += w.bytes();
-  JsonWriter json;
-  json.begin_object().key("metadata").begin_object().key("total_size");
-  json.integer(static_cast<std::int64_t>(total)).end_object().key("weight_map").begin_object();
-  for (const FolderShard& shard : plan.shards)
-    for (std::size_t i = shard.first; i < shard.end; ++i)
-      for (const NamedTensor& part : plan.weights[i].stored) json.key(part.name).string(shard.file);
-  return json.end_object().end_object().text() + "\n";
+  plan.index = weights_index(files);
 }
 
 // Products that stay plain, which other programs would take for quantized ones.
@@ -242,9 +217,7 @@ FolderPlan plan_folder(const ModelFiles& files, const FolderChoice& choice) {
   if (any(&FolderWeight::fell_back) && !any(&FolderWeight::quantized))
     fail(ErrorKind::usage, "no matrix of {} has rows of whole groups of {}, which 4 bits want",
          escaped(files.path().string()), kFolderBlock);
-  plan.shards = cut_shards(plan.weights, choice.shard_bytes);
-  for (const FolderShard& shard : plan.shards) plan.bytes += shard.bytes;
-  plan.index = index_of(plan);
+  lay_out(plan, choice.shard_bytes);
   plan.config = config_of(files, plan);
   plan.copied = small_files(files.path());
   return plan;

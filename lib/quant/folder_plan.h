@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/io/weights.h"
+#include "lib/io/weights_files.h"
 #include "lib/text/bounded_regex.h"
 
 namespace r1 {
@@ -29,7 +30,7 @@ struct FolderChoice {
   FolderType type = FolderType::bf16;
   std::vector<BoundedRegex> keep = {};  // names of weights that are not quantized
   bool requantize = false;
-  std::uint64_t shard_bytes = 5'000'000'000;
+  std::uint64_t shard_bytes = kWeightsFileBytes;
 };
 
 // A weight on its way from one folder to another.
@@ -44,7 +45,7 @@ struct FolderWeight {
 };
 
 struct FolderShard {
-  std::string file;                // "model.safetensors", "model-00001-of-00002.safetensors"
+  std::string file;                // WeightsFile's name
   std::string header;              // what stands before the weights' bytes
   std::size_t first = 0, end = 0;  // weights
   std::uint64_t bytes = 0;

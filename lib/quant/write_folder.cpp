@@ -196,7 +196,7 @@ void write_folder(const fs::path& folder, const ModelFiles& files, const FolderP
     ShardWriter(folder / shard.file, plan, options, pool).write(shard, files, journal, done);
   copy_small_files(plan.copied, folder);
   options.progress(done);
-  if (!plan.index.empty()) write_file(folder / kFolderIndex, plan.index);
+  if (!plan.index.empty()) write_file(folder / kWeightsIndex, plan.index);
 }
 
 std::vector<TensorError> verify_folder(const fs::path& folder, const ModelFiles& files,

@@ -13,8 +13,6 @@
 
 namespace r1 {
 
-inline constexpr const char* kFolderIndex = "model.safetensors.index.json";
-
 struct WriteFolderOptions {
   bool search = true;                // for the best scales, where the type has any to search for
   const Imatrix* imatrix = nullptr;  // what errors count for then

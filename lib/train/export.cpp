@@ -101,17 +101,20 @@ bool has_plain_weights(const ModelFiles& base) {
 }
 
 void write_trained_folder(const TrainedModel& model, const fs::path& folder,
-                          std::optional<DType> type) {
-  std::vector<NamedTensor> labels;
+                          std::optional<DType> type, std::uint64_t most) {
+  std::vector<std::vector<NamedTensor>> labels;
   for (const NamedTensor& t : model.base.tensors()) {
     const bool plain = !is_quantized(t.tensor.dtype) && !model.base.was_quantized(t.tensor);
     const DType own = plain ? t.tensor.dtype : DType::f32;
-    labels.push_back({t.name, {nullptr, t.tensor.shape, type.value_or(own)}});
+    labels.push_back({{t.name, {nullptr, t.tensor.shape, type.value_or(own)}}});
   }
   const auto header = [](const std::vector<NamedTensor>& all) {
     return safetensors_header(all, {{"format", "pt"}});
   };
-  write_tensors(model, folder / "model.safetensors", labels, header, false);
+  const std::vector<WeightsFile> files = weights_files(labels, most);
+  for (const WeightsFile& file : files)
+    write_tensors(model, folder / file.name, file.tensors, header, false);
+  if (files.size() > 1) write_file(folder / kWeightsIndex, weights_index(files));
   copy_small_files(small_files(model.base.path()), folder);
   if (!model.chat_template.empty()) {
     write_file(folder / kChatTemplateFile, model.chat_template);

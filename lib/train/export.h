@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/io/weights.h"
+#include "lib/io/weights_files.h"
 #include "lib/models/adapter.h"
 
 namespace r1 {
@@ -27,11 +28,11 @@ struct TrainedModel {
 };
 
 // The whole model into a folder that is there, each tensor in its base's type, f32 where that was
-// quantized; or all of them in `type`: config.json, model.safetensors, and the base's tokenizer and
-// other small files byte for byte, less a chat template that is replaced. The base is a Hugging
-// Face folder.
+// quantized; or all of them in `type`: config.json, weights in files of at most so many bytes, and
+// the base's tokenizer and other small files byte for byte, less a chat template that is replaced.
+// The base is a Hugging Face folder.
 void write_trained_folder(const TrainedModel& model, const std::filesystem::path& folder,
-                          std::optional<DType> type = {});
+                          std::optional<DType> type = {}, std::uint64_t most = kWeightsFileBytes);
 
 // The whole model as one GGUF file, all tensors in f32. The base is a GGUF file.
 void write_trained_gguf(const TrainedModel& model, const std::filesystem::path& path);

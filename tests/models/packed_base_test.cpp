@@ -6,6 +6,7 @@
 #include "lib/models/network.h"
 #include "lib/train/export.h"
 #include "tests/support/random_llama.h"
+#include "tests/support/temp_dir.h"
 
 namespace r1 {
 namespace {
@@ -20,9 +21,10 @@ const RandomLlama& base() {
 
 // It in memory.
 struct Loaded {
-  Loaded(const RandomLlama& base, std::optional<DType> layers)
+  Loaded(const RandomLlama& base, std::optional<DType> layers) : Loaded(base.files(), layers) {}
+  Loaded(ModelFiles of, std::optional<DType> layers)
       : backend(test::Candidate{"ref"}.open()),
-        files(base.files()),
+        files(std::move(of)),
         params(*backend, files, {.compute = DType::f32, .layers = layers}),
         network(load_network(files, params)) {}
   std::vector<float> logits(const Adapter* adapter = nullptr) {
@@ -89,6 +91,16 @@ TEST(PackedBase, WhatIsMergedIsMergedIntoTheNumbersOfTheFile) {
     }
     EXPECT_EQ(merged[0], merged[1]);
   }
+}
+
+// What is written in several files is the same model.
+TEST(PackedBase, ATrainedFolderMayHaveSeveralFiles) {
+  Loaded t(base(), std::nullopt);
+  const test::TempDir folder;
+  write_trained_folder({*t.backend, t.files, t.params}, folder.path(), DType::f32, 100'000);
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / kWeightsIndex));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / kWeightsFile));
+  EXPECT_EQ(Loaded(ModelFiles::open(folder.path()), std::nullopt).logits(), t.logits());
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "lib/base/paths.h"
 #include "lib/base/write_file.h"
 #include "lib/io/small_files.h"
+#include "lib/io/weights_files.h"
 #include "lib/models/adapter.h"
 #include "lib/text/chat_template.h"
 #include "tools/finetune/export.h"
@@ -20,8 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<std::string> kProducts = {Adapter::kConfig, Adapter::kWeights,   Adapter::kFile,
-                                            "config.json",    "model.safetensors", kModelFile,
+const std::vector<std::string> kProducts = {Adapter::kConfig, Adapter::kWeights, Adapter::kFile,
+                                            "config.json",    kWeightsFile,      kModelFile,
                                             kChatTemplateFile};
 
 }  // namespace

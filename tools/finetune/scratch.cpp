@@ -9,6 +9,7 @@
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/write_file.h"
+#include "lib/io/weights_files.h"
 #include "lib/models/fresh_model.h"
 #include "lib/text/bpe_tokenizer.h"
 #include "lib/text/sentencepiece_tokenizer.h"
@@ -55,7 +56,7 @@ std::int64_t write_tokenizer(const FinetuneSettings& s, const fs::path& folder) 
 
 void remove_start(const fs::path& folder) {
   std::error_code error;
-  for (const char* name : {"config.json", "model.safetensors", kTokenizerJson, kTokenizerModel})
+  for (const char* name : {"config.json", kWeightsFile, kTokenizerJson, kTokenizerModel})
     fs::remove(folder / name, error);
   fs::remove(folder, error);
 }

@@ -160,7 +160,7 @@ std::vector<std::string> own_files(const QuantizeSettings& s, const FolderPlan& 
 std::vector<fs::path> side_files_in(const fs::path& folder, const FolderPlan& plan) {
   std::vector<fs::path> paths = {folder / "config.json"};
   for (const fs::path& path : plan.copied) paths.push_back(folder / path.filename());
-  if (!plan.index.empty()) paths.push_back(folder / kFolderIndex);
+  if (!plan.index.empty()) paths.push_back(folder / kWeightsIndex);
   return paths;
 }
 

@@ -53,7 +53,7 @@ std::vector<fs::path> side_inputs(const QuantizeReport& r) {
     if (!r.settings.calibration.empty()) add({"tokenizer.json"});  // it has the say, if it is there
     return paths;
   }
-  add({"config.json", kFolderIndex});
+  add({"config.json", kWeightsIndex});
   if (is_folder(r.settings.output))
     for (fs::path& path : small_files(r.files.path())) paths.push_back(std::move(path));
   else
