@@ -22,7 +22,8 @@ TrainOptions train_options(const FinetuneSettings& settings);
 // Where a run keeps what it goes on with, and what was best by --val.
 Checkpoints checkpoints_of(const FinetuneSettings& settings, const Recipe& recipe);
 Checkpoints best_of(const FinetuneSettings& settings, const Recipe& recipe);
-// What is read of them, and of the run that this one begins behind.
+// Its own as --resume reads them, and those of the run that it begins behind: of other data too,
+// where that is allowed.
 Checkpoints readable(const FinetuneSettings& settings, const Recipe& recipe);
 Checkpoints earlier_of(const FinetuneSettings& settings, const Recipe& recipe);
 
