@@ -61,11 +61,9 @@ class Finetuner {
       return 0;
     }
     check(s_);
-    if (!s_.dry_run) {
-      std::error_code none;
-      check_output(s_);
-      if (fs::is_directory(s_.output, none)) lock_.take(s_.output);
-    }
+    std::error_code none;
+    if (!s_.output.empty()) check_output(s_);
+    if (!s_.dry_run && fs::is_directory(s_.output, none)) lock_.take(s_.output);
     const TemporaryFolder rehearsed(s_.dry_run && !s_.init.empty());
     StartOfRun start;
     const ModelFiles files = ModelFiles::open(base(rehearsed.path(), start));
@@ -76,6 +74,7 @@ class Finetuner {
     const TextOfModel text(files, data_folder(), s_.chat_template);
     choose_length(files, ui);
     const Lessons lessons(s_, text.forms());
+    if (!s_.batch_given) s_.batch = std::min(s_.batch, lessons.epoch());
     plan(lessons);
     tell_of(lessons, text, ui);
     if (s_.dry_run) return rehearse(files, text, lessons, ui);
@@ -92,7 +91,7 @@ class Finetuner {
     if (s_.resume && checkpoints_of(s_, run_file.recipe()).any())
       run_file.refuse_others(s_.output);
     else if (!s_.resume_from.empty())
-      check_beginning(run_file.recipe());
+      check_beginning(run_file);
     choose_micro_batch(*backend, files, text);
     const Course::Clock::time_point loading = Course::Clock::now();
     Pupil pupil(std::move(backend), s_, files, text);
@@ -102,7 +101,7 @@ class Finetuner {
       ui.say(kTool, "--precision bf16 changes nothing: the model's matrices are in blocks", 0);
     const SamplePrompts prompts(s_, text, pupil.network());
     stop_when_interrupted();
-    begin_output(run_file, files, pupil.learnt());
+    begin_output(run_file, files, text);
     start.keep();
     tell_repeats(lessons, ui);
     Course::Known known = facts_of_steps(pupil.backend(), files, text, lessons, ui.progress);
@@ -197,18 +196,20 @@ class Finetuner {
 
   // A run that begins behind a checkpoint of another: is it of this model, and are there steps
   // left?
-  void check_beginning(const Recipe& recipe) const {
+  void check_beginning(const RunFile& run_file) const {
     const std::string from = escaped(s_.resume_from);
-    const std::optional<Checkpoints::Label> was = earlier_of(s_, recipe).newest();
+    const Recipe& recipe = run_file.recipe();
+    const Checkpoints earlier = earlier_of(s_, recipe);
+    const std::optional<Checkpoints::Label> was = earlier.newest();
     if (!was) fail(ErrorKind::usage, "{} has no checkpoint", from);
     if (was->recipe.model != recipe.model)
-      fail(ErrorKind::usage, "{} was begun with another model, or other weights of it", from);
+      fail(ErrorKind::usage, "{} was begun {}", from, run_file.other_model(earlier.folder));
     if (was->recipe.data != recipe.data && !s_.allow_data_change)
       fail(ErrorKind::usage, "{} was begun with other data; --allow-data-change goes on with these",
            from);
-    if (s_.counts_steps() && was->step >= s_.iters)
-      fail(ErrorKind::usage, "{} has learnt {} steps, which count: of {} none is left", from,
-           was->step, s_.iters);
+    if (s_.counts_steps() && was->step > s_.iters)
+      fail(ErrorKind::usage, "{} has learnt {} steps, which count, and this run ends with step {}",
+           from, was->step, s_.iters);
   }
 
   // Steps in all, where not --iters says them.
@@ -253,17 +254,20 @@ class Finetuner {
   // What records and the line of progress say of them; nothing that neither does.
   Course::Known facts_of_steps(Backend& backend, const ModelFiles& files, const TextOfModel& text,
                                const Lessons& lessons, bool progress) const {
-    const bool timed = progress || s_.timing;
+    const bool timed = progress || s_.timing || s_.time_budget > 0;
     if (!timed && s_.precision != "fp8") return {};
     const StepWork work = work_of_step(s_, files, text, lessons.packs());
     const double peak = timed ? product_peak(backend, work.in_bf16) : 0;
-    return {peak * work.tokens / work.operations, work.fp8_share};
+    return {.tokens_at_peak = peak * work.tokens / work.operations,
+            .fp8_share = work.fp8_share,
+            .step_seconds = peak > 0 ? 2 * work.operations / peak : 0};
   }
 
   int rehearse(const ModelFiles& files, const TextOfModel& text, const Lessons& lessons,
                const Ui& ui) {
     tell_repeats(lessons, ui);
     choose_precision(s_.device == "cuda");
+    if (!s_.resume_from.empty()) check_beginning(RunFile(s_, files));
     const Rehearsal rehearsal = dry_run(s_, files, text, lessons);
     print_whole(rehearsal.text);
     if (!rehearsal.too_large.empty()) fail(ErrorKind::oom_cpu, "{}", rehearsal.too_large);
@@ -298,9 +302,11 @@ class Finetuner {
     keep_inputs(results, inputs);
   }
 
-  void begin_output(const RunFile& run_file, const ModelFiles& base, std::int64_t learnt) {
-    constexpr std::int64_t kLeast = 6;  // bytes of a checkpoint, for a number that is learnt
-    if (!s_.resume) need_space(s_.output, static_cast<std::uint64_t>(kLeast * learnt), 0);
+  void begin_output(const RunFile& run_file, const ModelFiles& base, const TextOfModel& text) {
+    const Recipe& recipe = run_file.recipe();
+    if (!s_.resume)
+      need_space(s_.output, plan_training(s_, base, text).disk,
+                 checkpoints_of(s_, recipe).bytes() + best_of(s_, recipe).bytes());
     std::error_code error;
     fs::create_directories(s_.output, error);
     if (error) fail(ErrorKind::write, "{}: {}", escaped(s_.output), error.message());

@@ -187,6 +187,8 @@ void ModelFiles::open_gguf(const fs::path& path, bool use_mmap) {
     return GgufFile::parse(file, from.string(), GgufFile::Types::converted_too);
   };
   gguf_ = std::make_unique<GgufFile>(parse(bytes, path));
+  if (gguf_->string("general.type") == "adapter")
+    fail(ErrorKind::model, "{} is an adapter, not a model; --adapter takes it", shown(path));
   tensors_ = gguf_->tensors();
   std::vector<ConvertedTensor> converted = gguf_->converted();
   total_bytes_ = bytes.size();

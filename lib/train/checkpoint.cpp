@@ -219,6 +219,14 @@ std::optional<Checkpoints::Label> Checkpoints::newest() const {
   return std::nullopt;
 }
 
+std::uint64_t Checkpoints::bytes() const {
+  std::uint64_t bytes = 0;
+  std::error_code none;
+  for (const fs::path& old : folders_in(folder))
+    if (const std::uint64_t size = fs::file_size(old / kState, none); !none) bytes += size;
+  return bytes;
+}
+
 void Checkpoints::remove_all() const {
   for (const fs::path& old : folders_in(folder)) remove_checkpoint(old);
 }

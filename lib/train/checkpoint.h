@@ -46,6 +46,7 @@ struct Checkpoints {
   };
   std::optional<Label> newest() const;
   bool any() const { return newest().has_value(); }
+  std::uint64_t bytes() const;  // of all of them on disk
   void remove_all() const;
 };
 

@@ -262,6 +262,8 @@ class Reader {
   }
 
   void read_lines(std::string_view text, const std::string& name) {
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+    if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
     first_ = nullptr;
     std::size_t bytes = 0;
     for_each_line(text, [&](std::string_view characters, int number) {

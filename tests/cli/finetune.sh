@@ -12,9 +12,11 @@ echo '{"prompt":"def f"}' >asked; for more in '' '--resume --dry-run'; do r1-com
 teach --sample-prompt 'def f' --sample-prompt @code.txt --sample-tokens 6 -o shown >log.jsonl; jq -c '[.step, (.samples | length)]' log.jsonl; cmp log.jsonl shown/records.jsonl
 cmp one/adapter_model.safetensors shown/adapter_model.safetensors && echo same; [ "$(tail -1 log.jsonl | jq -r '.samples[0]')" = "$(r1-complete --adapter shown --no-heal -p 'def f' -n 6)" ] && echo same
 # A rehearsal writes nothing.
-teach --dry-run -o rehearsed | sed 's/peak is .*/peak is/'; teach --dry-run --json | jq -c '.schema, .model.name == env.R1_MODEL, (.memory | .total == ([.[]] | add) - .total - ([.checkpoint, .verification] | min)), .data, .steps, .flop_per_step, .data_flop_per_step, (.data_flop_per_step * .steps / .peak_flop_s / .seconds_at_peak * 1e6 | round)'; ls -d rehearsed 2>/dev/null
+teach --dry-run -o rehearsed | sed 's/peak is .*/peak is/'; teach --dry-run --json | jq -c '.schema, .model.name == env.R1_MODEL, (.memory | .total == ([.[]] | add) - .total - ([.checkpoint, .verification] | min)), .disk > .memory.checkpoint, .data, .steps, .flop_per_step, .data_flop_per_step, (.data_flop_per_step * .steps / .peak_flop_s / .seconds_at_peak * 1e6 | round)'; ls -d rehearsed 2>/dev/null
 untimed() { r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --learning-rate 0.02 --steps-per-report 4 "$@"; }
 untimed --dry-run --time-budget 300ms | sed -n 2p; untimed --dry-run --time-budget 2h | sed -n '3s/peak is .*: [0-9]* steps, or [0-9]* at/peak is … at/p'; teach --dry-run --device cuda | sed -n 3p
+# No more sequences a step than there are, unless they are asked for.
+for more in '' '--batch-size 3'; do r1-finetune --data code.txt --dry-run $more 2>&1 >/dev/null | cut -d, -f1; r1-finetune -q --data code.txt --dry-run --json $more | jq -c .batch_size; done
 # Broken off, it goes on with what would have come: what is dropped too.
 teach --dropout 0.2 -o three --save-every 3 --iters 8 >whole.jsonl; cmp whole.jsonl three/records.jsonl && echo same
 teach --dropout 0.2 -o four --save-every 3 --iters 8 | head -0; rm -r four/step-00000008 four/run.json four/adapter*
@@ -25,6 +27,7 @@ teach --dropout 0.2 -o four --save-every 3 --iters 8 --resume -v; echo $?
 teach --dropout 0.2 -o four --save-every 3 --iters 9 --resume; echo $?
 # Over before its steps are: when nothing is won any more, and when the time is.
 printf 'nothing like that' >other.txt; teach --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 2 -o stopped | jq -s '.[-1].step < 60'; ls stopped/best | wc -l
+r1-finetune --data code.txt --max-seq-length 64 --batch-size 1 --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 1 -o noted 2>&1 >/dev/null | grep -o 'the measured loss was least after step'
 teach --learning-rate 0 --iters 2 --val other.txt -v -o as_before 2>&1 >/dev/null | grep -o 'never less after'
 teach --val-share 0.3 --sample-tokens 1 --sample-prompt x -o parted | jq -s 'map(.val_loss | type) | unique'; teach --val-share 0.3 --dry-run --json | jq -c '[.data.samples, .data.measured]'; teach --dry-run --json | jq -c '[.data.samples, .data.measured]'
 # What is left out of either is counted, and so is what is not measured of many.

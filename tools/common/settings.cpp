@@ -20,6 +20,11 @@ namespace fs = std::filesystem;
 
 std::string shown(const Option& o) { return "--" + o.name; }
 
+// Is the default one that no value says?
+bool is_in_words(const Option& o) {
+  return !is_switch(o) && !o.built_in.empty() && o.built_in != value_text(o);
+}
+
 // Times are milliseconds, sizes bytes; a share is a word, as "80%".
 void add_value(JsonWriter& w, const Option& o) {
   if (auto* const* flag = std::get_if<bool*>(&o.into)) {
@@ -110,8 +115,11 @@ std::string Settings::json() const {
   w.begin_object();
   for (const Option& o : program_.options) {
     if (o.hidden || answers_itself(o)) continue;
-    add_value(w.key(o.name).begin_object().key("value"), o);
-    w.key("source").string(sources_.at(&o)).end_object();
+    const std::string& source = sources_.at(&o);
+    const bool open = source == kBuiltIn && is_in_words(o);
+    w.key(o.name).begin_object().key("value");
+    open ? void(w.null()) : add_value(w, o);
+    w.key("source").string(open ? source + ": " + o.built_in : source).end_object();
   }
   return w.end_object().text();
 }

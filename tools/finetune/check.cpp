@@ -26,7 +26,7 @@ void check_names(const FinetuneSettings& s) {
     fail(ErrorKind::usage, "{} is no option: -m names the model, and --data what it learns",
          escaped(s.operands.front()));
   refuse_if(s.data.empty(), "--data names what is learnt");
-  refuse_if(s.output.empty() && !s.dry_run, "-o names the folder that is written");
+  refuse_if(s.output.empty() && (!s.dry_run || s.resume), "-o names the folder that is written");
   for (const std::vector<std::string>* list : {&s.data, &s.val})
     for (const std::string& name : *list)
       if (name == "-" || is_device(name))
@@ -54,9 +54,13 @@ void forget_adapters(FinetuneSettings& s) {
 void take_adapter(FinetuneSettings& s) {
   refuse_if(s.shape_given, "--adapter has its own --rank, --alpha, --rslora and --target-modules");
   const fs::path folder(s.adapter);
-  if (is_there(folder / Adapter::kFile) && !is_there(folder / Adapter::kConfig))
-    fail(ErrorKind::usage, "{} has an adapter of llama.cpp's; one of peft's is taught further",
-         escaped(s.adapter));
+  std::error_code none;
+  if (!is_there(folder)) fail(ErrorKind::usage, "there is no adapter {}", escaped(s.adapter));
+  if (!is_there(folder / Adapter::kConfig))
+    fail(ErrorKind::usage, "{} {}; a folder of peft's is taught further", escaped(s.adapter),
+         fs::is_regular_file(folder, none) || is_there(folder / Adapter::kFile)
+             ? "is an adapter of llama.cpp's"
+             : "holds no adapter");
   const AdapterChoice own = Adapter::choice_of(folder);
   const std::string method = own.dora ? "dora" : "lora";
   if (s.method_given && s.method != method)

@@ -162,7 +162,7 @@ void Course::run() {
   if (!done && !s_.resume_from.empty()) begin_behind();
   if (s_.time_budget > 0)
     plan(state_.planned > 0 ? static_cast<std::int64_t>(state_.planned)
-                            : trainer_.done() + kGuessed);
+                            : trainer_.done() + guessed_steps());
   log_.emplace(s_, done);
   try {
     teach();
@@ -178,11 +178,25 @@ void Course::run() {
   if (s_.early_stop > 0 && best_.any()) take_best();
 }
 
+// Before any step is measured.
+std::int64_t Course::guessed_steps() const {
+  if (!(known_.step_seconds > 0)) return kGuessed;
+  const double left = static_cast<double>(s_.time_budget) / 1e3 - spent() - seconds_of_end();
+  return std::max<std::int64_t>(1, std::llround(left / known_.step_seconds));
+}
+
 void Course::take_best() {
   std::vector<std::string> damaged;
-  if (!best_.load(pupil_.backend(), tensors_, damaged))
+  const auto best = best_.load(pupil_.backend(), tensors_, damaged);
+  if (!best)
     fail(ErrorKind::model, "{} is damaged; without it --resume exports the last step",
          escaped(damaged.front()));
+  if (trainer_.done() < steps_)
+    ui_.say(kTool,
+            fmt::format("stops after step {}: the measured loss was least after step {}, whose "
+                        "weights are written",
+                        trainer_.done(), best->step),
+            0);
 }
 
 void Course::teach() {

@@ -38,6 +38,7 @@ class Course {
     double tokens_at_peak = 0;  // of the machine, a second
     double fp8_share = 0;       // StepWork's
     double loading = 0;         // seconds that the model took
+    double step_seconds = 0;    // at half of the peak, of a step
   };
   // `begun`: when the time budget began to run. What it is given outlives it.
   Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& lessons,
@@ -90,6 +91,7 @@ class Course {
   void keep_to_budget();
   double spent() const;  // seconds of the time budget
   double seconds_of_end() const;
+  std::int64_t guessed_steps() const;
   void plan(std::int64_t steps);
   std::string progress(const TrainStep& step) const;  // for a terminal
   void save(const Checkpoints& to);

@@ -13,6 +13,7 @@
 #include "tools/common/progress.h"
 #include "tools/finetune/counting_backend.h"
 #include "tools/finetune/course.h"
+#include "tools/finetune/export.h"
 #include "tools/finetune/samples.h"
 #include "tools/finetune/verify.h"
 
@@ -99,7 +100,7 @@ std::string as_text(const FinetuneSettings& s, const TrainingPlan& plan, const L
   text += time_plan(s, plan);
   for (const auto& [name, bytes] : parts_of(plan))
     if (bytes > 0) text += shown(bytes, name);
-  return text + shown(plan.total(), "in all") + "\n" + sample + "\n";
+  return text + shown(plan.total(), "in all") + shown(plan.disk, "on disk") + "\n" + sample + "\n";
 }
 
 std::string as_json(const FinetuneSettings& s, const ModelFiles& files, const TrainingPlan& plan,
@@ -107,12 +108,18 @@ std::string as_json(const FinetuneSettings& s, const ModelFiles& files, const Tr
   const auto number = [](std::uint64_t n) { return static_cast<std::int64_t>(n); };
   JsonWriter w;
   w.begin_object().key("schema").string("r1.dry-run/1").key("model").begin_object();
-  w.key("name").string(s.model).key("path").string(files.path().string());
+  w.key("name").string(s.init.empty() ? s.model : s.init);
+  w.key("path").string(s.init.empty() ? files.path().string() : s.init);
   w.key("bytes").integer(number(files.total_bytes())).end_object();
   w.key("memory").begin_object();
   for (const auto& [name, bytes] : parts_of(plan)) w.key(name).integer(number(bytes));
   w.key("total").integer(number(plan.total())).end_object();
-  w.key("data").begin_object().key("samples").integer(lessons.samples());
+  w.key("disk")
+      .integer(number(plan.disk))
+      .key("data")
+      .begin_object()
+      .key("samples")
+      .integer(lessons.samples());
   w.key("measured").integer(lessons.measured());
   w.key("tokens").integer(lessons.tokens()).key("trained").integer(lessons.trained());
   w.key("sequences").integer(lessons.epoch()).end_object().key("steps");
@@ -127,6 +134,13 @@ std::string as_json(const FinetuneSettings& s, const ModelFiles& files, const Tr
   w.key("seconds_at_peak").number(steps * plan.data_operations / peak);
   w.key("sample").string(sample);
   return w.end_object().text() + "\n";
+}
+
+// Checkpoints that are there at a time: one is written before the oldest goes.
+std::int64_t checkpoints(const FinetuneSettings& s) {
+  const std::int64_t own = s.keep_last + 1, best = s.early_stop > 0 ? 2 : 0;
+  if (!s.counts_steps()) return own + best;
+  return std::min(own, (s.iters + s.save_every - 1) / s.save_every) + best;
 }
 
 // By a step of two passes.
@@ -205,6 +219,8 @@ TrainingPlan plan_training(const FinetuneSettings& s, const ModelFiles& files,
   const std::vector<TrainingSample> samples = {whole_sequence(s.max_seq_length)};
   const Packer packs(samples, s.max_seq_length, true, 0);
   count_memory(plan, counter, pupil, packs, options);
+  plan.disk = static_cast<std::uint64_t>(checkpoints(s)) * plan.checkpoint +
+              export_bytes(s, files, plan.adapter);
   plan.operations = count_work(counter, pupil, packs, options).operations;
   return plan;
 }

@@ -22,6 +22,7 @@ struct TrainingPlan {
   std::uint64_t samples = 0;       // the cache of --sample-prompt
   std::uint64_t verification = 0;  // what was exported, opened again: behind the last checkpoint
   std::uint64_t program = MemoryPlan().program;
+  std::uint64_t disk = 0;                // not memory: checkpoints and the export
   double operations = 0;                 // of a step, in products and in attention
   double data_operations = 0, peak = 0;  // of a step of the data; a second, 0: not known
 

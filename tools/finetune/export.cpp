@@ -81,7 +81,8 @@ void check_export(const FinetuneSettings& s, const ModelFiles& base) {
          "a GGUF adapter has no place for what DoRA learns; --export {} writes all of the model",
          base.is_gguf() ? "gguf" : "merged");
   if (kind == "merged" && base.is_gguf())
-    fail(ErrorKind::usage, "{} is a GGUF file, of which no folder is made; --export gguf", name);
+    fail(ErrorKind::usage, "{} is a GGUF file, of which no folder is made; --export {}", name,
+         s.full() || has_plain_weights(base) ? "gguf" : "adapter");
   if (!s.quantize_base.empty() && !has_plain_weights(base))
     fail(ErrorKind::usage, "{} is quantized already; --quantize-base wants 16 or 32 bits", name);
   if (!s.full() && !s.qat.empty() && !has_plain_weights(base))
@@ -93,6 +94,20 @@ void check_export(const FinetuneSettings& s, const ModelFiles& base) {
     fail(ErrorKind::usage,
          "{} is quantized, and a merge wants the model in 16 or 32 bits; --export adapter", name);
   if (kind == "gguf") want_mix("--export-type", s.export_type);
+}
+
+std::uint64_t export_bytes(const FinetuneSettings& s, const ModelFiles& base,
+                           std::uint64_t adapter) {
+  const std::string kind = export_kind(s, base);
+  if (exports_adapter(kind)) return adapter;
+  std::uint64_t own = 0, plain = 0;
+  for (const NamedTensor& t : base.tensors()) {
+    const std::uint64_t in_f32 = Tensor{nullptr, t.tensor.shape, DType::f32}.bytes();
+    const bool blocks = is_quantized(t.tensor.dtype) || base.was_quantized(t.tensor);
+    own += blocks ? in_f32 : t.tensor.bytes();
+    plain += in_f32;
+  }
+  return kind == "merged" ? own : plain + plan_blocks(s, base).bytes;
 }
 
 void stop_export_when_interrupted() { stop_when_interrupted("; --resume exports what was learnt"); }

@@ -21,6 +21,10 @@ std::string half_type(const ModelFiles& base);
 // Fails with `usage` for an export that this base and method have not. Before the work.
 void check_export(const FinetuneSettings& settings, const ModelFiles& base);
 
+// What it takes on disk, with what it is made of meanwhile; `adapter` bytes are of one.
+std::uint64_t export_bytes(const FinetuneSettings& settings, const ModelFiles& base,
+                           std::uint64_t adapter);
+
 // Fails with `interrupted` after a signal: what was learnt is in a checkpoint.
 void stop_export_when_interrupted();
 

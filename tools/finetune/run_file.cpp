@@ -122,13 +122,13 @@ std::string how_begun(const std::string& key, const Json* was, const Json* is) {
   return "with " + option + *before + (now ? ", not" + *now : "");
 }
 
-// Whatever one document has and the other says otherwise; where there is nothing of that kind, what
-// only one of them has.
-std::string difference(const Json& was, const Json& is, bool data_may_change) {
+// Whatever of these parts one document has and the other says otherwise; where there is nothing of
+// that kind, what only one of them has.
+std::string difference(const Json& was, const Json& is, std::initializer_list<Part> parts) {
   std::vector<std::string> both, one;
   const auto add = [&](const std::string& key, const Json* a, const Json* b) {
     if (key.starts_with("export")) return;  // no step depends on it
-    if (data_may_change && part_of(key) == Part::data) return;
+    if (std::find(parts.begin(), parts.end(), part_of(key)) == parts.end()) return;
     std::vector<std::string>& list = a != nullptr && b != nullptr ? both : one;
     std::string words = how_begun(key, a, b);
     if (std::find(list.begin(), list.end(), words) == list.end()) list.push_back(std::move(words));
@@ -240,14 +240,30 @@ void RunFile::refuse_others(const std::string& folder) const {
   if (!std::filesystem::exists(was, none)) return;  // its checkpoints have the last word
   const Json before = parse_json(made_of(read_file(was)), kName);
   const Json now = parse_json(made_of(text_ + "}"), kName);
-  const std::string how = difference(before, now, data_may_change_);
+  const std::string data = difference(before, now, {Part::data});
+  const std::string model = difference(before, now, {Part::model});
+  std::string how = difference(before, now, {Part::model, Part::data, Part::options});
+  if (data_may_change_) how = difference(before, now, {Part::model, Part::options});
   if (how.empty()) return;
   const char* more = "";
-  if (difference(before, now, true).empty())
+  if (how == data)
     more = ", and --allow-data-change goes on with these";
-  else if (digest_of(before, Part::model) == digest_of(now, Part::model))
+  else if (model.empty())
     more = ", and another -o with --resume-from goes on from it";
   fail(ErrorKind::usage, "{} was begun {}; -f begins anew{}", escaped(folder), how, more);
+}
+
+std::string RunFile::other_model(const std::filesystem::path& folder) const {
+  const Json now = parse_json(made_of(text_ + "}"), kName);
+  for (const std::filesystem::path& run : {folder, folder.parent_path()})
+    for (const char* ending : kEndings) try {
+        const Json was =
+            parse_json(made_of(JsonWriter().value(document_in(run, ending)).text()), kName);
+        const std::string how = difference(was, now, {Part::model});
+        if (!how.empty()) return how;
+      } catch (const Error&) {
+      }
+  return "with another model, or other weights of it";
 }
 
 void RunFile::begin() const {

@@ -20,6 +20,9 @@ class RunFile {
 
   // What the steps depend on, 16 digits each, whatever is made of them, and wherever files lie.
   const Recipe& recipe() const { return recipe_; }
+  // "with --rank 8, not 4": how the run in this folder, or around this checkpoint, was begun with
+  // another model or other weights of it.
+  std::string other_model(const std::filesystem::path& folder) const;
   bool says_finished() const;  // a run of this recipe, exported so
   // Fails with `usage`, and says in what, where the run in this folder differs from this one.
   void refuse_others(const std::string& folder) const;

@@ -16,6 +16,7 @@
 #include "lib/text/train_sentencepiece.h"
 #include "lib/train/checkpoint.h"
 #include "lib/train/text_lines.h"
+#include "tools/common/inputs.h"
 #include "tools/common/signals.h"
 
 namespace r1 {
@@ -43,11 +44,11 @@ std::string trained_tokenizer(const FinetuneSettings& s) {
 // Returns how many tokens it has.
 std::int64_t write_tokenizer(const FinetuneSettings& s, const fs::path& folder) {
   if (s.tokenizer.ends_with(".json")) {
-    const std::string text = read_file(s.tokenizer);
+    const std::string text = named_file(s.tokenizer);
     write_file(folder / kTokenizerJson, text);
     return make_bpe_tokenizer(parse_json(text, escaped(s.tokenizer)))->size();
   }
-  const std::string model = s.tokenizer == "train" ? trained_tokenizer(s) : read_file(s.tokenizer);
+  const std::string model = s.tokenizer == "train" ? trained_tokenizer(s) : named_file(s.tokenizer);
   write_file(folder / kTokenizerModel, model);
   return make_sentencepiece_tokenizer(as_bytes(model), escaped(s.tokenizer))->size();
 }
@@ -72,7 +73,7 @@ void StartOfRun::make(const FinetuneSettings& s, const fs::path& folder) {
     if (error) fail(ErrorKind::write, "{}: {}", escaped(folder.string()), error.message());
   }
   if (fs::exists(folder / "config.json", error)) return;  // it is written last
-  const Json config = parse_json(read_file(s.init), escaped(s.init));
+  const Json config = as_usage([&] { return parse_json(read_file(s.init), escaped(s.init)); });
   fs::create_directories(folder, error);
   if (error) fail(ErrorKind::write, "{}: {}", escaped(folder.string()), error.message());
   made_ = folder;

@@ -48,6 +48,7 @@ struct FinetuneSettings {
   LoadOptions load_options() const;  // of the base
   // schedule
   std::int64_t iters = 1000, batch = 16, micro_batch = 0;
+  bool batch_given = false;  // else no more than there are sequences
   bool recompute = false;
   bool iters_given = false;
   double epochs = 0;  // 0: iters counts

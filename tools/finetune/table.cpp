@@ -130,8 +130,10 @@ void add_method(std::vector<Option>& o, FinetuneSettings& s) {
                .help = "Keep the matrices of the layers, which stay as they are, in memory in this "
                        "type of blocks.",
                .choices = {"q8_0", "q4_0", "q4_k"}});
-  for (std::size_t i = first; i < o.size(); ++i)
+  for (std::size_t i = first; i < o.size(); ++i) {
     o[i].wants = {{"fine-tune-type", {"lora", "dora"}}};
+    o[i].idle_with = {"init"};
+  }
 }
 
 void add_learning(std::vector<Option>& o, FinetuneSettings& s) {
@@ -224,6 +226,8 @@ void add_schedule(std::vector<Option>& o, FinetuneSettings& s) {
        .brief = true,
        .built_in = "none"});
   o.push_back(number("batch-size", g, s.batch, "Sequences of a step.", 1, 1 << 20));
+  o.back().given = &s.batch_given;
+  o.back().built_in = "16, or as many as the data have";
   o.push_back(
       number("micro-batch", g, s.micro_batch,
              "Sequences that go through the model together: it changes speed, memory, last digits "
@@ -314,7 +318,7 @@ void add_safety(std::vector<Option>& o, FinetuneSettings& s) {
   o.push_back({.name = "allow-data-change",
                .group = g,
                .into = &s.allow_data_change,
-               .help = "--resume and --resume-from go on with other --data too.",
+               .help = "With --resume or --resume-from, go on with other --data too.",
                .in_config = false});
   o.push_back(force_option(s.force, g));
   o.push_back({.name = "dry-run",
