@@ -10,6 +10,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/utf8.h"
+#include "lib/train/text_lines.h"
 #include "tools/bench/compare.h"
 #include "tools/bench/hardware.h"
 #include "tools/bench/machine_tests.h"
@@ -207,12 +208,13 @@ class Bench {
 
   QualityText quality_text(const Ui& ui) const {
     const std::string name = std::filesystem::path(s_.quality).filename().string();
-    QualityText text{.id = "quality:" + escaped(name),
-                     .name = name,
-                     .bytes = as_usage([&] { return read_text(s_.quality); }),
-                     .window = s_.window,
-                     .exact = s_.window_given,
-                     .limit = s_.limit};
+    QualityText text{
+        .id = "quality:" + escaped(name),
+        .name = name,
+        .bytes = as_usage([&] { return text_of_file(read_text(s_.quality), s_.quality); }),
+        .window = s_.window,
+        .exact = s_.window_given,
+        .limit = s_.limit};
     if (text.bytes.empty()) fail(ErrorKind::usage, "{} is empty", shown_input(s_.quality));
     if (!is_utf8(text.bytes))
       ui.say(kTool, escaped(s_.quality) + " is not UTF-8; what is not counts byte by byte", 0);

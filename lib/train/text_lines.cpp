@@ -20,6 +20,19 @@ std::size_t end_of_piece(std::string_view line) {
   return end;
 }
 
+// Each text in lines of samples; `name` is what errors call them.
+template <typename Body>
+void for_each_text(std::string_view lines, const std::string& name, const Body& body,
+                   const std::function<void()>& before_line = {}) {
+  for_each_line(lines, [&](std::string_view line, int number) {
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
+    if (before_line) before_line();
+    naming(fmt::format("{}:{}", name, number), [&] {
+      for (const std::string& text : texts_of(parse_json(line, "the line"))) body(text);
+    });
+  });
+}
+
 class Collector {
  public:
   explicit Collector(std::size_t most) : most_(most) {}
@@ -65,16 +78,19 @@ std::vector<std::string> text_lines(const std::vector<std::filesystem::path>& fi
       collector.add_text(as_text(file.bytes()));
       continue;
     }
-    for_each_line(as_text(file.bytes()), [&](std::string_view line, int number) {
-      if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
-      if (before_line) before_line();
-      naming(fmt::format("{}:{}", escaped(path.string()), number), [&] {
-        for (const std::string& text : texts_of(parse_json(line, "the line")))
-          collector.add_text(text);
-      });
-    });
+    for_each_text(
+        as_text(file.bytes()), escaped(path.string()),
+        [&](const std::string& text) { collector.add_text(text); }, before_line);
   }
   return std::move(collector).lines();
+}
+
+std::string text_of_file(std::string bytes, const std::filesystem::path& path) {
+  if (!holds_samples(path)) return bytes;
+  std::string all;
+  for_each_text(bytes, escaped(path.string()),
+                [&](const std::string& text) { all += text + "\n"; });
+  return all;
 }
 
 }  // namespace r1

@@ -15,4 +15,8 @@ std::vector<std::string> text_lines(const std::vector<std::filesystem::path>& fi
                                     std::size_t most,
                                     const std::function<void()>& before_line = {});
 
+// What stands in a file of this name and these bytes: of one of samples all that they teach, each
+// with a line's end. Fails as above.
+std::string text_of_file(std::string bytes, const std::filesystem::path& path);
+
 }  // namespace r1

@@ -4,11 +4,9 @@
 
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
-#include "lib/base/json.h"
-#include "lib/base/lines.h"
 #include "lib/base/paths.h"
 #include "lib/tasks/memory_plan.h"
-#include "lib/train/data_file.h"
+#include "lib/train/text_lines.h"
 #include "tools/common/models.h"
 #include "tools/common/results.h"
 #include "tools/quantize/check.h"
@@ -18,23 +16,12 @@ namespace {
 
 constexpr std::int64_t kWindow = 512;
 
-// The texts of JSON lines, one behind the other.
-std::string text_of_lines(std::string_view lines, const std::string& name) {
-  std::string text;
-  for_each_line(lines, [&](std::string_view line, int number) {
-    if (line.empty()) return;
-    const std::string where = fmt::format("{}:{}", escaped(name), number);
-    text += parse_json(line, where).at("text", where).string(where) + "\n";
-  });
-  return text;
-}
-
 std::string calibration_text(QuantizeReport& report) {
   const std::string& path = report.settings.calibration;
   return as_usage([&] {
     std::string bytes = read_file(path);
     report.add_text(path, as_bytes(bytes));
-    return holds_samples(path) ? text_of_lines(bytes, path) : bytes;
+    return text_of_file(std::move(bytes), path);
   });
 }
 

@@ -29,6 +29,13 @@ TEST(TextLines, AreThoseOfWhatIsTaughtInEveryShape) {
   EXPECT_FAILS(ErrorKind::usage, "data.jsonl:1: has neither", lines_of("{\"txt\":\"a\"}"));
 }
 
+TEST(TextLines, AFileOfSamplesIsTheirTexts) {
+  const std::string lines = "{\"text\":\"a\\nb\"}\n\n{\"prompt\":\"p\",\"completion\":\"c\"}\n";
+  EXPECT_EQ(text_of_file(lines, "data.jsonl"), "a\nb\np\nc\n");
+  EXPECT_EQ(text_of_file(lines, "data.txt"), lines);
+  EXPECT_FAILS(ErrorKind::usage, "data.jsonl:1: has neither", text_of_file("{}", "data.jsonl"));
+}
+
 TEST(TextLines, CountAsOftenAsTheyStandThere) {
   EXPECT_EQ(lines_of("a\nb\na\n", 100, "data.txt"), (Lines{"a", "b", "a"}));
 }
