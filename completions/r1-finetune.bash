@@ -165,6 +165,9 @@ _r1_finetune() {
     --threads|-t)
       COMPREPLY=()
       return ;;
+    --max-memory)
+      COMPREPLY=()
+      return ;;
     --seed|-s)
       COMPREPLY=()
       return ;;
@@ -182,7 +185,7 @@ _r1_finetune() {
       return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--data --val --val-share --max-seq-length --long --fim-rate --chat-template --no-packing --no-mask-prompt --fine-tune-type --objective --beta --rank --alpha --rslora --target-modules --adapter --dropout --quantize-base --qat --precision --weight-type --moments --optimizer --learning-rate --muon-learning-rate --weight-decay --clip --init --tokenizer --vocab --iters --epochs --time-budget --batch-size --micro-batch --grad-checkpoint --schedule --lr-warmup --min-lr --decay-share --steps-per-report --steps-per-eval --early-stop --sample-prompt --sample-tokens --timing --log-csv --tensorboard --save-every --keep-last --resume --resume-from --allow-data-change --force -f --dry-run --json --output -o --export --export-type --no-verify --model -m --model-path --list-models --device --threads -t --seed -s --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--data --val --val-share --max-seq-length --long --fim-rate --chat-template --no-packing --no-mask-prompt --fine-tune-type --objective --beta --rank --alpha --rslora --target-modules --adapter --dropout --quantize-base --qat --precision --weight-type --moments --optimizer --learning-rate --muon-learning-rate --weight-decay --clip --init --tokenizer --vocab --iters --epochs --time-budget --batch-size --micro-batch --grad-checkpoint --schedule --lr-warmup --min-lr --decay-share --steps-per-report --steps-per-eval --early-stop --sample-prompt --sample-tokens --timing --log-csv --tensorboard --save-every --keep-last --resume --resume-from --allow-data-change --force -f --dry-run --json --output -o --export --export-type --no-verify --model -m --model-path --list-models --device --threads -t --max-memory --seed -s --quiet -q --verbose -v --color --no-progress --log-file --config --print-config --generate --version -V --help' -- "$cur")) ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

@@ -77,7 +77,11 @@ class Finetuner {
     if (!s_.batch_given) s_.batch = std::min(s_.batch, lessons.epoch());
     plan(lessons);
     tell_of(lessons, text, ui);
-    if (s_.dry_run) return rehearse(files, text, lessons, ui);
+    return s_.dry_run ? rehearse(files, text, lessons, ui) : teach(files, text, lessons, start, ui);
+  }
+
+  int teach(const ModelFiles& files, const TextOfModel& text, const Lessons& lessons,
+            StartOfRun& start, const Ui& ui) {
     auto backend = open_backend(s_.device, {.threads = static_cast<int>(s_.threads)});
     const bool wants_bf16 = s_.precision == "bf16";
     choose_precision(backend->device() == Device::cuda);
@@ -93,6 +97,8 @@ class Finetuner {
     else if (!s_.resume_from.empty())
       check_beginning(run_file);
     choose_micro_batch(*backend, files, text);
+    const TrainingPlan planned = plan_training(s_, files, text);
+    want_memory(s_, planned, backend->memory().total == 0);
     const Course::Clock::time_point loading = Course::Clock::now();
     Pupil pupil(std::move(backend), s_, files, text);
     const double loaded = std::chrono::duration<double>(Course::Clock::now() - loading).count();
@@ -101,7 +107,7 @@ class Finetuner {
       ui.say(kTool, "--precision bf16 changes nothing: the model's matrices are in blocks", 0);
     const SamplePrompts prompts(s_, text, pupil.network());
     stop_when_interrupted();
-    begin_output(run_file, files, text);
+    begin_output(run_file, files, planned.disk);
     start.keep();
     tell_repeats(lessons, ui);
     Course::Known known = facts_of_steps(pupil.backend(), files, text, lessons, ui.progress);
@@ -270,7 +276,7 @@ class Finetuner {
     if (!s_.resume_from.empty()) check_beginning(RunFile(s_, files));
     const Rehearsal rehearsal = dry_run(s_, files, text, lessons);
     print_whole(rehearsal.text);
-    if (!rehearsal.too_large.empty()) fail(ErrorKind::oom_cpu, "{}", rehearsal.too_large);
+    want_memory(s_, rehearsal.plan, s_.device == "cpu" || s_.device == "ref");
     return 0;
   }
 
@@ -302,10 +308,10 @@ class Finetuner {
     keep_inputs(results, inputs);
   }
 
-  void begin_output(const RunFile& run_file, const ModelFiles& base, const TextOfModel& text) {
+  void begin_output(const RunFile& run_file, const ModelFiles& base, std::uint64_t bytes) {
     const Recipe& recipe = run_file.recipe();
     if (!s_.resume)
-      need_space(s_.output, plan_training(s_, base, text).disk,
+      need_space(s_.output, bytes,
                  checkpoints_of(s_, recipe).bytes() + best_of(s_, recipe).bytes());
     std::error_code error;
     fs::create_directories(s_.output, error);

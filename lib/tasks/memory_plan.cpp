@@ -1,6 +1,10 @@
 #include "lib/tasks/memory_plan.h"
 
 #include <algorithm>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <string>
 
 #include <unistd.h>
 
@@ -34,9 +38,18 @@ std::uint64_t step_bytes(const DecoderConfig& config, const MemoryUse& use) {
 
 }  // namespace
 
+std::uint64_t memory_of_limit(const std::string& limit) {
+  std::istringstream words(limit);
+  std::uint64_t bytes = 0;
+  return words >> bytes ? bytes : std::numeric_limits<std::uint64_t>::max();
+}
+
 std::uint64_t memory_of_machine() {
-  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
-         static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE));
+  std::ifstream file("/sys/fs/cgroup/memory.max");
+  std::string limit;
+  std::getline(file, limit);
+  return std::min(memory_of_limit(limit), static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                                              static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE)));
 }
 
 MemoryLimit memory_limit(const Backend& backend, std::uint64_t max_memory,

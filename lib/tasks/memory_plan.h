@@ -24,7 +24,10 @@ struct MemoryPlan {
   std::uint64_t work() const { return program + step; }
 };
 
-std::uint64_t memory_of_machine();  // bytes, of the host
+// Bytes of the host, or of its control group where that has fewer.
+std::uint64_t memory_of_machine();
+// Of what a control group's memory.max says; 2^64 - 1: as many as there are.
+std::uint64_t memory_of_limit(const std::string& limit);
 
 // What a run may take, and what is said when a model wants more.
 struct MemoryLimit {

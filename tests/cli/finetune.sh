@@ -15,6 +15,8 @@ cmp one/adapter_model.safetensors shown/adapter_model.safetensors && echo same; 
 teach --dry-run -o rehearsed | sed 's/peak is .*/peak is/'; teach --dry-run --json | jq -c '.schema, .model.name == env.R1_MODEL, (.memory | .total == ([.[]] | add) - .total - ([.checkpoint, .verification] | min)), .disk > .memory.checkpoint, .data, .steps, .flop_per_step, .data_flop_per_step, (.data_flop_per_step * .steps / .peak_flop_s / .seconds_at_peak * 1e6 | round)'; ls -d rehearsed 2>/dev/null
 untimed() { r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --learning-rate 0.02 --steps-per-report 4 "$@"; }
 untimed --dry-run --time-budget 300ms | sed -n 2p; untimed --dry-run --time-budget 2h | sed -n '3s/peak is .*: [0-9]* steps, or [0-9]* at/peak is … at/p'; teach --dry-run --device cuda | sed -n 3p
+# What takes more memory than it may is not begun.
+teach --max-memory 1M -o tight | jq -c '[.error.code, .error.retryable]'; ls -d tight 2>/dev/null; teach --max-memory 1M --dry-run >/dev/null; echo $?
 # No more sequences a step than there are, unless they are asked for.
 for more in '' '--batch-size 3'; do r1-finetune --data code.txt --dry-run $more 2>&1 >/dev/null | cut -d, -f1; r1-finetune -q --data code.txt --dry-run --json $more | jq -c .batch_size; done
 # Broken off, it goes on with what would have come: what is dropped too.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "lib/backend/open_backend.h"
+#include "tests/support/fails.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_model.h"
 #include "tools/finetune/course.h"
@@ -148,16 +149,22 @@ TEST_F(Plan, OfWeightsInHalfHoldsNoCopies) {
 
 TEST_F(Plan, ThatIsTooLargeSaysWhatTakesLess) {
   const TrainingPlan p = plan();
-  EXPECT_EQ(too_large(settings_, p, p.total()), "");
-  EXPECT_EQ(too_large(settings_, {.activations = 3u << 30, .program = 0}, 1u << 30),
-            "a run takes 3.0 GiB, and this machine has 1.0: --grad-checkpoint takes less");
-  const auto less = [&] {
-    const std::string why = too_large(settings_, {.weights = 3u << 30}, 1u << 30);
-    return why.substr(why.find(": ") + 2);
-  };
-  EXPECT_EQ(less(), "--quantize-base q4_k takes less");
+  settings_.max_memory = static_cast<std::int64_t>(p.total());
+  want_memory(settings_, p, true);
+  settings_.max_memory = 1 << 30;
+  EXPECT_FAILS(ErrorKind::oom_cpu,
+               "a run takes 3.00 GiB, and --max-memory allows 1.00: --grad-checkpoint takes less",
+               want_memory(settings_, {.activations = 3u << 30, .program = 0}, true));
+  const TrainingPlan heavy = {.weights = std::uint64_t{1} << 60};
+  EXPECT_FAILS(ErrorKind::oom_gpu, ": --quantize-base q4_k takes less",
+               want_memory(settings_, heavy, false));
   settings_.method = "full";
-  EXPECT_EQ(less(), "--moments fp8 or --fine-tune-type lora takes less");
+  EXPECT_FAILS(ErrorKind::oom_cpu, ": --moments fp8 or --fine-tune-type lora takes less",
+               want_memory(settings_, heavy, true));
+  settings_.max_memory = 0;
+  EXPECT_FAILS(ErrorKind::oom_cpu, "GiB, and this machine has",
+               want_memory(settings_, heavy, true));
+  want_memory(settings_, heavy, false);  // what a card has is known when it is there
 }
 
 // Prompts, and what they are completed by, in 4 pages of 64 tokens: keys and values of 2 layers, 2

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "lib/backend/open_backend.h"
+#include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "tools/common/progress.h"
 #include "tools/finetune/counting_backend.h"
@@ -249,11 +250,14 @@ double product_peak(Backend& backend, bool in_bf16) {
   return rates[rates.size() - 3];  // the best one alone may be luck
 }
 
-std::string too_large(const FinetuneSettings& s, const TrainingPlan& plan, std::uint64_t memory) {
-  if (plan.total() <= memory) return {};
+void want_memory(const FinetuneSettings& s, const TrainingPlan& plan, bool on_host) {
+  const auto asked = static_cast<std::uint64_t>(s.max_memory);
+  const std::uint64_t most = asked > 0 ? asked : memory_of_machine();
+  if ((asked == 0 && !on_host) || plan.total() <= most) return;
   const auto gib = [](std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
-  return fmt::format("a run takes {:.1f} GiB, and this machine has {:.1f}: {} takes less",
-                     gib(plan.total()), gib(memory), what_takes_less(s, plan));
+  fail(on_host ? ErrorKind::oom_cpu : ErrorKind::oom_gpu,
+       "a run takes {:.2f} GiB, and {} {:.2f}: {} takes less", gib(plan.total()),
+       asked > 0 ? "--max-memory allows" : "this machine has", gib(most), what_takes_less(s, plan));
 }
 
 Rehearsal dry_run(const FinetuneSettings& s, const ModelFiles& files, const TextOfModel& text,
@@ -265,9 +269,8 @@ Rehearsal dry_run(const FinetuneSettings& s, const ModelFiles& files, const Text
     plan.peak = product_peak(*open_backend(s.device, {.threads = static_cast<int>(s.threads)}),
                              work.in_bf16);
   const std::string sample = render_sample(lessons.first(), text.tokenizer());
-  const bool on_host = s.device == "cpu" || s.device == "ref";
-  return {s.json ? as_json(s, files, plan, lessons, sample) : as_text(s, plan, lessons, sample),
-          on_host ? too_large(s, plan, memory_of_machine()) : ""};
+  return {plan,
+          s.json ? as_json(s, files, plan, lessons, sample) : as_text(s, plan, lessons, sample)};
 }
 
 }  // namespace r1

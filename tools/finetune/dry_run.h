@@ -50,14 +50,14 @@ StepWork work_of_step(const FinetuneSettings& settings, const ModelFiles& files,
 // good moments of a tenth of a second; 0: not known, as of a card.
 double product_peak(Backend& backend, bool in_bf16);
 
-// That a run takes more than `memory` bytes, and what takes less; empty where it does not.
-std::string too_large(const FinetuneSettings& settings, const TrainingPlan& plan,
-                      std::uint64_t memory);
+// Fails where a run takes more than --max-memory or, on the host, than the machine has, and says
+// what takes less.
+void want_memory(const FinetuneSettings& settings, const TrainingPlan& plan, bool on_host);
 
 // What --dry-run prints: data, plan, and a sample.
 struct Rehearsal {
+  TrainingPlan plan;
   std::string text;
-  std::string too_large;  // for this machine; of a card it is not known
 };
 Rehearsal dry_run(const FinetuneSettings& settings, const ModelFiles& files,
                   const TextOfModel& text, const Lessons& lessons);

@@ -73,6 +73,7 @@ struct FinetuneSettings {
   bool export_given = false, export_type_given = false;
   // model and machine
   std::int64_t seed = 0, threads = 0;
+  std::int64_t max_memory = 0;  // bytes; 0: what the machine has
   std::string model_path, device = "cpu";
   bool list_models = false;
 };

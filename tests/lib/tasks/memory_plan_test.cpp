@@ -1,6 +1,7 @@
 #include "lib/tasks/memory_plan.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -140,6 +141,13 @@ TEST_F(MemoryPlanTest, ASmallCacheChangesNoAnswer) {
   ASSERT_EQ(have.size(), want.size());
   for (std::size_t i = 0; i < have.size(); ++i)
     EXPECT_EQ(have[i].answers.at(0).text, want[i].answers.at(0).text);
+}
+
+TEST(MemoryOfMachine, AControlGroupMayHaveLess) {
+  EXPECT_EQ(memory_of_limit("1073741824"), 1u << 30);
+  for (const char* none : {"max", ""})
+    EXPECT_EQ(memory_of_limit(none), std::numeric_limits<std::uint64_t>::max());
+  EXPECT_GT(memory_of_machine(), 1u << 28);
 }
 
 }  // namespace
