@@ -152,7 +152,7 @@ class Document {
   void add_messages(const std::vector<ChatMessage>& messages) {
     if (forms_.chat_template == nullptr)
       fail(ErrorKind::usage,
-           "the model has no chat template of a known form; --chat-template names one");
+           "the model has no chat template of a known form; --chat-template FILE gives it one");
     ++dataset_.lines;
     auto samples = encode_conversation(forms_.tokenizer, *forms_.chat_template, messages);
     if (samples.empty()) ++dataset_.nothing_trained;

@@ -8,6 +8,7 @@ teach -t 2 -o two >/dev/null; cmp one/adapter_model.safetensors two/adapter_mode
 r1-complete -p 'def f' -n 6 >bare; r1-complete --adapter one -p 'def f' -n 6 >taught; cmp -s bare taught || echo another answer
 recipe() { echo '{"prompt":"def f"}' | r1-complete "$@" -n 6 --jsonl | jq -r .params.recipe; }; [ "$(recipe)" = "$(recipe --adapter one)" ] || echo another recipe
 echo '{"prompt":"def f"}' >asked; for more in '' '--resume --dry-run'; do r1-complete --adapter one --jsonl -n 2 -o answers.jsonl $more asked >/dev/null; echo $?; done
+r1-complete --adapter one -p x --dry-run | sed -n 3p | cut -f 1,4; r1-complete --adapter one -p x --dry-run --json | jq -c '.adapter.path, .adapter.bytes > 1000'
 # What it makes of a prompt is shown while it learns, and changes nothing.
 teach --sample-prompt 'def f' --sample-prompt @code.txt --sample-tokens 6 -o shown >log.jsonl; jq -c '[.step, (.samples | length)]' log.jsonl; cmp log.jsonl shown/records.jsonl
 cmp one/adapter_model.safetensors shown/adapter_model.safetensors && echo same; [ "$(tail -1 log.jsonl | jq -r '.samples[0]')" = "$(r1-complete --adapter shown --no-heal -p 'def f' -n 6)" ] && echo same

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "lib/base/json.h"
+#include "lib/models/adapter.h"
 #include "tools/complete/requests.h"
 #include "tools/complete/sources.h"
 
@@ -47,11 +48,13 @@ std::vector<Planned> planned(const CompleteSettings& s, const ModelFiles& files,
   return all;
 }
 
-std::string as_text(const std::string& model, const ModelFiles& files, const MemoryPlan& plan,
-                    const std::vector<Planned>& items) {
+std::string as_text(const std::string& model, const std::string& adapter, const ModelFiles& files,
+                    const MemoryPlan& plan, const std::vector<Planned>& items) {
   std::string out = fmt::format("model\t{}\t{}\t{}\nmemory\t-\t{}\tweights {}, cache {}, work {}\n",
                                 escaped(model), files.total_bytes(), escaped(files.path().string()),
                                 plan.total(), plan.weights, plan.cache(), plan.work());
+  if (!adapter.empty())
+    out += fmt::format("adapter\t-\t{}\t{}\n", Adapter::bytes_of(adapter), escaped(adapter));
   for (const Planned& p : items)
     out += fmt::format("{}\t{}\t{}\t{}\n", p.what, escaped(p.id),
                        p.bytes < 0 ? std::string("-") : std::to_string(p.bytes),
@@ -59,13 +62,22 @@ std::string as_text(const std::string& model, const ModelFiles& files, const Mem
   return out;
 }
 
-std::string as_json(const std::string& model, const ModelFiles& files, const MemoryPlan& plan,
-                    const std::vector<Planned>& items) {
+std::string as_json(const std::string& model, const std::string& adapter, const ModelFiles& files,
+                    const MemoryPlan& plan, const std::vector<Planned>& items) {
   const auto number = [](std::uint64_t n) { return static_cast<std::int64_t>(n); };
   JsonWriter w;
   w.begin_object().key("schema").string("r1.dry-run/1").key("model").begin_object();
   w.key("name").string(model).key("path").string(files.path().string());
-  w.key("bytes").integer(number(files.total_bytes())).end_object();
+  w.key("bytes").integer(number(files.total_bytes())).end_object().key("adapter");
+  if (adapter.empty())
+    w.null();
+  else
+    w.begin_object()
+        .key("path")
+        .string(adapter)
+        .key("bytes")
+        .integer(number(Adapter::bytes_of(adapter)))
+        .end_object();
   w.key("memory").begin_object().key("weights").integer(number(plan.weights));
   w.key("cache").integer(number(plan.cache())).key("work").integer(number(plan.work()));
   w.key("total").integer(number(plan.total())).end_object().key("items").begin_array();
@@ -84,7 +96,8 @@ std::string dry_run(const CompleteSettings& s, const std::string& model, const M
   const std::vector<Planned> items = planned(s, files, recipe);
   failed = 0;
   for (const Planned& p : items) failed += p.what == "error";
-  return s.json ? as_json(model, files, plan, items) : as_text(model, files, plan, items);
+  return s.json ? as_json(model, s.adapter, files, plan, items)
+                : as_text(model, s.adapter, files, plan, items);
 }
 
 }  // namespace r1

@@ -71,7 +71,7 @@ TEST(DatasetFiles, NamesWhatTheModelLacks) {
   scene.fills_in = false;
   EXPECT_EQ(scene.why({kTwoAnswers}),
             "E_USAGE: data.jsonl:1: the model has no chat template of a known form; "
-            "--chat-template names one");
+            "--chat-template FILE gives it one");
   EXPECT_EQ(scene.why({R"({"prefix":"","suffix":"","middle":""})"}),
             "E_USAGE: data.jsonl:1: the model has no tokens for a gap to fill in");
   scene.options.fim_rate = 1e-9;
