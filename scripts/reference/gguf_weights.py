@@ -1,11 +1,14 @@
-"""Reads a GGUF file of our models back into PyTorch tensors (F32, F16, Q8_0, Q4_0), in f32."""
+"""Reads a GGUF file of our models back: PyTorch tensors (F32, F16, Q8_0, Q4_0) in f32, and the tokenizer."""
 import struct
 
 import numpy as np
+import sentencepiece as spm
+import sentencepiece.sentencepiece_model_pb2 as sp_model
 import torch
 
 from export_gguf import ALIGNMENT, LAYER_NAMES, NAMES
 
+LIST_FORMS = {5: "i", 6: "f", 8: None}  # of the vocabulary; None: texts
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 
 
@@ -75,3 +78,23 @@ def read_weights(path):
     raw = memoryview(cursor.data)
     return {name: torch.from_numpy(values(raw[begin + offset:], kind, int(np.prod(shape))).copy()).view(*shape)
             for name, (shape, kind, offset) in found.items()}
+
+
+def read_tokenizer(path):
+    """The sentencepiece processor of a GGUF file of ours: BPE over bytes, no space before a text."""
+    cursor, lists = Cursor(path.read_bytes()), {}
+    cursor.at = 16
+    for _ in range(cursor.number("Q")):
+        key, kind = cursor.text(), cursor.number("I")
+        if kind != 9:
+            cursor.skip_value(kind)
+            continue
+        form, count = LIST_FORMS[cursor.number("I")], cursor.number("Q")
+        lists[key] = [cursor.text() if form is None else cursor.number(form) for _ in range(count)]
+    model = sp_model.ModelProto()
+    for piece, score, kind in zip(*(lists[f"tokenizer.ggml.{name}"] for name in ("tokens", "scores", "token_type"))):
+        model.pieces.add(piece=piece, score=score, type=kind)
+    model.trainer_spec.MergeFrom(sp_model.TrainerSpec(model_type="BPE", byte_fallback=True))
+    model.normalizer_spec.MergeFrom(sp_model.NormalizerSpec(name="identity", add_dummy_prefix=False,
+                                                            remove_extra_whitespaces=False))
+    return spm.SentencePieceProcessor(model_proto=model.SerializeToString())

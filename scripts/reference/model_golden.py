@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what the PyTorch definition makes of a shipped GGUF file: greedy ids after prompts of 32 tokens.
 
-    model_golden.py --config RUN/config.json --weights MODEL.gguf --tokenizer tokenizer.model --out OUT.json
+    model_golden.py --config RUN/config.json --weights MODEL.gguf --out OUT.json
 
 The weights are those of the file, 8-bit blocks widened to f32; everything is computed in f32. A case ends after 32
 ids, or before the first step whose best logit is less than 0.1 ahead of the second: backends that
@@ -12,11 +12,10 @@ import hashlib
 import json
 import pathlib
 
-import sentencepiece as spm
 import torch
 
 import generate
-from gguf_weights import read_weights
+from gguf_weights import read_tokenizer, read_weights
 from train import newline_table
 
 LENGTH, MORE, CLEAR = 32, 32, 0.1
@@ -30,7 +29,7 @@ PROMPTS = [
     "import os\nimport sys\n\n\ndef main():\n    if len(sys.argv) != 2:\n        sys.exit(1)\n    for name in os.listdir(sys.argv[1]):\n",
     "def factorial(n):\n    \"\"\"Return the factorial of n.\"\"\"\n    if n <= 1:\n        return 1\n    return n *",
 ]
-FILL_IN = "def add(a, b):\n    ", "\n    return result\n\n\ndef subtract(a, b):\n    result = a - b\n"
+FILL_IN = "def add(a, b):\n    result = ", "\n    return result\n\n\ndef subtract(a, b):\n    result = a - b\n"
 
 
 def prompts(tokenizer):
@@ -48,11 +47,11 @@ def prompts(tokenizer):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("config", "weights", "tokenizer", "out"):
+    for name in ("config", "weights", "out"):
         parser.add_argument("--" + name, type=pathlib.Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    tokenizer = spm.SentencePieceProcessor(model_file=str(args.tokenizer))
+    tokenizer = read_tokenizer(args.weights)
     model, newline = generate.load(args.config, read_weights(args.weights)), newline_table(tokenizer)
     cases = []
     for ids in prompts(tokenizer):
