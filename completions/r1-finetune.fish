@@ -51,7 +51,7 @@ complete -c r1-finetune -l tensorboard -r -d 'The records as a file of events in
 complete -c r1-finetune -l save-every -x -d 'Save a checkpoint after so many steps.'
 complete -c r1-finetune -l keep-last -x -d 'Keep so many of them.'
 complete -c r1-finetune -l resume -d 'Go on from the newest whole checkpoint in DIR, if there is one.'
-complete -c r1-finetune -l resume-from -r -d 'Begin behind this checkpoint, or the newest of the run in DIR: its options may be others, such as --iters and --schedule.'
+complete -c r1-finetune -l resume-from -r -d 'Begin behind this checkpoint, or the newest of the run in DIR; most options may differ.'
 complete -c r1-finetune -l allow-data-change -d 'With --resume or --resume-from, go on with other --data too.'
 complete -c r1-finetune -l force -s f -d 'Replace files that exist.'
 complete -c r1-finetune -l dry-run -d 'Say what would be learnt, with one sample, and what memory and work it takes; learn nothing.'

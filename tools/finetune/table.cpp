@@ -311,8 +311,8 @@ void add_safety(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.resume_from,
                .metavar = "DIR",
-               .help = "Begin behind this checkpoint, or the newest of the run in DIR: its "
-                       "options may be others, such as --iters and --schedule.",
+               .help = "Begin behind this checkpoint, or the newest of the run in DIR; most "
+                       "options may differ.",
                .completes = Completes::directory,
                .in_config = false});
   o.push_back({.name = "allow-data-change",
