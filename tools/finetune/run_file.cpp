@@ -259,7 +259,7 @@ std::string RunFile::other_model(const std::filesystem::path& folder) const {
     for (const char* ending : kEndings) try {
         const Json was =
             parse_json(made_of(JsonWriter().value(document_in(run, ending)).text()), kName);
-        const std::string how = difference(was, now, {Part::model});
+        std::string how = difference(was, now, {Part::model});
         if (!how.empty()) return how;
       } catch (const Error&) {
       }
