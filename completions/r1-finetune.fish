@@ -65,7 +65,7 @@ complete -c r1-finetune -l model-path -r -d 'Folders to look for models in, sepa
 complete -c r1-finetune -l list-models -d 'Print the names of the models on this machine.'
 complete -c r1-finetune -l device -x -a 'auto cpu cuda ref' -d 'Where to run.'
 complete -c r1-finetune -l threads -s t -x -d 'Threads; 0 means one a physical core.'
-complete -c r1-finetune -l max-memory -x -d 'Do not begin a run that takes more bytes (K, M, G); 0: than the machine has.'
+complete -c r1-finetune -l max-memory -x -d 'Plan for this many bytes (K, M, G), or do not begin; 0 means what the machine has.'
 complete -c r1-finetune -l seed -s s -x -d 'The same seed learns the same.'
 complete -c r1-finetune -l quiet -s q -d 'No progress, notes or warnings; twice: nothing on standard error.'
 complete -c r1-finetune -l verbose -s v -d 'Say which model, device and timing; twice: everything.'

@@ -205,7 +205,7 @@ class Finetuner {
   void check_beginning(const RunFile& run_file) const {
     const std::string from = escaped(s_.resume_from);
     const Recipe& recipe = run_file.recipe();
-    const Checkpoints earlier = earlier_of(s_, recipe);
+    const Checkpoints earlier = earlier_checkpoints(s_, recipe);
     const std::optional<Checkpoints::Label> was = earlier.newest();
     if (!was) fail(ErrorKind::usage, "{} has no checkpoint", from);
     if (was->recipe.model != recipe.model)

@@ -7,24 +7,19 @@
 #include "lib/io/weights.h"
 
 namespace r1 {
-namespace {
 
-std::uint64_t bytes_of(const std::vector<NamedTensor>& tensors) {
+std::uint64_t total_bytes(const std::vector<NamedTensor>& tensors) {
   std::uint64_t bytes = 0;
   for (const NamedTensor& t : tensors) bytes += t.tensor.bytes();
   return bytes;
 }
-
-}  // namespace
-
-std::uint64_t WeightsFile::bytes() const { return bytes_of(tensors); }
 
 std::vector<WeightsFile> weights_files(const std::vector<std::vector<NamedTensor>>& groups,
                                        std::uint64_t most) {
   std::vector<WeightsFile> files(1);
   std::uint64_t bytes = 0;  // of the last
   for (std::size_t i = 0; i < groups.size(); ++i) {
-    const std::uint64_t more = bytes_of(groups[i]);
+    const std::uint64_t more = total_bytes(groups[i]);
     if (bytes > 0 && bytes + more > most) {
       files.push_back({{}, i, i, {}});
       bytes = 0;

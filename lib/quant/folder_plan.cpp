@@ -196,12 +196,6 @@ std::optional<FolderType> folder_type(std::string_view name) {
   return std::nullopt;
 }
 
-std::uint64_t FolderWeight::bytes() const {
-  std::uint64_t sum = 0;
-  for (const NamedTensor& part : stored) sum += part.tensor.bytes();
-  return sum;
-}
-
 FolderPlan plan_folder(const ModelFiles& files, const FolderChoice& choice) {
   need_tensors(files, read_decoder_config(files).layers);
   FolderPlan plan;

@@ -41,7 +41,7 @@ struct FolderWeight {
   bool fell_back = false;           // meant to be, but groups do not divide its rows
   std::vector<NamedTensor> stored;  // labels: plain; or levels, scales, and of w4a16 the shape
 
-  std::uint64_t bytes() const;
+  std::uint64_t bytes() const { return total_bytes(stored); }
 };
 
 struct FolderShard {

@@ -23,6 +23,12 @@ inline bool holds_samples(const std::filesystem::path& path) {
   return ending == ".jsonl" || ending == ".ndjson" || ending == ".json";
 }
 
+// Samples without the byte order mark that some editors put first.
+inline std::string_view without_mark(std::string_view samples) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  return samples.substr(samples.starts_with(kMark) ? kMark.size() : 0);
+}
+
 // Fails with `usage` for what no text file holds, naming the line.
 inline void need_text(std::string_view text) {
   for_each_line(text, [](std::string_view line, int number) {

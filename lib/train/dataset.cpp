@@ -262,11 +262,9 @@ class Reader {
   }
 
   void read_lines(std::string_view text, const std::string& name) {
-    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-    if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
     first_ = nullptr;
     std::size_t bytes = 0;
-    for_each_line(text, [&](std::string_view characters, int number) {
+    for_each_line(without_mark(text), [&](std::string_view characters, int number) {
       if (characters.find_first_not_of(" \t\r") == std::string_view::npos) return;
       lines_.push_back({characters, number});
       bytes += characters.size();

@@ -24,7 +24,7 @@ std::size_t end_of_piece(std::string_view line) {
 template <typename Body>
 void for_each_text(std::string_view lines, const std::string& name, const Body& body,
                    const std::function<void()>& before_line = {}) {
-  for_each_line(lines, [&](std::string_view line, int number) {
+  for_each_line(without_mark(lines), [&](std::string_view line, int number) {
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
     if (before_line) before_line();
     naming(fmt::format("{}:{}", name, number), [&] {

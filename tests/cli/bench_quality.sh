@@ -57,4 +57,4 @@ try r1-bench --quality text.py --format benchstat
 try r1-bench --quality text.py --plot text.svg
 try r1-bench --quality text.py -f -o text.py
 # Of a file of samples their texts are read.
-printf 'x = 1\ny = 2\n' >plain.txt; jq -nc '{prompt:"x = 1",completion:"y = 2"}' >samples.jsonl; for file in plain.txt samples.jsonl; do r1-bench --quality $file -m "$TINY_MODEL" --jsonl | jq .quality.bits_per_byte; done | uniq | wc -l
+printf 'x = 1\ny = 2\n' >plain.txt; jq -nc '{prompt:"x = 1",completion:"y = 2"}' >samples.jsonl; for file in plain.txt samples.jsonl; do r1-bench --quality $file -m "$TINY_MODEL" --jsonl | jq .quality.bits_per_byte; done | uniq | grep -c "^[0-9]"

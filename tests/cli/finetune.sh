@@ -40,6 +40,10 @@ untimed --time-budget 2s -o timed | jq -s '.[-1].step > 3'; untimed --time-budge
 teach --timing -o measured | jq -s '.[-1] | .tok_s > 0 and .share_of_peak > 0 and .share_of_peak < 1'; grep -c share measured/records.jsonl
 # The same as one file.
 teach --export gguf-adapter -o file >/dev/null; ls file; r1-complete --adapter file/adapter.gguf -p 'def f' -n 6 | cmp - taught && echo same
+r1-complete -m ./file/adapter.gguf -p x; echo $?
+# A byte order mark is no sample, and a default that depends on other things is said in words.
+printf '\xef\xbb\xbf{"text":"x = 1"}\n' >marked.jsonl; r1-finetune -q --data marked.jsonl --dry-run --json | jq .data.samples
+r1-finetune --print-config | jq -c '."learning-rate", .rank'; r1-finetune --learning-rate 0.1 --print-config | jq -c '."learning-rate"'
 # It is taught further from where it was, in its own form, and measured beside the model as it was.
 teach --adapter one -o further | tail -1 | jq --slurpfile begun log.jsonl '.loss < $begun[-1].loss'; cmp -s one/adapter_model.safetensors further/adapter_model.safetensors || echo another; cmp one/adapter_config.json further/adapter_config.json && echo same
 r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --learning-rate 0 --iters 1 --adapter one -o unmoved >/dev/null; cmp one/adapter_model.safetensors unmoved/adapter_model.safetensors && echo same

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <new>
+#include <optional>
 #include <string>
 
 #include "lib/base/error.h"
@@ -8,8 +9,9 @@
 
 namespace r1 {
 
-// Of a record: the code of an error, its message, and whether the same again has a chance.
-void write_error(JsonWriter& w, const Error& error);
+// Of a record: the code of an error, its message, and whether the same again has a chance; null
+// where there is none.
+void write_error(JsonWriter& w, const std::optional<Error>& error);
 
 // Prints a record of why a run ends; that it cannot be printed matters less.
 void tell_failure(const std::string& record);

@@ -75,6 +75,16 @@ Option threads_option(std::int64_t& into, const std::string& group) {
           .environment = "R1_THREADS"};
 }
 
+Option max_memory_option(std::int64_t& into, const std::string& group, const std::string& none) {
+  return {.name = "max-memory",
+          .group = group,
+          .into = &into,
+          .metavar = "SIZE",
+          .help = "Plan for this many bytes (K, M, G), or do not begin; 0 means " + none + ".",
+          .least = 0,
+          .unit = Option::Unit::bytes};
+}
+
 Option gpu_memory_option(std::int64_t& into, const std::string& group) {
   return {.name = "gpu-memory",
           .group = group,

@@ -13,6 +13,8 @@ Option device_option(std::string& into, const std::string& group);
 Option dtype_option(std::string& into, const std::string& group);
 Option kv_type_option(std::string& into, const std::string& group);
 Option threads_option(std::int64_t& into, const std::string& group);
+// `none`: what 0 means, "no limit".
+Option max_memory_option(std::int64_t& into, const std::string& group, const std::string& none);
 Option gpu_memory_option(std::int64_t& into, const std::string& group);
 Option no_mmap_option(bool& into, const std::string& group);
 Option force_option(bool& into, const std::string& group);

@@ -69,15 +69,12 @@ std::string as_json(const std::string& model, const std::string& adapter, const 
   w.begin_object().key("schema").string("r1.dry-run/1").key("model").begin_object();
   w.key("name").string(model).key("path").string(files.path().string());
   w.key("bytes").integer(number(files.total_bytes())).end_object().key("adapter");
-  if (adapter.empty())
+  if (adapter.empty()) {
     w.null();
-  else
-    w.begin_object()
-        .key("path")
-        .string(adapter)
-        .key("bytes")
-        .integer(number(Adapter::bytes_of(adapter)))
-        .end_object();
+  } else {
+    w.begin_object().key("path").string(adapter).key("bytes");
+    w.integer(number(Adapter::bytes_of(adapter))).end_object();
+  }
   w.key("memory").begin_object().key("weights").integer(number(plan.weights));
   w.key("cache").integer(number(plan.cache())).key("work").integer(number(plan.work()));
   w.key("total").integer(number(plan.total())).end_object().key("items").begin_array();

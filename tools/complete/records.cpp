@@ -193,7 +193,7 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
     w.key("custom_id").string(id).key("response");
     write_openai_response(w, r, c);
     w.key("error");
-    r.error ? write_error(w, *r.error) : void(w.null());
+    write_error(w, r.error);
     return w.end_object().text() + "\n";
   }
   w.key("input").begin_object();
@@ -228,7 +228,7 @@ std::string record_line(const CompletionResult& r, const ItemSource& source, con
   w.key("warnings");
   write_warnings(w, r, source);
   w.key("error");
-  r.error ? write_error(w, *r.error) : void(w.null());
+  write_error(w, r.error);
   if (c.timing) w.key("timing_ms").number(source.timing_ms);
   return w.end_object().text() + "\n";
 }

@@ -396,13 +396,7 @@ void add_machine(std::vector<Option>& o, CompleteSettings& s) {
                .help = "Read at most this many requests ahead of the first unfinished one.",
                .least = 1,
                .most = 1000000});
-  o.push_back({.name = "max-memory",
-               .group = g,
-               .into = &s.max_memory,
-               .metavar = "SIZE",
-               .help = "Plan for this many bytes (K, M, G), or do not begin; 0 means no limit.",
-               .least = 0,
-               .unit = Option::Unit::bytes});
+  o.push_back(max_memory_option(s.max_memory, g, "no limit"));
   o.push_back(gpu_memory_option(s.gpu_memory, g));
   o.push_back({.name = "deterministic",
                .group = g,

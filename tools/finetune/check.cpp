@@ -107,6 +107,8 @@ void check_precision(FinetuneSettings& s) {
 }
 
 void check_course(FinetuneSettings& s) {
+  if (!s.resume_from.empty())  // the name of a checkpoint says its step
+    s.resume_from = fs::path(s.resume_from + "/").parent_path().string();
   refuse_if(!s.val.empty() && s.val_share > 0, "--val-share takes the place of --val");
   if (!s.measures()) s.early_stop = 0;
   refuse_if(s.resume && s.force, "--resume goes on with what -f would replace");
@@ -119,7 +121,7 @@ void check_course(FinetuneSettings& s) {
 // What is gone on with would be in the way, or replaced.
 void check_resume_from(const FinetuneSettings& s) {
   if (s.resume_from.empty()) return;
-  const fs::path from = fs::path(s.resume_from + "/").parent_path();
+  const fs::path from = s.resume_from;
   for (const fs::path& of_run : {from, from.parent_path()})
     refuse_if(is_same_place(of_run.string(), s.output),
               "--resume-from goes on in a folder of its own; --resume in the same one");

@@ -63,15 +63,9 @@ Checkpoints checkpoints_of(const FinetuneSettings& s, const Recipe& recipe) {
   return {s.output, recipe, s.keep_last};
 }
 
-Checkpoints readable(const FinetuneSettings& s, const Recipe& recipe) {
-  Checkpoints own = checkpoints_of(s, recipe);
-  if (s.allow_data_change) own.recipe.data.clear();
-  return own;
-}
-
-Checkpoints earlier_of(const FinetuneSettings& s, const Recipe& recipe) {
+Checkpoints earlier_checkpoints(const FinetuneSettings& s, const Recipe& recipe) {
   const std::string data = s.allow_data_change ? "" : recipe.data;
-  return {std::filesystem::path(s.resume_from + "/").parent_path(), {recipe.model, data, ""}, 0};
+  return {s.resume_from, {recipe.model, data, ""}, 0};
 }
 
 Checkpoints best_of(const FinetuneSettings& s, const Recipe& recipe) {
@@ -87,7 +81,6 @@ Course::Course(const FinetuneSettings& settings, Pupil& pupil, const Lessons& le
       prompts_(prompts),
       ui_(ui),
       trainer_(pupil.backend(), pupil.learner(), lessons.packs(), train_options(settings)),
-      recipe_(recipe),
       saved_(checkpoints_of(settings, recipe)),
       best_(best_of(settings, recipe)),
       tensors_(trainer_.state()),
@@ -248,7 +241,9 @@ bool Course::over() const {
 }
 
 std::optional<std::int64_t> Course::go_on() {
-  const std::optional<State> was = loaded(readable(s_, recipe_));
+  Checkpoints own = saved_;
+  if (s_.allow_data_change) own.recipe.data.clear();
+  const std::optional<State> was = loaded(own);
   if (!was) return std::nullopt;
   state_ = *was;
   tokens_reported_ = state_.tokens;
@@ -258,7 +253,7 @@ std::optional<std::int64_t> Course::go_on() {
 }
 
 void Course::begin_behind() {
-  const std::optional<State> was = loaded(earlier_of(s_, recipe_));
+  const std::optional<State> was = loaded(earlier_checkpoints(s_, saved_.recipe));
   if (!was)
     fail(ErrorKind::usage, "{}: no checkpoint is whole and of the weights and moments of this run",
          escaped(s_.resume_from));

@@ -22,10 +22,8 @@ TrainOptions train_options(const FinetuneSettings& settings);
 // Where a run keeps what it goes on with, and what was best by --val.
 Checkpoints checkpoints_of(const FinetuneSettings& settings, const Recipe& recipe);
 Checkpoints best_of(const FinetuneSettings& settings, const Recipe& recipe);
-// Its own as --resume reads them, and those of the run that it begins behind: of other data too,
-// where that is allowed.
-Checkpoints readable(const FinetuneSettings& settings, const Recipe& recipe);
-Checkpoints earlier_of(const FinetuneSettings& settings, const Recipe& recipe);
+// Those of --resume-from.
+Checkpoints earlier_checkpoints(const FinetuneSettings& settings, const Recipe& recipe);
 
 // The steps of a run, from the first or from behind a checkpoint to the last: records, their curve,
 // validation, checkpoints, and when it is over.
@@ -103,7 +101,6 @@ class Course {
   const SamplePrompts& prompts_;
   const Ui& ui_;
   Trainer trainer_;
-  Recipe recipe_;
   Checkpoints saved_, best_;
   std::vector<NamedTensor> tensors_;
   State state_;

@@ -11,6 +11,7 @@
 #include "lib/backend/open_backend.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
+#include "lib/io/weights_files.h"
 #include "tools/common/progress.h"
 #include "tools/finetune/counting_backend.h"
 #include "tools/finetune/course.h"
@@ -22,12 +23,6 @@ namespace r1 {
 namespace {
 
 constexpr std::int64_t kCounted = 16;  // sequences of the data at least
-
-std::uint64_t bytes_of(const std::vector<NamedTensor>& tensors) {
-  std::uint64_t bytes = 0;
-  for (const NamedTensor& t : tensors) bytes += t.tensor.bytes();
-  return bytes;
-}
 
 // Of what is learnt, and of its gradients.
 std::pair<std::uint64_t, std::uint64_t> bytes_learnt(const Pupil& pupil) {
@@ -154,7 +149,7 @@ void count_memory(TrainingPlan& plan, CountingBackend& counter, const Pupil& pup
   counter.reset_peak();
   trainer.step();
   plan.activations = counter.peak() - held;
-  plan.checkpoint = bytes_of(trainer.state());
+  plan.checkpoint = total_bytes(trainer.state());
   const auto [learnt, gradients] = bytes_learnt(pupil);
   plan.moments = plan.checkpoint - learnt;
   plan.copies = held - before - plan.moments - gradients;  // the last for sums

@@ -124,7 +124,7 @@ std::string how_begun(const std::string& key, const Json* was, const Json* is) {
 
 // Whatever of these parts one document has and the other says otherwise; where there is nothing of
 // that kind, what only one of them has.
-std::string difference(const Json& was, const Json& is, std::initializer_list<Part> parts) {
+std::string difference(const Json& was, const Json& is, const std::vector<Part>& parts) {
   std::vector<std::string> both, one;
   const auto add = [&](const std::string& key, const Json* a, const Json* b) {
     if (key.starts_with("export")) return;  // no step depends on it
@@ -164,18 +164,23 @@ std::string made_of(std::string_view document) {
   return w.text();
 }
 
-constexpr const char* kEndings[] = {"", ".partial"};
-
-Json document_in(const std::filesystem::path& folder, const char* ending) {
-  return parse_json(read_file(folder / (std::string(kName) + ending)), kName);
+// What the runs in this folder say they are made of: a finished one, one that is not.
+std::vector<Json> documents_in(const std::filesystem::path& folder) {
+  std::vector<Json> documents;
+  for (const char* ending : {"", ".partial"}) {
+    try {
+      documents.push_back(parse_json(read_file(folder / (std::string(kName) + ending)), kName));
+    } catch (const Error&) {  // it is not there, or damaged
+    }
+  }
+  return documents;
 }
 
-// What the run in this folder began behind, as far as it says.
+// What the run in this folder began behind; empty: nothing that it says.
 std::string begun_behind(const std::filesystem::path& folder) {
-  for (const char* ending : kEndings) try {
-      return document_in(folder, ending).at(kBegunBehind, kName).string(kName);
-    } catch (const Error&) {
-    }
+  for (const Json& document : documents_in(folder))
+    if (const Json* behind = document.find(kBegunBehind); behind != nullptr && behind->is_string())
+      return behind->string(kName);
   return {};
 }
 
@@ -242,8 +247,9 @@ void RunFile::refuse_others(const std::string& folder) const {
   const Json now = parse_json(made_of(text_ + "}"), kName);
   const std::string data = difference(before, now, {Part::data});
   const std::string model = difference(before, now, {Part::model});
-  std::string how = difference(before, now, {Part::model, Part::data, Part::options});
-  if (data_may_change_) how = difference(before, now, {Part::model, Part::options});
+  std::vector<Part> parts = {Part::model, Part::options};
+  if (!data_may_change_) parts.push_back(Part::data);
+  const std::string how = difference(before, now, parts);
   if (how.empty()) return;
   const char* more = "";
   if (how == data)
@@ -256,13 +262,11 @@ void RunFile::refuse_others(const std::string& folder) const {
 std::string RunFile::other_model(const std::filesystem::path& folder) const {
   const Json now = parse_json(made_of(text_ + "}"), kName);
   for (const std::filesystem::path& run : {folder, folder.parent_path()})
-    for (const char* ending : kEndings) try {
-        const Json was =
-            parse_json(made_of(JsonWriter().value(document_in(run, ending)).text()), kName);
-        std::string how = difference(was, now, {Part::model});
-        if (!how.empty()) return how;
-      } catch (const Error&) {
-      }
+    for (const Json& document : documents_in(run)) {
+      const Json was = parse_json(made_of(JsonWriter().value(document).text()), kName);
+      std::string how = difference(was, now, {Part::model});
+      if (!how.empty()) return how;
+    }
   return "with another model, or other weights of it";
 }
 
@@ -287,12 +291,9 @@ bool holds_run(const std::filesystem::path& folder) {
 
 std::set<std::string> exported_into(const std::filesystem::path& folder) {
   std::set<std::string> names;
-  for (const char* ending : kEndings) try {
-      const Json document = document_in(folder, ending);
-      for (const Json& name : document.at("exported", kName).array(kName))
-        names.insert(name.string(kName));
-    } catch (const Error&) {  // it is not there, or says nothing of them
-    }
+  for (const Json& document : documents_in(folder))
+    if (const Json* exported = document.find("exported"); exported != nullptr)
+      for (const Json& name : exported->array(kName)) names.insert(name.string(kName));
   return names;
 }
 

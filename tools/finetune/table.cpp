@@ -424,14 +424,7 @@ Program finetune_program(FinetuneSettings& settings, StandardOptions& standard) 
   p.options.push_back(list_models_option(settings.list_models, g));
   p.options.push_back(device_option(settings.device, g));
   p.options.push_back(threads_option(settings.threads, g));
-  p.options.push_back({.name = "max-memory",
-                       .group = g,
-                       .into = &settings.max_memory,
-                       .metavar = "SIZE",
-                       .help = "Do not begin a run that takes more bytes (K, M, G); 0: than the "
-                               "machine has.",
-                       .least = 0,
-                       .unit = Option::Unit::bytes});
+  p.options.push_back(max_memory_option(settings.max_memory, g, "what the machine has"));
   p.options.push_back({.name = "seed",
                        .letter = 's',
                        .group = g,

@@ -32,6 +32,7 @@ TEST(TextLines, AreThoseOfWhatIsTaughtInEveryShape) {
 TEST(TextLines, AFileOfSamplesIsTheirTexts) {
   const std::string lines = "{\"text\":\"a\\nb\"}\n\n{\"prompt\":\"p\",\"completion\":\"c\"}\n";
   EXPECT_EQ(text_of_file(lines, "data.jsonl"), "a\nb\np\nc\n");
+  EXPECT_EQ(text_of_file("\xef\xbb\xbf" + lines, "data.jsonl"), "a\nb\np\nc\n");
   EXPECT_EQ(text_of_file(lines, "data.txt"), lines);
   EXPECT_FAILS(ErrorKind::usage, "data.jsonl:1: has neither", text_of_file("{}", "data.jsonl"));
 }
