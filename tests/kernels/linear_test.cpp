@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 
 #include "tests/kernels/weight_form.h"
 #include "tests/support/kernel_test.h"
@@ -35,15 +36,30 @@ std::vector<float> stored(const std::vector<float>& w, DType dtype) {
   return values;
 }
 
-// Every element becomes half a step of its block of 32, the rounding of x to 8 bits: the step is
-// max|x| / 127, itself off by a few roundings that count 127 times at the block's end.
-std::vector<float> half_steps(const Product& p) {
+float most_of(std::span<const float> x) {
+  float most = 0.0f;
+  for (const float value : x) most = std::max(most, std::abs(value));
+  return most;
+}
+
+// Types whose values are d q less a minimum m.
+bool has_minimum(DType dtype) { return dtype == DType::q4_k || dtype == DType::q5_k; }
+
+// Every element becomes half a step of its block of 32, the rounding of x to 8 bits. The step is
+// that of all of x that share one: max|x| / 127, itself off by a few roundings that count 127 times
+// at the block's end; among 256 it is halved as often as the block has room. Sums of x,
+// which meet minima there, are rounded too: to a 16th of the largest step.
+std::vector<float> half_steps(const Product& p, DType dtype) {
   std::vector<float> error = p.x;
-  for (auto block = error.begin(); block != error.end(); block += 32) {
-    float most = 0.0f;
-    for (auto e = block; e != block + 32; ++e) most = std::max(most, std::abs(*e));
-    const double step = most / 127.0;
-    std::fill(block, block + 32, static_cast<float>(step * (0.5 + 127.0 * 4.0 * test::kF32)));
+  const std::size_t shared = block_elements(dtype) == 256 ? 256 : 32;
+  for (std::size_t i = 0; i < error.size(); i += 32) {
+    const auto x = std::span(p.x);
+    const float most = most_of(x.subspan(i / shared * shared, shared));
+    double step = most / 127.0;
+    for (double own = most_of(x.subspan(i, 32)); own > 0 && 2 * own <= most; own *= 2) step /= 2;
+    const double sum = has_minimum(dtype) ? most / 127.0 / 16 / 32 : 0.0;
+    std::fill_n(error.begin() + static_cast<std::ptrdiff_t>(i), 32,
+                static_cast<float>(step * (0.5 + 127.0 * 4.0 * test::kF32) + sum));
   }
   return error;
 }
@@ -70,7 +86,7 @@ class LinearTest : public test::KernelTest {
   // larger than their difference.
   std::vector<float> sizes(const Product& p, const Form& form, std::vector<float> x) {
     std::vector<float> w = test::magnitudes(stored(p.w, form.dtype));
-    if (block_elements(form.dtype) == 256)
+    if (has_minimum(form.dtype))
       for (float& value : w) value += 2.0f;
     const Product all{p.T, p.N, p.K, test::magnitudes(std::move(x)), std::move(w)};
     return on_ref([&](Rig& rig) { return run(rig, all, {DType::f32}); })[0];
@@ -80,7 +96,7 @@ class LinearTest : public test::KernelTest {
     const double share = test::roundings(p.K + 8) + form.bf16_roundings() * test::kBf16 * 1.01;
     std::vector<double> all = test::tolerances(sizes(p, form, p.x), share);
     if (!x_is_rounded || !is_quantized(form.dtype)) return all;
-    const std::vector<float> rounding = sizes(p, form, half_steps(p));
+    const std::vector<float> rounding = sizes(p, form, half_steps(p, form.dtype));
     for (std::size_t i = 0; i < all.size(); ++i) all[i] += rounding[i];
     return all;
   }
@@ -95,6 +111,22 @@ TEST_F(LinearTest, AgreesForEveryTypeAndSize) {
           const Product p = random_product(T, N, K);
           expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, form, true)});
         }
+}
+
+// Blocks of x around a large one keep steps of their own: where the weights that meet it are zero,
+// nothing is lost.
+TEST_F(LinearTest, AgreesBesideLargeNumbers) {
+  for (const Form& form : forms())
+    for (const std::int64_t T : {1, 9}) {
+      Product p = random_product(T, 33, 512);
+      const auto is_large = [](std::size_t i) { return i / 32 % 5 == 2; };
+      for (std::size_t i = 0; i < p.x.size(); ++i)
+        if (is_large(i % 512)) p.x[i] *= 1e4f;
+      for (std::size_t i = 0; i < p.w.size(); ++i)
+        if (is_large(i % 512)) p.w[i] = 0.0f;
+      SCOPED_TRACE(to_string(form) + " " + std::to_string(T));
+      expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, form, true)});
+    }
 }
 
 // Also where x is rounded to 8 bits, at every level of instructions; no other row is the worse for
@@ -162,10 +194,10 @@ TEST_F(LinearTest, AMatrixTimesItselfHasTheSameBits) {
     }
 }
 
-// Whole numbers that reach 127 in each block are their own 8-bit and bf16 form: nothing but the
-// sums may round. Finds wrong nibbles and scales that the rounding of x would hide. Tensor cores,
-// which cuda uses beyond 8 rows, and always where rows may not depend on the batch, round quantized
-// weights to bf16.
+// Whole numbers that reach 127 in each block are their own 8-bit and bf16 form, also when a block
+// is halved: nothing but the sums may round. Finds wrong nibbles and scales that the rounding of x
+// would hide. Tensor cores, which cuda uses beyond 8 rows, and always where rows may not depend on
+// the batch, round quantized weights to bf16.
 TEST_F(LinearTest, WholeNumbersAreNotRounded) {
   for (const Form& form : forms())
     for (const std::int64_t T : {8, 9}) {
@@ -173,7 +205,8 @@ TEST_F(LinearTest, WholeNumbersAreNotRounded) {
       const std::int64_t K = quants ? 512 : 300;
       Product p = random_product(T, 35, K);
       for (std::size_t i = 0; i < p.x.size(); ++i)
-        p.x[i] = i % 32 == 5 ? 127.0f : std::nearbyint(127.0f * p.x[i]);
+        p.x[i] = std::ldexp(i % 32 == 5 ? 127.0f : std::nearbyint(127.0f * p.x[i]),
+                            -static_cast<int>(i / 32 % 4));
       if (!quants)
         for (float& w : p.w) w = std::nearbyint(100.0f * w) / 64.0f;
       SCOPED_TRACE(to_string(form));

@@ -124,7 +124,7 @@ float to_whole(std::int16_t* y, const float* x, std::int64_t n) {
   }
   const float inverse = kMost / top;
   for (std::int64_t i = 0; i < n; i += kLanes) {
-    const Ints v = __builtin_convertvector(nearest(load<Floats>(x + i) * inverse), Ints);
+    const Ints v = nearest_whole(load<Floats>(x + i) * inverse);
     const auto narrow = __builtin_convertvector(v, Narrow);
     __builtin_memcpy(y + i, &narrow, sizeof narrow);
   }

@@ -6,12 +6,17 @@
 
 namespace r1::cpu {
 
-// 32 elements of x in 8 bits: x = scale q. All of it side by side, so that a row has one address.
+// 32 elements of x in 8 bits: x = scale 2^-e q. Where scales of the panel are shared by 256 k, this
+// one is too, and e is a block's own; elsewhere e is 0. Sums of products begin with a whole number
+// and are read as f32, which is `away` more than they mean: near 1.5 2^(23 - e) the bits of f32
+// count in steps of 2^-e. All of it side by side, so that a row has one address.
 struct XBlock {
   std::int8_t q[kBlock];
-  float scale, sum;       // sum of q
-  std::int32_t start[2];  // what sums of products begin with: of all, or of each half
+  std::int32_t start[2];  // of sums of all, or of each half
+  float away, scale;
+  std::int16_t sums[2];  // of q in this block and the next, in steps of 2^-e: kSumSteps times that
 };
+inline constexpr std::int32_t kSumSteps = 8;  // 8 times 32 times 127 is within 16 bits
 
 // Rows of x as a product wants them: f32; bf16, with K padded to even by zero; or 8 bits.
 struct Rows {

@@ -30,6 +30,7 @@ double multiply_in_registers(cpu::PanelType type, std::int64_t rounds) {
   Floats v = all(1.0f), x = all(0x1p-20f);
   Ints bytes = all(std::int32_t{0x01010101});
   unknown(v), unknown(x), unknown(bytes);
+  const std::int8_t four[4] = {1, 1, 1, 1};
   std::int64_t terms = 1;  // products in a lane in a step
   if (type == cpu::PanelType::f32) {
     repeat<Floats>(rounds, [v, x](Floats sum) { return multiply_add(v, x, sum); });
@@ -43,17 +44,17 @@ double multiply_in_registers(cpu::PanelType type, std::int64_t rounds) {
     });
   } else if (kNarrowSum > 0 && !cpu::is_signed(type)) {  // the sums' own sums left out
     terms = 4;
-    repeat<Pairs>(rounds, [bytes](Pairs sum) {
+    repeat<Pairs>(rounds, [bytes, &four](Pairs sum) {
       Ints w = bytes;
       unknown(w);
-      return dot_narrow(sum, w, 0x01010101);
+      return dot_narrow(sum, w, four);
     });
   } else {  // signed bytes take more steps than these, never fewer
     terms = 4;
-    repeat<Ints>(rounds, [bytes](Ints sum) {
+    repeat<Ints>(rounds, [bytes, &four](Ints sum) {
       Ints w = bytes;
       unknown(w);  // or the part of several instructions that knows no sum is done once
-      return dot_small(sum, w, 0x01010101);
+      return dot_small(sum, w, four);
     });
   }
   return 2.0 * static_cast<double>(terms * kLanes * kSums * kSteps * rounds);

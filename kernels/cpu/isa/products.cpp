@@ -13,8 +13,6 @@ using cpu::Rows;
 using cpu::XBlock;
 using Bytes = const unsigned char*;
 
-R1_INLINE std::int32_t four_bytes(const void* p) { return load<std::int32_t>(p); }
-
 R1_INLINE void write(float* y, Floats v, std::int64_t n) {
   if (n > 0) store_n(y, v, n < kLanes ? n : kLanes);
 }
@@ -88,7 +86,6 @@ void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, 
   write_parts(y, stride, sum, n);
 }
 
-constexpr bool has_shared(PanelType type) { return cpu::shared_size(type) > 0; }
 constexpr bool has_signed_scales(PanelType type) {
   return type == PanelType::q6_k || type == PanelType::iq4_xs;
 }
@@ -150,15 +147,14 @@ R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, std::in
     Each<Ints, P> v;
     for (int p = 0; p < P; ++p) v[p] = quad<type>(values + std::int64_t{kRegister} * p, j);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const std::int32_t four = four_bytes(x[r * blocks].q + 4 * j);
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
+        const std::int8_t* four = x[r * blocks].q + 4 * j;
         Ints& to = j % kChains == 0 ? sum[r][p] : other[r][p];
         to = cpu::is_signed(type) ? dot_signed(to, v[p], four) : dot_small(to, v[p], four);
         keep_order(to);
       }
-    }
   }
   if (kChains > 1)
     for (int r = 0; r < R; ++r)
@@ -177,71 +173,106 @@ R1_INLINE void add_narrow_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, 
       Each<Ints, P> v;
       for (int p = 0; p < P; ++p) v[p] = quad<type>(values + std::int64_t{kRegister} * p, j);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        const std::int32_t four = four_bytes(x[r * blocks].q + 4 * j);
+      for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
         for (int p = 0; p < P; ++p) {
-          narrow[r][p] = dot_narrow(narrow[r][p], v[p], four);
+          narrow[r][p] = dot_narrow(narrow[r][p], v[p], x[r * blocks].q + 4 * j);
           keep_order(narrow[r][p]);
         }
-      }
     }
     for (int r = 0; r < R; ++r)
       for (int p = 0; p < P; ++p) sum[r][p] = add_narrow(sum[r][p], narrow[r][p]);
   }
 }
 
-// R rows of x with the rows `part` … of a panel.
+// The sums of one block, or of its half h, for R rows of x.
+template <PanelType type, int R, int P, int kHalves>
+R1_INLINE void sum_block(Tile<R, P>& sum, Bytes values, const XBlock* x, std::int64_t blocks,
+                         int h) {
+  constexpr int kQuads = 8 / kHalves, kNarrow = kNarrowSum / largest_byte(type);
+  for (int r = 0; r < R; ++r)
+    for (int p = 0; p < P; ++p) sum[r][p] = all(x[r * blocks].start[h]);
+  if constexpr (cpu::is_signed(type) || kNarrow < 2)
+    add_quads<type>(sum, values, x, blocks, h * kQuads, (h + 1) * kQuads);
+  else
+    add_narrow_quads<type, R, P, (kNarrow < kQuads ? kNarrow : kQuads)>(
+        sum, values, x, blocks, h * kQuads, (h + 1) * kQuads);
+}
+
+// R rows of x with the rows `part` … of a panel whose blocks have a scale each.
 template <PanelType type, int R, int P>
 void product_blocks(float* y, std::int64_t stride, Bytes w, const XBlock* x, std::int64_t K,
                     std::int64_t part, std::int64_t n) {
   const std::int64_t blocks = K / cpu::kBlock;
-  constexpr std::size_t after = cpu::values_size(type);
-  constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
-  constexpr int kHalves = type == PanelType::q6_k ? 2 : 1;  // with a scale each
-  constexpr int kQuads = 8 / kHalves, kNarrow = kNarrowSum / largest_byte(type);
   Each<Each<Floats, P>, R> total;
-  Each<Floats, P> d, m;  // of 256 k, which share them
   for (std::int64_t b = 0; b < blocks; ++b, ++x) {
     const Bytes block = w + cpu::block_offset(type, b);
-    const Bytes scales = block + after + part;
-    const Bytes shared = w + cpu::shared_offset(type, b) + 2 * part;
     fetch<R>(block, cpu::block_size(type));
-    for (int p = 0; p < P && has_shared(type) && b % cpu::kSuperBlocks == 0; ++p) {
-      d[p] = from_f16(shared + kLanes * 2 * p);
-      if (has_minimum) m[p] = from_f16(shared + cpu::kHalves + kLanes * 2 * p);
-    }
-    Each<Each<Floats, P>, R> product;
-#pragma GCC unroll 2
-    for (int h = 0; h < kHalves; ++h) {
-      Tile<R, P> sum;
-      for (int r = 0; r < R && start_of_sum(type) != 0; ++r)
-        for (int p = 0; p < P; ++p) sum[r][p] = all(x[r * blocks].start[h]);
-      if constexpr (cpu::is_signed(type) || kNarrow < 2)
-        add_quads<type>(sum, block + 4 * part, x, blocks, h * kQuads, (h + 1) * kQuads);
-      else
-        add_narrow_quads<type, R, P, (kNarrow < kQuads ? kNarrow : kQuads)>(
-            sum, block + 4 * part, x, blocks, h * kQuads, (h + 1) * kQuads);
-      for (int p = 0; p < P; ++p) {
-        const Bytes scale_at = scales + std::int64_t{16} * h + kLanes * p;
-        // A scale of one block is read here, where sums have left it a register.
-        Floats scale = has_shared(type) ? d[p] : from_f16(scales + part + kLanes * 2 * p);
-        if constexpr (has_minimum) scale = d[p] * from_bytes(scale_at);
-        if constexpr (has_signed_scales(type)) scale = d[p] * from_signed_bytes(scale_at);
-        for (int r = 0; r < R; ++r)
-          product[r][p] = h == 0 ? to_floats(sum[r][p]) * scale
-                                 : multiply_add(to_floats(sum[r][p]), scale, product[r][p]);
-      }
-    }
+    Tile<R, P> sum;
+    sum_block<type, R, P, 1>(sum, block + 4 * part, x, blocks, 0);
     for (int p = 0; p < P; ++p) {
-      Floats minimum{};
-      if constexpr (has_minimum) minimum = -(m[p] * from_bytes(scales + 16 + kLanes * p));
-      for (int r = 0; r < R; ++r) {
-        if constexpr (has_minimum)
-          product[r][p] = multiply_add(minimum, all(x[r * blocks].sum), product[r][p]);
-        total[r][p] = multiply_add(product[r][p], all(x[r * blocks].scale), total[r][p]);
+      const Floats scale = from_f16(block + cpu::values_size(type) + 2 * (part + kLanes * p));
+      for (int r = 0; r < R; ++r)
+        total[r][p] =
+            multiply_add(to_floats(sum[r][p]) * scale, all(x[r * blocks].scale), total[r][p]);
+    }
+  }
+  write_parts(y, stride, total, n);
+}
+
+// The same of a panel whose blocks share two halves by 256 k, and x one scale.
+template <PanelType type, int R, int P>
+void product_groups(float* y, std::int64_t stride, Bytes w, const XBlock* x, std::int64_t K,
+                    std::int64_t part, std::int64_t n) {
+  const std::int64_t blocks = K / cpu::kBlock;
+  constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
+  constexpr int kHalves = type == PanelType::q6_k ? 2 : 1;  // with a scale each
+  Each<Each<Floats, P>, R> total;
+  for (std::int64_t first = 0; first < blocks; first += cpu::kSuperBlocks) {
+    const Bytes shared = w + cpu::shared_offset(type, first) + 2 * part;
+    Each<Floats, P> d;
+    for (int p = 0; p < P; ++p) d[p] = from_f16(shared + kLanes * 2 * p);
+    Each<Each<Floats, P>, R> product;
+    const auto scales = [&](std::int64_t b, int p) {
+      return w + cpu::block_offset(type, first + b) + cpu::values_size(type) + part + kLanes * p;
+    };
+    for (std::int64_t b = 0; b < cpu::kSuperBlocks; ++b) {
+      const Bytes block = w + cpu::block_offset(type, first + b);
+      fetch<R>(block, cpu::block_size(type));
+#pragma GCC unroll 2
+      for (int h = 0; h < kHalves; ++h) {
+        Tile<R, P> sum;
+        sum_block<type, R, P, kHalves>(sum, block + 4 * part, x + b, blocks, h);
+        for (int p = 0; p < P; ++p) {
+          const Bytes scale_at = scales(b, p) + std::int64_t{16} * h;
+          const Floats scale =
+              d[p] * (has_signed_scales(type) ? from_signed_bytes(scale_at) : from_bytes(scale_at));
+          for (int r = 0; r < R; ++r)
+            product[r][p] = multiply_add(bits<Floats>(sum[r][p]) - all(x[r * blocks + b].away),
+                                         scale, product[r][p]);
+        }
       }
     }
+    if constexpr (has_minimum) {
+      Tile<R, P> sum;
+      for (std::int64_t b = 0; b < cpu::kSuperBlocks; b += 2)
+        for (int p = 0; p < P; ++p) {
+          const Ints minima = widen_bytes(scales(b, p) + 16) | widen_bytes(scales(b + 1, p) + 16)
+                                                                   << 16;
+          for (int r = 0; r < R; ++r)
+            sum[r][p] = dot_pairs(sum[r][p], minima, four_bytes(x[r * blocks + b].sums));
+        }
+      for (int p = 0; p < P; ++p) {
+        const Floats m =
+            from_f16(shared + cpu::kHalves + kLanes * 2 * p) * (-1.0f / cpu::kSumSteps);
+        for (int r = 0; r < R; ++r)
+          product[r][p] = multiply_add(to_floats(sum[r][p]), m, product[r][p]);
+      }
+    }
+    for (int r = 0; r < R; ++r)
+      for (int p = 0; p < P; ++p)
+        total[r][p] = multiply_add(product[r][p], all(x[r * blocks].scale), total[r][p]);
+    x += cpu::kSuperBlocks;
   }
   write_parts(y, stride, total, n);
 }
@@ -260,8 +291,11 @@ void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::in
       const PairElement* rows = pairs_of(x) + first * pairs * 2;
       product_bf16<R, kParts>(y + part, stride, w + 4 * part, rows, pairs, n - part);
     } else {
-      product_blocks<type, R, kParts>(y + part, stride, w, x.blocks + first * (K / cpu::kBlock), K,
-                                      part, n - part);
+      const XBlock* rows = x.blocks + first * (K / cpu::kBlock);
+      if constexpr (cpu::shared_size(type) > 0)
+        product_groups<type, R, kParts>(y + part, stride, w, rows, K, part, n - part);
+      else
+        product_blocks<type, R, kParts>(y + part, stride, w, rows, K, part, n - part);
     }
   }
 }
@@ -305,32 +339,57 @@ void product(PanelType type, float* y, std::int64_t stride, const void* panel, c
   }
 }
 
-// q = round(x / step) with step the largest |x| of 32 over 127; 0 where there is no such step.
-// Beside a number that is not finite the step is none either, and so no sum of the row.
+// How often x may be doubled and not exceed `most`: 24 times at most, where x is next to nothing.
+// Of the bits of both.
+R1_INLINE std::int32_t doublings(std::int32_t x, std::int32_t most) {
+  const std::int32_t apart = (most - x) >> 23;
+  return apart < 24 ? apart : 24;
+}
+
+// q = round(x inverse); returns the sum of each half.
+R1_INLINE void round_block(XBlock& to, std::int32_t* half, const float* x, float inverse) {
+  for (std::int64_t h = 0; h < 2; ++h) {
+    Ints total{};
+    for (std::int64_t i = 16 * h; i < 16 * (h + 1); i += kLanes) {
+      const Ints v = nearest_whole(load<Floats>(x + i) * inverse);
+      store_bytes(to.q + i, v);
+      total += v;
+    }
+    half[h] = sum(total);
+  }
+}
+
+// q = round(x / step), with a step of the largest |x| over 127: of a block, or of all that share
+// one, halved where a block has room. 0 where there is no such step. Beside a number that is not
+// finite the step is none either, and so no sum of the row.
 void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
-  for (XBlock* const end = to + K / cpu::kBlock; to != end; ++to, x += cpu::kBlock) {
-    const float top = largest_magnitude(x, cpu::kBlock);
-    if (!has_step(top)) {
+  const bool shares = cpu::shared_size(type) > 0;
+  const bool by_halves = type == PanelType::q6_k;
+  const std::int64_t blocks = K / cpu::kBlock;
+  for (std::int64_t first = 0; first < blocks; first += cpu::kSuperBlocks) {
+    const std::int64_t left = blocks - first;
+    const std::int64_t count = left < cpu::kSuperBlocks ? left : cpu::kSuperBlocks;
+    std::int32_t own[std::size_t{cpu::kSuperBlocks}], all = 0;  // magnitudes, as bits
+    for (std::int64_t b = 0; b < count; ++b) {
+      own[b] = bits<std::int32_t>(largest_magnitude(x + b * cpu::kBlock, cpu::kBlock));
+      all = own[b] > all ? own[b] : all;
+    }
+    for (std::int64_t b = 0; b < count; ++b, ++to, x += cpu::kBlock) {
+      const std::int32_t most = shares ? all : own[b];
       *to = {};
-      to->scale = top / 127.0f;
-      continue;
+      to->scale = bits<float>(most) / 127.0f;
+      if (!has_step(bits<float>(most))) continue;
+      const std::int32_t e = doublings(own[b], most);
+      std::int32_t half[2];
+      round_block(*to, half, x, 127.0f / bits<float>(most) * bits<float>((127 + e) << 23));
+      const std::int32_t both = half[0] + half[1];
+      const std::int32_t away = shares ? 0x4b400000 - (e << 23) : 0;  // 1.5 2^(23 - e)
+      to->start[0] = away + start_of_sum(type) * (by_halves ? half[0] : both);
+      to->start[1] = away + start_of_sum(type) * half[1];
+      to->away = bits<float>(away);
+      to->sums[0] = static_cast<std::int16_t>((both * cpu::kSumSteps + (1 << e >> 1)) >> e);
     }
-    const float inverse = 127.0f / top;
-    to->scale = top / 127.0f;
-    std::int32_t half[2];
-    for (std::int64_t h = 0; h < 2; ++h) {
-      Ints total{};
-      for (std::int64_t i = 16 * h; i < 16 * (h + 1); i += kLanes) {
-        const Ints v = __builtin_convertvector(nearest(load<Floats>(x + i) * inverse), Ints);
-        store_bytes(to->q + i, v);
-        total += v;
-      }
-      half[h] = sum(total);
-    }
-    to->sum = static_cast<float>(half[0] + half[1]);
-    const bool by_halves = type == PanelType::q6_k;
-    to->start[0] = start_of_sum(type) * (by_halves ? half[0] : half[0] + half[1]);
-    to->start[1] = start_of_sum(type) * half[1];
+    for (std::int64_t b = 2; shares && b <= count; ++b) to[-b].sums[1] = to[1 - b].sums[0];
   }
 }
 

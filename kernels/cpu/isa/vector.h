@@ -205,28 +205,31 @@ R1_INLINE Floats widen_n(const T* p, std::int64_t n) {
 }
 
 // Folds a register until one number is left: always in this order, by half the width each time.
-template <typename T, std::size_t bytes, typename Fold>
-R1_INLINE T folded(const void* p, const Fold& fold) {
-  if constexpr (bytes == 8) {
-    const auto* pair = static_cast<const T*>(p);
-    return fold(pair[0], pair[1]);
-  } else {
-    using Half [[gnu::vector_size(bytes / 2)]] = T;
-    Half low, high;
-    __builtin_memcpy(&low, p, sizeof low);
-    __builtin_memcpy(&high, static_cast<const unsigned char*>(p) + sizeof low, sizeof high);
-    low = fold(low, high);
-    return folded<T, bytes / 2>(&low, fold);
-  }
+template <typename T, int n, typename V, typename Fold>
+R1_INLINE T folded(V v, const Fold& fold) {
+  static_assert(sizeof v == sizeof(T) * n);
+  if constexpr (n == 16)
+    return folded<T, 8>(fold(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7),
+                             __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)),
+                        fold);
+  else if constexpr (n == 8)
+    return folded<T, 4>(
+        fold(__builtin_shufflevector(v, v, 0, 1, 2, 3), __builtin_shufflevector(v, v, 4, 5, 6, 7)),
+        fold);
+  else if constexpr (n == 4)
+    return folded<T, 2>(
+        fold(__builtin_shufflevector(v, v, 0, 1), __builtin_shufflevector(v, v, 2, 3)), fold);
+  else
+    return fold(v[0], v[1]);
 }
 R1_INLINE float sum(Floats v) {
-  return folded<float, kRegister>(&v, [](auto a, auto b) { return a + b; });
+  return folded<float, kLanes>(v, [](auto a, auto b) { return a + b; });
 }
 R1_INLINE std::int32_t sum(Ints v) {
-  return folded<std::int32_t, kRegister>(&v, [](auto a, auto b) { return a + b; });
+  return folded<std::int32_t, kLanes>(v, [](auto a, auto b) { return a + b; });
 }
 R1_INLINE float largest(Floats v) {
-  return folded<float, kRegister>(&v, [](auto a, auto b) { return a > b ? a : b; });
+  return folded<float, kLanes>(v, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 // Of x [n], whole registers; infinite or a NaN where one of them is: by their bits, whose order is
@@ -236,7 +239,7 @@ R1_INLINE float largest_magnitude(const float* x, std::int64_t n) {
   for (std::int64_t i = 0; i < n; i += kLanes)
     most = larger(most, bits<Ints>(load<Floats>(x + i)) & 0x7fffffff);
   return bits<float>(
-      folded<std::int32_t, kRegister>(&most, [](auto a, auto b) { return a > b ? a : b; }));
+      folded<std::int32_t, kLanes>(most, [](auto a, auto b) { return a > b ? a : b; }));
 }
 // Can numbers up to this be rounded to whole steps? Not what is so small that a step has no
 // inverse, nor what is not finite.
@@ -247,6 +250,7 @@ R1_INLINE Floats nearest(Floats v) {
   const Floats magic = all(0x1.8p23f);  // here a step of f32 is one
   return (v + magic) - magic;
 }
+R1_INLINE Ints nearest_whole(Floats v) { return bits<Ints>(v + all(0x1.8p23f)) - 0x4b400000; }
 
 // e^x = 2^n e^r with n whole and |r| <= log(2) / 2, where seven terms of the series leave 1e-8. 2^n
 // is multiplied in by halves, so that results may be denormal or the largest. Within 3 roundings.
