@@ -62,8 +62,8 @@ struct CpuBackend::PagedAttention {
     return i / group() * H() + h * group() + i % group();
   }
 
-  // whole [hd]: where its q in whole numbers goes, or null.
-  Walker begin(std::int64_t i, std::int64_t h, std::int16_t* whole) const {
+  // room [hd]: for its q as the pages want it.
+  Walker begin(std::int64_t i, std::int64_t h, std::uint16_t* room) const {
     const std::int64_t r = row_of(i, h), t = i / group(), last = position.as<std::int32_t>()[t];
     const std::int64_t first = cpu::first_seen(0, last, options.window);
     std::fill(row(y, r), row(y, r) + hd(), 0.0f);
@@ -73,9 +73,13 @@ struct CpuBackend::PagedAttention {
              last,
              0.0f};
     if (skips()) w.length = std::sqrt(kernels.dot(w.state.q, w.state.q, hd()));
-    if (whole != nullptr) {
+    if (kv.keys.dtype == DType::q8_0) {
+      auto* whole = reinterpret_cast<std::int16_t*>(room);
       w.state.whole = whole;
       w.state.step = kernels.to_whole(whole, w.state.q, hd());
+    } else if (kv.keys.dtype == DType::bf16 && kernels.has_bf16) {
+      kernels.to_bf16(room, w.state.q, hd());
+      w.state.bf16 = room;
     }
     return w;
   }
@@ -92,27 +96,34 @@ struct CpuBackend::PagedAttention {
     return bound + decay < w.state.largest + std::log(options.skip / seen);
   }
 
-  void one_tile(const Tile& tile, std::int64_t h) const {
+  // Where the walk of a tile begins, as far as can be said without it.
+  std::int64_t first_page(const Tile& tile, std::int64_t h) const {
+    const std::int64_t newest = position.as<std::int32_t>()[(tile.end - 1) / group()];
+    return cpu::page_of(kv, tile.sequence, h, newest / kPageTokens);
+  }
+
+  // `after`: the page to ask for when the last one is read.
+  void one_tile(const Tile& tile, std::int64_t h, std::int64_t after) const {
     Walker walkers[kTileRows];
     const std::int64_t count = tile.end - tile.begin;
-    const bool in_whole = kv.keys.dtype == DType::q8_0;
-    std::vector<std::int16_t> whole(static_cast<std::size_t>(in_whole ? count * hd() : 0));
+    std::vector<std::uint16_t> room(static_cast<std::size_t>(count * hd()));
     std::int64_t oldest = std::numeric_limits<std::int64_t>::max(), newest = 0;
     for (std::int64_t i = 0; i < count; ++i) {
-      walkers[i] = begin(tile.begin + i, h, in_whole ? whole.data() + i * hd() : nullptr);
+      walkers[i] = begin(tile.begin + i, h, room.data() + i * hd());
       oldest = std::min(oldest, walkers[i].first / kPageTokens);
       newest = std::max(newest, walkers[i].last / kPageTokens);
     }
-    for (std::int64_t p = newest; p >= oldest; --p) one_page(walkers, count, tile.sequence, h, p);
+    const auto number = [&](std::int64_t p) { return cpu::page_of(kv, tile.sequence, h, p); };
+    for (std::int64_t p = newest; p >= oldest; --p)
+      one_page(walkers, count, p, number(p), p > oldest ? number(p - 1) : after);
     for (std::int64_t i = 0; i < count; ++i) {
       const AttendRow& state = walkers[i].state;
-      for (std::int64_t d = 0; d < hd(); ++d) state.mean[d] /= state.sum;
+      kernels.blend(state.mean, 1.0f / state.sum, state.mean, 0.0f, nullptr, hd());
     }
   }
 
-  void one_page(Walker* walkers, std::int64_t count, std::int64_t sequence, std::int64_t h,
-                std::int64_t p) const {
-    const std::int64_t number = cpu::page_of(kv, sequence, h, p);
+  void one_page(Walker* walkers, std::int64_t count, std::int64_t p, std::int64_t number,
+                std::int64_t next) const {
     AttendRow* rows[kTileRows];
     int there = 0;
     for (std::int64_t i = 0; i < count; ++i) {
@@ -125,9 +136,11 @@ struct CpuBackend::PagedAttention {
     }
     if (there == 0) return;
     const float* decay = A.empty() ? nullptr : kv.decay.as<float>() + number * kPageTokens;
+    const std::byte *keys = cpu::page_at(kv.keys, number),
+                    *values = cpu::page_at(kv.values, number);
     kernel()(rows, there,
-             {cpu::page_at(kv.keys, number), cpu::page_at(kv.values, number), decay, hd(),
-              options.scale});
+             {keys, values, decay, hd(), options.scale, cpu::page_at(kv.keys, next) - keys,
+              cpu::page_at(kv.values, next) - values});
   }
 
   auto kernel() const -> decltype(kernels.attend_f32) {
@@ -154,12 +167,16 @@ void CpuBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv
   for (std::int64_t t = 0; t < q.shape[0]; ++t) seen += position.as<std::int32_t>()[t] + 1;
   const std::int64_t all = count * kv.keys.shape[1],
                      parts = std::clamp<std::int64_t>(all, 1, pool_.threads());
+  const auto tile = [&](std::int64_t i) { return tiles[static_cast<std::size_t>(i % count)]; };
   // Late tiles see more, so that they are dealt out in turn.
   for_rows(parts, seen * attention.H() * attention.hd() / parts,
            [&](std::int64_t begin, std::int64_t end) {
              for (std::int64_t part = begin; part < end; ++part)
-               for (std::int64_t i = part; i < all; i += parts)
-                 attention.one_tile(tiles[static_cast<std::size_t>(i % count)], i / count);
+               for (std::int64_t i = part; i < all; i += parts) {
+                 const std::int64_t next = std::min(i + parts, all - 1);
+                 attention.one_tile(tile(i), i / count,
+                                    attention.first_page(tile(next), next / count));
+               }
            });
 }
 

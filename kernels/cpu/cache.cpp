@@ -1,6 +1,6 @@
 // The paged cache. Inside a page of one key head the keys lie element by element, [hd,
-// kPageTokens], as attention reads them, the values position by position; in pages of q8_0 both lie
-// in blocks: cpu::kPageBlock.
+// kPageTokens], as attention reads them, the values position by position; in pages of bf16 two of
+// them are interleaved, and in pages of q8_0 in blocks besides: cpu::kPageBlock.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -22,12 +22,12 @@ std::int64_t place(const PagedKv& kv, std::int64_t s, std::int64_t h, std::int64
   return page_of(kv, s, h, j / kPageTokens) * kPageTokens + j % kPageTokens;
 }
 
-// Where element e of a block lies at position `at`, in bytes from the block's first.
-std::int64_t key_byte(std::int64_t at, std::int64_t e) {
+// Where element e of a block of n, or of a head in bf16, lies at position `at`.
+std::int64_t key_place(std::int64_t at, std::int64_t e, std::int64_t) {
   return e / 2 * 2 * kPageTokens + 2 * at + e % 2;
 }
-std::int64_t value_byte(std::int64_t at, std::int64_t e) {
-  return at / 2 * 2 * kBlock + 2 * e + at % 2;
+std::int64_t value_place(std::int64_t at, std::int64_t e, std::int64_t n) {
+  return at / 2 * 2 * n + 2 * e + at % 2;
 }
 
 // Puts keys and values at one position of a page; rows [hd].
@@ -44,8 +44,11 @@ class PageWriter {
   // `room` [hd] is of 4 bytes each.
   void put(const float* key, const float* value, void* room) const {
     if (dtype_ == DType::q8_0) {
-      put_blocks(keys_, packed(key, room), key_byte);
-      put_blocks(values_, packed(value, room), value_byte);
+      put_blocks(keys_, packed(key, room), key_place);
+      put_blocks(values_, packed(value, room), value_place);
+    } else if (dtype_ == DType::bf16) {
+      put_pairs(keys_, rounded(key, room), key_place);
+      put_pairs(values_, rounded(value, room), value_place);
     } else if (dtype_ == DType::f32) {
       put_key(key);
       put_value(value);
@@ -66,10 +69,15 @@ class PageWriter {
     std::copy(value, value + hd_, reinterpret_cast<T*>(values_) + at_ * hd_);
   }
   template <typename Place>
+  void put_pairs(std::byte* page, const std::uint16_t* from, const Place& place_of) const {
+    auto* to = reinterpret_cast<std::uint16_t*>(page);
+    for (std::int64_t e = 0; e < hd_; ++e) to[place_of(at_, e, hd_)] = from[e];
+  }
+  template <typename Place>
   void put_blocks(std::byte* page, const BlockQ8_0* blocks, const Place& place_of) const {
     for (std::int64_t b = 0; b < hd_ / kBlock; ++b, page += cpu::kPageBlock) {
       for (std::int64_t e = 0; e < kBlock; ++e)
-        page[place_of(at_, e)] = static_cast<std::byte>(blocks[b].q[e]);
+        page[place_of(at_, e, kBlock)] = static_cast<std::byte>(blocks[b].q[e]);
       std::memcpy(page + cpu::kPageBytes + 2 * at_, &blocks[b].d, sizeof blocks[b].d);
     }
   }
@@ -79,12 +87,12 @@ class PageWriter {
     return static_cast<const BlockQ8_0*>(room);
   }
   const std::uint16_t* halves(const float* from, void* room) const {
-    auto* to = static_cast<std::uint16_t*>(room);
-    if (dtype_ == DType::bf16)
-      kernels_.to_bf16(to, from, hd_);
-    else
-      pack(to, {from, static_cast<std::size_t>(hd_)}, dtype_);
-    return to;
+    pack(room, {from, static_cast<std::size_t>(hd_)}, dtype_);
+    return static_cast<const std::uint16_t*>(room);
+  }
+  const std::uint16_t* rounded(const float* from, void* room) const {
+    kernels_.to_bf16(static_cast<std::uint16_t*>(room), from, hd_);
+    return static_cast<const std::uint16_t*>(room);
   }
 
   const cpu::Kernels& kernels_;
@@ -99,9 +107,9 @@ class PageWriter {
 void CpuBackend::kv_store(const PagedKv& kv, const Tensor& k, const Tensor& v, const Tensor& A,
                           const Tensor& sequence, const Tensor& position) {
   const std::int64_t T = k.shape[0], KV = k.shape[1], hd = k.shape[2];
-  // What rounding may add to a key's length. Of a block of q8_0, 32 halves of a step that is the
-  // largest / 127; of 16 bits, more than there is.
-  const float rounded = 1.0f + (kv.keys.dtype == DType::q8_0 ? 0x1p-5f : 0x1p-8f);
+  // What rounding may add to a key's length, and to that of q. Of a block of q8_0, 32 halves of a
+  // step that is the largest / 127; of 16 bits, more than there is.
+  const float rounded = 1.0f + (kv.keys.dtype == DType::q8_0 ? 0x1p-5f : 0x1p-7f);
   const auto one = [&](std::int64_t t, std::int64_t h, void* room) {
     const std::int64_t s = sequence.as<std::int32_t>()[t], j = position.as<std::int32_t>()[t];
     const std::int64_t page = page_of(kv, s, h, j / kPageTokens);

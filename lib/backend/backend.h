@@ -43,9 +43,9 @@ struct DeviceInfo {
 };
 
 // One layer's keys and values of all sequences, in pages of kPageTokens positions.
-// dtype of keys and values (the same): f32, f16, bf16, or q8_0 in blocks along hd, a multiple of
-// 32. Each row [hd] is what `pack` makes of it. A page number indexes the first dimension; how
-// things lie inside a page of one head is the backend's own matter.
+// dtype of keys and values (the same): f32, f16, bf16 (hd is even), or q8_0 in blocks along hd (a
+// multiple of 32). Each row [hd] is what `pack` makes of it. A page number indexes the first
+// dimension; how things lie inside a page of one head is the backend's own matter.
 inline constexpr std::int64_t kPageTokens = 64;
 struct PagedKv {
   Tensor keys;     // [P, KV, kPageTokens, hd]

@@ -118,13 +118,15 @@ inline Floats store_and_attend(Rig& rig, const PagedKv& kv, const Scene& s, cons
 
 // The types of pages that are tried with heads this wide.
 inline std::vector<DType> page_types(std::int64_t hd) {
-  std::vector<DType> types = {DType::f32, DType::bf16};
+  std::vector<DType> types = {DType::f32};
+  if (hd % 2 == 0) types.push_back(DType::bf16);
   if (hd <= 64) types.push_back(DType::f16);  // it goes the way of bf16: some widths will do
   if (hd % block_elements(DType::q8_0) == 0) types.push_back(DType::q8_0);
   return types;
 }
 
-// k and v as a cache of this type holds them, and q as tensor cores take it with such a cache.
+// k and v as a cache of this type holds them, and q as it is taken with such a cache where products
+// are of 16 bits.
 inline Scene as_stored(Scene s, DType dtype) {
   const auto round = [](Floats& values, DType type) {
     const Shape shape{static_cast<std::int64_t>(values.size())};
@@ -147,11 +149,11 @@ inline Floats whole_documents(const Scene& s) {
   return ref.get(y);
 }
 
-// What tensor cores add: a weight of the softmax is rounded to the 16 bits of the pages, or f16 for
-// q8_0, before it is summed, alone and times a value: the mean of values up to 1 moves by no more
-// than twice that. Weights too small for f16 are off by half its least step. Blocks of q8_0 are
-// rounded to f16 when they are widened: values by a share, scores by a share of the largest.
-inline double tensor_core_error(const Scene& s, DType dtype) {
+// What products of 16 bits add: a weight of the softmax is rounded to the 16 bits of the pages, or
+// f16 for q8_0, before it is summed, alone and times a value: the mean of values up to 1 moves by
+// no more than twice that. Weights too small for f16 are off by half its least step. Blocks of q8_0
+// are rounded to f16 when they are widened: values by a share, scores by a share of the largest.
+inline double sixteen_bit_error(const Scene& s, DType dtype) {
   if (dtype == DType::f32) return 0.0;
   if (dtype == DType::bf16) return 2.0 * kBf16 / (1.0 - kBf16);
   const double weights = 2.0 * kF16 / (1.0 - kF16) + 2.0 * static_cast<double>(s.T) * 0x1p-25;
@@ -169,9 +171,10 @@ inline double whole_number_error(const Scene& s, DType dtype) {
 
 // As mean_error, over pages of this type.
 inline double paged_error(const Candidate& candidate, const Scene& s, DType dtype) {
-  const double more = candidate.name.starts_with("cuda")  ? tensor_core_error(s, dtype)
-                      : candidate.name.starts_with("cpu") ? whole_number_error(s, dtype)
-                                                          : 0.0;
+  const bool cuda = candidate.name.starts_with("cuda"), cpu = candidate.name.starts_with("cpu");
+  const double more = cuda || (cpu && dtype == DType::bf16) ? sixteen_bit_error(s, dtype)
+                      : cpu                                 ? whole_number_error(s, dtype)
+                                                            : 0.0;
   return mean_error(s, 1.0) + more;
 }
 

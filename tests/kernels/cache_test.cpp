@@ -35,9 +35,9 @@ Scene two_sequences(std::int64_t H, std::int64_t KV, std::int64_t hd, bool daw) 
 
 TEST(Cache, AttentionOverPagesIsAttentionOverWholeDocuments) {
   for (const bool daw : {false, true})
-    for (const Scene& plain :
-         {two_sequences(1, 1, 8, daw), two_sequences(4, 2, 33, daw), two_sequences(6, 2, 64, daw),
-          two_sequences(3, 1, 128, daw), two_sequences(9, 1, 160, daw)})
+    for (const Scene& plain : {two_sequences(1, 1, 8, daw), two_sequences(4, 2, 33, daw),
+                               two_sequences(4, 2, 34, daw), two_sequences(6, 2, 64, daw),
+                               two_sequences(3, 1, 128, daw), two_sequences(9, 1, 160, daw)})
       for (const DType dtype : page_types(plain.hd))
         for (const std::int64_t window : {0, 1, 64, 65, 100}) {
           Scene s = as_stored(plain, dtype);
@@ -82,7 +82,7 @@ TEST(Cache, StepByStepIsAllAtOnce) {
 TEST(Cache, StoredPagesHoldWhatThoseOfRefHold) {
   for (const DType dtype : page_types(32)) {
     const bool bytes = dtype == DType::q8_0;  // what lies in any order
-    const Scene s = two_sequences(2, 2, bytes ? 96 : 17, true);
+    const Scene s = two_sequences(2, 2, bytes ? 96 : 18, true);
     const auto pages = [&](const test::Candidate& candidate) {
       Rig rig(candidate);
       const PagedKv kv = empty_cache(rig, s, dtype);

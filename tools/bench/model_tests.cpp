@@ -72,6 +72,7 @@ ModelWork::ModelWork(const LoadedModel& model, Device device)
   past_bytes_ = static_cast<double>(a.kv_heads) * width * 2 /
                 static_cast<double>(block_elements(model.kv_dtype)) *
                 static_cast<double>(block_bytes(model.kv_dtype));
+  past_type_ = past_products(model.kv_dtype);
   past_operations_ = static_cast<double>(a.heads) * width * 4;  // two products
   windows_ = a.window;
   windows_.resize(static_cast<std::size_t>(config.layers), 0);
@@ -94,7 +95,7 @@ Work ModelWork::of(double steps, double rows, double wanted, double past) const 
   if (layers_.empty()) return work;  // ref packs none: what is multiplied is not known
   for (const auto& [type, weights] : layers_) work.operations[type] = 2 * weights * rows;
   work.operations[head_type_] += 2 * head_ * wanted;
-  work.operations[DType::f32] += past_operations_ * past;
+  work.operations[past_type_] += past_operations_ * past;
   work.bytes = (bytes_ + head_bytes_) * steps;
   work.reread = bytes_ + head_bytes_;
   return work;

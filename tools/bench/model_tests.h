@@ -36,7 +36,7 @@ class ModelWork {
 
   std::int64_t chunk_;              // rows of a step
   std::map<DType, double> layers_;  // weights that every row is multiplied by
-  DType head_type_ = DType::f32;
+  DType head_type_ = DType::f32, past_type_ = DType::f32;
   double head_ = 0;  // weights that wanted rows are multiplied by
   double bytes_ = 0, head_bytes_ = 0, past_bytes_ = 0, past_operations_ = 0;  // of a position
   std::vector<std::int64_t> windows_;                                         // by layer; 0: none

@@ -18,9 +18,12 @@ double nanoseconds_since(Clock::time_point start);
 struct Work {
   double bytes = 0;                    // read and written
   double reread = 0;                   // of these, what each step reads again; 0: nothing
-  std::map<DType, double> operations;  // by the weight's type; a multiply-add is two
+  std::map<DType, double> operations;  // by the type of products; a multiply-add is two
   double total_operations() const;
 };
+
+// The type of products over a past that is kept in this one.
+inline DType past_products(DType pages) { return pages == DType::bf16 ? pages : DType::f32; }
 
 struct OpRun;  // op_case.h
 

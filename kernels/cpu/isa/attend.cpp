@@ -1,7 +1,8 @@
-// Attention of up to 8 query rows of one key head over one page, 64 positions. Keys lie position by
-// position for each element, so that a register holds the scores of as many positions as it has
-// lanes and no sum crosses lanes; a page is widened once for all its rows. What a row becomes does
-// not depend on the others. Online softmax, arXiv:1805.02867; tiles as in arXiv:2205.14135.
+// Attention of up to 8 query rows of one key head over one page of f32 or f16, 64 positions. Keys
+// lie position by position for each element, so that a register holds the scores of as many
+// positions as it has lanes and no sum crosses lanes; a page is widened once for all its rows. What
+// a row becomes does not depend on the others. Online softmax, arXiv:1805.02867; tiles as in
+// arXiv:2205.14135.
 #include "kernels/cpu/isa/attend.h"
 
 #include "kernels/cpu/isa/attend_rows.h"
@@ -25,6 +26,7 @@ R1_INLINE void products(Scores* z, AttendRow* const* rows, const PastPage& page)
     Each<Each<Floats, C>, R> sum;
     const T* key = static_cast<const T*>(page.keys) + j;
     for (std::int64_t d = 0; d < page.hd; ++d, key += kTokens) {
+      ask<C * kLanes * sizeof(T)>(key, page.next_keys);
       Each<Floats, C> k;
       for (int c = 0; c < C; ++c) k[c] = widen(key + c * kLanes);
       for (int r = 0; r < R; ++r)
@@ -45,6 +47,7 @@ R1_INLINE void add_columns(AttendRow* const* rows, const Scores* p, const PastPa
   for (int r = 0; r < R; ++r)
     for (int c = 0; c < C; ++c) total[r][c] = load_n(rows[r]->mean + d + c * kLanes, there(c));
   for (std::int64_t j = seen.begin; j < seen.end; ++j) {
+    ask<C * kLanes * sizeof(T)>(values + j * page.hd, page.next_values);
     Each<Floats, C> v;
     for (int c = 0; c < C; ++c) v[c] = widen_n(values + j * page.hd + c * kLanes, there(c));
     for (int r = 0; r < R; ++r)
@@ -99,9 +102,6 @@ void attend_f32(AttendRow* const* rows, int count, const PastPage& page) {
 }
 void attend_f16(AttendRow* const* rows, int count, const PastPage& page) {
   attend_all<F16>(rows, count, page);
-}
-void attend_bf16(AttendRow* const* rows, int count, const PastPage& page) {
-  attend_all<std::uint16_t>(rows, count, page);
 }
 
 }  // namespace r1::R1_ISA

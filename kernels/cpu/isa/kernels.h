@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/cpu/isa/layout.h"
@@ -50,8 +51,11 @@ struct AttendRow {
   std::int64_t begin, end;              // what it sees of the page at hand: at least one position
   const std::int16_t* whole = nullptr;  // [hd]: q = step whole; for pages of q8_0
   float step = 0.0f;
+  const std::uint16_t* bf16 = nullptr;  // [hd]: q; for pages of bf16, with has_bf16
 };
 inline constexpr std::int64_t kPagePositions = 64;
+// Pages of bf16 hold pairs: keys [hd / 2, 64, 2], two elements of each position; values
+// [32, hd, 2], two positions of each element.
 // Pages of q8_0 are made of blocks of 32 elements of the head: 2,048 bytes, then the 64 positions'
 // f16 scales. Bytes that are summed together stand in pairs: keys [16, 64, 2], two elements of each
 // position; values [32, 32, 2], two positions of each element.
@@ -63,6 +67,8 @@ struct PastPage {      // of one key head
   const float* decay;  // [64] or null
   std::int64_t hd;
   float scale;  // of q·k
+  // From these to the page that comes after this one, in bytes: asked for meanwhile.
+  std::ptrdiff_t next_keys, next_values;
 };
 
 struct Adamw {

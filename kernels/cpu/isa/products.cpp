@@ -393,17 +393,28 @@ void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
   }
 }
 
-// The upper half of what is nearest; ties to even. A NaN stays one.
-R1_INLINE std::uint32_t nearest_bf16(float x) {
-  const auto v = bits<std::uint32_t>(x);
-  const std::uint32_t rounded = v + 0x7fffu + (v >> 16 & 1u), nan = v | 0x400000u;
-  return (v & 0x7fffffffu) > 0x7f800000u ? nan : rounded;
+// The upper half is what is nearest; ties to even. A NaN stays one.
+R1_INLINE Words nearest_bf16(Words v) {
+  const Words rounded = v + 0x7fffu + (v >> 16 & 1u);
+  return (v & 0x7fffffffu) > 0x7f800000u ? v | 0x400000u : rounded;
 }
 void to_bf16(std::uint16_t* y, const float* x, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<std::uint16_t>(nearest_bf16(x[i]) >> 16);
+  for (std::int64_t i = 0; i < n; i += kLanes) {
+    const std::int64_t some = n - i < kLanes ? n - i : kLanes;
+    const Words v = nearest_bf16(bits<Words>(load_n(x + i, some))) >> 16;
+    const auto narrow = __builtin_convertvector(v, HalfRegister);
+    if (some == kLanes)
+      __builtin_memcpy(y + i, &narrow, sizeof narrow);
+    else
+      for (std::int64_t k = 0; k < some; ++k) y[i + k] = narrow[k];
+  }
 }
 void round_to_bf16(float* y, const float* x, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = bits<float>(nearest_bf16(x[i]) & 0xffff0000u);
+  for (std::int64_t i = 0; i < n; i += kLanes) {
+    const std::int64_t some = n - i < kLanes ? n - i : kLanes;
+    store_n(y + i, bits<Floats>(nearest_bf16(bits<Words>(load_n(x + i, some))) & 0xffff0000u),
+            some);
+  }
 }
 
 }  // namespace r1::R1_ISA

@@ -49,6 +49,11 @@ R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
 inline constexpr bool kHasBf16 = true;
 using PairElement = std::uint16_t;
 R1_INLINE const PairElement* pairs_of(const cpu::Rows& x) { return x.bf16; }
+R1_INLINE const PairElement* pairs_of(const cpu::AttendRow& row) { return row.bf16; }
+R1_INLINE void store_pairs(PairElement* to, Floats v) {
+  const __m256bh rounded = _mm512_cvtneps_pbh(bits<__m512>(v));
+  __builtin_memcpy(to, &rounded, sizeof rounded);
+}
 inline constexpr int kBf16Steps = 1;
 R1_INLINE Ints bf16_of_step(Ints w, int) { return w; }
 R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
@@ -62,8 +67,10 @@ inline constexpr std::int32_t kSignedStart = 0;
 
 // Widened, the products of two bf16 numbers are exact in f32.
 inline constexpr bool kHasBf16 = false;
-using PairElement = float;  // rounded to bf16
+using PairElement = float;
 R1_INLINE const PairElement* pairs_of(const cpu::Rows& x) { return x.f32; }
+R1_INLINE const PairElement* pairs_of(const cpu::AttendRow& row) { return row.q; }
+R1_INLINE void store_pairs(PairElement* to, Floats v) { store(to, v); }
 inline constexpr int kBf16Steps = 2;
 R1_INLINE Ints bf16_of_step(Ints w, int step) {
   return step == 0 ? w << 16 : w & all(static_cast<std::int32_t>(0xffff0000));

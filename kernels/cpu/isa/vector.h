@@ -173,9 +173,6 @@ R1_INLINE void store_bytes(void* p, Ints v) {
 }
 
 R1_INLINE Floats widen(const float* p) { return load<Floats>(p); }
-R1_INLINE Floats widen(const std::uint16_t* p) {  // bf16
-  return bits<Floats>(widen_words(p) << 16);
-}
 
 // Halves. Without an instruction for it, the exponent is moved to its place and set right by a
 // product, which is exact for small halves too; what is no number begins at 2^16.
