@@ -158,6 +158,7 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, required=True, help="folder for the random models")
     parser.add_argument("--json", action="store_true", help="print records instead of a table")
     args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
     if not args.json:
         print("| model | threads | prefill tok/s (ratio) | decode tok/s (ratio) | batch of 16 tok/s (ratio) "
               "| batch over alone | read GB/s | others' CPU |\n|---|---|---|---|---|---|---|---|", flush=True)

@@ -129,6 +129,18 @@ TEST_F(LinearTest, AgreesBesideLargeNumbers) {
     }
 }
 
+// One number a row, hardly large enough to be rounded in steps.
+TEST_F(LinearTest, ASmallNumberAmongZerosIsNotLost) {
+  for (const Form& form : forms())
+    for (const std::int64_t T : {1, 9}) {
+      if (!is_quantized(form.dtype)) continue;
+      Product p = random_product(T, 33, 512);
+      for (std::size_t i = 0; i < p.x.size(); ++i) p.x[i] = i % 512 == i / 512 * 40 ? 1e-30f : 0.0f;
+      SCOPED_TRACE(to_string(form) + " " + std::to_string(T));
+      expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, form, true)});
+    }
+}
+
 // Also where x is rounded to 8 bits, at every level of instructions; no other row is the worse for
 // it.
 TEST_F(LinearTest, WhatIsNotFiniteShowsInItsRowAlone) {

@@ -220,7 +220,26 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const XBlock* x, std
   write_parts(y, stride, total, n);
 }
 
-// The same of a panel whose blocks share two halves by 256 k, and x one scale.
+// Takes from the products of 256 k the minima times the sums of x, which stand in pairs of blocks.
+// at(b, p): the minima of a block; m: their scales.
+template <int R, int P, typename At>
+R1_INLINE void take_minima(Each<Each<Floats, P>, R>& product, const At& at, Bytes m,
+                           const XBlock* x, std::int64_t blocks) {
+  Tile<R, P> sum;
+  for (std::int64_t b = 0; b < cpu::kSuperBlocks; b += 2)
+    for (int p = 0; p < P; ++p) {
+      const Ints minima = widen_bytes(at(b, p)) | (widen_bytes(at(b + 1, p)) << 16);
+      for (int r = 0; r < R; ++r)
+        sum[r][p] = dot_pairs(sum[r][p], minima, four_bytes(x[r * blocks + b].sums));
+    }
+  for (int p = 0; p < P; ++p) {
+    const Floats step = from_f16(m + kLanes * 2 * p) * (-1.0f / cpu::kSumSteps);
+    for (int r = 0; r < R; ++r)
+      product[r][p] = multiply_add(to_floats(sum[r][p]), step, product[r][p]);
+  }
+}
+
+// The same of a panel whose blocks share scales by 256 k, and where x has one for these.
 template <PanelType type, int R, int P>
 void product_groups(float* y, std::int64_t stride, Bytes w, const XBlock* x, std::int64_t K,
                     std::int64_t part, std::int64_t n) {
@@ -253,22 +272,10 @@ void product_groups(float* y, std::int64_t stride, Bytes w, const XBlock* x, std
         }
       }
     }
-    if constexpr (has_minimum) {
-      Tile<R, P> sum;
-      for (std::int64_t b = 0; b < cpu::kSuperBlocks; b += 2)
-        for (int p = 0; p < P; ++p) {
-          const Ints minima = widen_bytes(scales(b, p) + 16) | widen_bytes(scales(b + 1, p) + 16)
-                                                                   << 16;
-          for (int r = 0; r < R; ++r)
-            sum[r][p] = dot_pairs(sum[r][p], minima, four_bytes(x[r * blocks + b].sums));
-        }
-      for (int p = 0; p < P; ++p) {
-        const Floats m =
-            from_f16(shared + cpu::kHalves + kLanes * 2 * p) * (-1.0f / cpu::kSumSteps);
-        for (int r = 0; r < R; ++r)
-          product[r][p] = multiply_add(to_floats(sum[r][p]), m, product[r][p]);
-      }
-    }
+    if constexpr (has_minimum)
+      take_minima<R, P>(
+          product, [&](std::int64_t b, int p) { return scales(b, p) + 16; }, shared + cpu::kHalves,
+          x, blocks);
     for (int r = 0; r < R; ++r)
       for (int p = 0; p < P; ++p)
         total[r][p] = multiply_add(product[r][p], all(x[r * blocks].scale), total[r][p]);
@@ -339,11 +346,11 @@ void product(PanelType type, float* y, std::int64_t stride, const void* panel, c
   }
 }
 
-// How often x may be doubled and not exceed `most`: 24 times at most, where x is next to nothing.
-// Of the bits of both.
+// How often x may be doubled and not exceed `most`, both given as bits: 20 times at most, where x
+// is next to nothing, so that the inverse of no step is infinite (has_step).
 R1_INLINE std::int32_t doublings(std::int32_t x, std::int32_t most) {
   const std::int32_t apart = (most - x) >> 23;
-  return apart < 24 ? apart : 24;
+  return apart < 20 ? apart : 20;
 }
 
 // q = round(x inverse); returns the sum of each half.
