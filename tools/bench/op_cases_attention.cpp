@@ -86,7 +86,7 @@ void add_attention(Cases& cases, DType type) {
   constexpr std::int64_t T = 256;
   const std::string shape =
       fmt::format("{}{}x{}x{}", type == DType::bf16 ? "bf16/" : "", T, kHeads, kHead);
-  const double products = 4.0 * (T * (T + 1) / 2) * kHeads * kHead;
+  const double products = 2.0 * T * (T + 1) * kHeads * kHead;
   AttentionOptions options = kScaled;
   options.products = type;
   cases.push_back({"attention", shape, T, type, [=](OpInputs& in) {

@@ -28,8 +28,7 @@ R1_INLINE void products(Scores* z, AttendRow* const* rows, const PastPage& page)
 #pragma GCC unroll 2
       for (int step = 0; step < kBf16Steps; ++step) {
         Each<Ints, C> k;
-
-        for (int c = 0; c < C; ++c) k[c] = bf16_of_step(load<Ints>(key + 2 * c * kLanes), step);
+        for (int c = 0; c < C; ++c) k[c] = bf16_of_step(load<Ints>(key + 2 * kLanes * c), step);
         for (int r = 0; r < R; ++r)
           for (int c = 0; c < C; ++c) sum[r][c] = dot_bf16(sum[r][c], k[c], q[r] + d + step);
       }

@@ -1,6 +1,6 @@
-// The steps that products are made of, on registers alone: what no product of this build and
-// machine can be faster than. Each of the sums waits for its own last step only, and there are
-// enough of them to keep two pipes of up to five cycles busy.
+// The steps that products are made of, on registers and the same four bytes of x: what no product
+// of this build and machine can be faster than. Each of the sums waits for its own last step only,
+// and there are enough of them to keep two pipes of up to five cycles busy.
 #include "kernels/cpu/isa/peak.h"
 
 #include "kernels/cpu/isa/quads.h"
