@@ -47,8 +47,8 @@ class PageWriter {
       put_blocks(keys_, packed(key, room), key_place);
       put_blocks(values_, packed(value, room), value_place);
     } else if (dtype_ == DType::bf16) {
-      put_pairs(keys_, rounded(key, room), key_place);
-      put_pairs(values_, rounded(value, room), value_place);
+      put_pairs(keys_, rounded(key, room), hd_, key_place);
+      put_pairs(values_, rounded(value, room), hd_, value_place);
     } else if (dtype_ == DType::f32) {
       put_key(key);
       put_value(value);
@@ -68,16 +68,14 @@ class PageWriter {
   void put_value(const T* value) const {
     std::copy(value, value + hd_, reinterpret_cast<T*>(values_) + at_ * hd_);
   }
-  template <typename Place>
-  void put_pairs(std::byte* page, const std::uint16_t* from, const Place& place_of) const {
-    auto* to = reinterpret_cast<std::uint16_t*>(page);
-    for (std::int64_t e = 0; e < hd_; ++e) to[place_of(at_, e, hd_)] = from[e];
+  template <typename T, typename Place>
+  void put_pairs(std::byte* to, const T* from, std::int64_t n, const Place& place_of) const {
+    for (std::int64_t e = 0; e < n; ++e) reinterpret_cast<T*>(to)[place_of(at_, e, n)] = from[e];
   }
   template <typename Place>
   void put_blocks(std::byte* page, const BlockQ8_0* blocks, const Place& place_of) const {
     for (std::int64_t b = 0; b < hd_ / kBlock; ++b, page += cpu::kPageBlock) {
-      for (std::int64_t e = 0; e < kBlock; ++e)
-        page[place_of(at_, e, kBlock)] = static_cast<std::byte>(blocks[b].q[e]);
+      put_pairs(page, blocks[b].q, kBlock, place_of);
       std::memcpy(page + cpu::kPageBytes + 2 * at_, &blocks[b].d, sizeof blocks[b].d);
     }
   }

@@ -390,7 +390,7 @@ void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
       std::int32_t half[2];
       round_block(*to, half, x, 127.0f / bits<float>(most) * bits<float>((127 + e) << 23));
       const std::int32_t both = half[0] + half[1];
-      const std::int32_t away = shares ? 0x4b400000 - (e << 23) : 0;  // 1.5 2^(23 - e)
+      const std::int32_t away = shares ? kWholeBits - (e << 23) : 0;  // in steps of 2^-e
       to->start[0] = away + start_of_sum(type) * (by_halves ? half[0] : both);
       to->start[1] = away + start_of_sum(type) * half[1];
       to->away = bits<float>(away);
@@ -406,22 +406,16 @@ R1_INLINE Words nearest_bf16(Words v) {
   return (v & 0x7fffffffu) > 0x7f800000u ? v | 0x400000u : rounded;
 }
 void to_bf16(std::uint16_t* y, const float* x, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; i += kLanes) {
-    const std::int64_t some = n - i < kLanes ? n - i : kLanes;
-    const Words v = nearest_bf16(bits<Words>(load_n(x + i, some))) >> 16;
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    const Words v = nearest_bf16(bits<Words>(load_n(x + i, m))) >> 16;
     const auto narrow = __builtin_convertvector(v, HalfRegister);
-    if (some == kLanes)
-      __builtin_memcpy(y + i, &narrow, sizeof narrow);
-    else
-      for (std::int64_t k = 0; k < some; ++k) y[i + k] = narrow[k];
-  }
+    __builtin_memcpy(y + i, &narrow, sizeof(std::uint16_t) * static_cast<std::size_t>(m));
+  });
 }
 void round_to_bf16(float* y, const float* x, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; i += kLanes) {
-    const std::int64_t some = n - i < kLanes ? n - i : kLanes;
-    store_n(y + i, bits<Floats>(nearest_bf16(bits<Words>(load_n(x + i, some))) & 0xffff0000u),
-            some);
-  }
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    store_n(y + i, bits<Floats>(nearest_bf16(bits<Words>(load_n(x + i, m))) & 0xffff0000u), m);
+  });
 }
 
 }  // namespace r1::R1_ISA

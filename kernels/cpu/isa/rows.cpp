@@ -7,14 +7,6 @@
 namespace r1::R1_ISA {
 namespace {
 
-// Calls body(i, n) for each register of count elements, from i on: n of them are there.
-template <typename Body>
-R1_INLINE void by_register(std::int64_t count, const Body& body) {
-  std::int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) body(i, std::int64_t{kLanes});
-  if (i < count) body(i, count - i);
-}
-
 R1_INLINE Floats sigmoid(Floats x) { return 1.0f / (1.0f + exp(-x)); }
 
 // An f32 or a pair of bf16, four of them; times s or as they are.

@@ -108,6 +108,14 @@ R1_INLINE void store_n(float* p, Floats v, std::int64_t n) {
     store_some(p, v, n);
 }
 
+// Calls body(i, n) for each register of count elements, from i on: n of them are there.
+template <typename Body>
+R1_INLINE void by_register(std::int64_t count, const Body& body) {
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) body(i, std::int64_t{kLanes});
+  if (i < count) body(i, count - i);
+}
+
 // A register's worth of narrower whole numbers, widened. By instruction where there is one: the
 // compiler would take bytes one by one.
 #if defined(__AVX512F__)
@@ -242,12 +250,13 @@ R1_INLINE float largest_magnitude(const float* x, std::int64_t n) {
 // inverse, nor what is not finite.
 R1_INLINE bool has_step(float largest) { return largest > 0x1p-100f && largest < __builtin_inff(); }
 
-// The nearest whole number, as a float; |v| < 2^22.
-R1_INLINE Floats nearest(Floats v) {
-  const Floats magic = all(0x1.8p23f);  // here a step of f32 is one
-  return (v + magic) - magic;
-}
-R1_INLINE Ints nearest_whole(Floats v) { return bits<Ints>(v + all(0x1.8p23f)) - 0x4b400000; }
+// At 1.5 2^23 a step of f32 is one, so that its bits count whole numbers from these on.
+inline constexpr float kWhole = 0x1.8p23f;
+inline constexpr std::int32_t kWholeBits = 0x4b400000;
+
+// The nearest whole number; |v| < 2^22.
+R1_INLINE Floats nearest(Floats v) { return (v + all(kWhole)) - all(kWhole); }
+R1_INLINE Ints nearest_whole(Floats v) { return bits<Ints>(v + all(kWhole)) - kWholeBits; }
 
 // e^x = 2^n e^r with n whole and |r| <= log(2) / 2, where seven terms of the series leave 1e-8. 2^n
 // is multiplied in by halves, so that results may be denormal or the largest. Within 3 roundings.
