@@ -1,6 +1,6 @@
 # fish completion for r1-finetune; written by r1-finetune --generate fish
-complete -c r1-finetune -l data -r -d 'Learn from this: .jsonl with one sample a line, or any other text; more with more --data.'
-complete -c r1-finetune -l val -r -d 'Measure the loss on this; it is not learnt.'
+complete -c r1-finetune -l data -r -d 'Learn from this: .jsonl of samples, other text, or a folder of them; more with more --data.'
+complete -c r1-finetune -l val -r -d 'Measure the loss on this, a file or a folder; it is not learnt.'
 complete -c r1-finetune -l val-share -x -d 'In place of --val: measure it on this share of the samples of --data.'
 complete -c r1-finetune -l max-seq-length -x -d 'Tokens of a sequence at most; short samples share one.'
 complete -c r1-finetune -l long -x -a 'drop cut' -d 'What becomes of longer samples; plain text always goes on in the next.'

@@ -20,6 +20,7 @@
 #include "tools/common/signals.h"
 #include "tools/finetune/check.h"
 #include "tools/finetune/course.h"
+#include "tools/finetune/data_files.h"
 #include "tools/finetune/dry_run.h"
 #include "tools/finetune/export.h"
 #include "tools/finetune/lessons.h"
@@ -63,6 +64,8 @@ class Finetuner {
     check(s_);
     std::error_code none;
     if (!s_.output.empty()) check_output(s_);
+    open_folders(s_.data, "not learnt", ui);
+    open_folders(s_.val, "not measured", ui);
     if (!s_.dry_run && fs::is_directory(s_.output, none)) lock_.take(s_.output);
     const TemporaryFolder rehearsed(s_.dry_run && !s_.init.empty());
     StartOfRun start;
@@ -78,6 +81,15 @@ class Finetuner {
     plan(lessons);
     tell_of(lessons, text, ui);
     return s_.dry_run ? rehearse(files, text, lessons, ui) : teach(files, text, lessons, start, ui);
+  }
+
+  static void open_folders(std::vector<std::string>& names, const char* what, const Ui& ui) {
+    DataFiles found = data_files(names);
+    names = std::move(found.names);
+    if (found.left_out > 0)
+      ui.say(kTool,
+             fmt::format("{}: {} of the files in folders: .json, or no text", what, found.left_out),
+             0);
   }
 
   int teach(const ModelFiles& files, const TextOfModel& text, const Lessons& lessons,

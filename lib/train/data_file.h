@@ -29,11 +29,14 @@ inline std::string_view without_mark(std::string_view samples) {
   return samples.substr(samples.starts_with(kMark) ? kMark.size() : 0);
 }
 
+inline bool is_text(std::string_view bytes) {
+  return bytes.find('\0') == std::string_view::npos && is_utf8(bytes);
+}
+
 // Fails with `usage` for what no text file holds, naming the line.
 inline void need_text(std::string_view text) {
   for_each_line(text, [](std::string_view line, int number) {
-    if (line.find('\0') != std::string_view::npos || !is_utf8(line))
-      fail(ErrorKind::usage, "line {} is no UTF-8 text", number);
+    if (!is_text(line)) fail(ErrorKind::usage, "line {} is no UTF-8 text", number);
   });
 }
 

@@ -28,7 +28,7 @@ void add_data(std::vector<Option>& o, FinetuneSettings& s) {
                .into = &s.data,
                .metavar = "FILE",
                .help =
-                   "Learn from this: .jsonl with one sample a line, or any other text; more with "
+                   "Learn from this: .jsonl of samples, other text, or a folder of them; more with "
                    "more --data.",
                .completes = Completes::file,
                .brief = true});
@@ -36,7 +36,7 @@ void add_data(std::vector<Option>& o, FinetuneSettings& s) {
                .group = g,
                .into = &s.val,
                .metavar = "FILE",
-               .help = "Measure the loss on this; it is not learnt.",
+               .help = "Measure the loss on this, a file or a folder; it is not learnt.",
                .completes = Completes::file,
                .brief = true,
                .gives_way_to = {"val-share"}});
