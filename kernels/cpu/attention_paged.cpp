@@ -1,5 +1,5 @@
 // Attention over pages, by tiles: up to 8 query rows of one sequence and key head walk their pages
-// together, from the newest to the oldest. Tiles are dealt out to threads; a row's pages are added
+// together, from the newest to the oldest. Walks are dealt out to threads; a row's pages are added
 // in one order, whatever else is in its tile.
 #include <algorithm>
 #include <cmath>
@@ -34,6 +34,29 @@ std::vector<Tile> tiles_of(const Tensor& sequence, std::int64_t group) {
       tiles.push_back({s[t], r, std::min(end * group, r + kTileRows)});
   }
   return tiles;
+}
+
+// A tile of each of some key heads.
+struct Walk {
+  Tile tile;
+  cpu::Range heads;
+};
+
+// Tiles of one sequence read the same pages, which stay in a cache when they come one after the
+// other by head. Where each sequence has one, its heads walk together: in memory their pages stand
+// side by side, and are read faster one behind the other.
+std::vector<Walk> walks_of(const std::vector<Tile>& tiles, std::int64_t heads, int threads) {
+  const auto count = std::ssize(tiles);
+  const bool alone = std::adjacent_find(tiles.begin(), tiles.end(), [](Tile a, Tile b) {
+                       return a.sequence == b.sequence;
+                     }) == tiles.end();
+  std::int64_t ways = alone ? 1 : heads;
+  while (ways < heads && count * ways % threads != 0 && count * ways < 4 * threads) ++ways;
+  std::vector<Walk> walks;
+  for (std::int64_t way = 0; way < ways; ++way)
+    for (const Tile& tile : tiles)
+      walks.push_back({tile, {heads * way / ways, heads * (way + 1) / ways}});
+  return walks;
 }
 
 // One row of a tile: what it may see, and how far it is.
@@ -96,30 +119,38 @@ struct CpuBackend::PagedAttention {
     return bound + decay < w.state.largest + std::log(options.skip / seen);
   }
 
-  // Where the walk of a tile begins, as far as can be said without it.
-  std::int64_t first_page(const Tile& tile, std::int64_t h) const {
-    const std::int64_t newest = position.as<std::int32_t>()[(tile.end - 1) / group()];
-    return cpu::page_of(kv, tile.sequence, h, newest / kPageTokens);
+  std::int64_t page(const Walk& walk, std::int64_t h, std::int64_t p) const {
+    return cpu::page_of(kv, walk.tile.sequence, h, p);
+  }
+  // Where a walk begins, as far as can be said without it.
+  std::int64_t first_page(const Walk& walk) const {
+    const std::int64_t newest = position.as<std::int32_t>()[(walk.tile.end - 1) / group()];
+    return page(walk, walk.heads.begin, newest / kPageTokens);
   }
 
   // `after`: the page to ask for when the last one is read.
-  void one_tile(const Tile& tile, std::int64_t h, std::int64_t after) const {
-    Walker walkers[kTileRows];
-    const std::int64_t count = tile.end - tile.begin;
-    std::vector<std::uint16_t> room(static_cast<std::size_t>(count * hd()));
+  void one_walk(const Walk& walk, std::int64_t after) const {
+    const auto& [tile, heads] = walk;
+    const std::int64_t count = tile.end - tile.begin, all = count * (heads.end - heads.begin);
+    std::vector<Walker> walkers;
+    walkers.reserve(static_cast<std::size_t>(all));
+    std::vector<std::uint16_t> room(static_cast<std::size_t>(all * hd()));
     std::int64_t oldest = std::numeric_limits<std::int64_t>::max(), newest = 0;
-    for (std::int64_t i = 0; i < count; ++i) {
-      walkers[i] = begin(tile.begin + i, h, room.data() + i * hd());
-      oldest = std::min(oldest, walkers[i].first / kPageTokens);
-      newest = std::max(newest, walkers[i].last / kPageTokens);
-    }
-    const auto number = [&](std::int64_t p) { return cpu::page_of(kv, tile.sequence, h, p); };
+    for (std::int64_t h = heads.begin; h < heads.end; ++h)
+      for (std::int64_t i = tile.begin; i < tile.end; ++i) {
+        walkers.push_back(begin(i, h, room.data() + std::ssize(walkers) * hd()));
+        oldest = std::min(oldest, walkers.back().first / kPageTokens);
+        newest = std::max(newest, walkers.back().last / kPageTokens);
+      }
     for (std::int64_t p = newest; p >= oldest; --p)
-      one_page(walkers, count, p, number(p), p > oldest ? number(p - 1) : after);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const AttendRow& state = walkers[i].state;
-      kernels.blend(state.mean, 1.0f / state.sum, state.mean, 0.0f, nullptr, hd());
-    }
+      for (std::int64_t h = heads.begin; h < heads.end; ++h) {
+        const std::int64_t next = h + 1 < heads.end ? page(walk, h + 1, p)
+                                  : p > oldest      ? page(walk, heads.begin, p - 1)
+                                                    : after;
+        one_page(walkers.data() + (h - heads.begin) * count, count, p, page(walk, h, p), next);
+      }
+    for (const Walker& w : walkers)
+      kernels.blend(w.state.mean, 1.0f / w.state.sum, w.state.mean, 0.0f, nullptr, hd());
   }
 
   void one_page(Walker* walkers, std::int64_t count, std::int64_t p, std::int64_t number,
@@ -161,22 +192,20 @@ void CpuBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv
                                  const Tensor& A, const Tensor& sequence, const Tensor& position,
                                  const AttentionOptions& options) {
   const PagedAttention attention{kernels_, y, q, kv, A, position, options};
-  const std::vector<Tile> tiles = tiles_of(sequence, attention.group());
-  const auto count = static_cast<std::int64_t>(tiles.size());
+  const std::vector<Walk> walks =
+      walks_of(tiles_of(sequence, attention.group()), kv.keys.shape[1], pool_.threads());
   std::int64_t seen = 0;  // positions of all rows together
   for (std::int64_t t = 0; t < q.shape[0]; ++t) seen += position.as<std::int32_t>()[t] + 1;
-  const std::int64_t all = count * kv.keys.shape[1],
-                     parts = std::clamp<std::int64_t>(all, 1, pool_.threads());
-  const auto tile = [&](std::int64_t i) { return tiles[static_cast<std::size_t>(i % count)]; };
+  const auto all = static_cast<std::int64_t>(std::ssize(walks));
+  const std::int64_t parts = std::clamp<std::int64_t>(all, 1, pool_.threads());
+  const auto walk = [&](std::int64_t i) { return walks[static_cast<std::size_t>(i)]; };
   // Late tiles see more, so that they are dealt out in turn.
   for_rows(parts, seen * attention.H() * attention.hd() / parts,
            [&](std::int64_t begin, std::int64_t end) {
              for (std::int64_t part = begin; part < end; ++part)
-               for (std::int64_t i = part; i < all; i += parts) {
-                 const std::int64_t next = std::min(i + parts, all - 1);
-                 attention.one_tile(tile(i), i / count,
-                                    attention.first_page(tile(next), next / count));
-               }
+               for (std::int64_t i = part; i < all; i += parts)
+                 attention.one_walk(walk(i),
+                                    attention.first_page(walk(std::min(i + parts, all - 1))));
            });
 }
 

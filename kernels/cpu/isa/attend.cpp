@@ -26,7 +26,7 @@ R1_INLINE void products(Scores* z, AttendRow* const* rows, const PastPage& page)
     Each<Each<Floats, C>, R> sum;
     const T* key = static_cast<const T*>(page.keys) + j;
     for (std::int64_t d = 0; d < page.hd; ++d, key += kTokens) {
-      ask<C * kLanes * sizeof(T)>(key, page.next_keys);
+      ask<R, C * kLanes * sizeof(T)>(key, page.next_keys);
       Each<Floats, C> k;
       for (int c = 0; c < C; ++c) k[c] = widen(key + c * kLanes);
       for (int r = 0; r < R; ++r)
@@ -47,7 +47,7 @@ R1_INLINE void add_columns(AttendRow* const* rows, const Scores* p, const PastPa
   for (int r = 0; r < R; ++r)
     for (int c = 0; c < C; ++c) total[r][c] = load_n(rows[r]->mean + d + c * kLanes, there(c));
   for (std::int64_t j = seen.begin; j < seen.end; ++j) {
-    ask<C * kLanes * sizeof(T)>(values + j * page.hd, page.next_values);
+    ask<R, C * kLanes * sizeof(T)>(values + j * page.hd, page.next_values);
     Each<Floats, C> v;
     for (int c = 0; c < C; ++c) v[c] = widen_n(values + j * page.hd + c * kLanes, there(c));
     for (int r = 0; r < R; ++r)

@@ -24,7 +24,7 @@ R1_INLINE void products(Scores* z, AttendRow* const* rows, const PastPage& page)
     Each<Each<Floats, C>, R> sum;
     const auto* key = static_cast<const std::uint16_t*>(page.keys) + 2 * j;
     for (std::int64_t d = 0; d < page.hd; d += 2, key += 2 * kTokens) {
-      ask<C * kRegister>(key, page.next_keys);
+      ask<R, C * kRegister>(key, page.next_keys);
 #pragma GCC unroll 2
       for (int step = 0; step < kBf16Steps; ++step) {
         Each<Ints, C> k;
@@ -70,7 +70,7 @@ R1_INLINE void add_columns(AttendRow* const* rows, const Weights* p, const PastP
     for (int c = 0; c < C; ++c) total[r][c] = load_n(rows[r]->mean + d + c * kLanes, there);
   for (std::int64_t pair = pairs.begin; pair < pairs.end; ++pair) {
     Each<Ints, C> v;
-    ask<C * kRegister>(values + 2 * pair * page.hd, page.next_values);
+    ask<R, C * kRegister>(values + 2 * pair * page.hd, page.next_values);
     for (int c = 0; c < C; ++c)
       v[c] = kept & load_pairs(values + 2 * (pair * page.hd + c * kLanes), there);
 #pragma GCC unroll 2

@@ -34,7 +34,7 @@ R1_INLINE void products(Scores* z, AttendRow* const* rows, const PastPage& page)
     for (std::int64_t j = seen.begin / kStep * kStep; j < seen.end; j += kStep) {
       Each<Each<Ints, C>, R> sum;
       for (std::int64_t d = 0; d < kBlock; d += 2) {
-        ask<C * kRegister / 2>(keys + d * kTokens + 2 * j, page.next_keys);
+        ask<R, C * kRegister / 2>(keys + d * kTokens + 2 * j, page.next_keys);
         Each<Ints, C> k;
         for (int c = 0; c < C; ++c)
           k[c] = widen_to_pairs(keys + d * kTokens + 2 * (j + c * kLanes));
@@ -83,7 +83,7 @@ R1_INLINE void add_values(AttendRow* const* rows, const Scores* p, const PastPag
     for (std::int64_t d = 0; d < kBlock; d += C * kLanes) {
       Each<Each<Ints, C>, R> sum;
       for (std::int64_t j = seen.begin / 2 * 2; j < seen.end; j += 2) {
-        ask<C * kRegister / 2>(values + j * kBlock + 2 * d, page.next_values);
+        ask<R, C * kRegister / 2>(values + j * kBlock + 2 * d, page.next_values);
         Each<Ints, C> v;
         for (int c = 0; c < C; ++c)
           v[c] = widen_to_pairs(values + j * kBlock + 2 * (d + c * kLanes));
