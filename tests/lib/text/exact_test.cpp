@@ -1,5 +1,6 @@
 // The ids of 10,000 random strings, and of 76,000 code points one by one, are those of Hugging
 // Face's tokenizers: digests written by scripts/reference/tokenizer_digests.py.
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>

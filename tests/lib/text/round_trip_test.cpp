@@ -1,4 +1,5 @@
 // Any bytes become ids and come back as they were.
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <memory>

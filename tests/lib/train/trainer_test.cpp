@@ -1,6 +1,7 @@
 // How a step comes to be is of no matter to what is learnt.
 #include "lib/train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 

@@ -2,6 +2,7 @@
 #include "kernels/cuda/blas_library.h"
 
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "lib/backend/activation.h"
