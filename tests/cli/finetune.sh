@@ -50,7 +50,7 @@ r1-finetune -q --data code.txt --max-seq-length 64 --batch-size 1 --learning-rat
 teach --fine-tune-type dora -o lengths >/dev/null; teach --adapter lengths -o lengths2 >/dev/null; jq .use_dora lengths2/adapter_config.json
 for wrong in '--adapter none' '--adapter one --rank 4' '--adapter one --fine-tune-type dora' '--adapter one --fine-tune-type full' '--adapter file'; do r1-finetune --data code.txt -o never $wrong; echo $?; done; r1-finetune --data code.txt --iters 1 --adapter one -f -o one; echo $?
 r1-bench --quality code.txt -m "$TINY_MODEL" --base "$TINY_MODEL" --adapter further/ --jsonl | jq -c '[(.model.name | split("/")[-1]), (.model.digest | contains("+")), .quality.kl > 0]'
-r1-bench -m "$TINY_MODEL" --adapter one --prompt-tokens 8 -n 0 --repeat 1 --min-time 0s --jsonl | jq -c '[(.model.name | split("/")[-1]), .status]'
+r1-bench -q -m "$TINY_MODEL" --adapter one --prompt-tokens 8 -n 0 --repeat 1 --min-time 0s --jsonl | jq -c '[(.model.name | split("/")[-1]), .status]'
 # Lengths of rows too; merged they answer alike.
 teach --fine-tune-type dora -o dora >/dev/null; jq -r .use_dora dora/adapter_config.json; r1-complete --adapter dora -p 'def f' -n 6 >beside; cmp -s bare beside || echo another answer
 teach --fine-tune-type dora --export gguf --export-type f32 -o merged >/dev/null; r1-complete -m merged/model.gguf -p 'def f' -n 6 | cmp - beside && echo same
