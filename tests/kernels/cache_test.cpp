@@ -12,6 +12,7 @@ namespace {
 
 using test::all_rows;
 using test::as_stored;
+using test::attend_stored;
 using test::documents;
 using test::empty_cache;
 using test::Floats;
@@ -75,6 +76,26 @@ TEST(Cache, StepByStepIsAllAtOnce) {
             ASSERT_TRUE(test::close(got, then, 2.0 * paged_error(candidate, s, dtype)));
         }
       }
+}
+
+// A step of one token of each sequence deals out heads, as many together as there is work for
+// threads.
+TEST(Cache, ATokenOfEachSequenceSeesTheSameOnAnyNumberOfThreads) {
+  const Scene s = scene(documents({150, 70, 90}), 10, 5, 32, true);
+  const Ints newest = {149, 219, 309};
+  for (test::Candidate candidate : test::backends_and_ref())
+    for (const int threads : {1, 2, 3, 4, 7, 16}) {
+      if (threads > 1 && !candidate.name.starts_with("cpu")) break;
+      candidate.threads = threads;
+      Rig rig(candidate);
+      const PagedKv kv = empty_cache(rig, s, DType::f32);
+      const Floats want = pick(store_and_attend(rig, kv, s, all_rows(s)), s.H * s.hd, newest);
+      const Floats got = attend_stored(rig, kv, s, step(rig, s, newest));
+      if (candidate.exact())
+        EXPECT_EQ(got, want) << candidate.name << ", threads: " << threads;
+      else
+        EXPECT_TRUE(test::close(got, want, 2.0 * paged_error(candidate, s, DType::f32)));
+    }
 }
 
 // Every element of every page, those that nobody wrote included; in any order within the page of a
