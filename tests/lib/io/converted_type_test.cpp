@@ -43,8 +43,8 @@ TEST(ConvertedType, HasTheNumbersOfItsBlocks) {
     EXPECT_TRUE(files.was_quantized(*t));
     const std::vector<float> got = numbers(files, name), want = numbers(files, name + ".numbers");
     ASSERT_EQ(got.size(), want.size());
-    const auto stored = [type = type](float value) {
-      return type == DType::f16 ? f16_to_f32(f32_to_f16(value)) : value;
+    const auto stored = [is_half = type == DType::f16](float value) {
+      return is_half ? f16_to_f32(f32_to_f16(value)) : value;
     };
     for (std::size_t i = 0; i < want.size(); ++i) ASSERT_EQ(got[i], stored(want[i])) << i;
     EXPECT_EQ(numbers(files, name), got) << "fetched again";
