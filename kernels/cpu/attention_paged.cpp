@@ -45,7 +45,8 @@ struct Walk {
 // Tiles of one sequence read the same pages, which stay in a cache when they come one after the
 // other by head. Where each sequence has one, its heads walk together: in memory their pages stand
 // side by side, and are read faster one behind the other.
-std::vector<Walk> walks_of(const std::vector<Tile>& tiles, std::int64_t heads, int threads) {
+std::vector<Walk> walks_of(const std::vector<Tile>& tiles, std::int64_t heads,
+                           std::int64_t threads) {
   const auto count = std::ssize(tiles);
   const bool alone = std::adjacent_find(tiles.begin(), tiles.end(), [](Tile a, Tile b) {
                        return a.sequence == b.sequence;

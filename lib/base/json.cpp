@@ -138,13 +138,13 @@ Json parse_json(std::string_view text, std::string_view where, std::size_t most)
   if (parser.allocate(text.size(), std::size_t{4} * kMostDepth) != simdjson::SUCCESS)
     fail(ErrorKind::oom_cpu, "{} does not fit in memory", name);
   auto parsed = parser.parse(text.data(), text.size());
-  if (parsed.error() == simdjson::DEPTH_ERROR)
-    fail(ErrorKind::limit, "{} is nested too deeply", name);
   std::string changed;
-  if (parsed.error() != simdjson::SUCCESS) {  // one version calls long numbers so, another so
+  if (parsed.error() != simdjson::SUCCESS) {  // each version calls a long number another error
     changed = with_long_numbers(text);
     parsed = parser.parse(changed.data(), changed.size());
   }
+  if (parsed.error() == simdjson::DEPTH_ERROR)
+    fail(ErrorKind::limit, "{} is nested too deeply", name);
   if (parsed.error() != simdjson::SUCCESS)
     fail(ErrorKind::decode, "{} is not valid JSON: {}", name, reason(parsed.error()));
   return Builder(name).build(parsed.value_unsafe(), 0);

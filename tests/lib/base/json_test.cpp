@@ -83,6 +83,8 @@ TEST(Json, DepthIsLimited) {
   EXPECT_NO_THROW(parse_json(nested(64), "x"));
   EXPECT_FAILS(ErrorKind::limit, "nested too deeply", parse_json(nested(66), "x"));
   EXPECT_FAILS(ErrorKind::limit, "nested too deeply", parse_json(nested(100000), "x"));
+  EXPECT_FAILS(ErrorKind::limit, "nested too deeply",
+               parse_json("[1" + std::string(30, '0') + "," + nested(100000) + "]", "x"));
 }
 
 TEST(JsonWriter, WritesMembersInOrder) {
