@@ -44,14 +44,15 @@ struct Walk {
 
 // Tiles of one sequence read the same pages, which stay in a cache when they come one after the
 // other by head. Where each sequence has one, its heads walk together: in memory their pages stand
-// side by side, and are read faster one behind the other.
+// side by side, and are read faster one behind the other. Then as many walk together as leave all
+// threads the same work, or nearly.
 std::vector<Walk> walks_of(const std::vector<Tile>& tiles, std::int64_t heads,
                            std::int64_t threads) {
   const auto count = std::ssize(tiles);
   const bool alone = std::adjacent_find(tiles.begin(), tiles.end(), [](Tile a, Tile b) {
                        return a.sequence == b.sequence;
                      }) == tiles.end();
-  std::int64_t ways = alone ? 1 : heads;
+  std::int64_t ways = alone ? 1 : heads;  // parts of the heads
   while (ways < heads && count * ways % threads != 0 && count * ways < 4 * threads) ++ways;
   std::vector<Walk> walks;
   for (std::int64_t way = 0; way < ways; ++way)
@@ -199,7 +200,9 @@ void CpuBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv
   for (std::int64_t t = 0; t < q.shape[0]; ++t) seen += position.as<std::int32_t>()[t] + 1;
   const auto all = static_cast<std::int64_t>(std::ssize(walks));
   const std::int64_t parts = std::clamp<std::int64_t>(all, 1, pool_.threads());
-  const auto walk = [&](std::int64_t i) { return walks[static_cast<std::size_t>(i)]; };
+  const auto walk = [&](std::int64_t i) -> const Walk& {
+    return walks[static_cast<std::size_t>(i)];
+  };
   // Late tiles see more, so that they are dealt out in turn.
   for_rows(parts, seen * attention.H() * attention.hd() / parts,
            [&](std::int64_t begin, std::int64_t end) {

@@ -20,7 +20,7 @@ constexpr int columns(int R) {
 
 // Asks for what the next page has in the place of these bytes, as far as the second cache, where R
 // rows keep the machine at work so long that it fetches too late. One row streams by itself, page
-// behind page: asking only takes room among what is under way, which made it a tenth slower.
+// behind page, and asking would take room among the loads that are under way.
 template <int R, int bytes>
 R1_INLINE void ask(const void* here, std::ptrdiff_t next) {
   constexpr int kSecondCache = 2;
