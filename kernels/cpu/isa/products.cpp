@@ -248,6 +248,7 @@ void product_groups(float* y, std::int64_t stride, Bytes w, const XBlock* x, std
   constexpr int kHalves = type == PanelType::q6_k ? 2 : 1;  // with a scale each
   Each<Each<Floats, P>, R> total;
   for (std::int64_t first = 0; first < blocks; first += cpu::kSuperBlocks) {
+    fetch<R>(w + cpu::shared_offset(type, first), cpu::shared_size(type));
     const Bytes shared = w + cpu::shared_offset(type, first) + 2 * part;
     Each<Floats, P> d;
     for (int p = 0; p < P; ++p) d[p] = from_f16(shared + kLanes * 2 * p);
