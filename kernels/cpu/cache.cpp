@@ -22,12 +22,19 @@ std::int64_t place(const PagedKv& kv, std::int64_t s, std::int64_t h, std::int64
   return page_of(kv, s, h, j / kPageTokens) * kPageTokens + j % kPageTokens;
 }
 
-// Where element e of a block of n, or of a head in bf16, lies at position `at`.
-std::int64_t key_place(std::int64_t at, std::int64_t e, std::int64_t) {
-  return e / 2 * 2 * kPageTokens + 2 * at + e % 2;
+// Puts the n elements of a block, or of a head in bf16, at a position: two elements of a key side
+// by side, or a value beside that of the position it makes a pair with.
+template <typename T>
+void put_key_pairs(std::byte* keys, const T* from, std::int64_t n, std::int64_t at) {
+  constexpr std::size_t kPair = 2 * sizeof(T);
+  std::byte* to = keys + static_cast<std::size_t>(at) * kPair;
+  for (std::int64_t e = 0; e < n; e += 2, to += kPageTokens * kPair)
+    std::memcpy(to, from + e, kPair);
 }
-std::int64_t value_place(std::int64_t at, std::int64_t e, std::int64_t n) {
-  return at / 2 * 2 * n + 2 * e + at % 2;
+template <typename T>
+void put_value_pairs(std::byte* values, const T* from, std::int64_t n, std::int64_t at) {
+  T* to = reinterpret_cast<T*>(values) + at / 2 * 2 * n + at % 2;
+  for (std::int64_t e = 0; e < n; ++e) to[2 * e] = from[e];
 }
 
 // Puts keys and values at one position of a page; rows [hd].
@@ -44,11 +51,11 @@ class PageWriter {
   // `room` [hd] is of 4 bytes each.
   void put(const float* key, const float* value, void* room) const {
     if (dtype_ == DType::q8_0) {
-      put_blocks(keys_, packed(key, room), key_place);
-      put_blocks(values_, packed(value, room), value_place);
+      put_blocks(keys_, packed(key, room), put_key_pairs<std::int8_t>);
+      put_blocks(values_, packed(value, room), put_value_pairs<std::int8_t>);
     } else if (dtype_ == DType::bf16) {
-      put_pairs(keys_, rounded(key, room), hd_, key_place);
-      put_pairs(values_, rounded(value, room), hd_, value_place);
+      put_key_pairs(keys_, rounded(key, room), hd_, at_);
+      put_value_pairs(values_, rounded(value, room), hd_, at_);
     } else if (dtype_ == DType::f32) {
       put_key(key);
       put_value(value);
@@ -68,14 +75,10 @@ class PageWriter {
   void put_value(const T* value) const {
     std::copy(value, value + hd_, reinterpret_cast<T*>(values_) + at_ * hd_);
   }
-  template <typename T, typename Place>
-  void put_pairs(std::byte* to, const T* from, std::int64_t n, const Place& place_of) const {
-    for (std::int64_t e = 0; e < n; ++e) reinterpret_cast<T*>(to)[place_of(at_, e, n)] = from[e];
-  }
-  template <typename Place>
-  void put_blocks(std::byte* page, const BlockQ8_0* blocks, const Place& place_of) const {
+  template <typename Put>
+  void put_blocks(std::byte* page, const BlockQ8_0* blocks, const Put& put_pairs) const {
     for (std::int64_t b = 0; b < hd_ / kBlock; ++b, page += cpu::kPageBlock) {
-      put_pairs(page, blocks[b].q, kBlock, place_of);
+      put_pairs(page, blocks[b].q, kBlock, at_);
       std::memcpy(page + cpu::kPageBytes + 2 * at_, &blocks[b].d, sizeof blocks[b].d);
     }
   }

@@ -131,6 +131,25 @@ TEST_F(RoundedTest, RoundingIsTheSameToTheBit) {
       }
 }
 
+// Of all sizes side by side: denormal, as large as can be, and too large for f16.
+TEST_F(RoundedTest, SixteenBitsAreTheNearest) {
+  constexpr float kSizes[] = {1e-44f, 1e-40f, 1e-38f, 1e-6f, 1.0f, 3e4f, 3e38f};
+  Floats x = test::random_values(7 * 41, 1);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] *= kSizes[i / 3 % std::size(kSizes)];
+  for (const DType dtype : kSixteenBits) {
+    Floats nearest;
+    for (const float v : x)
+      nearest.push_back(dtype == DType::f16 ? f16_to_f32(f32_to_f16(v))
+                                            : bf16_to_f32(f32_to_bf16(v)));
+    for (const test::Candidate& candidate : test::backends_and_ref()) {
+      Rig rig(candidate);
+      const auto n = static_cast<std::int64_t>(x.size());
+      EXPECT_EQ(numbers(rig, factor(rig, {1, n}, x, dtype, true).values), nearest)
+          << candidate.name << ' ' << to_string(dtype);
+    }
+  }
+}
+
 TEST_F(RoundedTest, TheLargestElementBecomesTheLargestNumber) {
   for (const test::Candidate& candidate : test::backends_and_ref()) {
     Rig rig(candidate);

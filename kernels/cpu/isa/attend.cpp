@@ -74,9 +74,9 @@ template <int R, typename T>
 void attend(AttendRow* const* rows, const PastPage& page) {
   Scores z[std::size_t{R}];
   products<R, T>(z, rows, page);
+  weigh<R>(z, rows, page);
   cpu::Range common = {0, kTokens};
   for (int r = 0; r < R; ++r) {
-    weigh(z[r], *rows[r], page);
     if (rows[r]->begin > common.begin) common.begin = rows[r]->begin;
     if (rows[r]->end < common.end) common.end = rows[r]->end;
   }

@@ -111,9 +111,9 @@ void attend(AttendRow* const* rows, const PastPage& page) {
   Scores z[std::size_t{R}];
   Weights p[std::size_t{R}];
   products<R>(z, rows, page);
+  weigh<R>(z, rows, page);
   cpu::Range common = {0, kTokens / 2};
   for (int r = 0; r < R; ++r) {
-    weigh(z[r], *rows[r], page);
     p[r].make(z[r], *rows[r]);
     if ((rows[r]->begin + 1) / 2 > common.begin) common.begin = (rows[r]->begin + 1) / 2;
     if (rows[r]->end / 2 < common.end) common.end = rows[r]->end / 2;

@@ -105,7 +105,7 @@ template <int R>
 void attend(AttendRow* const* rows, const PastPage& page) {
   Scores z[std::size_t{R}];
   products<R>(z, rows, page);
-  for (int r = 0; r < R; ++r) weigh(z[r], *rows[r], page);
+  weigh<R>(z, rows, page);
   add_values<R>(rows, z, page, seen_by_some(rows, R));
 }
 

@@ -39,45 +39,80 @@ R1_INLINE cpu::Range seen_by_some(cpu::AttendRow* const* rows, int count) {
   return seen;
 }
 
-// Of the positions low … high - 1, whole registers.
-R1_INLINE void weigh_registers(float* z, cpu::AttendRow& row, std::int64_t hd, std::int64_t low,
-                               std::int64_t high) {
-  Floats most = all(row.largest);
-  for (std::int64_t j = low; j < high; j += kLanes) most = larger(most, load<Floats>(z + j));
-  const float top = largest(most);
-  Floats total{};
-  for (std::int64_t j = low; j < high; j += kLanes) {
-    const Floats e = exp(load<Floats>(z + j) - top);
-    store(z + j, e);
-    total += e;
-  }
-  const float added = sum(total);
-  if (top == row.largest) {  // e^0 = 1 would change nothing
-    row.sum += added;
-    return;
-  }
-  const float keep = exp(all(row.largest - top))[0];
-  row.sum = row.sum * keep + added;
-  row.largest = top;
-  std::int64_t d = 0;
-  for (; d + kLanes <= hd; d += kLanes) store(row.mean + d, load<Floats>(row.mean + d) * keep);
-  for (; d < hd; ++d) row.mean[d] *= keep;
+// One number for each of R rows, in whole registers.
+template <int R>
+struct PerRow {
+  float of[std::size_t{(R + kLanes - 1) / kLanes * kLanes}]{};
+};
+
+// What a row sees of a page, in whole registers. Most pages are seen whole, and the loops have a
+// fixed length then.
+template <bool whole>
+R1_INLINE cpu::Range registers_of(const cpu::AttendRow& row) {
+  if constexpr (whole) return {0, kTokens};
+  return {row.begin / kLanes * kLanes, (row.end + kLanes - 1) / kLanes * kLanes};
 }
 
-// Turns a row's scores into weights by e^largest, and what it has so far too. Weights of what it
-// does not see are 0 or not there. Most pages are seen whole, and the loops have a fixed length
-// then.
-R1_INLINE void weigh(Scores& z, cpu::AttendRow& row, const cpu::PastPage& page) {
-  const std::int64_t low = row.begin / kLanes * kLanes, high = row.end;
-  if (page.decay != nullptr)
-    for (std::int64_t j = low; j < high; j += kLanes)
-      store(z + j, load<Floats>(z + j) + (row.own - load<Floats>(page.decay + j)));
-  for (std::int64_t j = low; j < row.begin; ++j) z[j] = kNothing;
-  for (std::int64_t j = high; j % kLanes != 0; ++j) z[j] = kNothing;
-  if (row.begin == 0 && row.end == kTokens)
-    weigh_registers(z, row, page.hd, 0, kTokens);
+// Turns scores of rows into weights by e^largest, and what the rows have so far too. Weights of
+// what a row does not see are 0 or not there.
+template <int R, bool whole>
+R1_INLINE void weigh_seen(Scores* z, cpu::AttendRow* const* rows, const cpu::PastPage& page) {
+  Floats most[std::size_t{R}], total[std::size_t{R}];
+  PerRow<R> before, top, added, keep;
+  for (int r = 0; r < R; ++r) {
+    const cpu::AttendRow& row = *rows[r];
+    const cpu::Range seen = registers_of<whole>(row);
+    if (page.decay != nullptr)
+      for (std::int64_t j = seen.begin; j < seen.end; j += kLanes)
+        store(z[r] + j, load<Floats>(z[r] + j) + (row.own - load<Floats>(page.decay + j)));
+    if (!whole) {
+      for (std::int64_t j = seen.begin; j < row.begin; ++j) z[r][j] = kNothing;
+      for (std::int64_t j = row.end; j < seen.end; ++j) z[r][j] = kNothing;
+    }
+    before.of[r] = row.largest;
+    most[r] = all(row.largest);
+    for (std::int64_t j = seen.begin; j < seen.end; j += kLanes)
+      most[r] = larger(most[r], load<Floats>(z[r] + j));
+  }
+  fold_each<R>(top.of, most, Larger{});
+  for (int r = 0; r < R; ++r) {
+    const cpu::Range seen = registers_of<whole>(*rows[r]);
+    total[r] = Floats{};
+    for (std::int64_t j = seen.begin; j < seen.end; j += kLanes) {
+      const Floats e = exp(load<Floats>(z[r] + j) - top.of[r]);
+      store(z[r] + j, e);
+      total[r] += e;
+    }
+  }
+  fold_each<R>(added.of, total, Sum{});
+  bool same = true;
+  for (int r = 0; r < R; ++r) same = same && top.of[r] == before.of[r];
+  if (same) {
+    for (int r = 0; r < R; ++r) rows[r]->sum += added.of[r];
+    return;
+  }
+  for (int i = 0; i < R; i += kLanes)
+    store(keep.of + i, exp(load<Floats>(before.of + i) - load<Floats>(top.of + i)));
+  for (int r = 0; r < R; ++r) {
+    cpu::AttendRow& row = *rows[r];
+    row.sum = row.sum * keep.of[r] + added.of[r];
+    if (top.of[r] == row.largest) continue;  // e^0 = 1 changes nothing
+    row.largest = top.of[r];
+    std::int64_t d = 0;
+    for (; d + kLanes <= page.hd; d += kLanes)
+      store(row.mean + d, load<Floats>(row.mean + d) * keep.of[r]);
+    for (; d < page.hd; ++d) row.mean[d] *= keep.of[r];
+  }
+}
+
+template <int R>
+R1_INLINE void weigh(Scores* z, cpu::AttendRow* const* rows, const cpu::PastPage& page) {
+  bool whole = true;
+  for (int r = 0; r < R; ++r) whole = whole && rows[r]->begin == 0 && rows[r]->end == kTokens;
+  if (whole)
+    weigh_seen<R, true>(z, rows, page);
   else
-    weigh_registers(z, row, page.hd, low, high);
+    weigh_seen<R, false>(z, rows, page);
 }
 
 // Calls run<R>(rows) for all rows, as many as there are at a time: 8, 4, 2, 1.

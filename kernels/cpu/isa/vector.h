@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -84,6 +85,7 @@ R1_INLINE Floats square_root(Floats v) {
 #endif
 }
 R1_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
+R1_INLINE Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
 R1_INLINE Ints larger(Ints a, Ints b) { return a > b ? a : b; }
 
 // The first n, the others zero.
@@ -227,15 +229,46 @@ R1_INLINE T folded(V v, const Fold& fold) {
   else
     return fold(v[0], v[1]);
 }
-R1_INLINE float sum(Floats v) {
-  return folded<float, kLanes>(v, [](auto a, auto b) { return a + b; });
+
+// Of a and then b, cut into pieces of `width`: the first half of each, or the second.
+template <int width, bool second, typename V, int... i>
+R1_INLINE V halves(V a, V b, std::integer_sequence<int, i...>) {
+  constexpr int half = width / 2;
+  return __builtin_shufflevector(a, b, (i / half * width + i % half + second * half)...);
 }
-R1_INLINE std::int32_t sum(Ints v) {
-  return folded<std::int32_t, kLanes>(v, [](auto a, auto b) { return a + b; });
+// What each of n registers folds to, in the order of `folded`: to[r] is of v[r], in whole
+// registers.
+template <int n, int width = kLanes, typename T, typename V, typename Fold>
+R1_INLINE void fold_each(T* to, V* v, const Fold& fold) {
+  if constexpr (n == 1 && width == kLanes) {
+    to[0] = folded<T, kLanes>(v[0], fold);
+  } else if constexpr (width == 1) {
+    __builtin_memcpy(to, v, sizeof(V) * n);
+  } else {
+    constexpr auto order = std::make_integer_sequence<int, kLanes>{};
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i += 2) {
+      const V a = v[i], b = v[i + 1 < n ? i + 1 : i];
+      v[i / 2] = fold(halves<width, false>(a, b, order), halves<width, true>(a, b, order));
+    }
+    fold_each<(n + 1) / 2, width / 2>(to, v, fold);
+  }
 }
-R1_INLINE float largest(Floats v) {
-  return folded<float, kLanes>(v, [](auto a, auto b) { return a > b ? a : b; });
-}
+struct Sum {
+  template <typename T>
+  R1_INLINE T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+struct Larger {
+  template <typename T>
+  R1_INLINE T operator()(T a, T b) const {
+    return a > b ? a : b;
+  }
+};
+R1_INLINE float sum(Floats v) { return folded<float, kLanes>(v, Sum{}); }
+R1_INLINE std::int32_t sum(Ints v) { return folded<std::int32_t, kLanes>(v, Sum{}); }
+R1_INLINE float largest(Floats v) { return folded<float, kLanes>(v, Larger{}); }
 
 // Of x [n], whole registers; infinite or a NaN where one of them is: by their bits, whose order is
 // that of the magnitudes.
@@ -243,8 +276,7 @@ R1_INLINE float largest_magnitude(const float* x, std::int64_t n) {
   Ints most{};
   for (std::int64_t i = 0; i < n; i += kLanes)
     most = larger(most, bits<Ints>(load<Floats>(x + i)) & 0x7fffffff);
-  return bits<float>(
-      folded<std::int32_t, kLanes>(most, [](auto a, auto b) { return a > b ? a : b; }));
+  return bits<float>(folded<std::int32_t, kLanes>(most, Larger{}));
 }
 // Can numbers up to this be rounded to whole steps? Not what is so small that a step has no
 // inverse, nor what is not finite.
@@ -258,19 +290,29 @@ inline constexpr std::int32_t kWholeBits = 0x4b400000;
 R1_INLINE Floats nearest(Floats v) { return (v + all(kWhole)) - all(kWhole); }
 R1_INLINE Ints nearest_whole(Floats v) { return bits<Ints>(v + all(kWhole)) - kWholeBits; }
 
-// e^x = 2^n e^r with n whole and |r| <= log(2) / 2, where seven terms of the series leave 1e-8. 2^n
-// is multiplied in by halves, so that results may be denormal or the largest. Within 3 roundings.
+// v 2^n for whole n, in one rounding: by halves, where there is no instruction for it, so that
+// results may be denormal or the largest.
+R1_INLINE Floats scaled_by_power(Floats v, Floats n) {
+#if defined(__AVX512F__)
+  return bits<Floats>(_mm512_maskz_scalef_ps(kAll, bits<__m512>(v), bits<__m512>(n)));
+#else
+  const Ints whole = __builtin_convertvector(n, Ints), half = whole >> 1;
+  return v * bits<Floats>((half + 127) << 23) * bits<Floats>((whole - half + 127) << 23);
+#endif
+}
+
+// e^x = 2^n e^r with n whole and |r| <= log(2) / 2, where seven terms of the series leave 1e-8.
+// Within 3 roundings.
 R1_INLINE Floats exp(Floats x) {
-  x = x < -104.0f ? all(-104.0f) : x;  // e^-104 rounds to 0
-  x = x > 89.0f ? all(89.0f) : x;      // e^89 is infinite
+  x = larger(all(-104.0f), x);  // e^-104 rounds to 0
+  x = smaller(all(89.0f), x);   // e^89 is infinite
   const Floats n = nearest(x * 0x1.715476p0f);
   Floats r = multiply_add(n, all(-0x1.62e4p-1f), x);  // log 2 in two parts
   r = multiply_add(n, all(-0x1.7f7d1cp-20f), r);
   Floats e = all(1.0f / 5040);
   const float series[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
   for (const float c : series) e = multiply_add(e, r, all(c));
-  const Ints whole = __builtin_convertvector(n, Ints), half = whole >> 1;
-  return e * bits<Floats>((half + 127) << 23) * bits<Floats>((whole - half + 127) << 23);
+  return scaled_by_power(e, n);
 }
 
 }  // namespace r1::R1_ISA
