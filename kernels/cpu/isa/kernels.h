@@ -7,10 +7,10 @@
 
 namespace r1::cpu {
 
-// 32 elements of x in 8 bits: x = scale 2^-e q. Where scales of the panel are shared by 256 k, this
-// one is too, and e is a block's own; elsewhere e is 0. Sums of products begin with a whole number
-// and are read as f32, which is `away` more than they mean: near 1.5 2^(23 - e) the bits of f32
-// count in steps of 2^-e. All of it side by side, so that a row has one address.
+// 32 elements of x in 8 bits: x = scale 2^-e q. The scale is that of `blocks_of_step` blocks, and e
+// a block's own. Sums of products begin with a whole number and are read as f32, which is `away`
+// more than they mean: near 1.5 2^(23 - e) the bits of f32 count in steps of 2^-e. All of it side
+// by side, so that a row has one address.
 struct XBlock {
   std::int8_t q[kBlock];
   std::int32_t start[2];  // of sums of all, or of each half

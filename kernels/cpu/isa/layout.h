@@ -95,6 +95,11 @@ constexpr std::size_t shared_size(PanelType type) {  // of 256 k
   if (type == PanelType::q4_k || type == PanelType::q5_k) return 2 * kHalves;
   return type == PanelType::q6_k || type == PanelType::iq4_xs ? kHalves : 0;
 }
+// Blocks of x whose steps of 8 bits are multiples of one. Where weights have 8 bits as well, each
+// block has its own: its errors would count beside theirs.
+constexpr std::int64_t blocks_of_step(PanelType type) {
+  return type == PanelType::q8_0 ? 1 : kSuperBlocks;
+}
 // Where block b (of 32 k) begins, and what the 256 k around it share.
 constexpr std::size_t block_offset(PanelType type, std::int64_t b) {
   const auto i = static_cast<std::size_t>(b);

@@ -199,27 +199,6 @@ R1_INLINE void sum_block(Tile<R, P>& sum, Bytes values, const XBlock* x, std::in
         sum, values, x, blocks, h * kQuads, (h + 1) * kQuads);
 }
 
-// R rows of x with the rows `part` … of a panel whose blocks have a scale each.
-template <PanelType type, int R, int P>
-void product_blocks(float* y, std::int64_t stride, Bytes w, const XBlock* x, std::int64_t K,
-                    std::int64_t part, std::int64_t n) {
-  const std::int64_t blocks = K / cpu::kBlock;
-  Each<Each<Floats, P>, R> total;
-  for (std::int64_t b = 0; b < blocks; ++b, ++x) {
-    const Bytes block = w + cpu::block_offset(type, b);
-    fetch<R>(block, cpu::block_size(type));
-    Tile<R, P> sum;
-    sum_block<type, R, P, 1>(sum, block + 4 * part, x, blocks, 0);
-    for (int p = 0; p < P; ++p) {
-      const Floats scale = from_f16(block + cpu::values_size(type) + 2 * (part + kLanes * p));
-      for (int r = 0; r < R; ++r)
-        total[r][p] =
-            multiply_add(to_floats(sum[r][p]) * scale, all(x[r * blocks].scale), total[r][p]);
-    }
-  }
-  write_parts(y, stride, total, n);
-}
-
 // Takes from the products of 256 k the minima times the sums of x, which stand in pairs of blocks.
 // at(b, p): the minima of a block; m: their scales.
 template <int R, int P, typename At>
@@ -239,24 +218,37 @@ R1_INLINE void take_minima(Each<Each<Floats, P>, R>& product, const At& at, Byte
   }
 }
 
-// The same of a panel whose blocks share scales by 256 k, and where x has one for these.
+// R rows of x with the rows `part` … of a panel, whose sums meet the scale of x when they are those
+// of all blocks that have it.
 template <PanelType type, int R, int P>
-void product_groups(float* y, std::int64_t stride, Bytes w, const XBlock* x, std::int64_t K,
+void product_blocks(float* y, std::int64_t stride, Bytes w, const XBlock* x, std::int64_t K,
                     std::int64_t part, std::int64_t n) {
-  const std::int64_t blocks = K / cpu::kBlock;
+  constexpr std::int64_t kTogether = cpu::blocks_of_step(type);
+  constexpr bool shares = cpu::shared_size(type) > 0;  // and has all of 256 k
   constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
   constexpr int kHalves = type == PanelType::q6_k ? 2 : 1;  // with a scale each
+  const std::int64_t blocks = K / cpu::kBlock;
   Each<Each<Floats, P>, R> total;
-  for (std::int64_t first = 0; first < blocks; first += cpu::kSuperBlocks) {
-    fetch<R>(w + cpu::shared_offset(type, first), cpu::shared_size(type));
+  for (std::int64_t first = 0; first < blocks; first += kTogether, x += kTogether) {
+    const std::int64_t left = blocks - first;
+    const std::int64_t count = shares || left > kTogether ? kTogether : left;
     const Bytes shared = w + cpu::shared_offset(type, first) + 2 * part;
     Each<Floats, P> d;
-    for (int p = 0; p < P; ++p) d[p] = from_f16(shared + kLanes * 2 * p);
-    Each<Each<Floats, P>, R> product;
-    const auto scales = [&](std::int64_t b, int p) {
-      return w + cpu::block_offset(type, first + b) + cpu::values_size(type) + part + kLanes * p;
+    if constexpr (shares) {
+      fetch<R>(w + cpu::shared_offset(type, first), cpu::shared_size(type));
+      for (int p = 0; p < P; ++p) d[p] = from_f16(shared + kLanes * 2 * p);
+    }
+    const auto scales = [&](std::int64_t b) {
+      return w + cpu::block_offset(type, first + b) + cpu::values_size(type);
     };
-    for (std::int64_t b = 0; b < cpu::kSuperBlocks; ++b) {
+    const auto scale = [&](std::int64_t b, int h, int p) {
+      const std::int64_t at = part + kLanes * p;
+      if constexpr (!shares) return from_f16(scales(b) + 2 * at);
+      const Bytes byte = scales(b) + std::int64_t{16} * h + at;
+      return d[p] * (has_signed_scales(type) ? from_signed_bytes(byte) : from_bytes(byte));
+    };
+    Each<Each<Floats, P>, R> product;
+    for (std::int64_t b = 0; b < count; ++b) {
       const Bytes block = w + cpu::block_offset(type, first + b);
       fetch<R>(block, cpu::block_size(type));
 #pragma GCC unroll 2
@@ -264,23 +256,20 @@ void product_groups(float* y, std::int64_t stride, Bytes w, const XBlock* x, std
         Tile<R, P> sum;
         sum_block<type, R, P, kHalves>(sum, block + 4 * part, x + b, blocks, h);
         for (int p = 0; p < P; ++p) {
-          const Bytes scale_at = scales(b, p) + std::int64_t{16} * h;
-          const Floats scale =
-              d[p] * (has_signed_scales(type) ? from_signed_bytes(scale_at) : from_bytes(scale_at));
+          const Floats s = scale(b, h, p);
           for (int r = 0; r < R; ++r)
-            product[r][p] = multiply_add(bits<Floats>(sum[r][p]) - all(x[r * blocks + b].away),
-                                         scale, product[r][p]);
+            product[r][p] = multiply_add(bits<Floats>(sum[r][p]) - all(x[r * blocks + b].away), s,
+                                         product[r][p]);
         }
       }
     }
     if constexpr (has_minimum)
       take_minima<R, P>(
-          product, [&](std::int64_t b, int p) { return scales(b, p) + 16; }, shared + cpu::kHalves,
-          x, blocks);
+          product, [&](std::int64_t b, int p) { return scales(b) + 16 + part + kLanes * p; },
+          shared + cpu::kHalves, x, blocks);
     for (int r = 0; r < R; ++r)
       for (int p = 0; p < P; ++p)
         total[r][p] = multiply_add(product[r][p], all(x[r * blocks].scale), total[r][p]);
-    x += cpu::kSuperBlocks;
   }
   write_parts(y, stride, total, n);
 }
@@ -300,10 +289,7 @@ void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::in
       product_bf16<R, kParts>(y + part, stride, w + 4 * part, rows, pairs, n - part);
     } else {
       const XBlock* rows = x.blocks + first * (K / cpu::kBlock);
-      if constexpr (cpu::shared_size(type) > 0)
-        product_groups<type, R, kParts>(y + part, stride, w, rows, K, part, n - part);
-      else
-        product_blocks<type, R, kParts>(y + part, stride, w, rows, K, part, n - part);
+      product_blocks<type, R, kParts>(y + part, stride, w, rows, K, part, n - part);
     }
   }
 }
@@ -367,37 +353,35 @@ R1_INLINE void round_block(XBlock& to, std::int32_t* half, const float* x, float
   }
 }
 
-// q = round(x / step), with a step of the largest |x| over 127: of a block, or of all that share
-// one, halved where a block has room. 0 where there is no such step. Beside a number that is not
-// finite the step is none either, and so no sum of the row.
+// q = round(x / step), with a step of the largest |x| over 127 of the blocks that share one, halved
+// where a block has room. 0 where there is no such step. Beside a number that is not finite the
+// step is none either, and so no sum of the row.
 void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
-  const bool shares = cpu::shared_size(type) > 0;
+  const std::int64_t blocks = K / cpu::kBlock, together = cpu::blocks_of_step(type);
   const bool by_halves = type == PanelType::q6_k;
-  const std::int64_t blocks = K / cpu::kBlock;
-  for (std::int64_t first = 0; first < blocks; first += cpu::kSuperBlocks) {
-    const std::int64_t left = blocks - first;
-    const std::int64_t count = left < cpu::kSuperBlocks ? left : cpu::kSuperBlocks;
-    std::int32_t own[std::size_t{cpu::kSuperBlocks}], all = 0;  // magnitudes, as bits
+  for (std::int64_t first = 0; first < blocks; first += together) {
+    const std::int64_t left = blocks - first, count = left < together ? left : together;
+    std::int32_t own[std::size_t{cpu::kSuperBlocks}], most = 0;  // magnitudes, as bits
     for (std::int64_t b = 0; b < count; ++b) {
       own[b] = bits<std::int32_t>(largest_magnitude(x + b * cpu::kBlock, cpu::kBlock));
-      all = own[b] > all ? own[b] : all;
+      most = own[b] > most ? own[b] : most;
     }
+    const float largest = bits<float>(most);
     for (std::int64_t b = 0; b < count; ++b, ++to, x += cpu::kBlock) {
-      const std::int32_t most = shares ? all : own[b];
       *to = {};
-      to->scale = bits<float>(most) / 127.0f;
-      if (!has_step(bits<float>(most))) continue;
+      to->scale = largest / 127.0f;
+      if (!has_step(largest)) continue;
       const std::int32_t e = doublings(own[b], most);
       std::int32_t half[2];
-      round_block(*to, half, x, 127.0f / bits<float>(most) * bits<float>((127 + e) << 23));
+      round_block(*to, half, x, 127.0f / largest * bits<float>((127 + e) << 23));
       const std::int32_t both = half[0] + half[1];
-      const std::int32_t away = shares ? kWholeBits - (e << 23) : 0;  // in steps of 2^-e
+      const std::int32_t away = kWholeBits - (e << 23);  // in steps of 2^-e
       to->start[0] = away + start_of_sum(type) * (by_halves ? half[0] : both);
       to->start[1] = away + start_of_sum(type) * half[1];
       to->away = bits<float>(away);
       to->sums[0] = static_cast<std::int16_t>((both * cpu::kSumSteps + (1 << e >> 1)) >> e);
     }
-    for (std::int64_t b = 2; shares && b <= count; ++b) to[-b].sums[1] = to[1 - b].sums[0];
+    for (std::int64_t b = 2; b <= count; ++b) to[-b].sums[1] = to[1 - b].sums[0];
   }
 }
 
