@@ -2,6 +2,7 @@
 find_package(GTest REQUIRED)
 include(GoogleTest)
 include(tests/support/cuda_host/cuda_host.cmake)  # r1_cuda_host
+include(tests/support/other_encoding/other_encoding.cmake)  # r1_other_encoding
 
 # One executable a folder, so that a change to one room builds and runs that room's tests.
 function(r1_test name)
@@ -14,8 +15,8 @@ function(r1_test name)
     return()
   endif()
   add_executable(${name} ${sources})
-  target_link_libraries(${name} PRIVATE r1_tasks r1 r1_kernels r1_cuda_host r1_core
-    GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE r1_tasks r1 r1_kernels r1_cuda_host
+    r1_other_encoding r1_core GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE
     R1_TEST_DATA="${R1_TEST_DATA}" R1_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
   # Tests take longer to compile than to run. The last option wins.

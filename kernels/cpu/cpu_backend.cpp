@@ -3,45 +3,65 @@
 #include <algorithm>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "lib/base/error.h"
+
+#if R1_HAS_avx2
+#include <cpuid.h>
+#endif
 
 namespace r1 {
 namespace {
 
-bool has_avx2() {
+bool always() { return true; }
+
 #if R1_HAS_avx2
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return false;
-#endif
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+bool has_avx2_vnni() {  // clang 14 does not know its name
+  constexpr unsigned kFeatures = 7, kMore = 1, kAvxVnni = 1u << 4;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return has_avx2() && __get_cpuid_count(kFeatures, kMore, &a, &b, &c, &d) != 0 &&
+         (a & kAvxVnni) != 0;
 }
 
-bool has_avx512() {
-#if R1_HAS_avx512
+bool has_avx512_vnni() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
+         __builtin_cpu_supports("avx512vnni");
 }
 
-const cpu::Kernels& choose(std::string_view isa) {
-#if R1_HAS_avx512
-  if (has_avx512() && (isa.empty() || isa == "avx512")) return avx512::kKernels;
+bool has_avx512() { return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16"); }
 #endif
+
+struct Level {
+  bool (*is_there)();
+  const cpu::Kernels& kernels;
+};
+const Level kLevels[] = {  // the best first
 #if R1_HAS_avx2
-  if (has_avx2() && (isa.empty() || isa == "avx2")) return avx2::kKernels;
+    {has_avx512, avx512::kKernels},
+    {has_avx512_vnni, avx512_vnni::kKernels},
+    {has_avx2_vnni, avx2_vnni::kKernels},
+    {has_avx2, avx2::kKernels},
 #endif
-  if (isa.empty() || isa == "baseline") return baseline::kKernels;
-  if (isa == "avx2" || isa == "avx512") fail(ErrorKind::device, "this machine has no {}", isa);
-  fail(ErrorKind::usage, "no instruction set is called '{}' (baseline, avx2, avx512)",
-       escaped(isa));
+    {always, baseline::kKernels}};
+
+const cpu::Kernels& choose(std::string_view isa) {
+  std::string names;
+  for (const Level& level : kLevels) {
+    if (level.kernels.name == isa && !level.is_there())
+      fail(ErrorKind::device, "this machine has no {}", isa);
+    if ((isa.empty() || level.kernels.name == isa) && level.is_there()) return level.kernels;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", level.kernels.name);
+  }
+  fail(ErrorKind::usage, "no instruction set is called '{}' ({})", escaped(isa), names);
 }
 
 }  // namespace
 
-CpuBackend::CpuBackend(int threads, std::string_view isa) : kernels_(choose(isa)), pool_(threads) {}
+CpuBackend::CpuBackend(int threads, std::string_view isa) : CpuBackend(threads, choose(isa)) {}
 
 std::string CpuBackend::describe() const {
   return fmt::format("cpu ({}), threads: {}", kernels_.name, pool_.threads());

@@ -10,7 +10,7 @@ TEST(MultiplyInRegisters, CountsOperationsOfEveryThreadAndRound) {
   for (const auto& candidate : test::backends()) {
     SCOPED_TRACE(candidate.name);
     if (!candidate.name.starts_with("cpu")) continue;
-    const auto one = open_backend("cpu", {.threads = 1, .cpu_isa = candidate.name.substr(4)});
+    const auto one = test::Candidate{candidate.name, 1}.open();
     for (const DType type : {DType::f32, DType::bf16, DType::q8_0, DType::q4_k}) {
       const double round = one->multiply_in_registers(type, 1);
       EXPECT_GT(round, 0);

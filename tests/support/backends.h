@@ -13,6 +13,7 @@
 #include "lib/base/random.h"
 #include "lib/tensor/quant_block.h"
 #include "tests/support/cuda_host/open.h"
+#include "tests/support/other_encoding/open.h"
 
 namespace r1::test {
 
@@ -33,15 +34,21 @@ struct Candidate {
     if (backend == "cuda-host") return open_cuda_host(options);
     const std::string isa = space == std::string::npos ? "" : name.substr(space + 1);
     if (!invariant()) options.cpu_isa = isa;
-    return open_backend(backend, options);
+    try {
+      return open_backend(backend, options);
+    } catch (const Error& e) {
+      if (isa != "avx2_vnni" || e.kind() != ErrorKind::device) throw;
+      return open_other_encoding(threads);
+    }
   }
 };
 
 // All that answer on this machine but for "ref", which the others are held to.
 inline std::vector<Candidate> backends() {
   std::vector<Candidate> found;
-  for (const char* name : {"cpu baseline", "cpu avx2", "cpu avx512", "cuda-host",
-                           "cuda-host invariant", "cuda", "cuda invariant"}) {
+  for (const char* name :
+       {"cpu baseline", "cpu avx2", "cpu avx2_vnni", "cpu avx512_vnni", "cpu avx512", "cuda-host",
+        "cuda-host invariant", "cuda", "cuda invariant"}) {
     const Candidate candidate{name, 2};
     try {
       candidate.open();

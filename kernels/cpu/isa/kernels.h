@@ -145,6 +145,12 @@ extern const cpu::Kernels kKernels;
 namespace r1::avx2 {
 extern const cpu::Kernels kKernels;
 }
+namespace r1::avx2_vnni {
+extern const cpu::Kernels kKernels;
+}
+namespace r1::avx512_vnni {
+extern const cpu::Kernels kKernels;
+}
 namespace r1::avx512 {
 extern const cpu::Kernels kKernels;
 }

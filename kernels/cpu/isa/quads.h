@@ -19,32 +19,7 @@ namespace r1::R1_ISA {
 
 R1_INLINE std::int32_t four_bytes(const void* p) { return load<std::int32_t>(p); }
 
-#if defined(__AVX512VNNI__) && defined(__AVX512BF16__)
-
-// One instruction, where g++ would first load x by another.
-R1_INLINE Ints dot_small(Ints sum, Ints w, const std::int8_t* x) {
-  struct Four {
-    std::int8_t of[4];
-  };
-  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*reinterpret_cast<const Four*>(x)));
-  return sum;
-}
-
-inline constexpr int kNarrowSum = 0;
-using Pairs = Ints;
-R1_INLINE Pairs dot_narrow(Pairs sum, Ints w, const std::int8_t* x) { return dot_small(sum, w, x); }
-R1_INLINE Ints add_narrow(Ints sum, Pairs pairs) { return sum + pairs; }
-
-// The instruction wants w unsigned: 128 is added by the sign bit, and taken away at the start.
-inline constexpr std::int32_t kSignedStart = -128;
-R1_INLINE Ints dot_signed(Ints sum, Ints w, const std::int8_t* x) {
-  return dot_small(sum, w ^ all(static_cast<std::int32_t>(0x80808080)), x);
-}
-
-R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
-  return bits<Ints>(
-      _mm512_dpwssd_epi32(bits<__m512i>(sum), bits<__m512i>(w), _mm512_set1_epi32(x)));
-}
+#if defined(__AVX512BF16__)
 
 inline constexpr bool kHasBf16 = true;
 using PairElement = std::uint16_t;
@@ -63,8 +38,6 @@ R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
 
 #else
 
-inline constexpr std::int32_t kSignedStart = 0;
-
 // Widened, the products of two bf16 numbers are exact in f32.
 inline constexpr bool kHasBf16 = false;
 using PairElement = float;
@@ -78,6 +51,57 @@ R1_INLINE Ints bf16_of_step(Ints w, int step) {
 R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
   return multiply_add(bits<Floats>(w), all(*x), sum);
 }
+
+#endif
+
+// Instructions that sum by themselves: of AVX-512, or the same for registers of 32 bytes, by which
+// of its two encodings a machine knows.
+#if defined(__AVX512VNNI__)
+
+// One instruction, where g++ would first load x by another.
+R1_INLINE Ints dot_small(Ints sum, Ints w, const std::int8_t* x) {
+  struct Four {
+    std::int8_t of[4];
+  };
+  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*reinterpret_cast<const Four*>(x)));
+  return sum;
+}
+R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
+  return bits<Ints>(
+      _mm512_dpwssd_epi32(bits<__m512i>(sum), bits<__m512i>(w), _mm512_set1_epi32(x)));
+}
+#define R1_VNNI 1
+
+#elif defined(R1_VNNI_ENCODING)
+
+R1_INLINE Ints dot_small(Ints sum, Ints w, const std::int8_t* x) {
+  asm("%{" R1_VNNI_ENCODING "%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(w), "x"(all(four_bytes(x))));
+  return sum;
+}
+R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
+  asm("%{" R1_VNNI_ENCODING "%} vpdpwssd %2, %1, %0" : "+x"(sum) : "x"(w), "x"(all(x)));
+  return sum;
+}
+#define R1_VNNI 1
+
+#endif
+
+#if R1_VNNI
+
+inline constexpr int kNarrowSum = 0;
+using Pairs = Ints;
+R1_INLINE Pairs dot_narrow(Pairs sum, Ints w, const std::int8_t* x) { return dot_small(sum, w, x); }
+R1_INLINE Ints add_narrow(Ints sum, Pairs pairs) { return sum + pairs; }
+
+// The instruction wants w unsigned: 128 is added by the sign bit, and taken away at the start.
+inline constexpr std::int32_t kSignedStart = -128;
+R1_INLINE Ints dot_signed(Ints sum, Ints w, const std::int8_t* x) {
+  return dot_small(sum, w ^ all(static_cast<std::int32_t>(0x80808080)), x);
+}
+
+#else
+
+inline constexpr std::int32_t kSignedStart = 0;
 
 #if defined(__AVX2__)
 

@@ -8,6 +8,7 @@
 
 namespace r1::R1_ISA {
 
+extern const cpu::Kernels kKernels;  // for others, whatever the level is called
 const cpu::Kernels kKernels = {
     .name = R1_ISA_NAME,
     .has_bf16 = kHasBf16,
