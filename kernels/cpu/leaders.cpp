@@ -18,22 +18,35 @@ bool better(const Leader& a, const Leader& b) {
 }
 
 // The K best of z [n], best first: a heap with the worst of the best in front, which few logits
-// get past.
-std::vector<Leader> best_of(const float* z, std::int64_t n, std::int64_t K) {
+// get past; most are seen together.
+std::vector<Leader> best_of(const cpu::Kernels& kernels, const float* z, std::int64_t n,
+                            std::int64_t K) {
+  constexpr std::int64_t kTogether = 64;
   std::vector<Leader> best;
   best.reserve(static_cast<std::size_t>(K));
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Leader next{z[i], static_cast<std::int32_t>(i)};
-    if (i >= K) {
-      if (!(next.value > best.front().value)) continue;
-      std::pop_heap(best.begin(), best.end(), better);
-      best.pop_back();
+  for (std::int64_t first = 0; first < n; first += kTogether) {
+    const std::int64_t last = std::min(n, first + kTogether);
+    if (first >= K && !(kernels.largest(z + first, last - first) > best.front().value)) continue;
+    for (std::int64_t i = first; i < last; ++i) {
+      const Leader next{z[i], static_cast<std::int32_t>(i)};
+      if (i >= K) {
+        if (!(next.value > best.front().value)) continue;
+        std::pop_heap(best.begin(), best.end(), better);
+        best.pop_back();
+      }
+      best.push_back(next);
+      std::push_heap(best.begin(), best.end(), better);
     }
-    best.push_back(next);
-    std::push_heap(best.begin(), best.end(), better);
   }
   std::sort_heap(best.begin(), best.end(), better);
   return best;
+}
+
+// A NaN or +inf.
+bool has_broken(const float* z, std::int64_t n) {
+  int broken = 0;
+  for (std::int64_t i = 0; i < n; ++i) broken |= static_cast<int>(!(z[i] < INFINITY));
+  return broken != 0;
 }
 
 }  // namespace
@@ -45,13 +58,12 @@ void CpuBackend::leaders(const Tensor& ids, const Tensor& values, const Tensor& 
     std::vector<float> scaled;
     for (std::int64_t r = begin; r < end; ++r) {
       const float* z = cpu::row(logits, r);
-      const auto broken = [](float l) { return !(l < INFINITY); };
-      const std::vector<Leader> best = best_of(z, allowed, K);
+      const std::vector<Leader> best = best_of(kernels_, z, allowed, K);
       for (std::int64_t k = 0; k < K; ++k) {
         ids.as<std::int32_t>()[r * K + k] = best[static_cast<std::size_t>(k)].id;
         cpu::row(values, r)[k] = best[static_cast<std::size_t>(k)].value;
       }
-      if (best[0].value == -INFINITY || std::any_of(z, z + allowed, broken)) {
+      if (best[0].value == -INFINITY || has_broken(z, allowed)) {
         ids.as<std::int32_t>()[r * K] = -1;
         continue;
       }
