@@ -20,8 +20,10 @@ if(R1_SANITIZE)
   target_compile_options(r1_tools PRIVATE -O0)
   target_compile_options(r1_tasks PRIVATE -O0)
 endif()
+get_property(levels GLOBAL PROPERTY R1_CPU_LEVELS)
+list(JOIN levels "," levels)
 set_source_files_properties(tools/common/program.cpp PROPERTIES COMPILE_DEFINITIONS
-  "R1_VERSION=\"${PROJECT_VERSION}\";R1_COMMIT=\"${R1_COMMIT}\";R1_CPU_LEVELS=\"baseline,avx2,avx2_vnni,avx512_vnni,avx512\"")
+  "R1_VERSION=\"${PROJECT_VERSION}\";R1_COMMIT=\"${R1_COMMIT}\";R1_CPU_LEVELS=\"${levels}\"")
 
 # The prose of the man page travels in the tool, so that --generate man needs no file.
 function(r1_tool name)

@@ -9,6 +9,9 @@
 
 #if R1_HAS_avx2
 #include <cpuid.h>
+#elif R1_HAS_dotprod
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace r1 {
@@ -33,6 +36,8 @@ bool has_avx512_vnni() {
 }
 
 bool has_avx512() { return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16"); }
+#elif R1_HAS_dotprod
+bool has_dotprod() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
 #endif
 
 struct Level {
@@ -45,6 +50,8 @@ const Level kLevels[] = {  // the best first
     {has_avx512_vnni, avx512_vnni::kKernels},
     {has_avx2_vnni, avx2_vnni::kKernels},
     {has_avx2, avx2::kKernels},
+#elif R1_HAS_dotprod
+    {has_dotprod, dotprod::kKernels},
 #endif
     {always, baseline::kKernels}};
 

@@ -46,9 +46,22 @@ struct Candidate {
 // All that answer on this machine but for "ref", which the others are held to.
 inline std::vector<Candidate> backends() {
   std::vector<Candidate> found;
-  for (const char* name :
-       {"cpu baseline", "cpu avx2", "cpu avx2_vnni", "cpu avx512_vnni", "cpu avx512", "cuda-host",
-        "cuda-host invariant", "cuda", "cuda invariant"}) {
+  constexpr const char* kNames[] = {
+    "cpu baseline",
+#if defined(__x86_64__)
+    "cpu avx2",
+    "cpu avx2_vnni",
+    "cpu avx512_vnni",
+    "cpu avx512",
+#elif defined(__aarch64__)
+    "cpu dotprod",
+#endif
+    "cuda-host",
+    "cuda-host invariant",
+    "cuda",
+    "cuda invariant"
+  };
+  for (const char* name : kNames) {
     const Candidate candidate{name, 2};
     try {
       candidate.open();

@@ -232,7 +232,7 @@ class Benchstat : public RecordWriter {
     name[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
     if (r.model) name += "/model=" + shown_model(r);
     std::replace_if(  // space, and what could be taken for it
-        name.begin(), name.end(), [](char c) { return c >= 0 && c <= ' '; }, '_');
+        name.begin(), name.end(), [](unsigned char c) { return c <= ' '; }, '_');
     for (const double ns : r.samples_ns) {
       std::string line = fmt::format("Benchmark{} {} {:.1f} ns/op", name, r.test.iterations, ns);
       if (r.tokens > 0) line += fmt::format(" {:.3f} tok/s", r.tokens * 1e9 / ns);

@@ -154,3 +154,6 @@ extern const cpu::Kernels kKernels;
 namespace r1::avx512 {
 extern const cpu::Kernels kKernels;
 }
+namespace r1::dotprod {
+extern const cpu::Kernels kKernels;
+}

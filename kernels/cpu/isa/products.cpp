@@ -91,7 +91,12 @@ constexpr bool has_signed_scales(PanelType type) {
 }
 
 // Rows of x and parts of a panel that go through a product together: their sums stay in registers,
-// 32 of 64 bytes or 16. Blocks have two sums a row, and need some besides.
+// 16, or 32 of 64 bytes and of ARM's 16. Blocks have two sums a row, and need some besides.
+#if defined(__ARM_NEON)
+constexpr bool kManyShort = true;
+#else
+constexpr bool kManyShort = false;
+#endif
 constexpr int most_rows(PanelType type) {
   if (kRegister == 64) return 8;
   return kRegister == 32 && (type == PanelType::f32 || type == PanelType::bf16) ? 6 : 4;
@@ -99,7 +104,7 @@ constexpr int most_rows(PanelType type) {
 constexpr int parts_at_once(PanelType type, int rows) {
   if (kRegister == 32) return 2;
   const bool plain = type == PanelType::bf16 || type == PanelType::f32;
-  return plain && rows <= 2 ? cpu::kPanelRows / kLanes : 1;
+  return kManyShort || (plain && rows <= 2) ? cpu::kPanelRows / kLanes : 1;
 }
 
 // Quad j of a block.

@@ -151,6 +151,29 @@ R1_INLINE Ints dot_signed(Ints sum, Ints w, const std::int8_t* x) {
   return dot_pairs(even, odd_bytes(w), odd_bytes(four));
 }
 
+#elif defined(__ARM_NEON)
+
+R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
+  const auto pairs = bits<int16x8_t>(w), factors = bits<int16x8_t>(all(x));
+  return sum + bits<Ints>(vpaddq_s32(vmull_s16(vget_low_s16(pairs), vget_low_s16(factors)),
+                                     vmull_high_s16(pairs, factors)));
+}
+
+#if defined(__ARM_FEATURE_DOTPROD)
+R1_INLINE Ints dot_signed(Ints sum, Ints w, const std::int8_t* x) {
+  return bits<Ints>(
+      vdotq_s32(bits<int32x4_t>(sum), bits<int8x16_t>(w), bits<int8x16_t>(all(four_bytes(x)))));
+}
+#else
+// Two products stay within 16 bits, since bytes of x are never -128: 2 * 128 * 127 < 2^15.
+R1_INLINE Ints dot_signed(Ints sum, Ints w, const std::int8_t* x) {
+  const auto bytes = bits<int8x16_t>(w), four = bits<int8x16_t>(all(four_bytes(x)));
+  return bits<Ints>(vpadalq_s16(
+      bits<int32x4_t>(sum),
+      vpaddq_s16(vmull_s8(vget_low_s8(bytes), vget_low_s8(four)), vmull_high_s8(bytes, four))));
+}
+#endif
+
 #else
 
 R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
@@ -187,6 +210,10 @@ R1_INLINE Ints in_codebook(Ints places) {
 R1_INLINE Ints in_codebook(Ints places) {
   const __m256i numbers = _mm256_broadcastsi128_si256(load<__m128i>(kCodebook));
   return bits<Ints>(_mm256_shuffle_epi8(numbers, bits<__m256i>(places)));
+}
+#elif defined(__ARM_NEON)
+R1_INLINE Ints in_codebook(Ints places) {
+  return bits<Ints>(vqtbl1q_s8(load<int8x16_t>(kCodebook), bits<uint8x16_t>(places)));
 }
 #else
 R1_INLINE Ints in_codebook(Ints places) {

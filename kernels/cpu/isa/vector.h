@@ -8,6 +8,8 @@
 #include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 namespace r1::R1_ISA {
@@ -70,6 +72,8 @@ R1_INLINE Floats multiply_add(Floats a, Floats b, Floats c) {
   return bits<Floats>(_mm512_fmadd_ps(bits<__m512>(a), bits<__m512>(b), bits<__m512>(c)));
 #elif defined(__FMA__)
   return bits<Floats>(_mm256_fmadd_ps(bits<__m256>(a), bits<__m256>(b), bits<__m256>(c)));
+#elif defined(__ARM_NEON)
+  return bits<Floats>(vfmaq_f32(bits<float32x4_t>(c), bits<float32x4_t>(a), bits<float32x4_t>(b)));
 #else
   return a * b + c;
 #endif
@@ -79,6 +83,8 @@ R1_INLINE Floats square_root(Floats v) {
   return bits<Floats>(_mm512_maskz_sqrt_ps(0xffff, bits<__m512>(v)));
 #elif defined(__AVX2__)
   return bits<Floats>(_mm256_sqrt_ps(bits<__m256>(v)));
+#elif defined(__ARM_NEON)
+  return bits<Floats>(vsqrtq_f32(bits<float32x4_t>(v)));
 #else
   for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
   return v;
@@ -141,6 +147,13 @@ R1_INLINE Ints widen_signed_bytes(const void* p) {
 R1_INLINE Words widen_words(const void* p) {
   return bits<Words>(_mm256_cvtepu16_epi32(load<__m128i>(p)));
 }
+#elif defined(__ARM_NEON)
+R1_INLINE Ints widen_bytes(const void* p) {
+  const uint8x8_t four = vreinterpret_u8_u32(vdup_n_u32(load<std::uint32_t>(p)));
+  return bits<Ints>(vmovl_u16(vget_low_u16(vmovl_u8(four))));
+}
+R1_INLINE Ints widen_signed_bytes(const void* p) { return widen_bytes(p) << 24 >> 24; }
+R1_INLINE Words widen_words(const void* p) { return bits<Words>(vmovl_u16(load<uint16x4_t>(p))); }
 #else
 R1_INLINE Ints widen_bytes(const void* p) {
   Ints v{};
@@ -191,6 +204,8 @@ R1_INLINE Floats from_f16(const void* p) {
   return bits<Floats>(_mm512_maskz_cvtph_ps(kAll, load<__m256i>(p)));
 #elif defined(__F16C__)
   return bits<Floats>(_mm256_cvtph_ps(load<__m128i>(p)));
+#elif defined(__ARM_NEON)
+  return bits<Floats>(vcvt_f32_f16(load<float16x4_t>(p)));
 #else
   const Words h = widen_words(p);
   const Floats size = bits<Floats>((h & 0x7fffu) << 13) * 0x1p112f;

@@ -4,7 +4,7 @@
 
 namespace r1::cuda_host {
 
-// A place on a stack where work can stop and go on. x86-64.
+// A place on a stack where work can stop and go on. x86-64 and AArch64.
 struct Fiber {
   void* stack_pointer = nullptr;
   char* stack = nullptr;  // its lowest byte; null: the stack of the program itself

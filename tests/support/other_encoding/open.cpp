@@ -9,7 +9,7 @@ extern const cpu::Kernels kKernels;
 
 namespace r1::test {
 
-std::unique_ptr<Backend> open_other_encoding(int threads) {
+std::unique_ptr<Backend> open_other_encoding([[maybe_unused]] int threads) {
 #if R1_HAS_avx2_evex
   if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
     return std::make_unique<CpuBackend>(threads, avx2_evex::kKernels);
