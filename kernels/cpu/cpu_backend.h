@@ -16,8 +16,8 @@ namespace r1 {
 class CpuBackend : public Backend {
  public:
   // isa: "baseline", "avx2", "avx2_vnni" (AVX-VNNI), "avx512_vnni", "avx512" (with bf16 besides),
-  // or empty for the best this machine has. Fails with `device` when it has not got that one, with
-  // `usage` when there is none so named.
+  // on ARM "baseline" and "dotprod", or empty for the best this machine has. Fails with `device`
+  // when it has not got that one, with `usage` when there is none so named.
   CpuBackend(int threads, std::string_view isa);
   CpuBackend(int threads, const cpu::Kernels& kernels) : kernels_(kernels), pool_(threads) {}
 
