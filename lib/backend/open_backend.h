@@ -9,8 +9,8 @@
 namespace r1 {
 
 struct BackendOptions {
-  int threads = 0;           // cpu: 0 for one per physical core
-  std::string_view cpu_isa;  // cpu: "baseline", "avx2", …, "avx512"; empty: the best this machine has
+  int threads = 0;               // cpu: 0 for one per physical core
+  std::string_view cpu_isa;      // cpu: the level, such as "avx2"; empty: the best there is
   bool batch_invariant = false;  // cuda: a row's bits do not depend on the batch, at some cost; the
                                  // others always keep that
 };
