@@ -92,10 +92,6 @@ fs::path folder_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-bool is_temporary(const std::string& name) {
-  return name.starts_with(".r1-") && name.ends_with(".tmp") && name.size() == 14;
-}
-
 // Writers hold a lock on their temporary, so one that can be locked belongs to a killed run. A
 // process looks through a folder once: with a look for each file that it writes there, the time
 // would grow with the square of their number.
@@ -250,6 +246,10 @@ std::unique_ptr<Output> open_journal(const fs::path& path) {
 
 std::unique_ptr<Output> open_growing(const fs::path& path, bool anew) {
   return std::make_unique<Growing>(path, path.string(), anew ? O_TRUNC : O_APPEND);
+}
+
+bool is_temporary(const std::string& name) {
+  return name.starts_with(".r1-") && name.ends_with(".tmp") && name.size() == 14;
 }
 
 }  // namespace r1

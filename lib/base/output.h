@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace r1 {
@@ -25,6 +26,8 @@ bool is_broken_pipe(const Error& error);
 // A file that appears whole or not at all: a temporary beside it (.r1-XXXXXX.tmp, locked), fsync,
 // rename, fsync of the folder. The first in a folder removes what killed runs left there.
 std::unique_ptr<Output> open_file(const std::filesystem::path& path);
+// Is this the name of such a temporary?
+bool is_temporary(const std::string& name);
 // A pipe, a terminal or another device, by its name: there is nothing to appear whole. So is a file
 // that is open under a name such as /dev/stderr: what is written goes to its end.
 bool is_device(const std::filesystem::path& path);

@@ -8,3 +8,5 @@ look=(r1-finetune -q --data code.txt --val code.txt --sample-prompt 'def f' --ma
 # What measured best is not there as it was written: nothing else is taken for it.
 cp code.txt best.txt; early() { teach --learning-rate 1 --iters 60 --val best.txt --steps-per-eval 1 --early-stop 2 -o best "$@" >/dev/null; }
 early; rm best/run.json best/adapter*; echo x >best/best/step-*/state.safetensors; early --resume; echo $?; ls best | grep -c adapter
+# Killed while it wrote its first file: what there is of it is in nobody's way, and goes.
+mkdir begun; echo x >begun/.r1-abcdef.tmp; teach --resume --iters 3 -o begun >/dev/null; echo $?; ls -A begun | grep -c tmp

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "lib/base/error.h"
+#include "lib/base/output.h"
 #include "lib/base/paths.h"
 #include "lib/models/adapter.h"
 #include "lib/quant/types.h"
@@ -147,11 +148,21 @@ void want_folders_of_records(const FinetuneSettings& s) {
     fail(ErrorKind::write, "{} is no folder", escaped(s.tensorboard));
 }
 
+// Nothing, or what a run left that was killed while it wrote its first file.
+bool is_empty_folder(const fs::path& folder) {
+  std::error_code error;
+  const fs::directory_iterator all(folder, error);
+  return !error && std::all_of(begin(all), end(all), [](const fs::directory_entry& entry) {
+    return is_temporary(entry.path().filename().string());
+  });
+}
+
 void check_folder(const FinetuneSettings& s) {
   std::error_code error;
-  if (!fs::exists(s.output, error) || fs::is_empty(s.output, error)) return;
+  if (!fs::exists(s.output, error)) return;
   if (!fs::is_directory(s.output, error))
     fail(ErrorKind::usage, "{} is no folder", escaped(s.output));
+  if (is_empty_folder(s.output)) return;
   if (!holds_run(s.output))
     fail(ErrorKind::usage,
          "{} is not empty, and no run of r1-finetune: -o wants a folder of its own",
