@@ -19,6 +19,7 @@ class CpuBackend : public Backend {
   // on ARM "baseline" and "dotprod", or empty for the best this machine has. Fails with `device`
   // when it has not got that one, with `usage` when there is none so named.
   CpuBackend(int threads, std::string_view isa);
+  // With kernels of the caller's, which this machine has to know.
   CpuBackend(int threads, const cpu::Kernels& kernels) : kernels_(kernels), pool_(threads) {}
 
   Device device() const override { return Device::cpu; }

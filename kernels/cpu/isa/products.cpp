@@ -91,12 +91,7 @@ constexpr bool has_signed_scales(PanelType type) {
 }
 
 // Rows of x and parts of a panel that go through a product together: their sums stay in registers,
-// 16, or 32 of 64 bytes and of ARM's 16. Blocks have two sums a row, and need some besides.
-#if defined(__ARM_NEON)
-constexpr bool kManyShort = true;
-#else
-constexpr bool kManyShort = false;
-#endif
+// of which blocks need some besides.
 constexpr int most_rows(PanelType type) {
   if (kRegister == 64) return 8;
   return kRegister == 32 && (type == PanelType::f32 || type == PanelType::bf16) ? 6 : 4;
@@ -104,7 +99,8 @@ constexpr int most_rows(PanelType type) {
 constexpr int parts_at_once(PanelType type, int rows) {
   if (kRegister == 32) return 2;
   const bool plain = type == PanelType::bf16 || type == PanelType::f32;
-  return kManyShort || (plain && rows <= 2) ? cpu::kPanelRows / kLanes : 1;
+  const bool has_room = kRegister == 16 && kRegisterCount == 32;
+  return has_room || (plain && rows <= 2) ? cpu::kPanelRows / kLanes : 1;
 }
 
 // Quad j of a block.
@@ -396,7 +392,7 @@ R1_INLINE Words nearest_bf16(Words v) {
   return (v & 0x7fffffffu) > 0x7f800000u ? v | 0x400000u : rounded;
 }
 // Rounded by instruction where there is one and no number is denormal: it takes those for 0.
-R1_INLINE HalfRegister to_halves(Floats v) {
+R1_INLINE HalfRegister rounded_to_bf16(Floats v) {
 #if defined(__AVX512BF16__)
   constexpr int kDenormal = 0x20;
   if (_mm512_fpclass_ps_mask(bits<__m512>(v), kDenormal) == 0)
@@ -406,8 +402,8 @@ R1_INLINE HalfRegister to_halves(Floats v) {
 }
 void to_bf16(std::uint16_t* y, const float* x, std::int64_t n) {
   by_register(n, [&](std::int64_t i, std::int64_t m) {
-    const HalfRegister halves = to_halves(load_n(x + i, m));
-    __builtin_memcpy(y + i, &halves, sizeof(std::uint16_t) * static_cast<std::size_t>(m));
+    const HalfRegister rounded = rounded_to_bf16(load_n(x + i, m));
+    __builtin_memcpy(y + i, &rounded, sizeof(std::uint16_t) * static_cast<std::size_t>(m));
   });
 }
 void round_to_bf16(float* y, const float* x, std::int64_t n) {

@@ -54,9 +54,10 @@ R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
 
 #endif
 
-// Instructions that sum by themselves: of AVX-512, or the same for registers of 32 bytes, by which
-// of its two encodings a machine knows.
+// Bytes and pairs. VNNI sums by itself: in AVX-512, or in registers of 32 bytes, where of two
+// encodings the machine knows one.
 #if defined(__AVX512VNNI__)
+#define R1_VNNI
 
 // One instruction, where g++ would first load x by another.
 R1_INLINE Ints dot_small(Ints sum, Ints w, const std::int8_t* x) {
@@ -70,9 +71,9 @@ R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
   return bits<Ints>(
       _mm512_dpwssd_epi32(bits<__m512i>(sum), bits<__m512i>(w), _mm512_set1_epi32(x)));
 }
-#define R1_VNNI 1
 
 #elif defined(R1_VNNI_ENCODING)
+#define R1_VNNI
 
 R1_INLINE Ints dot_small(Ints sum, Ints w, const std::int8_t* x) {
   asm("%{" R1_VNNI_ENCODING "%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(w), "x"(all(four_bytes(x))));
@@ -82,28 +83,9 @@ R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
   asm("%{" R1_VNNI_ENCODING "%} vpdpwssd %2, %1, %0" : "+x"(sum) : "x"(w), "x"(all(x)));
   return sum;
 }
-#define R1_VNNI 1
 
-#endif
-
-#if R1_VNNI
-
-inline constexpr int kNarrowSum = 0;
-using Pairs = Ints;
-R1_INLINE Pairs dot_narrow(Pairs sum, Ints w, const std::int8_t* x) { return dot_small(sum, w, x); }
-R1_INLINE Ints add_narrow(Ints sum, Pairs pairs) { return sum + pairs; }
-
-// The instruction wants w unsigned: 128 is added by the sign bit, and taken away at the start.
-inline constexpr std::int32_t kSignedStart = -128;
-R1_INLINE Ints dot_signed(Ints sum, Ints w, const std::int8_t* x) {
-  return dot_small(sum, w ^ all(static_cast<std::int32_t>(0x80808080)), x);
-}
-
-#else
-
-inline constexpr std::int32_t kSignedStart = 0;
-
-#if defined(__AVX2__)
+#elif defined(__AVX2__)
+#define R1_NARROW
 
 // Two products of 127 each and their neighbours' stay within 16 bits: 2 * 129 * 127 < 2^15.
 inline constexpr int kNarrowSum = 129;
@@ -131,9 +113,7 @@ R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
   return sum + bits<Ints>(_mm256_madd_epi16(bits<__m256i>(w), _mm256_set1_epi32(x)));
 }
 
-#else
-
-#if defined(__SSE2__)
+#elif defined(__SSE2__)
 
 R1_INLINE Ints dot_pairs(Ints sum, Ints w, Ints x) {
   return sum + bits<Ints>(_mm_madd_epi16(bits<__m128i>(w), bits<__m128i>(x)));
@@ -190,14 +170,25 @@ R1_INLINE Ints dot_signed(Ints sum, Ints w, const std::int8_t* x) {
 
 #endif
 
-R1_INLINE Ints dot_small(Ints sum, Ints w, const std::int8_t* x) { return dot_signed(sum, w, x); }
+#if defined(R1_VNNI)
+// The instruction wants w unsigned: 128 is added by the sign bit, and taken away at the start.
+inline constexpr std::int32_t kSignedStart = -128;
+R1_INLINE Ints dot_signed(Ints sum, Ints w, const std::int8_t* x) {
+  return dot_small(sum, w ^ all(static_cast<std::int32_t>(0x80808080)), x);
+}
+#else
+inline constexpr std::int32_t kSignedStart = 0;
+#endif
 
+#if !defined(R1_VNNI) && !defined(R1_NARROW)
+R1_INLINE Ints dot_small(Ints sum, Ints w, const std::int8_t* x) { return dot_signed(sum, w, x); }
+#endif
+
+#if !defined(R1_NARROW)
 inline constexpr int kNarrowSum = 0;
 using Pairs = Ints;
 R1_INLINE Pairs dot_narrow(Pairs sum, Ints w, const std::int8_t* x) { return dot_small(sum, w, x); }
 R1_INLINE Ints add_narrow(Ints sum, Pairs pairs) { return sum + pairs; }
-
-#endif
 #endif
 
 // The numbers of the codebook at the places 0 … 15 in each byte.

@@ -22,6 +22,11 @@ inline constexpr int kRegister = 32;
 inline constexpr int kRegister = 16;
 #endif
 inline constexpr std::int64_t kLanes = kRegister / 4;
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+inline constexpr int kRegisterCount = 32;
+#else
+inline constexpr int kRegisterCount = 16;
+#endif
 
 // As many numbers as a register holds. The compiler knows + - * / & | << and comparisons of these.
 using Floats [[gnu::vector_size(kRegister)]] = float;
