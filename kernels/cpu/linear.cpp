@@ -19,6 +19,8 @@ using cpu::row;
 namespace {
 
 constexpr std::size_t kRows = 24;  // what goes through a product at once divides it
+// From so many rows of x on it pays to spread panels, which takes as long as 2 to 15 rows do.
+constexpr std::int64_t kSpreadFrom = 32;
 
 std::int64_t panels_of(const Tensor& w) { return (w.rows() + kPanelRows - 1) / kPanelRows; }
 
@@ -139,8 +141,8 @@ void CpuBackend::gram(const Tensor& y, const Tensor& x) {
 }
 
 // A plain weight becomes f32 panels on the way: x is not rounded then. Both may be of bf16, with an
-// even K, where the processor multiplies that (`multiply`). Panels are taken in groups and rows of
-// x in chunks that stay together in a cache of 1 MiB.
+// even K, where the processor multiplies that (`multiply`). Panels, spread out where there are many
+// rows of x, are taken in groups and rows of x in chunks that stay together in a cache of 1 MiB.
 void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
   if (x.data == w.data && x.shape == w.shape && !w.packed) {
     gram(y, x);
@@ -148,28 +150,36 @@ void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const
   }
   const std::int64_t T = x.rows(), K = x.cols(), N = w.rows();
   const PanelType type = w.packed ? cpu::panel_type(w.dtype) : cpu::panel_type(x.dtype);
+  const bool spreads = T >= kSpreadFrom && !(type == PanelType::bf16 && kernels_.has_bf16);
   const std::size_t size = cpu::panel_size(type, K);
-  const std::int64_t group = fitting(256 << 10, size, 8),
+  const auto spread_size = spreads ? static_cast<std::size_t>(cpu::spread_size(type, K)) : size;
+  const std::int64_t group = fitting(256 << 10, spread_size, 8),
                      chunk = fitting(128 << 10, row_size(type, K), kRows);
   const cpu::Rows rows = prepare(x, type);
   const std::int64_t work = kPanelRows * K * std::max<std::int64_t>(T, 1);
   for_rows(panels_of(w), work, [&](std::int64_t begin, std::int64_t end) {
-    thread_local std::vector<std::byte> memory;
-    std::byte* room = cpu::at_least(memory, w.packed ? 0 : group * static_cast<std::int64_t>(size));
+    thread_local std::vector<std::byte> laid, spread;
     for (std::int64_t first = begin; first < end; first += group) {
-      const std::int64_t last = std::min(end, first + group);
+      const auto count = static_cast<std::size_t>(std::min(group, end - first));
       const std::byte* panels = w.as<std::byte>() + static_cast<std::size_t>(first) * size;
-      if (!w.packed) {
-        for (std::int64_t p = first; p < last; ++p)
-          lay_panel(room + static_cast<std::size_t>(p - first) * size, type, w, p);
-        panels = room;
-      }
+      const auto make = [&](std::vector<std::byte>& room, std::size_t bytes, const auto& panel) {
+        std::byte* to = cpu::at_least(room, group * static_cast<std::int64_t>(bytes));
+        for (std::size_t i = 0; i < count; ++i) panel(to + i * bytes, i);
+        panels = to;
+      };
+      if (!w.packed)
+        make(laid, size, [&](std::byte* to, std::size_t i) {
+          lay_panel(to, type, w, first + static_cast<std::int64_t>(i));
+        });
+      if (spreads && type != PanelType::f32)
+        make(spread, spread_size, [&](std::byte* to, std::size_t i) {
+          kernels_.spread(type, to, panels + i * size, K);
+        });
+      const std::int64_t n = first * kPanelRows;
       for (std::int64_t t = 0; t < T; t += chunk)
-        for (std::int64_t p = first; p < last; ++p)
-          kernels_.product(type, y.as<float>() + p * kPanelRows, N,
-                           panels + static_cast<std::size_t>(p - first) * size, rows,
-                           {t, std::min(T, t + chunk)}, K,
-                           std::min<std::int64_t>(kPanelRows, N - p * kPanelRows));
+        (spreads ? kernels_.product_spread : kernels_.product)(
+            type, y.as<float>() + n, N, panels, rows, {t, std::min(T, t + chunk)}, K,
+            std::min(static_cast<std::int64_t>(count) * kPanelRows, N - n));
     }
   });
   finish(*this, y, then);

@@ -293,14 +293,6 @@ PanelType panel_type(DType dtype) {
   return PanelType::f32;
 }
 
-std::size_t panel_size(PanelType type, std::int64_t K) {
-  const auto k = static_cast<std::size_t>(K);
-  if (type == PanelType::f32) return k * 16 * 4;
-  if (type == PanelType::bf16) return (k + 1) / 2 * 16 * 4;
-  const std::size_t shared = shared_size(type) == 0 ? 0 : k / 256 * shared_size(type);
-  return k / 32 * block_size(type) + shared;
-}
-
 void pack_panel(std::byte* panel, PanelType type, const Tensor& w, std::int64_t p) {
   const std::int64_t K = w.cols(), blocks = K / block_elements(w.dtype);
   const std::size_t row_bytes = static_cast<std::size_t>(blocks) * block_bytes(w.dtype);

@@ -10,7 +10,6 @@ namespace r1::cpu {
 
 // The panel of a weight's dtype; `DType::f32` and `bf16` for the weights that are no blocks.
 PanelType panel_type(DType dtype);
-std::size_t panel_size(PanelType type, std::int64_t K);
 
 // Panel p of w [N, K], which is plain. f16 and f32 may become bf16, all three may become f32.
 void pack_panel(std::byte* panel, PanelType type, const Tensor& w, std::int64_t p);

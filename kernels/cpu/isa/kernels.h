@@ -81,10 +81,14 @@ struct Adamw {
 struct Kernels {
   const char* name;  // of the instruction set
   bool has_bf16;     // products with bf16 panels take x as bf16; otherwise as f32 rounded to bf16
-  // y[r, 0 … n) = sum over K of x[r] panel, for r in rows: n of the panel's 16 rows, y rows
-  // `stride` apart.
-  void (*product)(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,
+  // y[r, 0 … n) = sum over K of x[r] panels, for r in rows: n rows of as many panels side by side,
+  // y rows `stride` apart.
+  void (*product)(PanelType type, float* y, std::int64_t stride, const void* panels, const Rows& x,
                   Range rows, std::int64_t K, std::int64_t n);
+  // The same, to the bit, of panels that `spread` made of these; of f32, the same panels. Not of
+  // bf16 with has_bf16.
+  decltype(product) product_spread;
+  void (*spread)(PanelType type, void* to, const void* panel, std::int64_t K);
   // y[r, 0 … n) += sum over K of x(r, k) panel[k], for r in rows: n of 16 columns, which stand in a
   // panel [K, 16]; y rows `stride` apart.
   void (*add_product)(float* y, std::int64_t stride, const float* panel, const Strided<float>& x,

@@ -35,6 +35,13 @@ constexpr bool has_codebook(PanelType type) {
 // Whether bytes that are multiplied may be below zero.
 constexpr bool is_signed(PanelType type) { return type == PanelType::q8_0 || has_codebook(type); }
 
+constexpr bool has_minima(PanelType type) {
+  return type == PanelType::q4_k || type == PanelType::q5_k;
+}
+constexpr int scales_of_block(PanelType type) {
+  return type == PanelType::q6_k ? 2 : 1;  // 2: one of each half
+}
+
 // Bits of a value: those of `mask` lie `shift` higher in a byte of the line; none, if 0.
 struct Piece {
   std::size_t line;
@@ -92,7 +99,7 @@ constexpr std::size_t block_size(PanelType type) {  // of 32 k, without what 256
   return 0;
 }
 constexpr std::size_t shared_size(PanelType type) {  // of 256 k
-  if (type == PanelType::q4_k || type == PanelType::q5_k) return 2 * kHalves;
+  if (has_minima(type)) return 2 * kHalves;
   return type == PanelType::q6_k || type == PanelType::iq4_xs ? kHalves : 0;
 }
 // Blocks of x whose steps of 8 bits are multiples of one. Where weights have 8 bits as well, each
@@ -110,6 +117,30 @@ constexpr std::size_t block_offset(PanelType type, std::int64_t b) {
 constexpr std::size_t shared_offset(PanelType type, std::int64_t b) {
   const auto i = static_cast<std::size_t>(b) / kSuperBlocks;
   return i * (shared_size(type) + kSuperBlocks * block_size(type));
+}
+constexpr std::size_t panel_size(PanelType type, std::int64_t K) {
+  const auto k = static_cast<std::size_t>(K);
+  if (type == PanelType::f32) return k * kLine;
+  if (type == PanelType::bf16) return (k + 1) / 2 * kLine;
+  return k / 32 * block_size(type) + k / 256 * shared_size(type);
+}
+
+// A panel may be spread out, for products with many rows of x: numbers as they are multiplied, in
+// lines of 64 bytes. Bf16 become f32, two lines for a pair. Of a block 8 lines are its quads, and
+// one or two its scales in f32; after 256 k with minima come those, in pairs, and what they are
+// times.
+constexpr std::int64_t spread_block(PanelType type) { return 8 + scales_of_block(type); }  // lines
+constexpr std::int64_t spread_minima(PanelType type) {
+  return has_minima(type) ? kSuperBlocks / 2 + 1 : 0;
+}
+constexpr std::int64_t spread_offset(PanelType type, std::int64_t b) {  // where block b begins
+  const std::int64_t lines = b * spread_block(type) + b / kSuperBlocks * spread_minima(type);
+  return lines * std::int64_t{kLine};
+}
+constexpr std::int64_t spread_size(PanelType type, std::int64_t K) {
+  if (type == PanelType::f32) return K * std::int64_t{kLine};
+  if (type == PanelType::bf16) return (K + 1) / 2 * 2 * std::int64_t{kLine};
+  return spread_offset(type, K / kBlock);
 }
 
 }  // namespace r1::cpu

@@ -32,16 +32,12 @@ double multiply_in_registers(cpu::PanelType type, std::int64_t rounds) {
   unknown(v), unknown(x), unknown(bytes);
   const std::int8_t four[4] = {1, 1, 1, 1};
   std::int64_t terms = 1;  // products in a lane in a step
-  if (type == cpu::PanelType::f32) {
+  if (type == cpu::PanelType::f32 || (type == cpu::PanelType::bf16 && !kHasBf16)) {
     repeat<Floats>(rounds, [v, x](Floats sum) { return multiply_add(v, x, sum); });
   } else if (type == cpu::PanelType::bf16) {
     terms = 2;
     const PairElement pair[2] = {};
-    repeat<Floats>(rounds, [bytes, &pair](Floats sum) {
-      for (int step = 0; step < kBf16Steps; ++step)
-        sum = dot_bf16(sum, bf16_of_step(bytes, step), pair + step);
-      return sum;
-    });
+    repeat<Floats>(rounds, [bytes, &pair](Floats sum) { return dot_bf16(sum, bytes, pair); });
   } else if (kNarrowSum > 0 && !cpu::is_signed(type)) {  // the sums' own sums left out
     terms = 4;
     repeat<Pairs>(rounds, [bytes, &four](Pairs sum) {

@@ -3,7 +3,7 @@
 // order, whatever the other rows.
 #include "kernels/cpu/isa/products.h"
 
-#include "kernels/cpu/isa/quads.h"
+#include "kernels/cpu/isa/blocks.h"
 
 namespace r1::R1_ISA {
 namespace {
@@ -11,7 +11,6 @@ namespace {
 using cpu::PanelType;
 using cpu::Rows;
 using cpu::XBlock;
-using Bytes = const unsigned char*;
 
 R1_INLINE void write(float* y, Floats v, std::int64_t n) {
   if (n > 0) store_n(y, v, n < kLanes ? n : kLanes);
@@ -26,30 +25,28 @@ R1_INLINE void write_parts(float* y, std::int64_t stride, Each<Each<Floats, P>, 
     for (int p = 0; p < P; ++p) write(y + r * stride + kLanes * p, v[r][p], n - kLanes * p);
 }
 
-// Asks for weights that R rows will want later, as far as the second cache. One row streams by
-// itself; several keep the machine at work so long between two loads that it fetches too late: from
-// memory, 8 rows then take 3 times as long in bf16 and q8_0.
-constexpr std::int64_t kAhead = 16384;  // bytes: half a microsecond
-template <int R>
-R1_INLINE void fetch(Bytes w, std::size_t bytes) {
-  constexpr int kSecondCache = 2;
-  if (R > 1)
-    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(w + kAhead + i, 0, kSecondCache);
+// By the end of a product it is there.
+template <int R, int P>
+R1_INLINE void ask_to_write(float* y, std::int64_t stride) {
+  if (R > 4)
+    for (int r = 0; r < R; ++r)
+      for (int p = 0; p < P; ++p) __builtin_prefetch(y + r * stride + kLanes * p, 1);
 }
 
 // P parts of a panel side by side, each as many of its rows as a register has lanes: what is read
 // of x then serves P products. Where the registers for it are few, P is 1; other parts of the same
 // 64 bytes then come out of the cache.
 template <int R, int P>
-void product_f32(float* y, std::int64_t stride, Bytes w, const float* x, std::int64_t K,
-                 std::int64_t n) {
+void product_f32(float* y, std::int64_t stride, Bytes w, std::int64_t apart, const float* x,
+                 std::int64_t K, std::int64_t n) {
   Each<Each<Floats, P>, R> sum;  // not zeroed as one piece of memory
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) sum[r] = {};
+  ask_to_write<R, P>(y, stride);
   for (std::int64_t k = 0; k < K; ++k) {
     fetch<R>(w + 64 * k, 64);
     Each<Floats, P> v;
-    for (int p = 0; p < P; ++p) v[p] = load<Floats>(w + 64 * k + std::int64_t{kRegister} * p);
+    for (int p = 0; p < P; ++p) v[p] = load<Floats>(w + 64 * k + register_at(p, apart));
     for (int r = 0; r < R; ++r)
       for (int p = 0; p < P; ++p) sum[r][p] = multiply_add(v[p], all(x[r * K + k]), sum[r][p]);
   }
@@ -86,10 +83,6 @@ void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, 
   write_parts(y, stride, sum, n);
 }
 
-constexpr bool has_signed_scales(PanelType type) {
-  return type == PanelType::q6_k || type == PanelType::iq4_xs;
-}
-
 // Rows of x and parts of a panel that go through a product together: their sums stay in registers,
 // of which blocks need some besides.
 constexpr int most_rows(PanelType type) {
@@ -103,19 +96,6 @@ constexpr int parts_at_once(PanelType type, int rows) {
   return has_room || (plain && rows <= 2) ? cpu::kPanelRows / kLanes : 1;
 }
 
-// Quad j of a block.
-template <PanelType type>
-R1_INLINE Ints quad(Bytes values, std::int64_t j) {
-  const cpu::Pieces pieces = cpu::pieces_of(type, static_cast<std::size_t>(j));
-  Ints value{};
-#pragma GCC unroll 3
-  for (const cpu::Piece& p : pieces.of)
-    value |= load<Ints>(values + cpu::kLine * p.line) >> p.shift &
-             static_cast<std::int32_t>(p.mask_of_four());
-  if constexpr (cpu::has_codebook(type)) return in_codebook(value);
-  return value;
-}
-
 // What is added to each value before it is multiplied by the scale, so that the sum of the products
 // can begin with that times the sum of x.
 constexpr std::int32_t start_of_sum(PanelType type) {
@@ -123,9 +103,6 @@ constexpr std::int32_t start_of_sum(PanelType type) {
   if (type == PanelType::q4_0) return -8;
   return type == PanelType::q6_k ? -32 : 0;
 }
-
-R1_INLINE Floats from_bytes(Bytes p) { return to_floats(widen_bytes(p)); }
-R1_INLINE Floats from_signed_bytes(Bytes p) { return to_floats(widen_signed_bytes(p)); }
 
 // The largest byte of quads that are not signed.
 constexpr int largest_byte(PanelType type) {
@@ -135,10 +112,11 @@ constexpr int largest_byte(PanelType type) {
 template <int R, int P>
 using Tile = Each<Each<Ints, P>, R>;
 
-// Adds the sums of quads first … last - 1 for R rows of x, whose blocks lie `blocks` apart.
-template <PanelType type, int R, int P>
-R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, std::int64_t blocks,
-                         int first, int last) {
+// Adds the sums of quads first … last - 1 of block b for R rows of x, whose blocks lie `blocks`
+// apart.
+template <int R, typename Weights, int P>
+R1_INLINE void add_quads(Tile<R, P>& sum, const Weights& w, std::int64_t b, const XBlock* x,
+                         std::int64_t blocks, int first, int last) {
   // Few rows would wait for one sum after the other, so that odd quads have sums of their own:
   // whole numbers come out the same.
   constexpr int kChains = R * P <= 2 ? 2 : 1;
@@ -146,16 +124,17 @@ R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, std::in
 #pragma GCC unroll 8
   for (std::int64_t j = first; j < last; ++j) {
     Each<Ints, P> v;
-    for (int p = 0; p < P; ++p) v[p] = quad<type>(values + std::int64_t{kRegister} * p, j);
+    for (int p = 0; p < P; ++p) v[p] = w.quad(b, j, p);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
+    for (int r = 0; r < R; ++r) {
+      const auto four = four_for<P>(x[r * blocks].q + 4 * j);
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
-        const std::int8_t* four = x[r * blocks].q + 4 * j;
         Ints& to = j % kChains == 0 ? sum[r][p] : other[r][p];
-        to = cpu::is_signed(type) ? dot_signed(to, v[p], four) : dot_small(to, v[p], four);
+        to = cpu::is_signed(w.kType) ? dot_signed(to, v[p], four) : dot_small(to, v[p], four);
         keep_order(to);
       }
+    }
   }
   if (kChains > 1)
     for (int r = 0; r < R; ++r)
@@ -163,16 +142,16 @@ R1_INLINE void add_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, std::in
 }
 
 // The same by way of narrow sums of kQuads quads.
-template <PanelType type, int R, int P, int kQuads>
-R1_INLINE void add_narrow_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, std::int64_t blocks,
-                                int first, int last) {
+template <int kQuads, int R, typename Weights, int P>
+R1_INLINE void add_narrow_quads(Tile<R, P>& sum, const Weights& w, std::int64_t b, const XBlock* x,
+                                std::int64_t blocks, int first, int last) {
 #pragma GCC unroll 8
   for (std::int64_t from = first; from < last; from += kQuads) {
     Each<Each<Pairs, P>, R> narrow;
 #pragma GCC unroll 8
     for (std::int64_t j = from; j < from + kQuads; ++j) {
       Each<Ints, P> v;
-      for (int p = 0; p < P; ++p) v[p] = quad<type>(values + std::int64_t{kRegister} * p, j);
+      for (int p = 0; p < P; ++p) v[p] = w.quad(b, j, p);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
@@ -186,88 +165,71 @@ R1_INLINE void add_narrow_quads(Tile<R, P>& sum, Bytes values, const XBlock* x, 
   }
 }
 
-// The sums of one block, or of its half h, for R rows of x.
-template <PanelType type, int R, int P, int kHalves>
-R1_INLINE void sum_block(Tile<R, P>& sum, Bytes values, const XBlock* x, std::int64_t blocks,
-                         int h) {
-  constexpr int kQuads = 8 / kHalves, kNarrow = kNarrowSum / largest_byte(type);
+// The sums of block b, or of its half h, for R rows of x.
+template <int R, typename Weights, int P>
+R1_INLINE void sum_block(Tile<R, P>& sum, const Weights& w, std::int64_t b, int h, const XBlock* x,
+                         std::int64_t blocks) {
+  constexpr PanelType type = Weights::kType;
+  constexpr int kQuads = 8 / cpu::scales_of_block(type), kNarrow = kNarrowSum / largest_byte(type);
   for (int r = 0; r < R; ++r)
     for (int p = 0; p < P; ++p) sum[r][p] = all(x[r * blocks].start[h]);
   if constexpr (cpu::is_signed(type) || kNarrow < 2)
-    add_quads<type>(sum, values, x, blocks, h * kQuads, (h + 1) * kQuads);
+    add_quads<R>(sum, w, b, x, blocks, h * kQuads, (h + 1) * kQuads);
   else
-    add_narrow_quads<type, R, P, (kNarrow < kQuads ? kNarrow : kQuads)>(
-        sum, values, x, blocks, h * kQuads, (h + 1) * kQuads);
+    add_narrow_quads<(kNarrow < kQuads ? kNarrow : kQuads), R>(sum, w, b, x, blocks, h * kQuads,
+                                                               (h + 1) * kQuads);
 }
 
 // Takes from the products of 256 k the minima times the sums of x, which stand in pairs of blocks.
-// at(b, p): the minima of a block; m: their scales.
-template <int R, int P, typename At>
-R1_INLINE void take_minima(Each<Each<Floats, P>, R>& product, const At& at, Bytes m,
-                           const XBlock* x, std::int64_t blocks) {
+template <int R, typename Weights, int P>
+R1_INLINE void take_minima(Each<Each<Floats, P>, R>& product, const Weights& w, const XBlock* x,
+                           std::int64_t blocks) {
   Tile<R, P> sum;
   for (std::int64_t b = 0; b < cpu::kSuperBlocks; b += 2)
     for (int p = 0; p < P; ++p) {
-      const Ints minima = widen_bytes(at(b, p)) | (widen_bytes(at(b + 1, p)) << 16);
+      const Ints minima = w.minima(b, p);
       for (int r = 0; r < R; ++r)
         sum[r][p] = dot_pairs(sum[r][p], minima, four_bytes(x[r * blocks + b].sums));
     }
   for (int p = 0; p < P; ++p) {
-    const Floats step = from_f16(m + kLanes * 2 * p) * (-1.0f / cpu::kSumSteps);
+    const Floats step = w.minus_minimum(p);
     for (int r = 0; r < R; ++r)
       product[r][p] = multiply_add(to_floats(sum[r][p]), step, product[r][p]);
   }
 }
 
-// R rows of x with the rows `part` … of a panel, whose sums meet the scale of x when they are those
-// of all blocks that have it.
-template <PanelType type, int R, int P>
-void product_blocks(float* y, std::int64_t stride, Bytes w, const XBlock* x, std::int64_t K,
-                    std::int64_t part, std::int64_t n) {
+// R rows of x with P registers of weights, whose sums meet the scale of x when they are those of
+// all blocks that have it.
+template <int R, int P, typename Weights>
+void product_blocks(float* y, std::int64_t stride, Weights w, const XBlock* x, std::int64_t K,
+                    std::int64_t n) {
+  constexpr PanelType type = Weights::kType;
   constexpr std::int64_t kTogether = cpu::blocks_of_step(type);
-  constexpr bool shares = cpu::shared_size(type) > 0;  // and has all of 256 k
-  constexpr bool has_minimum = type == PanelType::q4_k || type == PanelType::q5_k;
-  constexpr int kHalves = type == PanelType::q6_k ? 2 : 1;  // with a scale each
+  constexpr bool always_all = cpu::shared_size(type) > 0;
+  constexpr int kHalves = cpu::scales_of_block(type);
   const std::int64_t blocks = K / cpu::kBlock;
   Each<Each<Floats, P>, R> total;
+  ask_to_write<R, P>(y, stride);
   for (std::int64_t first = 0; first < blocks; first += kTogether, x += kTogether) {
     const std::int64_t left = blocks - first;
-    const std::int64_t count = shares || left > kTogether ? kTogether : left;
-    const Bytes shared = w + cpu::shared_offset(type, first) + 2 * part;
-    Each<Floats, P> d;
-    if constexpr (shares) {
-      fetch<R>(w + cpu::shared_offset(type, first), cpu::shared_size(type));
-      for (int p = 0; p < P; ++p) d[p] = from_f16(shared + kLanes * 2 * p);
-    }
-    const auto scales = [&](std::int64_t b) {
-      return w + cpu::block_offset(type, first + b) + cpu::values_size(type);
-    };
-    const auto scale = [&](std::int64_t b, int h, int p) {
-      const std::int64_t at = part + kLanes * p;
-      if constexpr (!shares) return from_f16(scales(b) + 2 * at);
-      const Bytes byte = scales(b) + std::int64_t{16} * h + at;
-      return d[p] * (has_signed_scales(type) ? from_signed_bytes(byte) : from_bytes(byte));
-    };
+    const std::int64_t count = always_all || left > kTogether ? kTogether : left;
+    w.template enter<R>(first);
     Each<Each<Floats, P>, R> product;
     for (std::int64_t b = 0; b < count; ++b) {
-      const Bytes block = w + cpu::block_offset(type, first + b);
-      fetch<R>(block, cpu::block_size(type));
+      w.template enter_block<R>(b);
 #pragma GCC unroll 2
       for (int h = 0; h < kHalves; ++h) {
         Tile<R, P> sum;
-        sum_block<type, R, P, kHalves>(sum, block + 4 * part, x + b, blocks, h);
+        sum_block<R>(sum, w, b, h, x + b, blocks);
         for (int p = 0; p < P; ++p) {
-          const Floats s = scale(b, h, p);
+          const Floats s = w.scale(b, h, p);
           for (int r = 0; r < R; ++r)
             product[r][p] = multiply_add(bits<Floats>(sum[r][p]) - all(x[r * blocks + b].away), s,
                                          product[r][p]);
         }
       }
     }
-    if constexpr (has_minimum)
-      take_minima<R, P>(
-          product, [&](std::int64_t b, int p) { return scales(b) + 16 + part + kLanes * p; },
-          shared + cpu::kHalves, x, blocks);
+    if constexpr (cpu::has_minima(type)) take_minima<R>(product, w, x, blocks);
     for (int r = 0; r < R; ++r)
       for (int p = 0; p < P; ++p)
         total[r][p] = multiply_add(product[r][p], all(x[r * blocks].scale), total[r][p]);
@@ -275,63 +237,155 @@ void product_blocks(float* y, std::int64_t stride, Bytes w, const XBlock* x, std
   write_parts(y, stride, total, n);
 }
 
-// R rows of x, from `first` on, with the whole panel.
-template <PanelType type, int R>
-void product_rows(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t first,
-                  std::int64_t K, std::int64_t n) {
-  y += first * stride;
-  constexpr int kParts = parts_at_once(type, R);
-  for (std::int64_t part = 0; part < cpu::kPanelRows; part += kParts * kLanes) {
-    if constexpr (type == PanelType::f32) {
-      product_f32<R, kParts>(y + part, stride, w + 4 * part, x.f32 + first * K, K, n - part);
-    } else if constexpr (type == PanelType::bf16) {
-      const std::int64_t pairs = (K + 1) / 2;
-      const PairElement* rows = pairs_of(x) + first * pairs * 2;
-      product_bf16<R, kParts>(y + part, stride, w + 4 * part, rows, pairs, n - part);
+// Calls product.operator()<R>(first) for lots of R rows.
+template <int kMost, typename Product>
+R1_INLINE void by_rows(cpu::Range rows, const Product& product) {
+  std::int64_t t = rows.begin;
+  const auto left = [&] { return rows.end - t; };
+  for (; left() >= kMost; t += kMost) product.template operator()<kMost>(t);
+  if (kMost > 4 && left() >= 4) product.template operator()<4>(t), t += 4;
+  if (left() >= 2) product.template operator()<2>(t), t += 2;
+  if (left() >= 1) product.template operator()<1>(t);
+}
+
+template <PanelType type>
+void product_packed(float* y, std::int64_t stride, Bytes w, const Rows& x, cpu::Range rows,
+                    std::int64_t K, std::int64_t n) {
+  by_rows<most_rows(type)>(rows, [&]<int R>(std::int64_t first) {
+    constexpr int kParts = parts_at_once(type, R);
+    for (std::int64_t part = 0; part < cpu::kPanelRows; part += kParts * kLanes) {
+      float* to = y + first * stride + part;
+      if constexpr (type == PanelType::f32) {
+        product_f32<R, kParts>(to, stride, w + 4 * part, 0, x.f32 + first * K, K, n - part);
+      } else if constexpr (type == PanelType::bf16) {
+        const std::int64_t pairs = (K + 1) / 2;
+        const PairElement* from = pairs_of(x) + first * pairs * 2;
+        product_bf16<R, kParts>(to, stride, w + 4 * part, from, pairs, n - part);
+      } else {
+        const XBlock* from = x.blocks + first * (K / cpu::kBlock);
+        product_blocks<R, kParts>(to, stride, Packed<type, kParts>(w, part), from, K, n - part);
+      }
+    }
+  });
+}
+
+// P registers at once, from row `part` of the panels on.
+template <PanelType type, int P>
+void product_spread(float* y, std::int64_t stride, Bytes w, const Rows& x, cpu::Range rows,
+                    std::int64_t K, std::int64_t part, std::int64_t n) {
+  const std::int64_t apart = cpu::spread_size(type, K);
+  by_rows<most_rows(type)>(rows, [&]<int R>(std::int64_t first) {
+    float* to = y + first * stride;
+    if constexpr (type == PanelType::f32 || type == PanelType::bf16) {
+      const std::int64_t k = type == PanelType::f32 ? K : (K + 1) / 2 * 2;
+      product_f32<R, P>(to, stride, w + 4 * part, apart, x.f32 + first * k, k, n);
     } else {
-      const XBlock* rows = x.blocks + first * (K / cpu::kBlock);
-      product_blocks<type, R, kParts>(y + part, stride, w, rows, K, part, n - part);
+      const XBlock* from = x.blocks + first * (K / cpu::kBlock);
+      product_blocks<R, P>(to, stride, Spread<type, P>(w, part, apart), from, K, n);
+    }
+  });
+}
+
+template <PanelType type>
+void spread_blocks(unsigned char* to, Bytes panel, std::int64_t K) {
+  constexpr std::int64_t kLines = cpu::spread_block(type);
+  const std::int64_t blocks = K / cpu::kBlock;
+  for (std::int64_t part = 0; part < cpu::kPanelRows; part += kLanes) {
+    Packed<type, 1> from(panel, part);
+    for (std::int64_t first = 0; first < blocks; first += cpu::kSuperBlocks) {
+      from.template enter<2>(first);
+      unsigned char* lines = to + cpu::spread_offset(type, first) + 4 * part;
+      const auto put = [&](std::int64_t line, auto v) {
+        store(lines + std::int64_t{cpu::kLine} * line, bits<Floats>(v));
+      };
+      for (std::int64_t b = 0; b < cpu::kSuperBlocks && first + b < blocks; ++b) {
+        from.template enter_block<2>(b);
+#pragma GCC unroll 8
+        for (int j = 0; j < 8; ++j) put(kLines * b + j, from.quad(b, j, 0));
+        for (int h = 0; h < cpu::scales_of_block(type); ++h)
+          put(kLines * b + 8 + h, from.scale(b, h, 0));
+      }
+      if constexpr (cpu::has_minima(type)) {
+        const std::int64_t behind = kLines * cpu::kSuperBlocks;
+        for (std::int64_t b = 0; b < cpu::kSuperBlocks; b += 2)
+          put(behind + b / 2, from.minima(b, 0));
+        put(behind + cpu::kSuperBlocks / 2, from.minus_minimum(0));
+      }
     }
   }
 }
 
+void spread_bf16(unsigned char* to, Bytes panel, std::int64_t K) {
+  for (std::int64_t k = 0; k < (K + 1) / 2; ++k)
+    for (std::int64_t at = 0; at < std::int64_t{cpu::kLine}; at += kRegister) {
+      const Ints pairs = load<Ints>(panel + 64 * k + at);
+      for (int i = 0; i < 2; ++i)
+        store(to + 64 * (2 * k + i) + at, bits<Floats>(i == 0 ? pairs << 16 : pairs >> 16 << 16));
+    }
+}
+
 template <PanelType type>
-void product_all(float* y, std::int64_t stride, Bytes w, const Rows& x, cpu::Range rows,
-                 std::int64_t K, std::int64_t n) {
-  std::int64_t t = rows.begin;
-  const auto left = [&] { return rows.end - t; };
-  constexpr int kMost = most_rows(type);
-  for (; left() >= kMost; t += kMost) product_rows<type, kMost>(y, stride, w, x, t, K, n);
-  if (kMost > 4 && left() >= 4) product_rows<type, 4>(y, stride, w, x, t, K, n), t += 4;
-  if (left() >= 2) product_rows<type, 2>(y, stride, w, x, t, K, n), t += 2;
-  if (left() >= 1) product_rows<type, 1>(y, stride, w, x, t, K, n);
+struct Of {
+  static constexpr PanelType kType = type;
+};
+template <typename Act>
+void by_type(PanelType type, const Act& act) {
+  switch (type) {
+    case PanelType::f32:
+      return act(Of<PanelType::f32>());
+    case PanelType::bf16:
+      return act(Of<PanelType::bf16>());
+    case PanelType::q8_0:
+      return act(Of<PanelType::q8_0>());
+    case PanelType::q4_0:
+      return act(Of<PanelType::q4_0>());
+    case PanelType::q4_k:
+      return act(Of<PanelType::q4_k>());
+    case PanelType::q5_k:
+      return act(Of<PanelType::q5_k>());
+    case PanelType::q6_k:
+      return act(Of<PanelType::q6_k>());
+    case PanelType::iq4_nl:
+      return act(Of<PanelType::iq4_nl>());
+    case PanelType::iq4_xs:
+      return act(Of<PanelType::iq4_xs>());
+  }
 }
 
 }  // namespace
 
-void product(PanelType type, float* y, std::int64_t stride, const void* panel, const Rows& x,
+void product(PanelType type, float* y, std::int64_t stride, const void* panels, const Rows& x,
              cpu::Range rows, std::int64_t K, std::int64_t n) {
-  const auto w = static_cast<Bytes>(panel);
-  switch (type) {
-    case PanelType::f32:
-      return product_all<PanelType::f32>(y, stride, w, x, rows, K, n);
-    case PanelType::bf16:
-      return product_all<PanelType::bf16>(y, stride, w, x, rows, K, n);
-    case PanelType::q8_0:
-      return product_all<PanelType::q8_0>(y, stride, w, x, rows, K, n);
-    case PanelType::q4_0:
-      return product_all<PanelType::q4_0>(y, stride, w, x, rows, K, n);
-    case PanelType::q4_k:
-      return product_all<PanelType::q4_k>(y, stride, w, x, rows, K, n);
-    case PanelType::q5_k:
-      return product_all<PanelType::q5_k>(y, stride, w, x, rows, K, n);
-    case PanelType::q6_k:
-      return product_all<PanelType::q6_k>(y, stride, w, x, rows, K, n);
-    case PanelType::iq4_nl:
-      return product_all<PanelType::iq4_nl>(y, stride, w, x, rows, K, n);
-    case PanelType::iq4_xs:
-      return product_all<PanelType::iq4_xs>(y, stride, w, x, rows, K, n);
-  }
+  by_type(type, [&](auto of) {
+    auto w = static_cast<Bytes>(panels);
+    for (std::int64_t at = 0; at < n; at += cpu::kPanelRows, w += cpu::panel_size(of.kType, K))
+      product_packed<of.kType>(y + at, stride, w, x, rows, K, n - at);
+  });
+}
+
+void product_spread(PanelType type, float* y, std::int64_t stride, const void* panels,
+                    const Rows& x, cpu::Range rows, std::int64_t K, std::int64_t n) {
+  by_type(type, [&](auto of) {
+    const std::int64_t apart = cpu::spread_size(of.kType, K);
+    for (std::int64_t at = 0; at < n;) {
+      const Bytes w = static_cast<Bytes>(panels) + at / cpu::kPanelRows * apart;
+      const std::int64_t part = at % cpu::kPanelRows;
+      if (n - at > kLanes)
+        product_spread<of.kType, 2>(y + at, stride, w, x, rows, K, part, n - at), at += 2 * kLanes;
+      else
+        product_spread<of.kType, 1>(y + at, stride, w, x, rows, K, part, n - at), at += kLanes;
+    }
+  });
+}
+
+void spread(PanelType type, void* to, const void* panel, std::int64_t K) {
+  const auto bytes = static_cast<unsigned char*>(to);
+  by_type(type, [&](auto of) {
+    if constexpr (of.kType == PanelType::bf16)
+      spread_bf16(bytes, static_cast<Bytes>(panel), K);
+    else if constexpr (of.kType != PanelType::f32)
+      spread_blocks<of.kType>(bytes, static_cast<Bytes>(panel), K);
+  });
 }
 
 // How often x may be doubled and not exceed `most`, both given as bits: 20 times at most, where x

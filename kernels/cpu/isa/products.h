@@ -4,8 +4,11 @@
 
 namespace r1::R1_ISA {
 
-void product(cpu::PanelType type, float* y, std::int64_t stride, const void* panel,
+void product(cpu::PanelType type, float* y, std::int64_t stride, const void* panels,
              const cpu::Rows& x, cpu::Range rows, std::int64_t K, std::int64_t n);
+void product_spread(cpu::PanelType type, float* y, std::int64_t stride, const void* panels,
+                    const cpu::Rows& x, cpu::Range rows, std::int64_t K, std::int64_t n);
+void spread(cpu::PanelType type, void* to, const void* panel, std::int64_t K);
 void quantize(cpu::PanelType type, cpu::XBlock* to, const float* x, std::int64_t K);
 void to_bf16(std::uint16_t* y, const float* x, std::int64_t n);
 void round_to_bf16(float* y, const float* x, std::int64_t n);

@@ -8,7 +8,8 @@
 // differ between machines.
 //   dot_small   sum[r] += w[4r] x[0] + … + w[4r + 3] x[3]: bytes of w from 0 to 63, signed ones of
 //               x, which stand in memory
-//   dot_signed  the same for signed bytes of w; the sum has to begin with kSignedStart sums of x
+//   dot_signed  the same for signed bytes w, given as signed_bytes(w); the sum has to begin with
+//               kSignedStart sums of x
 //   dot_narrow  the same as dot_small to sums of 16 bits, two to a lane, which add_narrow adds up:
 //               cheaper where dot_small takes several instructions. The largest byte of w times the
 //               calls that go into one sum is at most kNarrowSum, which is 0 where it does not pay
@@ -65,6 +66,11 @@ R1_INLINE Ints dot_small(Ints sum, Ints w, const std::int8_t* x) {
     std::int8_t of[4];
   };
   asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*reinterpret_cast<const Four*>(x)));
+  return sum;
+}
+// Several wait for x in a register.
+R1_INLINE Ints dot_small(Ints sum, Ints w, Ints x) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
   return sum;
 }
 R1_INLINE Ints dot_pairs(Ints sum, Ints w, std::int32_t x) {
@@ -173,11 +179,14 @@ R1_INLINE Ints dot_signed(Ints sum, Ints w, const std::int8_t* x) {
 #if defined(R1_VNNI)
 // The instruction wants w unsigned: 128 is added by the sign bit, and taken away at the start.
 inline constexpr std::int32_t kSignedStart = -128;
-R1_INLINE Ints dot_signed(Ints sum, Ints w, const std::int8_t* x) {
-  return dot_small(sum, w ^ all(static_cast<std::int32_t>(0x80808080)), x);
+R1_INLINE Ints signed_bytes(Ints w) { return w ^ all(static_cast<std::int32_t>(0x80808080)); }
+template <typename X>
+R1_INLINE Ints dot_signed(Ints sum, Ints w, X x) {
+  return dot_small(sum, w, x);
 }
 #else
 inline constexpr std::int32_t kSignedStart = 0;
+R1_INLINE Ints signed_bytes(Ints w) { return w; }
 #endif
 
 #if !defined(R1_VNNI) && !defined(R1_NARROW)
@@ -190,6 +199,17 @@ using Pairs = Ints;
 R1_INLINE Pairs dot_narrow(Pairs sum, Ints w, const std::int8_t* x) { return dot_small(sum, w, x); }
 R1_INLINE Ints add_narrow(Ints sum, Pairs pairs) { return sum + pairs; }
 #endif
+
+// The four of x for P products each.
+template <int P>
+R1_INLINE auto four_for(const std::int8_t* x) {
+#if defined(__AVX512VNNI__)
+  if constexpr (P > 1)
+    return all(four_bytes(x));
+  else
+#endif
+    return x;
+}
 
 // The numbers of the codebook at the places 0 … 15 in each byte.
 #if defined(__AVX512BW__)
