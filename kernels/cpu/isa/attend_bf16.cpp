@@ -49,10 +49,10 @@ R1_INLINE Ints load_pairs(const std::uint16_t* p, std::int64_t n) {
 struct Weights {
   PairElement of[std::size_t{kTokens}];
 
-  R1_INLINE void make(Scores& p, const AttendRow& row) {
-    for (std::int64_t j = 0; j < row.begin; ++j) p[j] = 0.0f;
-    for (std::int64_t j = row.end; j < kTokens; ++j) p[j] = 0.0f;
-    for (std::int64_t j = 0; j < kTokens; j += kLanes) store_pairs(of + j, load<Floats>(p + j));
+  R1_INLINE void make(const Scores& p, const AttendRow& row) {
+    const cpu::Range seen = registers_of<false>(row);
+    for (std::int64_t j = 0; j < kTokens; j += kLanes)
+      store_pairs(of + j, j >= seen.begin && j < seen.end ? load<Floats>(p + j) : Floats{});
   }
 };
 

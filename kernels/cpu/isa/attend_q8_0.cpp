@@ -63,10 +63,11 @@ struct Weights {
 
   R1_INLINE void make(const Scores& p, const AttendRow& row, const std::int8_t* block) {
     Scores w;
-    for (std::int64_t j = row.begin / kLanes * kLanes; j < row.end; j += kLanes)
-      store(w + j, load<Floats>(p + j) * scales_of(block, j));
-    for (std::int64_t j = 0; j < row.begin; ++j) w[j] = 0.0f;
-    for (std::int64_t j = row.end; j < kTokens; ++j) w[j] = 0.0f;
+    const cpu::Range seen = registers_of<false>(row);
+    for (std::int64_t j = 0; j < kTokens; j += kLanes)
+      store(w + j, j >= seen.begin && j < seen.end
+                       ? where_seen(row, j, load<Floats>(p + j) * scales_of(block, j), 0.0f)
+                       : Floats{});
     step = to_whole(whole, w, kTokens);
   }
 };

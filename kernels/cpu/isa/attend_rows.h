@@ -53,8 +53,18 @@ R1_INLINE cpu::Range registers_of(const cpu::AttendRow& row) {
   return {row.begin / kLanes * kLanes, (row.end + kLanes - 1) / kLanes * kLanes};
 }
 
+// v at positions from j on, and `other` at those that the row does not see. Were numbers put into
+// memory instead, what then loads a register of them would wait for each.
+R1_INLINE Floats where_seen(const cpu::AttendRow& row, std::int64_t j, Floats v, float other) {
+  static constexpr std::int32_t kCount[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const Ints at = load<Ints>(kCount) + static_cast<std::int32_t>(j);
+  const Ints is_seen =
+      (at >= static_cast<std::int32_t>(row.begin)) & (at < static_cast<std::int32_t>(row.end));
+  return is_seen ? v : all(other);
+}
+
 // Turns scores of rows into weights by e^largest, and what the rows have so far too. Weights of
-// what a row does not see are 0 or not there.
+// what a row does not see are 0 or, in other registers than those it sees, not there.
 template <int R, bool whole>
 R1_INLINE void weigh_seen(Scores* z, cpu::AttendRow* const* rows, const cpu::PastPage& page) {
   Floats most[std::size_t{R}], total[std::size_t{R}];
@@ -62,17 +72,15 @@ R1_INLINE void weigh_seen(Scores* z, cpu::AttendRow* const* rows, const cpu::Pas
   for (int r = 0; r < R; ++r) {
     const cpu::AttendRow& row = *rows[r];
     const cpu::Range seen = registers_of<whole>(row);
-    if (page.decay != nullptr)
-      for (std::int64_t j = seen.begin; j < seen.end; j += kLanes)
-        store(z[r] + j, load<Floats>(z[r] + j) + (row.own - load<Floats>(page.decay + j)));
-    if (!whole) {
-      for (std::int64_t j = seen.begin; j < row.begin; ++j) z[r][j] = kNothing;
-      for (std::int64_t j = row.end; j < seen.end; ++j) z[r][j] = kNothing;
-    }
     before.of[r] = row.largest;
     most[r] = all(row.largest);
-    for (std::int64_t j = seen.begin; j < seen.end; j += kLanes)
-      most[r] = larger(most[r], load<Floats>(z[r] + j));
+    for (std::int64_t j = seen.begin; j < seen.end; j += kLanes) {
+      Floats v = load<Floats>(z[r] + j);
+      if (page.decay != nullptr) v = v + (row.own - load<Floats>(page.decay + j));
+      if (!whole) v = where_seen(row, j, v, kNothing);
+      if (!whole || page.decay != nullptr) store(z[r] + j, v);
+      most[r] = larger(most[r], v);
+    }
   }
   fold_each<R>(top.of, most, Larger{});
   for (int r = 0; r < R; ++r) {
