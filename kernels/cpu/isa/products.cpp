@@ -28,9 +28,20 @@ R1_INLINE void write_parts(float* y, std::int64_t stride, Each<Each<Floats, P>, 
 // By the end of a product it is there.
 template <int R, int P>
 R1_INLINE void ask_to_write(float* y, std::int64_t stride) {
-  if (R > 4)
+  if (R > 4 && P > 1)
     for (int r = 0; r < R; ++r)
       for (int p = 0; p < P; ++p) __builtin_prefetch(y + r * stride + kLanes * p, 1);
+}
+
+// Panels side by side, of f32: four times what other types have there, so that the next lines are
+// asked for from the second cache as well.
+template <int P>
+R1_INLINE void fetch_near(Bytes w, std::int64_t apart) {
+  constexpr int kFirstCache = 3;
+  constexpr std::int64_t kNear = 6 * std::int64_t{cpu::kLine};
+  if (P * kLanes > cpu::kPanelRows)
+    for (int p = 0; p < P; ++p)
+      __builtin_prefetch(w + kNear + register_at(p, apart), 0, kFirstCache);
 }
 
 // P parts of a panel side by side, each as many of its rows as a register has lanes: what is read
@@ -45,6 +56,7 @@ void product_f32(float* y, std::int64_t stride, Bytes w, std::int64_t apart, con
   ask_to_write<R, P>(y, stride);
   for (std::int64_t k = 0; k < K; ++k) {
     fetch<R>(w + 64 * k, 64);
+    fetch_near<P>(w + 64 * k, apart);
     Each<Floats, P> v;
     for (int p = 0; p < P; ++p) v[p] = load<Floats>(w + 64 * k + register_at(p, apart));
     for (int r = 0; r < R; ++r)
