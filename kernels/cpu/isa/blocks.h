@@ -125,4 +125,33 @@ class Spread {
   std::int64_t apart_;
 };
 
+// Calls act with the type as a constant, `kType`.
+template <cpu::PanelType type>
+struct Of {
+  static constexpr cpu::PanelType kType = type;
+};
+template <typename Act>
+void by_type(cpu::PanelType type, const Act& act) {
+  switch (type) {
+    case cpu::PanelType::f32:
+      return act(Of<cpu::PanelType::f32>());
+    case cpu::PanelType::bf16:
+      return act(Of<cpu::PanelType::bf16>());
+    case cpu::PanelType::q8_0:
+      return act(Of<cpu::PanelType::q8_0>());
+    case cpu::PanelType::q4_0:
+      return act(Of<cpu::PanelType::q4_0>());
+    case cpu::PanelType::q4_k:
+      return act(Of<cpu::PanelType::q4_k>());
+    case cpu::PanelType::q5_k:
+      return act(Of<cpu::PanelType::q5_k>());
+    case cpu::PanelType::q6_k:
+      return act(Of<cpu::PanelType::q6_k>());
+    case cpu::PanelType::iq4_nl:
+      return act(Of<cpu::PanelType::iq4_nl>());
+    case cpu::PanelType::iq4_xs:
+      return act(Of<cpu::PanelType::iq4_xs>());
+  }
+}
+
 }  // namespace r1::R1_ISA

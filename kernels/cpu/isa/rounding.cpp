@@ -1,0 +1,100 @@
+// Rows of x as products take them: in 8 bits by blocks of 32, or in bf16.
+#include "kernels/cpu/isa/products.h"
+#include "kernels/cpu/isa/quads.h"
+
+namespace r1::R1_ISA {
+namespace {
+
+using cpu::PanelType;
+using cpu::XBlock;
+
+// What is added to each value before it is multiplied by the scale, so that the sum of the products
+// can begin with that times the sum of x.
+constexpr std::int32_t start_of_sum(PanelType type) {
+  if (cpu::is_signed(type)) return kSignedStart;
+  if (type == PanelType::q4_0) return -8;
+  return type == PanelType::q6_k ? -32 : 0;
+}
+
+// How often x may be doubled and not exceed `most`, both given as bits: 20 times at most, where x
+// is next to nothing, so that the inverse of no step is infinite (has_step).
+R1_INLINE std::int32_t doublings(std::int32_t x, std::int32_t most) {
+  const std::int32_t apart = (most - x) >> 23;
+  return apart < 20 ? apart : 20;
+}
+
+// q = round(x inverse); returns the sum of each half.
+R1_INLINE void round_block(XBlock& to, std::int32_t* half, const float* x, float inverse) {
+  for (std::int64_t h = 0; h < 2; ++h) {
+    Ints total{};
+    for (std::int64_t i = 16 * h; i < 16 * (h + 1); i += kLanes) {
+      const Ints v = nearest_whole(load<Floats>(x + i) * inverse);
+      store_bytes(to.q + i, v);
+      total += v;
+    }
+    half[h] = sum(total);
+  }
+}
+
+// The upper half is what is nearest; ties to even. A NaN stays one.
+R1_INLINE Words nearest_bf16(Words v) {
+  const Words rounded = v + 0x7fffu + (v >> 16 & 1u);
+  return (v & 0x7fffffffu) > 0x7f800000u ? v | 0x400000u : rounded;
+}
+// Rounded by instruction where there is one and no number is denormal: it takes those for 0.
+R1_INLINE HalfRegister rounded_to_bf16(Floats v) {
+#if defined(__AVX512BF16__)
+  constexpr int kDenormal = 0x20;
+  if (_mm512_fpclass_ps_mask(bits<__m512>(v), kDenormal) == 0)
+    return bits<HalfRegister>(_mm512_cvtneps_pbh(bits<__m512>(v)));
+#endif
+  return __builtin_convertvector(nearest_bf16(bits<Words>(v)) >> 16, HalfRegister);
+}
+
+}  // namespace
+
+// q = round(x / step), with a step of the largest |x| over 127 of the blocks that share one, halved
+// where a block has room. 0 where there is no such step. Beside a number that is not finite the
+// step is none either, and so no sum of the row.
+void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
+  const std::int64_t blocks = K / cpu::kBlock, together = cpu::blocks_of_step(type);
+  const bool by_halves = type == PanelType::q6_k;
+  for (std::int64_t first = 0; first < blocks; first += together) {
+    const std::int64_t left = blocks - first, count = left < together ? left : together;
+    std::int32_t own[std::size_t{cpu::kSuperBlocks}], most = 0;  // magnitudes, as bits
+    for (std::int64_t b = 0; b < count; ++b) {
+      own[b] = bits<std::int32_t>(largest_magnitude(x + b * cpu::kBlock, cpu::kBlock));
+      most = own[b] > most ? own[b] : most;
+    }
+    const float largest = bits<float>(most);
+    for (std::int64_t b = 0; b < count; ++b, ++to, x += cpu::kBlock) {
+      *to = {};
+      to->scale = largest / 127.0f;
+      if (!has_step(largest)) continue;
+      const std::int32_t e = doublings(own[b], most);
+      std::int32_t half[2];
+      round_block(*to, half, x, 127.0f / largest * bits<float>((127 + e) << 23));
+      const std::int32_t both = half[0] + half[1];
+      const std::int32_t away = kWholeBits - (e << 23);  // in steps of 2^-e
+      to->start[0] = away + start_of_sum(type) * (by_halves ? half[0] : both);
+      to->start[1] = away + start_of_sum(type) * half[1];
+      to->away = bits<float>(away);
+      to->sums[0] = static_cast<std::int16_t>((both * cpu::kSumSteps + (1 << e >> 1)) >> e);
+    }
+    for (std::int64_t b = 2; b <= count; ++b) to[-b].sums[1] = to[1 - b].sums[0];
+  }
+}
+
+void to_bf16(std::uint16_t* y, const float* x, std::int64_t n) {
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    const HalfRegister rounded = rounded_to_bf16(load_n(x + i, m));
+    __builtin_memcpy(y + i, &rounded, sizeof(std::uint16_t) * static_cast<std::size_t>(m));
+  });
+}
+void round_to_bf16(float* y, const float* x, std::int64_t n) {
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    store_n(y + i, bits<Floats>(nearest_bf16(bits<Words>(load_n(x + i, m))) & 0xffff0000u), m);
+  });
+}
+
+}  // namespace r1::R1_ISA
