@@ -107,13 +107,13 @@ class Spread {
     return load<Ints>(line(kLines * b + j, p));
   }
   R1_INLINE Floats scale(std::int64_t b, int h, int p) const {
-    return load<Floats>(line(kLines * b + 8 + h, p));
+    return load<Floats>(line(kLines * b + cpu::kSpreadScales + h, p));
   }
   R1_INLINE Ints minima(std::int64_t b, int p) const {
-    return load<Ints>(line(kLines * cpu::kSuperBlocks + b / 2, p));
+    return load<Ints>(line(cpu::spread_minima(type) + b / 2, p));
   }
   R1_INLINE Floats minus_minimum(int p) const {
-    return load<Floats>(line(kLines * cpu::kSuperBlocks + cpu::kSuperBlocks / 2, p));
+    return load<Floats>(line(cpu::spread_minimum(type), p));
   }
 
  private:

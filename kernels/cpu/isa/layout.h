@@ -129,12 +129,18 @@ constexpr std::size_t panel_size(PanelType type, std::int64_t K) {
 // lines of 64 bytes. Bf16 become f32, two lines for a pair. Of a block 8 lines are its quads, and
 // one or two its scales in f32; after 256 k with minima come those, in pairs, and what they are
 // times.
-constexpr std::int64_t spread_block(PanelType type) { return 8 + scales_of_block(type); }  // lines
-constexpr std::int64_t spread_minima(PanelType type) {
-  return has_minima(type) ? kSuperBlocks / 2 + 1 : 0;
+inline constexpr std::int64_t kSpreadScales = 8;       // lines before them in a block
+constexpr std::int64_t spread_block(PanelType type) {  // lines
+  return kSpreadScales + scales_of_block(type);
+}
+// Of 256 k, the lines before the minima and before what these are times.
+constexpr std::int64_t spread_minima(PanelType type) { return kSuperBlocks * spread_block(type); }
+constexpr std::int64_t spread_minimum(PanelType type) {
+  return spread_minima(type) + kSuperBlocks / 2;
 }
 constexpr std::int64_t spread_offset(PanelType type, std::int64_t b) {  // where block b begins
-  const std::int64_t lines = b * spread_block(type) + b / kSuperBlocks * spread_minima(type);
+  const std::int64_t all = has_minima(type) ? spread_minimum(type) + 1 : spread_minima(type);
+  const std::int64_t lines = b / kSuperBlocks * all + b % kSuperBlocks * spread_block(type);
   return lines * std::int64_t{kLine};
 }
 constexpr std::int64_t spread_size(PanelType type, std::int64_t K) {

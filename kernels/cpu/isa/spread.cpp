@@ -24,13 +24,12 @@ void spread_blocks(unsigned char* to, Bytes panel, std::int64_t K) {
 #pragma GCC unroll 8
         for (int j = 0; j < 8; ++j) put(kLines * b + j, from.quad(b, j, 0));
         for (int h = 0; h < cpu::scales_of_block(type); ++h)
-          put(kLines * b + 8 + h, from.scale(b, h, 0));
+          put(kLines * b + cpu::kSpreadScales + h, from.scale(b, h, 0));
       }
       if constexpr (cpu::has_minima(type)) {
-        const std::int64_t behind = kLines * cpu::kSuperBlocks;
         for (std::int64_t b = 0; b < cpu::kSuperBlocks; b += 2)
-          put(behind + b / 2, from.minima(b, 0));
-        put(behind + cpu::kSuperBlocks / 2, from.minus_minimum(0));
+          put(cpu::spread_minima(type) + b / 2, from.minima(b, 0));
+        put(cpu::spread_minimum(type), from.minus_minimum(0));
       }
     }
   }
