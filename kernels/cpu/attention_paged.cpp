@@ -130,8 +130,16 @@ struct CpuBackend::PagedAttention {
     return page(walk, walk.heads.begin, newest / kPageTokens);
   }
 
-  // `after`: the page to ask for when the last one is read.
-  void one_walk(const Walk& walk, std::int64_t after) const {
+  // Asks for the rows of a walk, which are too far apart for the processor to see what comes next.
+  void ask_for(const Walk& walk) const {
+    for (std::int64_t h = walk.heads.begin; h < walk.heads.end; ++h)
+      for (std::int64_t i = walk.tile.begin; i < walk.tile.end; ++i) {
+        cpu::ask_for_row(q, row_of(i, h));
+        cpu::ask_for_row<true>(y, row_of(i, h));
+      }
+  }
+
+  void one_walk(const Walk& walk, const Walk& after) const {
     const auto& [tile, heads] = walk;
     const std::int64_t count = tile.end - tile.begin, all = count * (heads.end - heads.begin);
     std::vector<Walker> walkers;
@@ -144,11 +152,12 @@ struct CpuBackend::PagedAttention {
         oldest = std::min(oldest, walkers.back().first / kPageTokens);
         newest = std::max(newest, walkers.back().last / kPageTokens);
       }
+    ask_for(after);
     for (std::int64_t p = newest; p >= oldest; --p)
       for (std::int64_t h = heads.begin; h < heads.end; ++h) {
         const std::int64_t next = h + 1 < heads.end ? page(walk, h + 1, p)
                                   : p > oldest      ? page(walk, heads.begin, p - 1)
-                                                    : after;
+                                                    : first_page(after);
         one_page(walkers.data() + (h - heads.begin) * count, count, p, page(walk, h, p), next);
       }
     for (const Walker& w : walkers)
@@ -208,8 +217,7 @@ void CpuBackend::attention_paged(const Tensor& y, const Tensor& q, const PagedKv
            [&](std::int64_t begin, std::int64_t end) {
              for (std::int64_t part = begin; part < end; ++part)
                for (std::int64_t i = part; i < all; i += parts)
-                 attention.one_walk(walk(i),
-                                    attention.first_page(walk(std::min(i + parts, all - 1))));
+                 attention.one_walk(walk(i), walk(std::min(i + parts, all - 1)));
            });
 }
 

@@ -122,11 +122,21 @@ void CpuBackend::kv_store(const PagedKv& kv, const Tensor& k, const Tensor& v, c
     const float length = rounded * std::sqrt(kernels_.dot(key, key, hd));
     longest = j % kPageTokens == 0 ? length : std::max(longest, length);
   };
+  // Rows of a head are too far apart for the processor to see which comes next.
+  const auto ask = [&](std::int64_t t, std::int64_t h) {
+    if (t >= T) return;
+    cpu::ask_for_row(k, t * KV + h);
+    cpu::ask_for_row(v, t * KV + h);
+  };
   constexpr std::int64_t kSteps = 16;  // for an element: one of a key goes to a line of its own
+  constexpr std::int64_t kAhead = 4;   // rows
   for_rows(KV, kSteps * T * hd, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> room(static_cast<std::size_t>(hd));
     for (std::int64_t h = begin; h < end; ++h)
-      for (std::int64_t t = 0; t < T; ++t) one(t, h, room.data());
+      for (std::int64_t t = 0; t < T; ++t) {
+        ask(t + kAhead, h);
+        one(t, h, room.data());
+      }
   });
 }
 

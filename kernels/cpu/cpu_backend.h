@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -34,6 +35,7 @@ class CpuBackend : public Backend {
   Weight load_weight(const Tensor& host, DType compute) override;
   double multiply_in_registers(DType weight, std::int64_t rounds) override;
   void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) override;
+  void linear_all(const Tensor& x, std::span<const Projection> projections) override;
   void linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy, const Tensor& x,
                        const Tensor& w) override;
   void round(const Tensor& y, const Tensor& x) override;
@@ -107,6 +109,9 @@ class CpuBackend : public Backend {
   void lay_panel(std::byte* panel, cpu::PanelType type, const Tensor& w, std::int64_t p) const;
   // y = x x^T of a plain x.
   void gram(const Tensor& y, const Tensor& x);
+  // y = x w^T for all panels of some w, as one piece of work; x [T, K] as the type takes it.
+  void multiply_panels(cpu::PanelType type, const cpu::Rows& x, std::int64_t T, std::int64_t K,
+                       std::span<const Projection> projections);
   // Rows of x in the form that a panel type wants, in memory of this backend until the next call.
   cpu::Rows prepare(const Tensor& x, cpu::PanelType type);
   // Row n of a weight, widened; `room` holds it when it is not f32 already.

@@ -140,49 +140,75 @@ void CpuBackend::gram(const Tensor& y, const Tensor& x) {
   });
 }
 
-// A plain weight becomes f32 panels on the way: x is not rounded then. Both may be of bf16, with an
-// even K, where the processor multiplies that (`multiply`). Panels, spread out where there are many
-// rows of x, are taken in groups and rows of x in chunks that stay together in a cache of 1 MiB.
 void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) {
   if (x.data == w.data && x.shape == w.shape && !w.packed) {
     gram(y, x);
     return finish(*this, y, then);
   }
-  const std::int64_t T = x.rows(), K = x.cols(), N = w.rows();
-  const PanelType type = w.packed ? cpu::panel_type(w.dtype) : cpu::panel_type(x.dtype);
+  const Projection one[] = {{y, w, then}};
+  linear_all(x, one);
+}
+
+// A plain weight becomes f32 panels on the way: x is not rounded then. Both may be of bf16, with an
+// even K, where the processor multiplies that (`multiply`). Weights of one type, side by side, take
+// the same rows.
+void CpuBackend::linear_all(const Tensor& x, std::span<const Projection> projections) {
+  const auto type_of = [&](const Projection& p) {
+    return cpu::panel_type(p.w.packed ? p.w.dtype : x.dtype);
+  };
+  while (!projections.empty()) {
+    const PanelType type = type_of(projections.front());
+    const auto other = std::find_if(projections.begin(), projections.end(),
+                                    [&](const Projection& p) { return type_of(p) != type; });
+    const auto some = projections.first(static_cast<std::size_t>(other - projections.begin()));
+    multiply_panels(type, prepare(x, type), x.rows(), x.cols(), some);
+    for (const Projection& p : some) finish(*this, p.y, p.then);
+    projections = projections.subspan(some.size());
+  }
+}
+
+// Panels, spread out where there are many rows of x, are taken in groups and rows of x in chunks
+// that stay together in a cache of 1 MiB.
+void CpuBackend::multiply_panels(PanelType type, const cpu::Rows& x, std::int64_t T, std::int64_t K,
+                                 std::span<const Projection> projections) {
   const bool spreads = T >= kSpreadFrom && !(type == PanelType::bf16 && kernels_.has_bf16);
   const std::size_t size = cpu::panel_size(type, K);
   const auto spread_size = spreads ? static_cast<std::size_t>(cpu::spread_size(type, K)) : size;
   const std::int64_t group = fitting(256 << 10, spread_size, 8),
                      chunk = fitting(128 << 10, row_size(type, K), kRows);
-  const cpu::Rows rows = prepare(x, type);
-  const std::int64_t work = kPanelRows * K * std::max<std::int64_t>(T, 1);
-  for_rows(panels_of(w), work, [&](std::int64_t begin, std::int64_t end) {
+  // `count` panels, at most a group, from one on.
+  const auto multiply = [&](const Projection& p, std::int64_t first, std::int64_t count) {
     thread_local std::vector<std::byte> laid, spread;
-    for (std::int64_t first = begin; first < end; first += group) {
-      const auto count = static_cast<std::size_t>(std::min(group, end - first));
-      const std::byte* panels = w.as<std::byte>() + static_cast<std::size_t>(first) * size;
-      const auto make = [&](std::vector<std::byte>& room, std::size_t bytes, const auto& panel) {
-        std::byte* to = cpu::at_least(room, group * static_cast<std::int64_t>(bytes));
-        for (std::size_t i = 0; i < count; ++i) panel(to + i * bytes, i);
-        panels = to;
-      };
-      if (!w.packed)
-        make(laid, size, [&](std::byte* to, std::size_t i) {
-          lay_panel(to, type, w, first + static_cast<std::int64_t>(i));
-        });
-      if (spreads && type != PanelType::f32)
-        make(spread, spread_size, [&](std::byte* to, std::size_t i) {
-          kernels_.spread(type, to, panels + i * size, K);
-        });
-      const std::int64_t n = first * kPanelRows;
-      for (std::int64_t t = 0; t < T; t += chunk)
-        (spreads ? kernels_.product_spread : kernels_.product)(
-            type, y.as<float>() + n, N, panels, rows, {t, std::min(T, t + chunk)}, K,
-            std::min(static_cast<std::int64_t>(count) * kPanelRows, N - n));
+    const std::byte* panels = p.w.as<std::byte>() + static_cast<std::size_t>(first) * size;
+    const auto make = [&](std::vector<std::byte>& room, std::size_t bytes, const auto& panel) {
+      std::byte* to = cpu::at_least(room, group * static_cast<std::int64_t>(bytes));
+      for (std::int64_t i = 0; i < count; ++i) panel(to + static_cast<std::size_t>(i) * bytes, i);
+      panels = to;
+    };
+    if (!p.w.packed)
+      make(laid, size, [&](std::byte* to, std::int64_t i) { lay_panel(to, type, p.w, first + i); });
+    if (spreads && type != PanelType::f32)
+      make(spread, spread_size, [&](std::byte* to, std::int64_t i) {
+        kernels_.spread(type, to, panels + static_cast<std::size_t>(i) * size, K);
+      });
+    const std::int64_t N = p.w.rows(), n = first * kPanelRows;
+    for (std::int64_t t = 0; t < T; t += chunk)
+      (spreads ? kernels_.product_spread : kernels_.product)(type, p.y.as<float>() + n, N, panels,
+                                                             x, {t, std::min(T, t + chunk)}, K,
+                                                             std::min(count * kPanelRows, N - n));
+  };
+  std::int64_t all = 0;
+  for (const Projection& p : projections) all += panels_of(p.w);
+  const std::int64_t work = kPanelRows * K * std::max<std::int64_t>(T, 1);
+  for_rows(all, work, [&](std::int64_t begin, std::int64_t end) {
+    for (const Projection& p : projections) {  // begin and end: counted from its first panel
+      const std::int64_t count = panels_of(p.w), last = std::min(end, count);
+      for (std::int64_t first = std::max<std::int64_t>(0, begin); first < last; first += group)
+        multiply(p, first, std::min(group, last - first));
+      begin -= count;
+      end -= count;
     }
   });
-  finish(*this, y, then);
 }
 
 const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,

@@ -11,6 +11,14 @@ namespace r1::cpu {
 // Row r of an f32 tensor seen as a matrix [rows, cols].
 inline float* row(const Tensor& t, std::int64_t r) { return t.as<float>() + r * t.cols(); }
 
+// Asks for a row that will be wanted soon, to be read or `for_writing`.
+template <bool for_writing = false>
+void ask_for_row(const Tensor& t, std::int64_t r) {
+  constexpr std::int64_t kStep = 16;  // in a line
+  const float* from = row(t, r);
+  for (std::int64_t i = 0; i < t.cols(); i += kStep) __builtin_prefetch(from + i, for_writing);
+}
+
 // The first position that row i of a document sees.
 inline std::int64_t first_seen(std::int64_t start, std::int64_t i, std::int64_t window) {
   return window > 0 ? std::max(start, i - window + 1) : start;

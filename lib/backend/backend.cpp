@@ -17,6 +17,10 @@ class EachTime : public Recording {
 
 std::unique_ptr<Recording> Backend::record() { return std::make_unique<EachTime>(); }
 
+void Backend::linear_all(const Tensor& x, std::span<const Projection> projections) {
+  for (const auto& [y, w, then] : projections) linear(y, x, w, then);
+}
+
 double Backend::multiply_in_registers(DType, std::int64_t) { return 0; }
 
 }  // namespace r1

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "lib/backend/activation.h"
@@ -63,6 +64,12 @@ struct Epilogue {
   Tensor bias;      // [N], or empty
   Tensor residual;  // [T, N], or empty; not together with an activation
   Activation activation = Activation::none;
+};
+
+// One of several products of the same x.
+struct Projection {
+  Tensor y, w;
+  Epilogue then;
 };
 
 // One side of `multiply`: values [R, K], or their transpose [K, R] where K does not run along rows.
@@ -135,6 +142,9 @@ class Backend {
   // `cpu` with the same bits.  x [T, K]; w [N, K] of any weight type, packed or plain; y [T, N].
   // Quantized w: x is rounded to 8 bits in blocks of 32 (cpu); `ref` takes x as it is.
   virtual void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) = 0;
+  // Each as `linear` would make it, to the bit, so that what they need of x may be made once. None
+  // reads what another writes.
+  virtual void linear_all(const Tensor& x, std::span<const Projection> projections);
   // What `linear` would round T rows of x to before it multiplies them by w, f32 being as they are.
   // In this type x may be given to `linear`, and y asked of rms_norm and swiglu: they round as
   // `linear` does, and the product has the same bits.

@@ -21,23 +21,18 @@ namespace {
 // DAW leaves out blocks of the past that hold less than this share of a row's attention.
 constexpr float kSkip = 1e-4f;
 
-struct Affine {
-  Var weight;  // [N, K]
-  Var bias;    // [N], or empty
-};
-
 // [T, K] -> [T, N]; the residual is [T, N], or empty.
-Var apply(Graph& g, const Affine& a, const Var& x, const Var& residual = {}) {
+Var apply(Graph& g, const Linear& a, const Var& x, const Var& residual = {}) {
   return g.linear(x, a.weight, {.bias = a.bias, .residual = residual});
 }
 
 struct Layer {
   Var attn_norm;         // [D]
-  Affine q, k, v, out;   // [H hd, D], [KV hd, D] twice, [D, H hd]
+  Linear q, k, v, out;   // [H hd, D], [KV hd, D] twice, [D, H hd]
   Var q_norm, k_norm;    // [hd], or empty
-  Affine gate;           // [KV, D], [KV]: the forget gate of DAW
+  Linear gate;           // [KV, D], [KV]: the forget gate of DAW
   Var newline;           // [KV], or empty
-  Affine gain;           // [KV, D], [KV], or empty
+  Linear gain;           // [KV, D], [KV], or empty
   Var ffn_norm;          // [D]
   Var ffn_gate, ffn_up;  // [K, D]
   Var ffn_down;          // [D, K]
@@ -60,10 +55,10 @@ class Loader {
                            : params_.layer_matrix(of(name), shape);
   }
   Var exact(const std::string& name, const Shape& shape) { return params_.exact(of(name), shape); }
-  Affine affine(const std::string& name, const Shape& shape, bool bias) {
+  Linear affine(const std::string& name, const Shape& shape, bool bias) {
     return {matrix(name + ".weight", shape), bias ? exact(name + ".bias", {shape[0]}) : Var{}};
   }
-  Affine exact_affine(const std::string& name, const Shape& shape) {
+  Linear exact_affine(const std::string& name, const Shape& shape) {
     return {exact(name + ".weight", shape), exact(name + ".bias", {shape[0]})};
   }
 
@@ -145,7 +140,7 @@ class Decoder : public Network {
   // x [T, D] -> x + what becomes of its rows [T, D]
   Var feed_forward(Graph& g, const Layer& l, const Var& x) const {
     const Var n = g.rms_norm(x, l.ffn_norm, config_.eps, {l.ffn_gate, l.ffn_up});    // [T, D]
-    const Var gate = g.linear(n, l.ffn_gate), up = g.linear(n, l.ffn_up);            // [T, K]
+    const auto [gate, up] = g.linear_all(n, {{l.ffn_gate, {}}, {l.ffn_up, {}}});     // [T, K]
     return g.linear(g.swiglu(gate, up, {l.ffn_down}), l.ffn_down, {.residual = x});  // [T, D]
   }
 
@@ -157,46 +152,49 @@ class Decoder : public Network {
     const Var n = g.rms_norm(  // [T, D]
         x, l.attn_norm, config_.eps,
         {l.q.weight, l.k.weight, l.v.weight, l.gate.weight, l.gain.weight});
-    Var q = g.reshape(apply(g, l.q, n), {T, a.heads, hd});
-    Var k = g.reshape(apply(g, l.k, n), {T, a.kv_heads, hd});
-    const Var v = g.reshape(apply(g, l.v, n), {T, a.kv_heads, hd});
+    const std::array products = g.linear_all(
+        n, {l.q, l.k, l.v, {l.gate.weight, {}}, {l.gain.weight, {}}});  // [T, H hd], [T, KV hd] …
+    Var q = g.reshape(products[0], {T, a.heads, hd});
+    Var k = g.reshape(products[1], {T, a.kv_heads, hd});
+    const Var v = g.reshape(products[2], {T, a.kv_heads, hd});
+    const Var &gate = products[3], &gain = products[4];  // [T, KV], or empty
     if (a.qk_norm) {
       q = g.rms_norm(q, l.q_norm, config_.eps);
       k = g.rms_norm(k, l.k_norm, config_.eps);
     }
     q = g.rope(q, table, config_.rope.interleaved);
     k = g.rope(k, table, config_.rope.interleaved);
-    if (a.daw && a.daw->gain) q = g.daw_gain(q, g.linear(n, l.gain.weight), l.gain.bias);
+    if (a.daw && a.daw->gain) q = g.daw_gain(q, gain, l.gain.bias);
     const AttentionOptions options = {.scale = 1.0f / std::sqrt(static_cast<float>(hd)),
                                       .window = a.window[static_cast<std::size_t>(i)],
                                       .skip = a.daw && !g.training() ? kSkip : 0.0f,
                                       .longest_run = rows.longest_run};
-    const Var y = attend(g, l, i, n, {q, k, v}, rows, options);  // [T, H, hd]
+    const Var y = attend(g, l, i, {q, k, v, gate}, rows, options);  // [T, H, hd]
     return apply(g, l.out, g.reshape(y, {T, a.heads * hd}), x);
   }
 
-  struct Qkv {
-    Var q, k, v;
+  struct Seen {
+    Var q, k, v;  // [T, H, hd], [T, KV, hd] twice
+    Var gate;     // [T, KV], or empty
   };
   // Over the cache when there is one, else over the documents of this step.
-  Var attend(Graph& g, const Layer& l, std::int64_t i, const Var& n, const Qkv& x, const Rows& rows,
+  Var attend(Graph& g, const Layer& l, std::int64_t i, const Seen& x, const Rows& rows,
              const AttentionOptions& options) const {
     if (rows.cache == nullptr)
-      return g.attention(x.q, x.k, x.v, decay(g, l, n, rows, {}), rows.start, options);
+      return g.attention(x.q, x.k, x.v, decay(g, l, x.gate, rows, {}), rows.start, options);
     const PagedKv kv = rows.cache->layer(i, rows.table);
     Tensor base;
     if (config_.attention.daw) base = g.kv_load_decay(kv, rows.sequence, rows.position);
-    const Var A = decay(g, l, n, rows, base);
+    const Var A = decay(g, l, x.gate, rows, base);
     g.kv_store(kv, x.k, x.v, A, rows.sequence, rows.position);
     return g.attention_paged(x.q, kv, A, rows.sequence, rows.position, options);
   }
 
   // A [T, KV], or empty without DAW.
-  Var decay(Graph& g, const Layer& l, const Var& n, const Rows& rows, const Tensor& base) const {
+  Var decay(Graph& g, const Layer& l, const Var& gate, const Rows& rows, const Tensor& base) const {
     if (!config_.attention.daw) return {};
     const Tensor newline = config_.attention.daw->newline ? rows.newline : Tensor{};
-    return g.daw_decay(g.linear(n, l.gate.weight), l.gate.bias, l.newline, newline, rows.start,
-                       base);
+    return g.daw_decay(gate, l.gate.bias, l.newline, newline, rows.start, base);
   }
 
   DecoderConfig config_;

@@ -157,7 +157,25 @@ Tensor Graph::row_norms(const Var& w, const LowRank& low) {
   return floats(norms);
 }
 
-Var Graph::product(const Var& x, const Var& w, const Then& then) {
+// One by one where a product is more than a backend's, or somebody looks at each.
+void Graph::linear_all(std::span<Var> products, const Var& x, std::span<const Linear> by) {
+  const bool alone =
+      training() || watch_ || replace_ || adapters_ != nullptr || rounded_ != DType::f32;
+  projections_.clear();
+  for (std::size_t i = 0; i < by.size(); ++i) {
+    const auto& [w, b] = by[i];
+    if (w.value.empty()) continue;
+    if (alone) {
+      products[i] = linear(x, w, {.bias = b});
+    } else {
+      products[i] = output(shape_of_product(x, w, {.bias = b}));
+      projections_.push_back({products[i].value, w.value, {.bias = b.value}});
+    }
+  }
+  backend_.linear_all(x.value, projections_);
+}
+
+Shape Graph::shape_of_product(const Var& x, const Var& w, const Then& then) {
   const Var &b = then.bias, &r = then.residual;
   want(x.value.shape.rank() == 2 && w.value.shape.rank() == 2 && x.value.cols() == w.value.cols(),
        "linear", x.value.shape, w.value.shape);
@@ -165,8 +183,13 @@ Var Graph::product(const Var& x, const Var& w, const Then& then) {
   const bool activated = then.activation != Activation::none;
   want(is_or_empty(b.value, {s[1]}) && is_or_empty(r.value, s) && !(activated && !r.value.empty()),
        "linear's epilogue", s, b.value.shape, r.value.shape);
+  return s;
+}
+
+Var Graph::product(const Var& x, const Var& w, const Then& then) {
+  const Var &b = then.bias, &r = then.residual;
+  const Var y = output(shape_of_product(x, w, then));
   if (watch_) watch_(x.value, w.value);
-  const Var y = output(s);
   const Operand read = multiply(y.value, x.value, w, {b.value, r.value, then.activation});
   note(y, [=, this](const Tensor& dy) {
     if (is_wanted(b)) backend_.add_bias_backward({}, gradient(b), dy);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <initializer_list>
 #include <map>
@@ -25,6 +26,12 @@ struct Then {
   Var bias;      // [N], or empty
   Var residual;  // [T, N], or empty
   Activation activation = Activation::none;
+};
+
+// A weight and what is added to its product.
+struct Linear {
+  Var weight;  // [N, K]
+  Var bias;    // [N], or empty
 };
 
 // The weights of the products that read a value, and nothing else reads it; empty ones do not
@@ -110,7 +117,14 @@ class Graph {
                          const Var& w);
 
   Var linear(const Var& x, const Var& w, const Then& then = {});  // [T, K], [N, K] -> [T, N]
-  Var add_bias(const Var& x, const Var& b);                       // [T, N], [N]        -> [T, N]
+  // The products of one x with several weights; of an empty one it is empty.
+  template <std::size_t N>
+  std::array<Var, N> linear_all(const Var& x, const Linear (&by)[N]) {
+    std::array<Var, N> products;
+    linear_all(products, x, by);
+    return products;
+  }
+  Var add_bias(const Var& x, const Var& b);  // [T, N], [N]        -> [T, N]
   Var scale_columns(const Var& x, const Var& m,
                     const Tensor& d);  // x m / d: [T, N], [N], [N] -> [T, N]; d is a constant
   Var dropout(const Var& x, const Dropout& options);  // any shape
@@ -147,6 +161,9 @@ class Graph {
   void backward();
 
  private:
+  void linear_all(std::span<Var> products, const Var& x, std::span<const Linear> by);
+  // What a product makes of x, as [T, N]. Fails where shapes do not fit.
+  static Shape shape_of_product(const Var& x, const Var& w, const Then& then);
   // x w^T and what the epilogue adds, of the weight alone.
   Var product(const Var& x, const Var& w, const Then& then);
   const LowRank* adapter_of(const Var& w) const;
@@ -194,7 +211,8 @@ class Graph {
     const void* of = nullptr;
     Operand operand;
   } last_;
-  Operand gradient_;  // of the product on its way back; its memory is used again
+  Operand gradient_;                     // of the product on its way back; its memory is used again
+  std::vector<Projection> projections_;  // of the last `linear_all`: room for the next
 };
 
 }  // namespace r1

@@ -206,6 +206,31 @@ TEST_F(LinearTest, AMatrixTimesItselfHasTheSameBits) {
     }
 }
 
+// Neighbours of one type share what they need of x, and threads part their panels anywhere.
+TEST_F(LinearTest, SeveralProductsOfOneXHaveTheBitsOfEach) {
+  constexpr std::int64_t kInner = 512;
+  for (const test::Candidate& candidate : test::backends_and_ref())
+    for (const std::int64_t T : {1, 9, 41}) {
+      SCOPED_TRACE(fmt::format("{}, {} rows", candidate.name, T));
+      Rig rig(candidate);
+      const Tensor x = rig.put({T, kInner}, test::random_values(T * kInner, 1));
+      std::vector<Projection> all;
+      for (const DType dtype : test::kWeightTypes)
+        for (const std::int64_t N : {33, 1, 48}) {
+          const std::vector<float> w = test::random_values(N * kInner, 2 + all.size());
+          const Form form{dtype, rig.name() != "ref", DType::bf16};
+          const Tensor bias = N == 48 ? rig.put({N}, test::random_values(N, 3)) : Tensor{};
+          all.push_back({rig.unwritten({T, N}), form.make(rig, {N, kInner}, w), {.bias = bias}});
+        }
+      rig->linear_all(x, all);
+      for (const auto& [y, w, then] : all) {
+        const Tensor alone = rig.unwritten(y.shape);
+        rig->linear(alone, x, w, then);
+        EXPECT_EQ(rig.get(y), rig.get(alone)) << to_string(w.dtype) << " " << to_string(y.shape);
+      }
+    }
+}
+
 // Whole numbers that reach 127 in each block are their own 8-bit and bf16 form, also when a block
 // is halved: nothing but the sums may round. Finds wrong nibbles and scales that the rounding of x
 // would hide. Tensor cores, which cuda uses beyond 8 rows, and always where rows may not depend on

@@ -86,7 +86,8 @@ struct Kernels {
   void (*product)(PanelType type, float* y, std::int64_t stride, const void* panels, const Rows& x,
                   Range rows, std::int64_t K, std::int64_t n);
   // The same, to the bit, of panels that `spread` made of these; of f32, the same panels. Not of
-  // bf16 with has_bf16.
+  // bf16 with has_bf16. Goes by 8 rows: rows.end is no less, and rows before the first may be made
+  // once more.
   decltype(product) product_spread;
   void (*spread)(PanelType type, void* to, const void* panel, std::int64_t K);
   // y[r, 0 … n) += sum over K of x(r, k) panel[k], for r in rows: n of 16 columns, which stand in a

@@ -273,12 +273,14 @@ void product_packed(float* y, std::int64_t stride, Bytes w, const Rows& x, cpu::
   });
 }
 
-// P registers at once, from row `part` of the panels on.
-template <PanelType type, int P>
-void product_spread(float* y, std::int64_t stride, Bytes w, const Rows& x, cpu::Range rows,
-                    std::int64_t K, std::int64_t part, std::int64_t n) {
-  const std::int64_t apart = cpu::spread_size(type, K);
-  by_rows<most_rows(type)>(rows, [&]<int R>(std::int64_t first) {
+// Two registers at once, from row `part` of the panels on, for as many rows of x as go together; to
+// the last, if they are fewer, come some before them.
+template <PanelType type>
+void product_spread(float* y, std::int64_t stride, Bytes w, std::int64_t apart, const Rows& x,
+                    cpu::Range rows, std::int64_t K, std::int64_t part, std::int64_t n) {
+  constexpr int R = most_rows(type), P = 2;
+  for (std::int64_t t = rows.begin; t < rows.end; t += R) {
+    const std::int64_t first = t + R <= rows.end ? t : rows.end - R;
     float* to = y + first * stride;
     if constexpr (type == PanelType::f32 || type == PanelType::bf16) {
       const std::int64_t k = type == PanelType::f32 ? K : (K + 1) / 2 * 2;
@@ -287,7 +289,7 @@ void product_spread(float* y, std::int64_t stride, Bytes w, const Rows& x, cpu::
       const XBlock* from = x.blocks + first * (K / cpu::kBlock);
       product_blocks<R, P>(to, stride, Spread<type, P>(w, part, apart), from, K, n);
     }
-  });
+  }
 }
 
 }  // namespace
@@ -304,14 +306,12 @@ void product(PanelType type, float* y, std::int64_t stride, const void* panels, 
 void product_spread(PanelType type, float* y, std::int64_t stride, const void* panels,
                     const Rows& x, cpu::Range rows, std::int64_t K, std::int64_t n) {
   by_type(type, [&](auto of) {
-    const std::int64_t apart = cpu::spread_size(of.kType, K);
-    for (std::int64_t at = 0; at < n;) {
-      const Bytes w = static_cast<Bytes>(panels) + at / cpu::kPanelRows * apart;
-      const std::int64_t part = at % cpu::kPanelRows;
-      if (n - at > kLanes)
-        product_spread<of.kType, 2>(y + at, stride, w, x, rows, K, part, n - at), at += 2 * kLanes;
-      else
-        product_spread<of.kType, 1>(y + at, stride, w, x, rows, K, part, n - at), at += kLanes;
+    const std::int64_t size = cpu::spread_size(of.kType, K);
+    for (std::int64_t at = 0; at < n; at += 2 * kLanes) {
+      const Bytes w = static_cast<Bytes>(panels) + at / cpu::kPanelRows * size;
+      // What has no other beside it is taken twice, and written once.
+      const std::int64_t apart = n - at > kLanes ? size : 0;
+      product_spread<of.kType>(y + at, stride, w, apart, x, rows, K, at % cpu::kPanelRows, n - at);
     }
   });
 }

@@ -85,6 +85,26 @@ TEST(Graph, InferenceKeepsNoGradients) {
   EXPECT_TRUE(g.gradient(g.linear(x, w)).empty());
 }
 
+// One by one or all at once: as a graph that looks at each does.
+TEST(Graph, SeveralProductsOfOneValueAreThoseOfEach) {
+  test::Rig rig({"cpu", 2});
+  const auto random = [&](const Shape& shape, std::uint64_t seed) {
+    return Var{rig.put(shape, test::random_values(shape.elements(), seed)), {}};
+  };
+  const Var x = random({3, 8}, 1), w = random({4, 8}, 2), b = random({4}, 3), v = random({2, 8}, 4);
+  for (const bool looks : {false, true}) {
+    Graph g(rig.backend(), rig.arena());
+    int seen = 0;
+    if (looks) g.watch_products([&](const Tensor&, const Tensor&) { ++seen; });
+    const auto [first, none, last] = g.linear_all(x, {{w, b}, {}, {v, {}}});
+    EXPECT_EQ(seen, looks ? 2 : 0);
+    EXPECT_TRUE(none.value.empty());
+    EXPECT_EQ(rig.get(first.value), rig.get(g.linear(x, w, {.bias = b}).value));
+    EXPECT_EQ(rig.get(last.value), rig.get(g.linear(x, v).value));
+    EXPECT_FAILS(ErrorKind::model, "[3, 8] and [2, 3]", g.linear_all(x, {{random({2, 3}, 5), {}}}));
+  }
+}
+
 TEST(Graph, GradientsStartAtZeroInMemoryThatWasUsedBefore) {
   test::Rig rig({"ref"});
   rig.unwritten({64, 64});
