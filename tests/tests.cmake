@@ -132,7 +132,7 @@ if(NOT R1_SANITIZE)
   add_test(NAME no_network COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tests/no_network_test.sh
     ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/tiny.gguf)
   set_tests_properties(no_network PROPERTIES
-    FIXTURES_REQUIRED tiny_model TIMEOUT 600 SKIP_RETURN_CODE 77)
+    FIXTURES_REQUIRED tiny_model TIMEOUT 600 SKIP_RETURN_CODE 77 COST 1000)  # begins first
 endif()
 
 # The CUDA module without a card.
