@@ -46,21 +46,26 @@ int processors() {
   return std::min(static_cast<int>(allowed_processors().size()), processors_of_quota(limit));
 }
 
-// Waits until `value` differs from `old`: spins for a while, then sleeps. More threads than
-// processors would only spin in each other's way.
-template <typename T>
-void wait_for_change(const std::atomic<T>& value, T old, bool spin) {
-  const auto end = std::chrono::steady_clock::now() + (spin ? kSpin : kSpin.zero());
+}  // namespace
+
+// A thread that goes to sleep is counted before it looks once more, and who changes the value looks
+// at the count after that: one of them sees the other.
+void Awaited::wake() {
+  if (sleeping_.load() > 0) value_.notify_all();
+}
+
+void Awaited::wait_while(std::uint32_t old, bool spins) {
+  const auto end = std::chrono::steady_clock::now() + (spins ? kSpin : kSpin.zero());
   do {
     for (int i = 0; i < 64; ++i) {
-      if (value.load(std::memory_order_acquire) != old) return;
+      if (load() != old) return;
       relax();
     }
   } while (std::chrono::steady_clock::now() < end);
-  value.wait(old, std::memory_order_acquire);
+  ++sleeping_;
+  value_.wait(old);
+  --sleeping_;
 }
-
-}  // namespace
 
 int processors_of_quota(const std::string& limit) {
   std::istringstream words(limit);
@@ -95,25 +100,30 @@ ThreadPool::ThreadPool(int threads) {
 
 ThreadPool::~ThreadPool() {
   stop_ = true;
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  generation_.count_up();
+  generation_.wake();
   for (std::thread& worker : workers_) worker.join();
 }
 
 void ThreadPool::work(int thread) {
   std::uint32_t seen = 0;
   while (true) {
-    wait_for_change(generation_, seen, spins_);
-    ++seen;
+    generation_.wait_while(seen, spins_);
+    seen = generation_.load();
     if (stop_) return;
     call(thread);
-    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+    if (running_.count_down() == 0) running_.wake();
   }
 }
 
 void ThreadPool::call(int thread) {
+  const auto [body, count, grain, parts] = ranges_;
+  if (thread >= parts) return;
+  const std::int64_t grains = (count + grain - 1) / grain;
+  const std::int64_t begin = grains * thread / parts * grain;
+  const std::int64_t end = std::min(count, grains * (thread + 1) / parts * grain);
   try {
-    (*body_)(thread);
+    if (begin < end) (*body)(begin, end);
   } catch (...) {
     const std::lock_guard lock(failing_);
     if (!failure_) failure_ = std::current_exception();
@@ -121,34 +131,25 @@ void ThreadPool::call(int thread) {
 }
 
 void ThreadPool::run(const std::function<void(int)>& body) {
-  const int others = static_cast<int>(workers_.size());
-  body_ = &body;
-  if (others > 0) {
-    running_.store(others, std::memory_order_relaxed);
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
-  }
-  call(0);
-  for (int left = running_.load(std::memory_order_acquire); left > 0;
-       left = running_.load(std::memory_order_acquire))
-    wait_for_change(running_, left, spins_);
-  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+  for_ranges(threads(), 1,
+             [&](std::int64_t thread, std::int64_t) { body(static_cast<int>(thread)); });
 }
 
 void ThreadPool::for_ranges(std::int64_t count, std::int64_t grain,
                             const std::function<void(std::int64_t, std::int64_t)>& body) {
   const std::int64_t grains = (count + grain - 1) / grain;
-  const std::int64_t parts = std::min<std::int64_t>(threads(), grains);
+  const auto parts = static_cast<int>(std::min<std::int64_t>(threads(), grains));
   if (parts <= 1) {
     if (count > 0) body(0, count);
     return;
   }
-  run([&](int thread) {
-    if (thread >= parts) return;
-    const std::int64_t begin = grains * thread / parts * grain;
-    const std::int64_t end = std::min(count, grains * (thread + 1) / parts * grain);
-    if (begin < end) body(begin, end);
-  });
+  ranges_ = {&body, count, grain, parts};
+  running_.store(static_cast<std::uint32_t>(workers_.size()));
+  generation_.count_up();
+  generation_.wake();
+  call(0);
+  while (const std::uint32_t left = running_.load()) running_.wait_while(left, spins_);
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 }  // namespace r1

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -11,10 +12,25 @@
 
 namespace r1 {
 
+// A number that threads wait for. To wake nobody costs no call to the system.
+class Awaited {
+ public:
+  std::uint32_t load() const { return value_.load(std::memory_order_acquire); }
+  void store(std::uint32_t value) { value_.store(value, std::memory_order_relaxed); }
+  void count_up() { ++value_; }
+  std::uint32_t count_down() { return --value_; }  // what is left
+  void wake();                                     // all that wait, after a change
+  // Until it is something else than `old`. Spins for a while first, if it may.
+  void wait_while(std::uint32_t old, bool spins);
+
+ private:
+  std::atomic<std::uint32_t> value_{0}, sleeping_{0};
+};
+
 // A fixed pool. `run` calls body(thread) once on each of `threads()` threads, the caller being
 // thread 0, and returns when all are done. Workers spin some tens of microseconds for the next
-// call, then sleep. What one body throws, `run` throws when all are done. Bodies must not call
-// `run`.
+// call, then sleep. What one body throws is thrown when all are done. Bodies must not call the
+// pool.
 class ThreadPool {
  public:
   // 0: one per physical core. There are never more than 16 or, if that is more, than the machine
@@ -33,14 +49,22 @@ class ThreadPool {
                   const std::function<void(std::int64_t, std::int64_t)>& body);
 
  private:
+  struct Ranges {  // of a `for_ranges`
+    const std::function<void(std::int64_t, std::int64_t)>* body = nullptr;
+    std::int64_t count = 0, grain = 1;
+    int parts = 0;
+  };
   void work(int thread);
   void call(int thread);
 
   bool spins_ = true;
   std::vector<std::thread> workers_;
-  const std::function<void(int)>* body_ = nullptr;
-  std::atomic<std::uint32_t> generation_{0};
-  std::atomic<int> running_{0};
+  // What workers wait for and then read is one cache line: each line more that comes from another
+  // core takes as long as the shortest of calls.
+  static constexpr std::size_t kLine = 64;
+  alignas(kLine) Awaited generation_;
+  Ranges ranges_;
+  alignas(kLine) Awaited running_;
   std::atomic<bool> stop_{false};
   std::mutex failing_;
   std::exception_ptr failure_;  // the first of a `run`
