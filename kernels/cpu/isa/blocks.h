@@ -13,38 +13,51 @@ constexpr bool has_signed_scales(cpu::PanelType type) {
   return type == cpu::PanelType::q6_k || type == cpu::PanelType::iq4_xs;
 }
 
-// Asks for weights that R rows will want later, as far as the second cache. One row streams by
-// itself; several keep the machine at work so long between two loads that it fetches too late: from
-// memory, 8 rows then take 3 times as long in bf16 and q8_0.
-constexpr std::int64_t kAhead = 16384;  // bytes: half a microsecond
-template <int R>
-R1_INLINE void fetch(Bytes w, std::size_t bytes) {
-  constexpr int kSecondCache = 2;
-  if (R > 1)
-    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(w + kAhead + i, 0, kSecondCache);
+// Registers that hold a panel's rows, and where number p of neighbouring panels finds its bytes.
+inline constexpr int kParts = static_cast<int>(cpu::kPanelRows / kLanes);
+R1_INLINE std::int64_t panel_at(int p, std::int64_t apart) { return p / kParts * apart; }
+R1_INLINE std::int64_t register_at(int p, std::int64_t apart) {
+  return panel_at(p, apart) + std::int64_t{kRegister} * (p % kParts);
 }
 
-// As a panel has them, from its row `part` on.
+// Asks for weights that R rows will want later, as far as the second cache, where P registers are
+// at `at` in their panels. One row streams by itself; several keep the machine at work so long
+// between two loads that it fetches too late: from memory, 8 rows then take 3 times as long in bf16
+// and q8_0.
+constexpr std::int64_t kAhead = 16384;  // bytes: half a microsecond
+template <int R, int P>
+R1_INLINE void fetch(Bytes panels, std::int64_t at, std::size_t bytes, std::int64_t apart) {
+  constexpr int kSecondCache = 2, kPanels = (P + kParts - 1) / kParts;
+  if (R == 1) return;
+  std::int64_t later = at + kAhead / kPanels;
+  if (kPanels > 1 && later >= apart) later += (kPanels - 1) * apart;
+  for (int p = 0; p < kPanels; ++p)
+    for (std::size_t i = 0; i < bytes; i += 64)
+      __builtin_prefetch(panels + p * apart + later + i, 0, kSecondCache);
+}
+
+// As panels have them that are `apart`, from row `part` of the first on.
 template <cpu::PanelType type, int P>
 class Packed {
  public:
   static constexpr cpu::PanelType kType = type;
-  R1_INLINE Packed(Bytes panel, std::int64_t part) : panel_(panel), part_(part) {}
+  R1_INLINE Packed(Bytes panels, std::int64_t part, std::int64_t apart)
+      : panels_(panels), part_(part), apart_(apart) {}
 
   template <int R>
   R1_INLINE void enter(std::int64_t first) {
     first_ = first;
     if constexpr (kShares) {
-      fetch<R>(shared(), cpu::shared_size(type));
-      for (int p = 0; p < P; ++p) d_[p] = from_f16(shared() + 2 * row(p));
+      fetch<R, P>(panels_, shared(0) - panels_, cpu::shared_size(type), apart_);
+      for (int p = 0; p < P; ++p) d_[p] = from_f16(shared(p) + 2 * row(p));
     }
   }
   template <int R>
   R1_INLINE void enter_block(std::int64_t b) const {
-    fetch<R>(block(b), cpu::block_size(type));
+    fetch<R, P>(panels_, block(b, 0) - panels_, cpu::block_size(type), apart_);
   }
   R1_INLINE Ints quad(std::int64_t b, std::int64_t j, int p) const {
-    const Bytes values = block(b) + 4 * row(p);
+    const Bytes values = block(b, p) + 4 * row(p);
     const cpu::Pieces pieces = cpu::pieces_of(type, static_cast<std::size_t>(j));
     Ints value{};
 #pragma GCC unroll 3
@@ -55,39 +68,39 @@ class Packed {
     return cpu::is_signed(type) ? signed_bytes(value) : value;
   }
   R1_INLINE Floats scale(std::int64_t b, int h, int p) const {
-    if constexpr (!kShares) return from_f16(scales(b) + 2 * row(p));
-    const Bytes byte = scales(b) + std::int64_t{16} * h + row(p);
+    if constexpr (!kShares) return from_f16(scales(b, p) + 2 * row(p));
+    const Bytes byte = scales(b, p) + std::int64_t{16} * h + row(p);
     return d_[p] *
            to_floats(has_signed_scales(type) ? widen_signed_bytes(byte) : widen_bytes(byte));
   }
   // Of this block and the next, in pairs.
   R1_INLINE Ints minima(std::int64_t b, int p) const {
-    return widen_bytes(scales(b) + 16 + row(p)) | (widen_bytes(scales(b + 1) + 16 + row(p)) << 16);
+    return widen_bytes(scales(b, p) + 16 + row(p)) |
+           (widen_bytes(scales(b + 1, p) + 16 + row(p)) << 16);
   }
   // What they are times, and times sums of x in steps.
   R1_INLINE Floats minus_minimum(int p) const {
-    return from_f16(shared() + cpu::kHalves + 2 * row(p)) * (-1.0f / cpu::kSumSteps);
+    return from_f16(shared(p) + cpu::kHalves + 2 * row(p)) * (-1.0f / cpu::kSumSteps);
   }
 
  private:
   static constexpr bool kShares = cpu::shared_size(type) > 0;
-  R1_INLINE std::int64_t row(int p) const { return part_ + kLanes * p; }
-  R1_INLINE Bytes block(std::int64_t b) const {
-    return panel_ + cpu::block_offset(type, first_ + b);
+  R1_INLINE std::int64_t row(int p) const {
+    return (P < kParts ? part_ : 0) + kLanes * (p % kParts);  // 0: a constant, where it can be
   }
-  R1_INLINE Bytes scales(std::int64_t b) const { return block(b) + cpu::values_size(type); }
-  R1_INLINE Bytes shared() const { return panel_ + cpu::shared_offset(type, first_); }
+  R1_INLINE Bytes panel(int p) const { return panels_ + panel_at(p, apart_); }
+  R1_INLINE Bytes block(std::int64_t b, int p) const {
+    return panel(p) + cpu::block_offset(type, first_ + b);
+  }
+  R1_INLINE Bytes scales(std::int64_t b, int p) const {
+    return block(b, p) + cpu::values_size(type);
+  }
+  R1_INLINE Bytes shared(int p) const { return panel(p) + cpu::shared_offset(type, first_); }
 
-  Bytes panel_;
-  std::int64_t part_, first_ = 0;
+  Bytes panels_;
+  std::int64_t part_, apart_, first_ = 0;
   Each<Floats, P> d_;
 };
-
-// Register p of neighbouring panels that are `apart`.
-R1_INLINE std::int64_t register_at(int p, std::int64_t apart) {
-  constexpr int kParts = cpu::kPanelRows / kLanes;  // of a panel
-  return p / kParts * apart + std::int64_t{kRegister} * (p % kParts);
-}
 
 // As `spread` leaves them, from row `part` of the first of some panels on.
 template <cpu::PanelType type, int P>

@@ -1,6 +1,6 @@
-// y = x panel: 16 rows of a weight at a time against up to 8 rows of x (4 or 6 where registers are
-// few), so that each 64 bytes of weights are read once for them. A row's sum runs along K in one
-// order, whatever the other rows.
+// y = x panels: 16 rows of a weight in each, one, two or four panels side by side, against up to 8
+// rows of x (4 or 6 where registers are few), so that each 64 bytes of weights are read once for
+// them. A row's sum runs along K in one order, whatever the other rows.
 #include "kernels/cpu/isa/products.h"
 
 #include "kernels/cpu/isa/blocks.h"
@@ -48,14 +48,14 @@ R1_INLINE void fetch_near(Bytes w, std::int64_t apart) {
 // of x then serves P products. Where the registers for it are few, P is 1; other parts of the same
 // 64 bytes then come out of the cache.
 template <int R, int P>
-void product_f32(float* y, std::int64_t stride, Bytes w, std::int64_t apart, const float* x,
-                 std::int64_t K, std::int64_t n) {
+[[gnu::noinline]] void product_f32(float* y, std::int64_t stride, Bytes w, std::int64_t apart,
+                                   const float* x, std::int64_t K, std::int64_t n) {
   Each<Each<Floats, P>, R> sum;  // not zeroed as one piece of memory
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) sum[r] = {};
   ask_to_write<R, P>(y, stride);
   for (std::int64_t k = 0; k < K; ++k) {
-    fetch<R>(w + 64 * k, 64);
+    fetch<R, P>(w, 64 * k, 64, apart);
     fetch_near<P>(w + 64 * k, apart);
     Each<Floats, P> v;
     for (int p = 0; p < P; ++p) v[p] = load<Floats>(w + 64 * k + register_at(p, apart));
@@ -73,16 +73,16 @@ R1_INLINE void keep_order(V& sum) {
 }
 
 template <int R, int P>
-void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, std::int64_t pairs,
-                  std::int64_t n) {
+[[gnu::noinline]] void product_bf16(float* y, std::int64_t stride, Bytes w, std::int64_t apart,
+                                    const PairElement* x, std::int64_t pairs, std::int64_t n) {
   Each<Each<Floats, P>, R> sum;
   for (std::int64_t k = 0; k < pairs; ++k) {
-    fetch<R>(w + 64 * k, 64);
+    fetch<R, P>(w, 64 * k, 64, apart);
 #pragma GCC unroll 2
     for (int step = 0; step < kBf16Steps; ++step) {
       Each<Ints, P> v;
       for (int p = 0; p < P; ++p)
-        v[p] = bf16_of_step(load<Ints>(w + 64 * k + std::int64_t{kRegister} * p), step);
+        v[p] = bf16_of_step(load<Ints>(w + 64 * k + register_at(p, apart)), step);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -95,17 +95,18 @@ void product_bf16(float* y, std::int64_t stride, Bytes w, const PairElement* x, 
   write_parts(y, stride, sum, n);
 }
 
-// Rows of x and parts of a panel that go through a product together: their sums stay in registers,
-// of which blocks need some besides.
+// Rows of x, and registers of weights side by side, that go through a product together: their sums
+// stay in registers, of which blocks need some besides. Neighbouring panels share what is read of x
+// and are fetched side by side: one row is done with a panel sooner than memory has the next.
 constexpr int most_rows(PanelType type) {
   if (kRegister == 64) return 8;
   return kRegister == 32 && (type == PanelType::f32 || type == PanelType::bf16) ? 6 : 4;
 }
-constexpr int parts_at_once(PanelType type, int rows) {
-  if (kRegister == 32) return 2;
+constexpr int registers_at_once(PanelType type, int rows) {
   const bool plain = type == PanelType::bf16 || type == PanelType::f32;
+  if (kRegister >= 32) return plain && rows == 1 ? 4 : 2;
   const bool has_room = kRegister == 16 && kRegisterCount == 32;
-  return has_room || (plain && rows <= 2) ? cpu::kPanelRows / kLanes : 1;
+  return has_room || (plain && rows <= 2) ? kParts : 1;
 }
 
 // The largest byte of quads that are not signed.
@@ -252,25 +253,38 @@ R1_INLINE void by_rows(cpu::Range rows, const Product& product) {
   if (left() >= 1) product.template operator()<1>(t);
 }
 
-template <PanelType type>
-void product_packed(float* y, std::int64_t stride, Bytes w, const Rows& x, cpu::Range rows,
-                    std::int64_t K, std::int64_t n) {
-  by_rows<most_rows(type)>(rows, [&]<int R>(std::int64_t first) {
-    constexpr int kParts = parts_at_once(type, R);
-    for (std::int64_t part = 0; part < cpu::kPanelRows; part += kParts * kLanes) {
-      float* to = y + first * stride + part;
-      if constexpr (type == PanelType::f32) {
-        product_f32<R, kParts>(to, stride, w + 4 * part, 0, x.f32 + first * K, K, n - part);
-      } else if constexpr (type == PanelType::bf16) {
-        const std::int64_t pairs = (K + 1) / 2;
-        const PairElement* from = pairs_of(x) + first * pairs * 2;
-        product_bf16<R, kParts>(to, stride, w + 4 * part, from, pairs, n - part);
-      } else {
-        const XBlock* from = x.blocks + first * (K / cpu::kBlock);
-        product_blocks<R, kParts>(to, stride, Packed<type, kParts>(w, part), from, K, n - part);
-      }
-    }
-  });
+// R rows of x with P registers of panels that are `apart`, from row `part` of the first on.
+template <PanelType type, int R, int P>
+void product_packed(float* y, std::int64_t stride, Bytes w, std::int64_t apart, const Rows& x,
+                    std::int64_t first, std::int64_t K, std::int64_t part, std::int64_t n) {
+  float* to = y + first * stride;
+  if constexpr (type == PanelType::f32) {
+    product_f32<R, P>(to, stride, w + 4 * part, apart, x.f32 + first * K, K, n);
+  } else if constexpr (type == PanelType::bf16) {
+    const std::int64_t pairs = (K + 1) / 2;
+    product_bf16<R, P>(to, stride, w + 4 * part, apart, pairs_of(x) + first * pairs * 2, pairs, n);
+  } else {
+    const XBlock* from = x.blocks + first * (K / cpu::kBlock);
+    product_blocks<R, P>(to, stride, Packed<type, P>(w, part, apart), from, K, n);
+  }
+}
+
+// The same for n rows of weights, P registers at a time while there are panels for all of them.
+template <PanelType type, int R, int P>
+void product_side_by_side(float* y, std::int64_t stride, Bytes w, const Rows& x, std::int64_t first,
+                          std::int64_t K, std::int64_t n) {
+  constexpr std::int64_t kLot = P * kLanes,
+                         kLess = kLot > cpu::kPanelRows ? kLot - cpu::kPanelRows : 0;
+  const auto size = static_cast<std::int64_t>(cpu::panel_size(type, K));
+  const auto panel = [&](std::int64_t at) { return w + at / cpu::kPanelRows * size; };
+  std::int64_t at = 0;
+  for (; n - at > kLess; at += kLot)
+    product_packed<type, R, P>(y + at, stride, panel(at), size, x, first, K, at % cpu::kPanelRows,
+                               n - at);
+  if constexpr (kLot > 2 * cpu::kPanelRows)
+    product_side_by_side<type, R, P / 2>(y + at, stride, panel(at), x, first, K, n - at);
+  else if (kLot > cpu::kPanelRows && at < n)  // the last is taken twice, and written once
+    product_packed<type, R, P>(y + at, stride, panel(at), 0, x, first, K, 0, n - at);
 }
 
 // Two registers at once, from row `part` of the panels on, for as many rows of x as go together; to
@@ -294,12 +308,20 @@ void product_spread(float* y, std::int64_t stride, Bytes w, std::int64_t apart, 
 
 }  // namespace
 
+// All rows of x meet some panels before the next, which do not stay in a cache that long; a single
+// row goes through them all.
 void product(PanelType type, float* y, std::int64_t stride, const void* panels, const Rows& x,
              cpu::Range rows, std::int64_t K, std::int64_t n) {
+  constexpr std::int64_t kSome = 2 * kLanes > cpu::kPanelRows ? 2 * kLanes : cpu::kPanelRows;
+  const std::int64_t lot = rows.end - rows.begin == 1 ? n : kSome;
   by_type(type, [&](auto of) {
-    auto w = static_cast<Bytes>(panels);
-    for (std::int64_t at = 0; at < n; at += cpu::kPanelRows, w += cpu::panel_size(of.kType, K))
-      product_packed<of.kType>(y + at, stride, w, x, rows, K, n - at);
+    const auto size = static_cast<std::int64_t>(cpu::panel_size(of.kType, K));
+    for (std::int64_t at = 0; at < n; at += lot)
+      by_rows<most_rows(of.kType)>(rows, [&]<int R>(std::int64_t first) {
+        product_side_by_side<of.kType, R, registers_at_once(of.kType, R)>(
+            y + at, stride, static_cast<Bytes>(panels) + at / cpu::kPanelRows * size, x, first, K,
+            n - at < lot ? n - at : lot);
+      });
   });
 }
 

@@ -12,7 +12,7 @@ void spread_blocks(unsigned char* to, Bytes panel, std::int64_t K) {
   constexpr std::int64_t kLines = cpu::spread_block(type);
   const std::int64_t blocks = K / cpu::kBlock;
   for (std::int64_t part = 0; part < cpu::kPanelRows; part += kLanes) {
-    Packed<type, 1> from(panel, part);
+    Packed<type, 1> from(panel, part, 0);
     for (std::int64_t first = 0; first < blocks; first += cpu::kSuperBlocks) {
       from.template enter<2>(first);
       unsigned char* lines = to + cpu::spread_offset(type, first) + 4 * part;
