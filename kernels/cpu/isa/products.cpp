@@ -47,15 +47,16 @@ R1_INLINE void fetch_near(Bytes w, std::int64_t apart) {
 // P parts of a panel side by side, each as many of its rows as a register has lanes: what is read
 // of x then serves P products. Where the registers for it are few, P is 1; other parts of the same
 // 64 bytes then come out of the cache.
-template <int R, int P>
-[[gnu::noinline]] void product_f32(float* y, std::int64_t stride, Bytes w, std::int64_t apart,
-                                   const float* x, std::int64_t K, std::int64_t n) {
+// Panels that were just spread are in a near cache already.
+template <int R, int P, bool from_memory = true>
+void product_f32(float* y, std::int64_t stride, Bytes w, std::int64_t apart, const float* x,
+                 std::int64_t K, std::int64_t n) {
   Each<Each<Floats, P>, R> sum;  // not zeroed as one piece of memory
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) sum[r] = {};
   ask_to_write<R, P>(y, stride);
   for (std::int64_t k = 0; k < K; ++k) {
-    fetch<R, P>(w, 64 * k, 64, apart);
+    if (from_memory) fetch<R, P>(w, 64 * k, 64, apart);
     fetch_near<P>(w + 64 * k, apart);
     Each<Floats, P> v;
     for (int p = 0; p < P; ++p) v[p] = load<Floats>(w + 64 * k + register_at(p, apart));
@@ -298,7 +299,8 @@ void product_spread(float* y, std::int64_t stride, Bytes w, std::int64_t apart, 
     float* to = y + first * stride;
     if constexpr (type == PanelType::f32 || type == PanelType::bf16) {
       const std::int64_t k = type == PanelType::f32 ? K : (K + 1) / 2 * 2;
-      product_f32<R, P>(to, stride, w + 4 * part, apart, x.f32 + first * k, k, n);
+      product_f32<R, P, type == PanelType::f32>(to, stride, w + 4 * part, apart, x.f32 + first * k,
+                                                k, n);
     } else {
       const XBlock* from = x.blocks + first * (K / cpu::kBlock);
       product_blocks<R, P>(to, stride, Spread<type, P>(w, part, apart), from, K, n);
