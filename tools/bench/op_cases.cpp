@@ -1,6 +1,7 @@
 // Every operation of the backend, at the sizes of a decoder of 1.1 billion weights. Bytes are those
 // of all that an operation reads and writes, once.
 
+#include <array>
 #include <fmt/format.h>
 
 #include "tools/bench/op_case.h"
@@ -47,11 +48,29 @@ void add_rounded(Cases& cases) {
   }
 }
 
+// Both halves of a gated layer.
+void add_linear_all(Cases& cases, std::int64_t T, DType type) {
+  cases.push_back(
+      {"linear_all", fmt::format("{}/{}x{}x2x{}", to_string(type), T, kWidth, kInner), T, type,
+       [T, type](OpInputs& in) {
+         const Tensor x = in.floats({T, kWidth});
+         const Tensor gate = in.weight(kInner, kWidth, type), y = in.floats({T, kInner});
+         const Tensor up = in.weight(kInner, kWidth, type), z = in.floats({T, kInner});
+         return multiplies({gate, up, x, y, z}, type,
+                           4.0 * static_cast<double>(T * kWidth * kInner),
+                           [&b = in.backend(), x,
+                            both = std::array<Projection, 2>{{{y, gate, {}}, {z, up, {}}}}] {
+                             b.linear_all(x, both);
+                           });
+       }});
+}
+
 void add_products(Cases& cases) {
   for (const std::int64_t T : {1, 16, 512})
     for (const DType type : {DType::f32, DType::bf16, DType::q8_0, DType::q4_0, DType::q4_k,
                              DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs})
       add_linear(cases, T, type);
+  for (const std::int64_t T : {1, 512}) add_linear_all(cases, T, DType::q4_0);
   add_rounded(cases);
   constexpr std::int64_t T = 64;
   cases.push_back({"linear_backward", fmt::format("{}x{}x{}", T, kWidth, kInner), T, DType::f32,
