@@ -2,6 +2,7 @@
 // of all that an operation reads and writes, once.
 
 #include <array>
+
 #include <fmt/format.h>
 
 #include "tools/bench/op_case.h"
