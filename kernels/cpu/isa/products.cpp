@@ -255,9 +255,11 @@ R1_INLINE void by_rows(cpu::Range rows, const Product& product) {
 }
 
 // R rows of x with P registers of panels that are `apart`, from row `part` of the first on.
+// Compiled once for all its callers.
 template <PanelType type, int R, int P>
-void product_packed(float* y, std::int64_t stride, Bytes w, std::int64_t apart, const Rows& x,
-                    std::int64_t first, std::int64_t K, std::int64_t part, std::int64_t n) {
+[[gnu::noinline]] void product_packed(float* y, std::int64_t stride, Bytes w, std::int64_t apart,
+                                      const Rows& x, std::int64_t first, std::int64_t K,
+                                      std::int64_t part, std::int64_t n) {
   float* to = y + first * stride;
   if constexpr (type == PanelType::f32) {
     product_f32<R, P>(to, stride, w + 4 * part, apart, x.f32 + first * K, K, n);
