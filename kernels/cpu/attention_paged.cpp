@@ -139,6 +139,7 @@ struct CpuBackend::PagedAttention {
       }
   }
 
+  // `after`: the walk whose rows and first page to ask for on the way.
   void one_walk(const Walk& walk, const Walk& after) const {
     const auto& [tile, heads] = walk;
     const std::int64_t count = tile.end - tile.begin, all = count * (heads.end - heads.begin);

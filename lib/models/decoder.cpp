@@ -5,6 +5,7 @@
 //   A_t   = sum of log sigmoid(w x + b - n_t 8 softplus(l - 4)) up to t,  n_t: a newline in token t
 //   g_i   = 2 sigmoid(w' x + b')
 //   out_i = softmax_j(g_i q_i·k_j / sqrt(hd) + A_i - A_j) v
+#include <array>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -55,10 +56,10 @@ class Loader {
                            : params_.layer_matrix(of(name), shape);
   }
   Var exact(const std::string& name, const Shape& shape) { return params_.exact(of(name), shape); }
-  Linear affine(const std::string& name, const Shape& shape, bool bias) {
+  Linear linear(const std::string& name, const Shape& shape, bool bias) {
     return {matrix(name + ".weight", shape), bias ? exact(name + ".bias", {shape[0]}) : Var{}};
   }
-  Linear exact_affine(const std::string& name, const Shape& shape) {
+  Linear exact_linear(const std::string& name, const Shape& shape) {
     return {exact(name + ".weight", shape), exact(name + ".bias", {shape[0]})};
   }
 
@@ -74,18 +75,18 @@ Layer load_layer(Loader& in, const DecoderConfig& c, std::int64_t i) {
   in.enter_layer(i);
   Layer l;
   l.attn_norm = in.exact("input_layernorm.weight", {D});
-  l.q = in.affine("self_attn.q_proj", {H, D}, a.qkv_bias);
-  l.k = in.affine("self_attn.k_proj", {KV, D}, a.qkv_bias);
-  l.v = in.affine("self_attn.v_proj", {KV, D}, a.qkv_bias);
-  l.out = in.affine("self_attn.o_proj", {D, H}, a.out_bias);
+  l.q = in.linear("self_attn.q_proj", {H, D}, a.qkv_bias);
+  l.k = in.linear("self_attn.k_proj", {KV, D}, a.qkv_bias);
+  l.v = in.linear("self_attn.v_proj", {KV, D}, a.qkv_bias);
+  l.out = in.linear("self_attn.o_proj", {D, H}, a.out_bias);
   if (a.qk_norm) {
     l.q_norm = in.exact("self_attn.q_norm.weight", {a.head_dim});
     l.k_norm = in.exact("self_attn.k_norm.weight", {a.head_dim});
   }
   if (a.daw) {
-    l.gate = in.exact_affine("self_attn.daw.gate", {a.kv_heads, D});
+    l.gate = in.exact_linear("self_attn.daw.gate", {a.kv_heads, D});
     if (a.daw->newline) l.newline = in.exact("self_attn.daw.newline", {a.kv_heads});
-    if (a.daw->gain) l.gain = in.exact_affine("self_attn.daw.gain", {a.kv_heads, D});
+    if (a.daw->gain) l.gain = in.exact_linear("self_attn.daw.gain", {a.kv_heads, D});
   }
   l.ffn_norm = in.exact("post_attention_layernorm.weight", {D});
   l.ffn_gate = in.matrix("mlp.gate_proj.weight", {c.inner, D});
@@ -173,12 +174,12 @@ class Decoder : public Network {
     return apply(g, l.out, g.reshape(y, {T, a.heads * hd}), x);
   }
 
-  struct Seen {
+  struct Projected {
     Var q, k, v;  // [T, H, hd], [T, KV, hd] twice
     Var gate;     // [T, KV], or empty
   };
   // Over the cache when there is one, else over the documents of this step.
-  Var attend(Graph& g, const Layer& l, std::int64_t i, const Seen& x, const Rows& rows,
+  Var attend(Graph& g, const Layer& l, std::int64_t i, const Projected& x, const Rows& rows,
              const AttentionOptions& options) const {
     if (rows.cache == nullptr)
       return g.attention(x.q, x.k, x.v, decay(g, l, x.gate, rows, {}), rows.start, options);
