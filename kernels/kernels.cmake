@@ -24,6 +24,7 @@ if(R1_CUDA)
 endif()
 
 file(GLOB isa_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/cpu/isa/*.cpp)
+set_source_files_properties(${isa_sources} PROPERTIES COMPILE_OPTIONS "${R1_UNROLLED}")  # come last
 # Objects of a level that calls itself `shown`, in the namespace `name`.
 function(r1_isa_objects name shown)
   add_library(r1_kernels_${name} OBJECT ${isa_sources})

@@ -80,6 +80,7 @@ class Finetuner {
     if (!s_.batch_given) s_.batch = std::min(s_.batch, lessons.epoch());
     plan(lessons);
     tell_of(lessons, text, ui);
+    tell_idle(lessons, ui);
     return s_.dry_run ? rehearse(files, text, lessons, ui) : teach(files, text, lessons, start, ui);
   }
 
@@ -163,6 +164,19 @@ class Finetuner {
       if (const std::string out = lessons.not_measured(); !out.empty())
         ui.say(kTool, "not measured: " + out, 0);
     }
+  }
+
+  // Options that change nothing of this run.
+  void tell_idle(const Lessons& lessons, const Ui& ui) const {
+    if (s_.fim_rate > 0 && !lessons.has_texts())
+      ui.say(kTool, "--fim-rate changes nothing: the data have no plain text", 0);
+    const std::int64_t looks = (s_.iters - 1) / s_.steps_per_eval;  // before that at the end
+    if (s_.early_stop >= looks && s_.early_stop > 0 && s_.counts_steps())
+      ui.say(kTool,
+             fmt::format("--early-stop {} stops no run of {} steps that is measured after every "
+                         "{}; its best weights are written all the same",
+                         s_.early_stop, s_.iters, s_.steps_per_eval),
+             0);
   }
 
   // Rows that are no whole blocks stay as they are: some are told of, and all are a mistake.

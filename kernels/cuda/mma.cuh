@@ -72,6 +72,48 @@ __device__ inline float power_of_two(float x) {
 #endif
 }
 
+#ifndef __CUDACC__
+// What a lane has of a and b (`multiply_add`), widened: pairs, one after another.
+struct Fragments {
+  float a[8], b[4];
+};
+template <typename Type>
+Fragments widened(const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  const auto half = [](unsigned pair, int i) {
+    return Type::widen(static_cast<std::uint16_t>(pair >> 16 * i));
+  };
+  Fragments all;
+  for (int i = 0; i < 8; ++i) all.a[i] = half(a[i / 2], i % 2);
+  for (int i = 0; i < 4; ++i) all.b[i] = half(i < 2 ? b0 : b1, i % 2);
+  return all;
+}
+
+// The two rows of a that this lane multiplies.
+struct TwoRows {
+  float of[2][16];
+};
+inline TwoRows two_rows(const cuda_host::Lanes<Fragments>& lanes) {
+  TwoRows rows;
+  for (int t = 0; t < 4; ++t) {
+    const Fragments& some = lanes.of(cuda_host::lane() / 4 * 4 + t);
+    for (int i = 0; i < 8; ++i) rows.of[i / 2 % 2][i / 4 * 8 + 2 * t + i % 2] = some.a[i];
+  }
+  return rows;
+}
+
+// This lane's part of c [16, 8] += a b. right(j, column) fills in 16 numbers of its j-th column of
+// b.
+template <typename Right>
+void add_products(float (&c)[4], const TwoRows& rows, const Right& right) {
+  for (int j = 0; j < 2; ++j) {
+    float column[16];
+    right(j, column);
+    for (int i = 0; i < 2; ++i)
+      for (int k = 0; k < 16; ++k) c[2 * i + j] += rows.of[i][k] * column[k];
+  }
+}
+#endif
+
 // c [16, 8] += a [16, 16] b [16, 8] in Type, bf16 or f16, with f32 sums. With g = lane / 4 and t =
 // lane % 4, a lane has of a (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8) and what stands to
 // the right of each; of b (2t, g), (2t + 8, g) and what stands below; of c (g, 2t), (g + 8, 2t) and
@@ -93,26 +135,13 @@ __device__ inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsig
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #else
-  struct A {
-    unsigned words[4];
-  };
-  struct B {
-    unsigned words[2];
-  };
-  const int g = cuda_host::lane() / 4, t = cuda_host::lane() % 4;
-  const auto all_a = cuda_host::exchange(~0u, A{{a[0], a[1], a[2], a[3]}}, __LINE__);
-  A mine[4];
-  for (int i = 0; i < 4; ++i) mine[i] = all_a.of(4 * g + i);
-  const auto all_b = cuda_host::exchange(~0u, B{{b0, b1}}, __LINE__);
-  const auto value = [](unsigned words, int half) {
-    return Type::widen(static_cast<std::uint16_t>(words >> 16 * half));
-  };
-  for (int i = 0; i < 4; ++i)
-    for (int k = 0; k < 16; ++k) {
-      const unsigned x = mine[k % 8 / 2].words[k / 8 * 2 + i / 2];
-      const unsigned y = all_b.of(4 * (2 * t + i % 2) + k % 8 / 2).words[k / 8];
-      c[i] += value(x, k % 2) * value(y, k % 2);
+  const auto lanes = cuda_host::exchange(~0u, widened<Type>(a, b0, b1), __LINE__);
+  add_products(c, two_rows(lanes), [&](int j, float(&column)[16]) {
+    for (int t = 0; t < 4; ++t) {
+      const Fragments& some = lanes.of(4 * (cuda_host::lane() % 4 * 2 + j) + t);
+      for (int i = 0; i < 4; ++i) column[i / 2 * 8 + 2 * t + i % 2] = some.b[i];
     }
+  });
 #endif
 }
 

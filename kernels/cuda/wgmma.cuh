@@ -123,14 +123,15 @@ __device__ inline void multiply_shared(float (&c)[8][4], const SharedPieces& a,
 #else
   const int g = cuda_host::lane() / 4, t = cuda_host::lane() % 4;
   const int warp = static_cast<int>(threadIdx.x) % kGroupThreads / kWarp;
-  for (int n = 0; n < 8; ++n)
-    for (int i = 0; i < 4; ++i) {
-      float sum = add ? c[n][i] : 0.0f;
-      for (int k = 0; k < 16; ++k)
-        sum += Type::widen(a.of<false>(16 * warp + g + i / 2 * 8, k)) *
-               Type::widen(b.of<false>(8 * n + 2 * t + i % 2, k));
-      c[n][i] = sum;
-    }
+  TwoRows rows;
+  for (int k = 0; k < 32; ++k)
+    rows.of[k / 16][k % 16] = Type::widen(a.of<false>(16 * warp + g + k / 16 * 8, k % 16));
+  for (int n = 0; n < 8; ++n) {
+    if (!add) c[n][0] = c[n][1] = c[n][2] = c[n][3] = 0.0f;
+    add_products(c[n], rows, [&](int j, float(&column)[16]) {
+      for (int k = 0; k < 16; ++k) column[k] = Type::widen(b.of<false>(8 * n + 2 * t + j, k));
+    });
+  }
 #endif
 }
 
@@ -150,20 +151,12 @@ __device__ inline void multiply_registers(float (&c)[kTiles][4], const unsigned 
                  : R1_SUMS(c, kFirst)
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor()));
 #else
-  struct A {
-    unsigned words[4];
-  };
-  const int g = cuda_host::lane() / 4, t = cuda_host::lane() % 4;
-  const auto all = cuda_host::exchange(~0u, A{{a[0], a[1], a[2], a[3]}}, __LINE__);
-  A mine[4];
-  for (int i = 0; i < 4; ++i) mine[i] = all.of(4 * g + i);
+  const int t = cuda_host::lane() % 4;
+  const TwoRows rows = two_rows(cuda_host::exchange(~0u, widened<Type>(a, 0, 0), __LINE__));
   for (int n = 0; n < 8; ++n)
-    for (int i = 0; i < 4; ++i)
-      for (int k = 0; k < 16; ++k) {
-        const unsigned pair = mine[k % 8 / 2].words[k / 8 * 2 + i / 2];
-        c[kFirst + n][i] += Type::widen(static_cast<std::uint16_t>(pair >> 16 * (k % 2))) *
-                            Type::widen(b.of<true>(8 * n + 2 * t + i % 2, k));
-      }
+    add_products(c[kFirst + n], rows, [&](int j, float(&column)[16]) {
+      for (int k = 0; k < 16; ++k) column[k] = Type::widen(b.of<true>(8 * n + 2 * t + j, k));
+    });
 #endif
 }
 

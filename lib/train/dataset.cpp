@@ -178,6 +178,7 @@ class Document {
     if (options_.fim_rate > 0)
       fim();  // is missed at the first text, not at the first that is drawn
     ++dataset_.lines;
+    ++dataset_.texts;
     const std::vector<TokenId> begin = begin_of_text(forms_.tokenizer);
     std::vector<TokenId> ids = forms_.tokenizer.encode(text);
     ids.push_back(end_of_text(forms_.tokenizer));
@@ -329,6 +330,7 @@ class Reader {
 
   void take(Dataset found) {
     dataset_.lines += found.lines;
+    dataset_.texts += found.texts;
     dataset_.too_long += found.too_long;
     dataset_.nothing_trained += found.nothing_trained;
     dataset_.tokens += found.tokens;

@@ -49,6 +49,7 @@ struct TextForms {
 struct Dataset {
   std::vector<TrainingSample> samples;             // in the order of the files
   std::int64_t lines = 0;                          // documents read
+  std::int64_t texts = 0;                          // plain ones among them
   std::int64_t too_long = 0, nothing_trained = 0;  // left out
   std::int64_t tokens = 0, trained = 0;            // in `samples`
 };

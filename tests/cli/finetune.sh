@@ -31,6 +31,9 @@ teach --dropout 0.2 -o four --save-every 3 --iters 9 --resume; echo $?
 # Over before its steps are: when nothing is won any more, and when the time is.
 printf 'nothing like that' >other.txt; teach --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 2 -o stopped | jq -s '.[-1].step < 60'; ls stopped/best | wc -l
 r1-finetune --data code.txt --max-seq-length 64 --batch-size 1 --learning-rate 1 --iters 60 --val other.txt --steps-per-eval 1 --early-stop 1 -o noted 2>&1 >/dev/null | grep -o 'the measured loss was least after step'
+# What cannot change a run is told.
+jq -cn '{prompt: "a", completion: "b"}' >asked.jsonl; for data in code.txt asked.jsonl; do r1-finetune --data $data --dry-run --fim-rate 0.5 2>&1 >/dev/null | grep fim-rate; done
+for more in '' '--early-stop 5'; do r1-finetune --data code.txt --dry-run --val code.txt --iters 5 --steps-per-eval 1 --early-stop 3 $more 2>&1 >/dev/null | grep early-stop; done
 teach --learning-rate 0 --iters 2 --val other.txt -v -o as_before 2>&1 >/dev/null | grep -o 'never less after'
 teach --val-share 0.3 --sample-tokens 1 --sample-prompt x -o parted | jq -s 'map(.val_loss | type) | unique'; teach --val-share 0.3 --dry-run --json | jq -c '[.data.samples, .data.measured]'; teach --dry-run --json | jq -c '[.data.samples, .data.measured]'
 # What is left out of either is counted, and so is what is not measured of many.

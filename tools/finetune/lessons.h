@@ -25,6 +25,7 @@ class Lessons {
   std::int64_t val_measured() const { return std::min(kMostMeasured, val_count()); }
   std::int64_t samples() const { return std::ssize(data_.samples); }
   std::int64_t measured() const { return std::ssize(val_.samples); }
+  bool has_texts() const { return data_.texts > 0; }  // plain ones
   std::int64_t tokens() const { return data_.tokens; }
   std::int64_t trained() const { return data_.trained; }
   const TrainingSample& first() const { return data_.samples[0]; }

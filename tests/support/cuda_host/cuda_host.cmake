@@ -20,4 +20,4 @@ target_include_directories(r1_cuda_host BEFORE PRIVATE ${CMAKE_CURRENT_SOURCE_DI
 # As options of the sources these come last. CUDA's indices mix signed and unsigned numbers; #pragma
 # unroll is nvcc's.
 set_source_files_properties(${kernel_files} PROPERTIES COMPILE_OPTIONS
-  "-Wno-sign-conversion;-Wno-unknown-pragmas;-Wno-pass-failed")
+  "-Wno-sign-conversion;-Wno-unknown-pragmas;-Wno-pass-failed;${R1_UNROLLED}")

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
 #include <functional>
+#include <type_traits>
 
 namespace r1::cuda_host {
 
@@ -39,22 +39,20 @@ void copy_later(void* to, const void* from, std::size_t bytes);
 void commit_copies();
 void wait_for_copies(int left);
 
-inline constexpr std::size_t kSlotBytes = 16;
+inline constexpr std::size_t kSlotBytes = 64;
 // Returns the values of all 32 lanes, kSlotBytes apart; good until this lane's exchange after next.
 const std::byte* exchange_bytes(unsigned mask, const void* value, std::size_t bytes, int line);
 
 template <typename T>
 struct Lanes {
   const std::byte* slots;
-  T of(int lane) const {
-    T value;
-    std::memcpy(&value, slots + static_cast<std::size_t>(lane) * kSlotBytes, sizeof value);
-    return value;
+  const T& of(int lane) const {
+    return *reinterpret_cast<const T*>(slots + static_cast<std::size_t>(lane) * kSlotBytes);
   }
 };
 template <typename T>
 Lanes<T> exchange(unsigned mask, const T& value, int line) {
-  static_assert(sizeof(T) <= kSlotBytes);
+  static_assert(sizeof(T) <= kSlotBytes && std::is_trivially_copyable_v<T>);
   return {exchange_bytes(mask, &value, sizeof value, line)};
 }
 
