@@ -116,7 +116,7 @@ class Finetuner {
     Pupil pupil(std::move(backend), s_, files, text);
     const double loaded = std::chrono::duration<double>(Course::Clock::now() - loading).count();
     tell_of(pupil, files, loaded, ui);
-    if (wants_bf16 && !s_.full() && s_.qat.empty() && !pupil.keeps_bf16())
+    if (wants_bf16 && !s_.full() && s_.qat.empty() && !pupil.keeps_16_bits())
       ui.say(kTool, "--precision bf16 changes nothing: the model's matrices are in blocks", 0);
     const SamplePrompts prompts(s_, text, pupil.network());
     stop_when_interrupted();

@@ -1,6 +1,7 @@
 #include "kernels/cpu/cpu_backend.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -22,18 +23,23 @@ bool always() { return true; }
 #if R1_HAS_avx2
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
-bool has_avx2_vnni() {  // clang 14 does not know its name
-  constexpr unsigned kFeatures = 7, kMore = 1, kAvxVnni = 1u << 4;
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return has_avx2() && __get_cpuid_count(kFeatures, kMore, &a, &b, &c, &d) != 0 &&
-         (a & kAvxVnni) != 0;
+// Registers a, b, c and d of the processor's features, which clang 14 does not know by name.
+std::array<unsigned, 4> features(unsigned leaf) {
+  constexpr unsigned kFeatures = 7;
+  std::array<unsigned, 4> r{};
+  __get_cpuid_count(kFeatures, leaf, &r[0], &r[1], &r[2], &r[3]);
+  return r;
 }
+
+bool has_avx2_vnni() { return has_avx2() && (features(1)[0] & 1u << 4) != 0; }
 
 bool has_avx512_vnni() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vnni");
 }
+
+bool has_avx512_fp16() { return has_avx512_vnni() && (features(0)[3] & 1u << 23) != 0; }
 
 bool has_avx512() { return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16"); }
 
@@ -52,6 +58,7 @@ struct Level {
 const Level kLevels[] = {  // the best first
 #if R1_HAS_avx2
     {has_avx512, has_fast_bf16, avx512::kKernels},
+    {has_avx512_fp16, always, avx512_fp16::kKernels},
     {has_avx512_vnni, always, avx512_vnni::kKernels},
     {has_avx2_vnni, always, avx2_vnni::kKernels},
     {has_avx2, always, avx2::kKernels},

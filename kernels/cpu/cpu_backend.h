@@ -16,9 +16,10 @@ namespace r1 {
 // defined in the file of that name; what is compiled once per instruction set is in `isa`.
 class CpuBackend : public Backend {
  public:
-  // isa: "baseline", "avx2", "avx2_vnni" (AVX-VNNI), "avx512_vnni", "avx512" (with bf16 besides),
-  // on ARM "baseline" and "dotprod", or empty for the best this machine has. Fails with `device`
-  // when it has not got that one, with `usage` when there is none so named.
+  // isa: "baseline", "avx2", "avx2_vnni" (AVX-VNNI), "avx512_vnni", with products of f16
+  // besides "avx512_fp16", of bf16 "avx512", on ARM "baseline" and "dotprod", or empty for the best
+  // this machine has. Fails with `device` when it has not got that one, with `usage` when there is
+  // none so named.
   CpuBackend(int threads, std::string_view isa);
   // With kernels of the caller's, which this machine has to know.
   CpuBackend(int threads, const cpu::Kernels& kernels) : kernels_(kernels), pool_(threads) {}
@@ -113,6 +114,8 @@ class CpuBackend : public Backend {
   void multiply_panels(cpu::PanelType type, const cpu::Rows& x, std::int64_t T, std::int64_t K,
                        std::span<const Projection> projections);
   // Rows of x in the form that a panel type wants, in memory of this backend until the next call.
+  // Type of 16 bits that this processor multiplies: f16, or bf16, which is widened if need be.
+  DType sixteen_bits() const { return kernels_.to_f16 != nullptr ? DType::f16 : DType::bf16; }
   cpu::Rows prepare(const Tensor& x, cpu::PanelType type);
   // Row n of a weight, widened; `room` holds it when it is not f32 already.
   const float* weight_row(const Tensor& w, std::int64_t n, std::vector<float>& room) const;
@@ -137,7 +140,7 @@ class CpuBackend : public Backend {
   const cpu::Kernels& kernels_;
   ThreadPool pool_;
   cpu::Slabs slabs_;
-  std::vector<std::uint16_t> bf16_;  // what `prepare` hands out
+  std::vector<std::uint16_t> halves_;  // what `prepare` hands out
   std::vector<float> rounded_;
   std::vector<cpu::XBlock> blocks_;
   std::vector<float> a_, b_, turned_;  // factors of `multiply`

@@ -28,7 +28,9 @@ std::int64_t panels_of(const Tensor& w) { return (w.rows() + kPanelRows - 1) / k
 std::size_t row_size(PanelType type, std::int64_t K) {
   const auto k = static_cast<std::size_t>(K);
   if (type == PanelType::f32) return k * 4;
-  return type == PanelType::bf16 ? k * 2 : k / cpu::kBlock * sizeof(cpu::XBlock);
+  if (type == PanelType::bf16) return k * 2;
+  if (type == PanelType::f16) return 2 * static_cast<std::size_t>(cpu::size_in_f16(K));
+  return k / cpu::kBlock * sizeof(cpu::XBlock);
 }
 // How many of a size fit, in whole lots.
 std::int64_t fitting(std::size_t room, std::size_t size, std::size_t lot) {
@@ -40,7 +42,7 @@ std::int64_t fitting(std::size_t room, std::size_t size, std::size_t lot) {
 Backend::Weight CpuBackend::load_weight(const Tensor& host, DType compute) {
   Weight weight{host, Buffer()};
   if (!is_quantized(host.dtype))
-    weight.tensor.dtype = compute == DType::bf16 ? DType::bf16 : DType::f32;
+    weight.tensor.dtype = compute == DType::bf16 ? sixteen_bits() : DType::f32;
   const PanelType type = cpu::panel_type(weight.tensor.dtype);
   const std::size_t size = cpu::panel_size(type, host.cols());
   weight.memory = Buffer(*this, size * static_cast<std::size_t>(panels_of(host)));
@@ -54,8 +56,10 @@ Backend::Weight CpuBackend::load_weight(const Tensor& host, DType compute) {
 }
 
 double CpuBackend::multiply_in_registers(DType weight, std::int64_t rounds) {
+  const bool halves = weight == DType::bf16 || weight == DType::f16;
+  const PanelType type = cpu::panel_type(halves ? sixteen_bits() : weight);
   std::atomic<double> done = 0;
-  pool_.run([&](int) { done += kernels_.multiply_in_registers(cpu::panel_type(weight), rounds); });
+  pool_.run([&](int) { done += kernels_.multiply_in_registers(type, rounds); });
   return done;
 }
 
@@ -65,6 +69,15 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   if (x.dtype == DType::bf16) {
     assert(type == PanelType::bf16 && kernels_.has_bf16 && K == even);
     return {.bf16 = x.as<std::uint16_t>()};
+  }
+  if (type == PanelType::f16) {
+    const std::int64_t size = cpu::size_in_f16(K);
+    halves_.resize(static_cast<std::size_t>(T * size));
+    for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t t = begin; t < end; ++t)
+        kernels_.to_f16(halves_.data() + t * size, row(x, t), K);
+    });
+    return {.f16 = halves_.data()};
   }
   if (type == PanelType::bf16) {
     const auto convert = [&](auto& to, auto kernel) {
@@ -77,7 +90,7 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
       });
       return to.data();
     };
-    if (kernels_.has_bf16) return {.bf16 = convert(bf16_, kernels_.to_bf16)};
+    if (kernels_.has_bf16) return {.bf16 = convert(halves_, kernels_.to_bf16)};
     return {.f32 = convert(rounded_, kernels_.round_to_bf16)};
   }
   constexpr std::int64_t kSteps = 4;  // for an element
@@ -94,6 +107,16 @@ void CpuBackend::lay_panel(std::byte* panel, PanelType type, const Tensor& w,
                            std::int64_t p) const {
   const std::int64_t K = w.cols(), n = p * kPanelRows,
                      count = std::min<std::int64_t>(kPanelRows, w.rows() - n);
+  if (type == PanelType::f16) {  // rows as those of x, which begin with what is one line here
+    const std::int64_t size = cpu::size_in_f16(K);
+    std::vector<std::uint16_t> rows(static_cast<std::size_t>(count * size));
+    std::vector<float> room;
+    for (std::int64_t r = 0; r < count; ++r)
+      kernels_.to_f16(rows.data() + r * size, weight_row(w, n + r, room), K);
+    return kernels_.turn_pairs(reinterpret_cast<cpu::Bf16Pair*>(panel),
+                               reinterpret_cast<const cpu::Bf16Pair*>(rows.data()), size / 2, count,
+                               size / 2);
+  }
   if (w.dtype == DType::f32 && type == PanelType::f32)
     kernels_.turn(reinterpret_cast<float*>(panel), 1.0f, row(w, n), K, count, K);
   else if (w.dtype == DType::bf16 && type == PanelType::bf16 && K % 2 == 0)
@@ -171,7 +194,8 @@ void CpuBackend::linear_all(const Tensor& x, std::span<const Projection> project
 // that stay together in a cache of 1 MiB.
 void CpuBackend::multiply_panels(PanelType type, const cpu::Rows& x, std::int64_t T, std::int64_t K,
                                  std::span<const Projection> projections) {
-  const bool spreads = T >= kSpreadFrom && !(type == PanelType::bf16 && kernels_.has_bf16);
+  const bool as_is = type == PanelType::f16 || (type == PanelType::bf16 && kernels_.has_bf16);
+  const bool spreads = T >= kSpreadFrom && !as_is;
   const std::size_t size = cpu::panel_size(type, K);
   const auto spread_size = spreads ? static_cast<std::size_t>(cpu::spread_size(type, K)) : size;
   const std::int64_t group = fitting(256 << 10, spread_size, 8),

@@ -204,6 +204,7 @@ Scale scale_of(const std::byte* panel, std::int64_t b, std::size_t r, std::size_
       return {half_at(shared, r) * signed_byte(r)};
     case PanelType::f32:
     case PanelType::bf16:
+    case PanelType::f16:
       break;
   }
   assert(false && "no blocks");
@@ -257,6 +258,7 @@ bool with_format(PanelType type, const Act& act) {
       return act(Format<PanelType::iq4_xs, BlockIQ4_XS>()), true;
     case PanelType::f32:
     case PanelType::bf16:
+    case PanelType::f16:
       break;
   }
   return false;
@@ -282,8 +284,9 @@ PanelType panel_type(DType dtype) {
       return PanelType::iq4_xs;
     case DType::bf16:
       return PanelType::bf16;
-    case DType::f32:
     case DType::f16:
+      return PanelType::f16;
+    case DType::f32:
     case DType::i32:
     case DType::i64:
     case DType::f8_e4m3:
@@ -317,13 +320,19 @@ void unpack_row(float* values, const Tensor& w, std::int64_t n) {
       w.as<std::byte>() + static_cast<std::size_t>(n / kPanelRows) * panel_size(type, w.cols());
   if (with_format(type, [&](auto format) { unpack_blocks<format.kType>(values, panel, r, K); }))
     return;
+  float scale = 1.0f;
+  const bool is_f16 = type == PanelType::f16;
+  if (is_f16) {
+    std::memcpy(&scale, panel + 4 * r, 4);
+    panel += kLine;
+  }
   for (std::size_t k = 0; k < K; ++k) {
     if (type == PanelType::f32) {
       std::memcpy(&values[k], panel + (k * 16 + r) * 4, 4);
     } else {
       std::uint16_t b = 0;
       std::memcpy(&b, panel + (k / 2 * 32 + r * 2 + k % 2) * 2, 2);
-      values[k] = bf16_to_f32(b);
+      values[k] = is_f16 ? half_to_float(b) * scale : bfloat_to_float(b);
     }
   }
 }

@@ -124,7 +124,7 @@ class Backend {
   // backend's products want. `host` stays readable while the result lives if the result refers to
   // it (then `memory` is empty). `compute` says what products are made in: DType::f32 keeps every
   // bit of f32, f16 and bf16 weights; DType::bf16 may round both operands of a product to bf16, or
-  // the other one to f16 where the weight is f16. Quantized weights ignore it.
+  // to f16, and to that sums of up to 64 terms. Quantized weights ignore it.
   struct Weight {
     Tensor tensor;
     Buffer memory;

@@ -141,6 +141,20 @@ TEST_F(LinearTest, ASmallNumberAmongZerosIsNotLost) {
     }
 }
 
+// Rows far from one another in size: halves, where a kernel makes them, have not that range.
+TEST_F(LinearTest, RowsOfAnySizeKeepTheirBits) {
+  for (const Form& form : forms()) {
+    if (form.dtype != DType::f32 && form.dtype != DType::bf16) continue;
+    Product p = random_product(9, 33, 129);
+    for (std::size_t i = 0; i < p.x.size(); ++i)
+      p.x[i] = std::ldexp(p.x[i], 10 * static_cast<int>(i / 129) - 60);
+    for (std::size_t i = 0; i < p.w.size(); ++i)
+      p.w[i] = std::ldexp(p.w[i], 40 - 2 * static_cast<int>(i / 129));
+    SCOPED_TRACE(to_string(form));
+    expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, form, true)});
+  }
+}
+
 // Also where x is rounded to 8 bits, at every level of instructions; no other row is the worse for
 // it.
 TEST_F(LinearTest, WhatIsNotFiniteShowsInItsRowAlone) {
@@ -234,7 +248,7 @@ TEST_F(LinearTest, SeveralProductsOfOneXHaveTheBitsOfEach) {
 // Whole numbers that reach 127 in each block are their own 8-bit and bf16 form, also when a block
 // is halved: nothing but the sums may round. Finds wrong nibbles and scales that the rounding of x
 // would hide. Tensor cores, which cuda uses beyond 8 rows, and always where rows may not depend on
-// the batch, round quantized weights to bf16.
+// the batch, round quantized weights to bf16; sums of halves round.
 TEST_F(LinearTest, WholeNumbersAreNotRounded) {
   for (const Form& form : forms())
     for (const std::int64_t T : {8, 9}) {
@@ -251,9 +265,27 @@ TEST_F(LinearTest, WholeNumbersAreNotRounded) {
       exact.compute = DType::f32;
       expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {tolerance(p, exact, false)},
                        [&](const Rig& rig) {
+                         if (!quants)
+                           return form.compute != DType::bf16 || !rig.name().ends_with("fp16");
                          const bool cuda = rig.name().starts_with("cuda");
-                         return !quants || !cuda || (T == 8 && !rig.name().ends_with("invariant"));
+                         return !cuda || (T == 8 && !rig.name().ends_with("invariant"));
                        });
+    }
+}
+
+// No sum of 64 products rounds here, not even in halves.
+TEST_F(LinearTest, SmallWholeNumbersComeOutExactly) {
+  for (const Form& form : forms())
+    for (const std::int64_t T : {1, 8, 9}) {
+      if (is_quantized(form.dtype)) continue;
+      for (const std::int64_t K : {1, 63, 128, 129, 2050}) {
+        Product p = random_product(T, 35, K);
+        for (auto* values : {&p.x, &p.w})
+          for (float& v : *values) v = std::nearbyint(3.0f * v);
+        SCOPED_TRACE(to_string(form) + " " + to_string(Shape{T, K}));
+        const std::vector<double> none(static_cast<std::size_t>(T * p.N));
+        expect_agreement([&](Rig& rig) { return run(rig, p, form); }, {none});
+      }
     }
 }
 

@@ -24,8 +24,10 @@ TEST(MultiplyInRegisters, NarrowerNumbersAreMorePerStep) {
     if (!candidate.name.starts_with("cpu")) continue;
     const auto backend = candidate.open();
     const double f32 = backend->multiply_in_registers(DType::f32, 1);
-    const bool has_bf16 = candidate.name == "cpu avx512";  // others multiply it in f32
-    EXPECT_EQ(backend->multiply_in_registers(DType::bf16, 1), has_bf16 ? 2 * f32 : f32);
+    // Others multiply 16 bits in f32.
+    const bool halves = candidate.name == "cpu avx512_fp16" || candidate.name == "cpu avx512";
+    for (const DType type : {DType::bf16, DType::f16})
+      EXPECT_EQ(backend->multiply_in_registers(type, 1), halves ? 2 * f32 : f32);
     EXPECT_EQ(backend->multiply_in_registers(DType::q8_0, 1), 4 * f32);
   }
 }

@@ -52,6 +52,7 @@ inline std::vector<Candidate> backends() {
     "cpu avx2",
     "cpu avx2_vnni",
     "cpu avx512_vnni",
+    "cpu avx512_fp16",
     "cpu avx512",
 #elif defined(__aarch64__)
     "cpu dotprod",

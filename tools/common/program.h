@@ -12,7 +12,7 @@ namespace r1 {
 struct BuildInfo {
   std::string version, commit;
   std::string compiler;    // "gcc 12.2.0"
-  std::string cpu_levels;  // "baseline,avx2,avx2_vnni,avx512_vnni,avx512"
+  std::string cpu_levels;  // "baseline,avx2,avx2_vnni,avx512_vnni,avx512_fp16,avx512"
 };
 const BuildInfo& build_info();
 

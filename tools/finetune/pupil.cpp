@@ -101,10 +101,12 @@ Learner Pupil::learner() const {
 std::int64_t Pupil::learnt() const { return numbers_in(learner().weights); }
 std::int64_t Pupil::weights() const { return numbers_in(params_->taken()); }
 
-bool Pupil::keeps_bf16() const {
+bool Pupil::keeps_16_bits() const {
   const NamedVars& all = params_->taken();
-  return std::any_of(all.begin(), all.end(),
-                     [](const auto& named) { return named.second.value.dtype == DType::bf16; });
+  return std::any_of(all.begin(), all.end(), [](const auto& named) {
+    const DType dtype = named.second.value.dtype;
+    return dtype == DType::bf16 || dtype == DType::f16;
+  });
 }
 
 bool Pupil::keeps_blocks() const {

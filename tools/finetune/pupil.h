@@ -54,7 +54,7 @@ class Pupil {
   }
   std::int64_t learnt() const;   // numbers
   std::int64_t weights() const;  // in all, of the base
-  bool keeps_bf16() const;       // some of the base's matrices
+  bool keeps_16_bits() const;    // some of the base's matrices
   bool keeps_blocks() const;     // most of them, by numbers
   // Logits [rows, V] of a pack; with --qat of the weights as they will be written.
   std::vector<float> logits(const Pack& pack) const;

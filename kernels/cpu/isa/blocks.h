@@ -150,6 +150,9 @@ void by_type(cpu::PanelType type, const Act& act) {
       return act(Of<cpu::PanelType::f32>());
     case cpu::PanelType::bf16:
       return act(Of<cpu::PanelType::bf16>());
+    case cpu::PanelType::f16:
+      if constexpr (kHasF16) act(Of<cpu::PanelType::f16>());
+      return;
     case cpu::PanelType::q8_0:
       return act(Of<cpu::PanelType::q8_0>());
     case cpu::PanelType::q4_0:

@@ -19,12 +19,15 @@ struct XBlock {
 };
 inline constexpr std::int32_t kSumSteps = 8;  // 8 times 32 times 127 is within 16 bits
 
-// Rows of x as a product wants them: f32; bf16, with K padded to even by zero; or 8 bits.
+// Rows of x as a product wants them: f32; bf16 or f16, with K padded to even by zero; or 8 bits.
 struct Rows {
   const float* f32 = nullptr;           // [rows, K], or rounded to bf16 and padded
   const std::uint16_t* bf16 = nullptr;  // [rows, K rounded up to even]
+  const std::uint16_t* f16 = nullptr;   // [rows, size_in_f16(K)]
   const XBlock* blocks = nullptr;       // [rows, K / 32]
 };
+// Of a row of f16: an f32 power of two, and halves that are to be multiplied by it.
+constexpr std::int64_t size_in_f16(std::int64_t K) { return 2 + (K + 1) / 2 * 2; }
 
 struct Range {
   std::int64_t begin, end;
@@ -86,8 +89,8 @@ struct Kernels {
   void (*product)(PanelType type, float* y, std::int64_t stride, const void* panels, const Rows& x,
                   Range rows, std::int64_t K, std::int64_t n);
   // The same, to the bit, of panels that `spread` made of these; of f32, the same panels. Not of
-  // bf16 with has_bf16. Goes by 8 rows: rows.end is no less, and rows before the first may be made
-  // once more.
+  // f16, nor of bf16 with has_bf16. Goes by 8 rows: rows.end is no less, and rows before the first
+  // may be made once more.
   decltype(product) product_spread;
   void (*spread)(PanelType type, void* to, const void* panel, std::int64_t K);
   // y[r, 0 … n) += sum over K of x(r, k) panel[k], for r in rows: n of 16 columns, which stand in a
@@ -100,6 +103,8 @@ struct Kernels {
                                std::int64_t n);
   // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
   void (*quantize)(PanelType type, XBlock* to, const float* x, std::int64_t K);
+  // One row in f16, of x or of a panel; null where there are no products of f16.
+  void (*to_f16)(std::uint16_t* to, const float* x, std::int64_t K);
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
   void (*round_to_bf16)(float* y, const float* x, std::int64_t n);
   // x = step y in whole numbers up to 32,767; returns the step. n is a multiple of 32.
@@ -154,6 +159,9 @@ namespace r1::avx2_vnni {
 extern const cpu::Kernels kKernels;
 }
 namespace r1::avx512_vnni {
+extern const cpu::Kernels kKernels;
+}
+namespace r1::avx512_fp16 {
 extern const cpu::Kernels kKernels;
 }
 namespace r1::avx512 {

@@ -10,11 +10,23 @@ namespace r1::cpu {
 inline constexpr int kPanelRows = 16;
 inline constexpr int kBlock = 32;  // elements of K that share a scale
 
-enum class PanelType : std::uint8_t { f32, bf16, q8_0, q4_0, q4_k, q5_k, q6_k, iq4_nl, iq4_xs };
+enum class PanelType : std::uint8_t {
+  f32,
+  bf16,
+  f16,
+  q8_0,
+  q4_0,
+  q4_k,
+  q5_k,
+  q6_k,
+  iq4_nl,
+  iq4_xs
+};
 
 // Bytes of a panel, 16 rows of K elements. Letters: r row of the panel, k element of K.
 //   f32     K x 16 f32
 //   bf16    pairs of k: K/2 x 16 rows x 2
+//   f16     16 f32 powers of two, by which rows are larger than their halves; then as bf16
 //   q8_0    blocks of 32 k: values, 16 f16 scales                      8.5 bits a weight
 //   q4_0    the same with nibbles                                      4.5
 //   q4_k    per 256 k: 16 f16 d, 16 f16 m, then 8 blocks of values, 16 u8 scales, 16 u8 minima  4.6
@@ -84,6 +96,7 @@ constexpr std::size_t block_size(PanelType type) {  // of 32 k, without what 256
     case PanelType::f32:
       return std::size_t{32} * 16 * 4;
     case PanelType::bf16:
+    case PanelType::f16:
       return std::size_t{32} * 16 * 2;
     case PanelType::q8_0:
     case PanelType::q4_0:
@@ -122,6 +135,7 @@ constexpr std::size_t panel_size(PanelType type, std::int64_t K) {
   const auto k = static_cast<std::size_t>(K);
   if (type == PanelType::f32) return k * kLine;
   if (type == PanelType::bf16) return (k + 1) / 2 * kLine;
+  if (type == PanelType::f16) return (1 + (k + 1) / 2) * kLine;
   return k / 32 * block_size(type) + k / 256 * shared_size(type);
 }
 

@@ -38,6 +38,13 @@ double multiply_in_registers(cpu::PanelType type, std::int64_t rounds) {
     terms = 2;
     const PairElement pair[2] = {};
     repeat<Floats>(rounds, [bytes, &pair](Floats sum) { return dot_bf16(sum, bytes, pair); });
+  } else if (type == cpu::PanelType::f16) {
+#if defined(__AVX512FP16__)
+    terms = 2;
+    Halves halves{};
+    unknown(halves);
+    repeat<Halves>(rounds, [halves](Halves sum) { return add_pairs(sum, halves, 0); });
+#endif
   } else if (kNarrowSum > 0 && !cpu::is_signed(type)) {  // the sums' own sums left out
     terms = 4;
     repeat<Pairs>(rounds, [bytes, &four](Pairs sum) {

@@ -10,6 +10,11 @@ void product_spread(cpu::PanelType type, float* y, std::int64_t stride, const vo
                     const cpu::Rows& x, cpu::Range rows, std::int64_t K, std::int64_t n);
 void spread(cpu::PanelType type, void* to, const void* panel, std::int64_t K);
 void quantize(cpu::PanelType type, cpu::XBlock* to, const float* x, std::int64_t K);
+#if defined(__AVX512FP16__)
+void to_f16(std::uint16_t* to, const float* x, std::int64_t K);
+#else
+inline constexpr decltype(cpu::Kernels::to_f16) to_f16 = nullptr;
+#endif
 void to_bf16(std::uint16_t* y, const float* x, std::int64_t n);
 void round_to_bf16(float* y, const float* x, std::int64_t n);
 

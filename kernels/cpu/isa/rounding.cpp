@@ -85,6 +85,30 @@ void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
   }
 }
 
+#if defined(__AVX512FP16__)
+// Scaled by a power of two, so that the largest |x| is near 2^kHalfExponent: what is above 2^-17 of
+// that keeps all bits of a half, and the rest is off by 2^-28 of it at most. Where a number is not
+// finite, no sum of the row is.
+void to_f16(std::uint16_t* to, const float* x, std::int64_t K) {
+  constexpr std::int32_t kLeast = -100;  // of rows of next to nothing
+  Ints most{};
+  by_register(K, [&](std::int64_t i, std::int64_t n) {
+    most = larger(most, bits<Ints>(load_n(x + i, n)) & 0x7fffffff);
+  });
+  const std::int32_t own = (folded<std::int32_t, kLanes>(most, Larger{}) >> 23) - 127;
+  const std::int32_t e = (own > kLeast ? own : kLeast) - kHalfExponent;
+  const float scale = bits<float>((127 + e) << 23), inverse = bits<float>((127 - e) << 23);
+  __builtin_memcpy(to, &scale, sizeof scale);
+  to += 2;
+  if (K % 2 != 0) to[K] = 0;
+  by_register(K, [&](std::int64_t i, std::int64_t n) {
+    const __m512 v = bits<__m512>(load_n(x + i, n) * inverse);
+    const __m256i halves = _mm512_maskz_cvtps_ph(kAll, v, _MM_FROUND_TO_NEAREST_INT);
+    __builtin_memcpy(to + i, &halves, sizeof(std::uint16_t) * static_cast<std::size_t>(n));
+  });
+}
+#endif
+
 void to_bf16(std::uint16_t* y, const float* x, std::int64_t n) {
   by_register(n, [&](std::int64_t i, std::int64_t m) {
     const HalfRegister rounded = rounded_to_bf16(load_n(x + i, m));

@@ -51,7 +51,7 @@ void spread(PanelType type, void* to, const void* panel, std::int64_t K) {
   by_type(type, [&](auto of) {
     if constexpr (of.kType == PanelType::bf16)
       spread_bf16(bytes, static_cast<Bytes>(panel), K);
-    else if constexpr (of.kType != PanelType::f32)
+    else if constexpr (of.kType != PanelType::f32 && of.kType != PanelType::f16)
       spread_blocks<of.kType>(bytes, static_cast<Bytes>(panel), K);
   });
 }

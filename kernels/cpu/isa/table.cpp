@@ -18,6 +18,7 @@ const cpu::Kernels kKernels = {
     .add_product = add_product,
     .add_product_of_pairs = add_product_of_pairs,
     .quantize = quantize,
+    .to_f16 = to_f16,
     .to_bf16 = to_bf16,
     .round_to_bf16 = round_to_bf16,
     .to_whole = to_whole,
