@@ -51,7 +51,7 @@ complete -c r1-complete -l model-path -r -d 'Folders to look for models in, sepa
 complete -c r1-complete -l list-models -d 'Print the names of the models on this machine.'
 complete -c r1-complete -l device -x -a 'auto cpu cuda ref' -d 'Where to run.'
 complete -c r1-complete -l dtype -x -a 'auto f32 bf16' -d 'The type to multiply in; f32 keeps every bit of 16-bit weights.'
-complete -c r1-complete -l kv-type -x -a 'auto f32 f16 bf16 q8_0' -d 'The type to keep keys and values in; auto is that to multiply in, q8_0 takes half of f16.'
+complete -c r1-complete -l kv-type -x -a 'auto f32 f16 bf16 q8_0' -d 'The type to keep keys and values in; auto is f32 if that is multiplied, else the faster of 16 bits.'
 complete -c r1-complete -l threads -s t -x -d 'Threads; 0 means one a physical core.'
 complete -c r1-complete -l batch-size -x -d 'Requests worked on together.'
 complete -c r1-complete -l max-inflight -x -d 'Read at most this many requests ahead of the first unfinished one.'

@@ -91,8 +91,8 @@ class Complete {
     const auto backend = open();
     const MemoryLimit limit =
         memory_limit(*backend, static_cast<std::uint64_t>(s_.max_memory), s_.gpu_memory);
-    const MemoryUse use{cache_type(files, s_.kv_type, s_.dtype), s_.batch_size, backend->device(),
-                        Adapter::bytes_of(s_.adapter)};
+    const MemoryUse use{cache_type(*backend, files, s_.kv_type, s_.dtype), s_.batch_size,
+                        backend->device(), Adapter::bytes_of(s_.adapter)};
     const MemoryPlan plan = plan_memory(files, use, limit);
     std::int64_t failed = 0;
     print_whole(dry_run(

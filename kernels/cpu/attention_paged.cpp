@@ -3,6 +3,7 @@
 // in one order, whatever else is in its tile.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "kernels/cpu/cpu_backend.h"
@@ -87,7 +88,8 @@ struct CpuBackend::PagedAttention {
     return i / group() * H() + h * group() + i % group();
   }
 
-  // room [hd]: for its q as the pages want it.
+  std::int64_t room_of_row() const { return 2 * hd() + cpu::size_in_f16(hd()); }
+  // room [room_of_row()]: for its q as the pages want it.
   Walker begin(std::int64_t i, std::int64_t h, std::uint16_t* room) const {
     const std::int64_t r = row_of(i, h), t = i / group(), last = position.as<std::int32_t>()[t];
     const std::int64_t first = cpu::first_seen(0, last, options.window);
@@ -104,7 +106,14 @@ struct CpuBackend::PagedAttention {
       w.state.step = kernels.to_whole(whole, w.state.q, hd());
     } else if (kv.keys.dtype == DType::bf16 && kernels.has_bf16) {
       kernels.to_bf16(room, w.state.q, hd());
-      w.state.bf16 = room;
+      w.state.halves = room;
+    } else if (kv.keys.dtype == DType::f16 && kernels.has_f16) {
+      constexpr int kBelow = -6;  // no sum of 64 products with halves is infinite
+      std::uint16_t* once = room + 2 * hd();
+      kernels.scale_to_f16(once, w.state.q, hd(), kBelow);
+      std::memcpy(&w.state.step, once, sizeof w.state.step);
+      for (std::int64_t d = 0; d < hd(); ++d) room[2 * d] = room[2 * d + 1] = once[2 + d];
+      w.state.halves = room;
     }
     return w;
   }
@@ -145,11 +154,11 @@ struct CpuBackend::PagedAttention {
     const std::int64_t count = tile.end - tile.begin, all = count * (heads.end - heads.begin);
     std::vector<Walker> walkers;
     walkers.reserve(static_cast<std::size_t>(all));
-    std::vector<std::uint16_t> room(static_cast<std::size_t>(all * hd()));
+    std::vector<std::uint16_t> room(static_cast<std::size_t>(all * room_of_row()));
     std::int64_t oldest = std::numeric_limits<std::int64_t>::max(), newest = 0;
     for (std::int64_t h = heads.begin; h < heads.end; ++h)
       for (std::int64_t i = tile.begin; i < tile.end; ++i) {
-        walkers.push_back(begin(i, h, room.data() + std::ssize(walkers) * hd()));
+        walkers.push_back(begin(i, h, room.data() + std::ssize(walkers) * room_of_row()));
         oldest = std::min(oldest, walkers.back().first / kPageTokens);
         newest = std::max(newest, walkers.back().last / kPageTokens);
       }

@@ -58,10 +58,11 @@ class PageWriter {
       put_value_pairs(values_, rounded(value, room), hd_, at_);
     } else if (dtype_ == DType::f32) {
       put_key(key);
-      put_value(value);
+      std::copy(value, value + hd_, reinterpret_cast<float*>(values_) + at_ * hd_);
     } else {
       put_key(halves(key, room));
-      put_value(halves(value, room));
+      // At once: a copy would wait for the key's stores, each to a line of its own.
+      halves(value, values_ + sizeof(std::uint16_t) * static_cast<std::size_t>(at_ * hd_));
     }
   }
 
@@ -70,10 +71,6 @@ class PageWriter {
   void put_key(const T* key) const {
     T* to = reinterpret_cast<T*>(keys_) + at_;
     for (std::int64_t d = 0; d < hd_; ++d) to[d * kPageTokens] = key[d];
-  }
-  template <typename T>
-  void put_value(const T* value) const {
-    std::copy(value, value + hd_, reinterpret_cast<T*>(values_) + at_ * hd_);
   }
   template <typename Put>
   void put_blocks(std::byte* page, const BlockQ8_0* blocks, const Put& put_pairs) const {
@@ -87,9 +84,12 @@ class PageWriter {
     pack(room, {from, static_cast<std::size_t>(hd_)}, dtype_);
     return static_cast<const BlockQ8_0*>(room);
   }
-  const std::uint16_t* halves(const float* from, void* room) const {
-    pack(room, {from, static_cast<std::size_t>(hd_)}, dtype_);
-    return static_cast<const std::uint16_t*>(room);
+  const std::uint16_t* halves(const float* from, void* to) const {
+    if (kernels_.has_f16)
+      kernels_.to_f16(static_cast<std::uint16_t*>(to), from, hd_);
+    else
+      pack(to, {from, static_cast<std::size_t>(hd_)}, dtype_);
+    return static_cast<const std::uint16_t*>(to);
   }
   const std::uint16_t* rounded(const float* from, void* room) const {
     kernels_.to_bf16(static_cast<std::uint16_t*>(room), from, hd_);

@@ -34,6 +34,7 @@ class CpuBackend : public Backend {
   void zero(const Tensor& t) override;
   void synchronize() override {}
   Weight load_weight(const Tensor& host, DType compute) override;
+  DType sixteen_bit_type() const override { return kernels_.has_f16 ? DType::f16 : DType::bf16; }
   double multiply_in_registers(DType weight, std::int64_t rounds) override;
   void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Epilogue& then) override;
   void linear_all(const Tensor& x, std::span<const Projection> projections) override;
@@ -114,8 +115,6 @@ class CpuBackend : public Backend {
   void multiply_panels(cpu::PanelType type, const cpu::Rows& x, std::int64_t T, std::int64_t K,
                        std::span<const Projection> projections);
   // Rows of x in the form that a panel type wants, in memory of this backend until the next call.
-  // Type of 16 bits that this processor multiplies: f16, or bf16, which is widened if need be.
-  DType sixteen_bits() const { return kernels_.to_f16 != nullptr ? DType::f16 : DType::bf16; }
   cpu::Rows prepare(const Tensor& x, cpu::PanelType type);
   // Row n of a weight, widened; `room` holds it when it is not f32 already.
   const float* weight_row(const Tensor& w, std::int64_t n, std::vector<float>& room) const;

@@ -42,7 +42,7 @@ std::int64_t fitting(std::size_t room, std::size_t size, std::size_t lot) {
 Backend::Weight CpuBackend::load_weight(const Tensor& host, DType compute) {
   Weight weight{host, Buffer()};
   if (!is_quantized(host.dtype))
-    weight.tensor.dtype = compute == DType::bf16 ? sixteen_bits() : DType::f32;
+    weight.tensor.dtype = compute == DType::bf16 ? sixteen_bit_type() : DType::f32;
   const PanelType type = cpu::panel_type(weight.tensor.dtype);
   const std::size_t size = cpu::panel_size(type, host.cols());
   weight.memory = Buffer(*this, size * static_cast<std::size_t>(panels_of(host)));
@@ -57,7 +57,7 @@ Backend::Weight CpuBackend::load_weight(const Tensor& host, DType compute) {
 
 double CpuBackend::multiply_in_registers(DType weight, std::int64_t rounds) {
   const bool halves = weight == DType::bf16 || weight == DType::f16;
-  const PanelType type = cpu::panel_type(halves ? sixteen_bits() : weight);
+  const PanelType type = cpu::panel_type(halves ? sixteen_bit_type() : weight);
   std::atomic<double> done = 0;
   pool_.run([&](int) { done += kernels_.multiply_in_registers(type, rounds); });
   return done;
@@ -75,7 +75,7 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
     halves_.resize(static_cast<std::size_t>(T * size));
     for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t t = begin; t < end; ++t)
-        kernels_.to_f16(halves_.data() + t * size, row(x, t), K);
+        kernels_.scale_to_f16(halves_.data() + t * size, row(x, t), K, cpu::kProductBelow);
     });
     return {.f16 = halves_.data()};
   }
@@ -112,7 +112,8 @@ void CpuBackend::lay_panel(std::byte* panel, PanelType type, const Tensor& w,
     std::vector<std::uint16_t> rows(static_cast<std::size_t>(count * size));
     std::vector<float> room;
     for (std::int64_t r = 0; r < count; ++r)
-      kernels_.to_f16(rows.data() + r * size, weight_row(w, n + r, room), K);
+      kernels_.scale_to_f16(rows.data() + r * size, weight_row(w, n + r, room), K,
+                            cpu::kProductBelow);
     return kernels_.turn_pairs(reinterpret_cast<cpu::Bf16Pair*>(panel),
                                reinterpret_cast<const cpu::Bf16Pair*>(rows.data()), size / 2, count,
                                size / 2);

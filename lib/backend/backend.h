@@ -131,6 +131,9 @@ class Backend {
   };
   virtual Weight load_weight(const Tensor& host, DType compute) = 0;
 
+  // Of bf16 and f16, the type in which attention over pages is faster.
+  virtual DType sixteen_bit_type() const { return DType::bf16; }
+
   // Of no use but to be timed by r1-bench, which calls the rate the limit of `linear`: runs the
   // instructions that products with such a weight are made of, on registers alone, on all threads,
   // for `rounds` rounds of some hundred cycles. Returns the operations done, a multiplication and

@@ -27,8 +27,9 @@ DType compute_type_of(const std::string& dtype, DType weights) {
   return weights == DType::f32 ? DType::f32 : DType::bf16;
 }
 
-DType cache_type_of(const ModelFiles& files, const std::string& kv_type, DType compute) {
-  if (kv_type == "auto") return compute;
+DType cache_type_of(const Backend& backend, const ModelFiles& files, const std::string& kv_type,
+                    DType compute) {
+  if (kv_type == "auto") return compute == DType::bf16 ? backend.sixteen_bit_type() : compute;
   for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::q8_0}) {
     if (kv_type != to_string(type)) continue;
     const std::int64_t width = read_decoder_config(files).attention.head_dim;
@@ -88,8 +89,9 @@ MakersSampling makers_sampling(const ModelFiles& files) {
   return m;
 }
 
-DType cache_type(const ModelFiles& files, const std::string& kv_type, const std::string& dtype) {
-  return cache_type_of(files, kv_type, compute_type_of(dtype, main_type(files)));
+DType cache_type(const Backend& backend, const ModelFiles& files, const std::string& kv_type,
+                 const std::string& dtype) {
+  return cache_type_of(backend, files, kv_type, compute_type_of(dtype, main_type(files)));
 }
 
 LoadedModel load_model_with_text(Backend& backend, const std::string& name,
@@ -100,7 +102,7 @@ LoadedModel load_model_with_text(Backend& backend, const std::string& name,
   m.files = std::make_unique<ModelFiles>(ModelFiles::open(path, options.use_mmap));
   const DType weights = main_type(*m.files);
   m.compute = compute_type_of(options.dtype, weights);
-  m.kv_dtype = cache_type_of(*m.files, options.kv_type, m.compute);
+  m.kv_dtype = cache_type_of(backend, *m.files, options.kv_type, m.compute);
   m.quant = to_string(weights);
   const MemoryLimit limit = memory_limit(backend, options.max_memory, options.gpu_memory);
   if (limit.bytes > 0)

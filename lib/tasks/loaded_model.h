@@ -55,9 +55,10 @@ struct ModelLoadOptions {
   std::int64_t batch_size = 16;    // for that plan
 };
 
-// The type that the cache of these files holds. Fails with `usage` where their heads are not whole
-// blocks of it.
-DType cache_type(const ModelFiles& files, const std::string& kv_type, const std::string& dtype);
+// The type that the cache of these files holds on a backend. Fails with `usage` where their heads
+// are not whole blocks of it.
+DType cache_type(const Backend& backend, const ModelFiles& files, const std::string& kv_type,
+                 const std::string& dtype);
 
 LoadedModel load_model_with_text(Backend& backend, const std::string& name,
                                  const std::filesystem::path& path,

@@ -49,7 +49,7 @@ std::vector<ModelTest> model_tests(const BenchSettings& s) {
 }
 
 // Weights as they lie on the backend; vectors are too small to count.
-ModelWork::ModelWork(const LoadedModel& model, Device device)
+ModelWork::ModelWork(const LoadedModel& model, Device device, DType sixteen_bit_type)
     : chunk_(default_chunk_tokens(device)) {
   const DecoderConfig config = read_decoder_config(*model.files);
   for (const auto& [name, var] : model.params->taken()) {
@@ -72,7 +72,7 @@ ModelWork::ModelWork(const LoadedModel& model, Device device)
   past_bytes_ = static_cast<double>(a.kv_heads) * width * 2 /
                 static_cast<double>(block_elements(model.kv_dtype)) *
                 static_cast<double>(block_bytes(model.kv_dtype));
-  past_type_ = past_products(model.kv_dtype);
+  past_type_ = past_products(model.kv_dtype, sixteen_bit_type);
   past_operations_ = static_cast<double>(a.heads) * width * 4;  // two products
   windows_ = a.window;
   windows_.resize(static_cast<std::size_t>(config.layers), 0);
@@ -158,7 +158,7 @@ Runnable MeasuredNetwork::runnable(const ModelTest& t) const {
   r.record.test.depth = t.depth;
   r.record.test.batch_size = t.batch;
   r.record.tokens = static_cast<double>(t.tokens * t.batch);
-  const ModelWork work(model_, backend_.device());
+  const ModelWork work(model_, backend_.device(), backend_.sixteen_bit_type());
   r.work =
       t.decode ? work.decode(t.tokens, t.depth, t.batch) : work.prefill(t.tokens, t.depth, t.batch);
   const auto stepper = std::make_shared<Stepper>(backend_, *model_.network, model_.kv_dtype,

@@ -22,7 +22,7 @@ std::vector<ModelTest> model_tests(const BenchSettings& settings);
 // What a model has to move and to multiply in steps, at the least.
 class ModelWork {
  public:
-  ModelWork(const LoadedModel& model, Device device);
+  ModelWork(const LoadedModel& model, Device device, DType sixteen_bit_type = DType::bf16);
   Work prefill(std::int64_t tokens, std::int64_t depth, std::int64_t batch) const;
   Work decode(std::int64_t tokens, std::int64_t depth, std::int64_t batch) const;
   std::int64_t parameters() const { return parameters_; }

@@ -174,7 +174,8 @@ OpRun paged_run(OpInputs& in, const PagedShape& s) {
   for (std::int64_t t = 0; t < s.rows; ++t) seen += static_cast<double>(last(t) + 1);
   const AttentionOptions options{.scale = 1 / std::sqrt(static_cast<float>(s.head)),
                                  .longest_run = s.prefill ? s.rows : 1};
-  return multiplies({kv.keys, kv.values, q, y}, past_products(s.pages),
+  return multiplies({kv.keys, kv.values, q, y},
+                    past_products(s.pages, in.backend().sixteen_bit_type()),
                     4.0 * seen * static_cast<double>(s.heads * s.head),
                     [&b = in.backend(), y, q, kv, A, sequence, position, options] {
                       b.attention_paged(y, q, kv, A, sequence, position, options);

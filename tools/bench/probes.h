@@ -22,8 +22,9 @@ struct Work {
   double total_operations() const;
 };
 
-// The type of products over a past that is kept in this one.
-inline DType past_products(DType pages) { return pages == DType::bf16 ? pages : DType::f32; }
+// The type of products over a past that is kept in this one, on a backend that is fastest at `half`
+// of 16 bits.
+inline DType past_products(DType pages, DType half) { return pages == half ? pages : DType::f32; }
 
 struct OpRun;  // op_case.h
 

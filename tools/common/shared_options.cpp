@@ -57,8 +57,8 @@ Option kv_type_option(std::string& into, const std::string& group) {
           .into = &into,
           .metavar = "TYPE",
           .help =
-              "The type to keep keys and values in; auto is that to multiply in, q8_0 takes half "
-              "of f16.",
+              "The type to keep keys and values in; auto is f32 if that is multiplied, else the "
+              "faster of 16 bits.",
           .choices = {"auto", "f32", "f16", "bf16", "q8_0"}};
 }
 

@@ -100,8 +100,10 @@ void attend_all(AttendRow* const* rows, int count, const PastPage& page) {
 void attend_f32(AttendRow* const* rows, int count, const PastPage& page) {
   attend_all<float>(rows, count, page);
 }
+#if !defined(__AVX512FP16__)
 void attend_f16(AttendRow* const* rows, int count, const PastPage& page) {
   attend_all<F16>(rows, count, page);
 }
+#endif
 
 }  // namespace r1::R1_ISA

@@ -26,8 +26,10 @@ struct Rows {
   const std::uint16_t* f16 = nullptr;   // [rows, size_in_f16(K)]
   const XBlock* blocks = nullptr;       // [rows, K / 32]
 };
-// Of a row of f16: an f32 power of two, and halves that are to be multiplied by it.
+// Of a row of f16: an f32 power of two, and halves that are to be multiplied by it. In products
+// they stay below 2^4, so that no sum of 64 terms is infinite.
 constexpr std::int64_t size_in_f16(std::int64_t K) { return 2 + (K + 1) / 2 * 2; }
+inline constexpr int kProductBelow = 4;
 
 struct Range {
   std::int64_t begin, end;
@@ -54,7 +56,8 @@ struct AttendRow {
   std::int64_t begin, end;              // what it sees of the page at hand: at least one position
   const std::int16_t* whole = nullptr;  // [hd]: q = step whole; for pages of q8_0
   float step = 0.0f;
-  const std::uint16_t* bf16 = nullptr;  // [hd]: q; for pages of bf16, with has_bf16
+  const std::uint16_t* halves = nullptr;  // q for pages of bf16, with has_bf16: [hd]; for those of
+                                          // f16, with has_f16: q = step halves, [hd, 2], twice each
 };
 inline constexpr std::int64_t kPagePositions = 64;
 // Pages of bf16 hold pairs: keys [hd / 2, 64, 2], two elements of each position; values
@@ -83,6 +86,7 @@ struct Adamw {
 // standard library compiled here could end up in use on a machine without these instructions.
 struct Kernels {
   const char* name;  // of the instruction set
+  bool has_f16;      // there are products with f16 panels, and attention over f16 multiplies halves
   bool has_bf16;     // products with bf16 panels take x as bf16; otherwise as f32 rounded to bf16
   // y[r, 0 … n) = sum over K of x[r] panels, for r in rows: n rows of as many panels side by side,
   // y rows `stride` apart.
@@ -103,8 +107,9 @@ struct Kernels {
                                std::int64_t n);
   // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
   void (*quantize)(PanelType type, XBlock* to, const float* x, std::int64_t K);
-  // One row in f16, of x or of a panel; null where there are no products of f16.
-  void (*to_f16)(std::uint16_t* to, const float* x, std::int64_t K);
+  // One row of f16, of x or of a panel, with halves below 2^below; null without has_f16.
+  void (*scale_to_f16)(std::uint16_t* to, const float* x, std::int64_t K, int below);
+  void (*to_f16)(std::uint16_t* y, const float* x, std::int64_t n);  // null without has_f16
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
   void (*round_to_bf16)(float* y, const float* x, std::int64_t n);
   // x = step y in whole numbers up to 32,767; returns the step. n is a multiple of 32.

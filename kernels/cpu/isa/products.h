@@ -11,8 +11,10 @@ void product_spread(cpu::PanelType type, float* y, std::int64_t stride, const vo
 void spread(cpu::PanelType type, void* to, const void* panel, std::int64_t K);
 void quantize(cpu::PanelType type, cpu::XBlock* to, const float* x, std::int64_t K);
 #if defined(__AVX512FP16__)
-void to_f16(std::uint16_t* to, const float* x, std::int64_t K);
+void scale_to_f16(std::uint16_t* to, const float* x, std::int64_t K, int below);
+void to_f16(std::uint16_t* y, const float* x, std::int64_t n);
 #else
+inline constexpr decltype(cpu::Kernels::scale_to_f16) scale_to_f16 = nullptr;
 inline constexpr decltype(cpu::Kernels::to_f16) to_f16 = nullptr;
 #endif
 void to_bf16(std::uint16_t* y, const float* x, std::int64_t n);

@@ -25,7 +25,7 @@ R1_INLINE std::int32_t four_bytes(const void* p) { return load<std::int32_t>(p);
 inline constexpr bool kHasBf16 = true;
 using PairElement = std::uint16_t;
 R1_INLINE const PairElement* pairs_of(const cpu::Rows& x) { return x.bf16; }
-R1_INLINE const PairElement* pairs_of(const cpu::AttendRow& row) { return row.bf16; }
+R1_INLINE const PairElement* pairs_of(const cpu::AttendRow& row) { return row.halves; }
 R1_INLINE void store_pairs(PairElement* to, Floats v) {
   const __m256bh rounded = _mm512_cvtneps_pbh(bits<__m512>(v));
   __builtin_memcpy(to, &rounded, sizeof rounded);
@@ -61,12 +61,15 @@ R1_INLINE Floats dot_bf16(Floats sum, Ints w, const PairElement* x) {
 
 inline constexpr bool kHasF16 = true;
 inline constexpr std::int64_t kHalfTerms = 64;
-inline constexpr std::int32_t kHalfExponent = 3;  // 64 products of numbers below 2^4 are finite
 using Halves [[gnu::vector_size(kRegister)]] = _Float16;
 // sum[2r] += w[2r] x[0], sum[2r + 1] += w[2r + 1] x[1].
 R1_INLINE Halves add_pairs(Halves sum, Halves w, std::int32_t x) {
   return bits<Halves>(
       _mm512_fmadd_ph(bits<__m512h>(w), bits<__m512h>(_mm512_set1_epi32(x)), bits<__m512h>(sum)));
+}
+R1_INLINE HalfRegister to_halves(Floats v) {
+  return bits<HalfRegister>(
+      _mm512_maskz_cvtps_ph(kAll, bits<__m512>(v), _MM_FROUND_TO_NEAREST_INT));
 }
 // To two registers of f32. By way of memory: the second half of a register comes cheaper from
 // there.

@@ -51,6 +51,13 @@ R1_INLINE HalfRegister rounded_to_bf16(Floats v) {
   return __builtin_convertvector(nearest_bf16(bits<Words>(v)) >> 16, HalfRegister);
 }
 
+R1_INLINE void store_halves(std::uint16_t* y, HalfRegister v, std::int64_t n) {
+  if (n == kLanes)
+    __builtin_memcpy(y, &v, sizeof v);
+  else
+    for (std::int64_t i = 0; i < n; ++i) y[i] = v[i];
+}
+
 }  // namespace
 
 // q = round(x / step), with a step of the largest |x| over 127 of the blocks that share one, halved
@@ -86,33 +93,35 @@ void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
 }
 
 #if defined(__AVX512FP16__)
-// Scaled by a power of two, so that the largest |x| is near 2^kHalfExponent: what is above 2^-17 of
-// that keeps all bits of a half, and the rest is off by 2^-28 of it at most. Where a number is not
+// Scaled by a power of two, so that the largest |x| is just below 2^below: what comes within 2^-14
+// of 1 keeps all bits of a half, and the rest is off by 2^-25 at most. Where a number is not
 // finite, no sum of the row is.
-void to_f16(std::uint16_t* to, const float* x, std::int64_t K) {
-  constexpr std::int32_t kLeast = -100;  // of rows of next to nothing
+void scale_to_f16(std::uint16_t* to, const float* x, std::int64_t K, int below) {
+  constexpr std::int32_t kLeast = -100, kMost = 120;  // rows of next to nothing, and of too much
   Ints most{};
   by_register(K, [&](std::int64_t i, std::int64_t n) {
     most = larger(most, bits<Ints>(load_n(x + i, n)) & 0x7fffffff);
   });
-  const std::int32_t own = (folded<std::int32_t, kLanes>(most, Larger{}) >> 23) - 127;
-  const std::int32_t e = (own > kLeast ? own : kLeast) - kHalfExponent;
+  const std::int32_t own = (folded<std::int32_t, kLanes>(most, Larger{}) >> 23) - 126;
+  const std::int32_t e = (own < kLeast ? kLeast : own > kMost ? kMost : own) - below;
   const float scale = bits<float>((127 + e) << 23), inverse = bits<float>((127 - e) << 23);
   __builtin_memcpy(to, &scale, sizeof scale);
   to += 2;
   if (K % 2 != 0) to[K] = 0;
   by_register(K, [&](std::int64_t i, std::int64_t n) {
-    const __m512 v = bits<__m512>(load_n(x + i, n) * inverse);
-    const __m256i halves = _mm512_maskz_cvtps_ph(kAll, v, _MM_FROUND_TO_NEAREST_INT);
-    __builtin_memcpy(to + i, &halves, sizeof(std::uint16_t) * static_cast<std::size_t>(n));
+    store_halves(to + i, to_halves(load_n(x + i, n) * inverse), n);
+  });
+}
+void to_f16(std::uint16_t* y, const float* x, std::int64_t n) {
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    store_halves(y + i, to_halves(load_n(x + i, m)), m);
   });
 }
 #endif
 
 void to_bf16(std::uint16_t* y, const float* x, std::int64_t n) {
   by_register(n, [&](std::int64_t i, std::int64_t m) {
-    const HalfRegister rounded = rounded_to_bf16(load_n(x + i, m));
-    __builtin_memcpy(y + i, &rounded, sizeof(std::uint16_t) * static_cast<std::size_t>(m));
+    store_halves(y + i, rounded_to_bf16(load_n(x + i, m)), m);
   });
 }
 void round_to_bf16(float* y, const float* x, std::int64_t n) {

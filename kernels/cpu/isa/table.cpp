@@ -11,6 +11,7 @@ namespace r1::R1_ISA {
 extern const cpu::Kernels kKernels;  // for others, whatever the level is called
 const cpu::Kernels kKernels = {
     .name = R1_ISA_NAME,
+    .has_f16 = kHasF16,
     .has_bf16 = kHasBf16,
     .product = product,
     .product_spread = product_spread,
@@ -18,6 +19,7 @@ const cpu::Kernels kKernels = {
     .add_product = add_product,
     .add_product_of_pairs = add_product_of_pairs,
     .quantize = quantize,
+    .scale_to_f16 = scale_to_f16,
     .to_f16 = to_f16,
     .to_bf16 = to_bf16,
     .round_to_bf16 = round_to_bf16,
