@@ -4,23 +4,8 @@
 #include "kernels/cpu/rows.h"
 
 namespace r1 {
-namespace {
 
 using cpu::row;
-
-// One head's pairs: y = x turned. Halves or neighbours; `back` turns the other way and adds.
-template <bool interleaved, bool back>
-void turn(float* y, const float* x, const float* table, std::int64_t half) {
-  for (std::int64_t i = 0; i < half; ++i) {
-    const std::int64_t a = interleaved ? 2 * i : i, b = interleaved ? a + 1 : i + half;
-    const float cosine = table[2 * i], sine = back ? -table[2 * i + 1] : table[2 * i + 1];
-    const float first = x[a] * cosine - x[b] * sine, second = x[a] * sine + x[b] * cosine;
-    y[a] = back ? y[a] + first : first;
-    y[b] = back ? y[b] + second : second;
-  }
-}
-
-}  // namespace
 
 void CpuBackend::rope_table(const Tensor& table, const Tensor& positions, const Tensor& frequencies,
                             float magnitude) {
@@ -39,10 +24,9 @@ void CpuBackend::rope_table(const Tensor& table, const Tensor& positions, const 
 
 void CpuBackend::rope(const Tensor& y, const Tensor& x, const Tensor& table, bool interleaved) {
   const std::int64_t H = x.shape[1], hd = x.shape[2];
-  const auto head = interleaved ? turn<true, false> : turn<false, false>;
   for_rows(x.rows(), hd, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
-      head(row(y, r), row(x, r), table.as<float>() + r / H * hd, hd / 2);
+      kernels_.rotate(row(y, r), row(x, r), table.as<float>() + r / H * hd, hd / 2, interleaved);
   });
 }
 
@@ -50,10 +34,10 @@ void CpuBackend::rope_backward(const Tensor& dx, const Tensor& dy, const Tensor&
                                bool interleaved) {
   if (dx.empty()) return;
   const std::int64_t H = dy.shape[1], hd = dy.shape[2];
-  const auto head = interleaved ? turn<true, true> : turn<false, true>;
   for_rows(dy.rows(), hd, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
-      head(row(dx, r), row(dy, r), table.as<float>() + r / H * hd, hd / 2);
+      kernels_.rotate_backward(row(dx, r), row(dy, r), table.as<float>() + r / H * hd, hd / 2,
+                               interleaved);
   });
 }
 

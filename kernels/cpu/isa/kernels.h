@@ -124,6 +124,11 @@ struct Kernels {
   void (*turn_pairs)(Bf16Pair* panel, const Bf16Pair* x, std::int64_t stride, std::int64_t rows,
                      std::int64_t K);  // the same of K pairs, as they are
 
+  // Pairs of a head [2 half] by their angles, whose cosines and sines stand side by side in table
+  // [half, 2]: neighbours, or halves of the head. Backward turns the other way and adds.
+  void (*rotate)(float* y, const float* x, const float* table, std::int64_t half, bool interleaved);
+  void (*rotate_backward)(float* dx, const float* dy, const float* table, std::int64_t half,
+                          bool interleaved);
   float (*dot)(const float* a, const float* b, std::int64_t n);
   void (*axpy)(float* y, float s, const float* x, std::int64_t n);  // y += s x
   // y = a x + b z; y may be x or z, and z null.

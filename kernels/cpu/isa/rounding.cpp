@@ -23,17 +23,80 @@ R1_INLINE std::int32_t doublings(std::int32_t x, std::int32_t most) {
   return apart < 20 ? apart : 20;
 }
 
-// q = round(x inverse); returns the sum of each half.
-R1_INLINE void round_block(XBlock& to, std::int32_t* half, const float* x, float inverse) {
-  for (std::int64_t h = 0; h < 2; ++h) {
-    Ints total{};
-    for (std::int64_t i = 16 * h; i < 16 * (h + 1); i += kLanes) {
-      const Ints v = nearest_whole(load<Floats>(x + i) * inverse);
-      store_bytes(to.q + i, v);
-      total += v;
-    }
-    half[h] = sum(total);
+// The bits of the largest magnitude in each of n blocks; `to` has room for whole registers.
+template <int n>
+R1_INLINE void largest_magnitudes(std::int32_t* to, const float* x) {
+  Ints most[std::size_t{n}];
+  for (int b = 0; b < n; ++b) {
+    most[b] = Ints{};
+    for (std::int64_t i = 0; i < cpu::kBlock; i += kLanes)
+      most[b] =
+          larger(most[b], bits<Ints>(load<Floats>(x + b * cpu::kBlock + i)) & all(0x7fffffff));
   }
+  fold_each<n>(to, most, Larger{});
+}
+
+// q = round(x inverse) in n blocks, and the sums of each of their `parts`, with room as above.
+template <int n, int parts>
+R1_INLINE void round_blocks(XBlock* to, std::int32_t* sums, const float* x, const float* inverse) {
+  Ints total[std::size_t{n * parts}];
+  for (int b = 0; b < n; ++b)
+    for (std::int64_t part = 0; part < parts; ++part) {
+      Ints& sum = total[b * parts + part];
+      sum = Ints{};
+      for (std::int64_t i = part * cpu::kBlock / parts; i < (part + 1) * cpu::kBlock / parts;
+           i += kLanes) {
+        const Ints v = nearest_whole(load<Floats>(x + b * cpu::kBlock + i) * inverse[b]);
+        store_bytes(to[b].q + i, v);
+        sum += v;
+      }
+    }
+  fold_each<n * parts>(sums, total, Sum{});
+}
+
+constexpr int kLot = static_cast<int>(cpu::kSuperBlocks);
+
+// A lot of blocks that share a step or, with own_steps, have one each. Halves have sums of their
+// own, or not.
+template <int halves, bool own_steps>
+R1_INLINE void quantize_lot(XBlock* to, const float* x, std::int32_t start) {
+  std::int32_t own[16], sums[16], bound[std::size_t{kLot}], most = 0;  // magnitudes, as bits
+  float inverse[std::size_t{kLot}];
+  largest_magnitudes<kLot>(own, x);
+  for (int b = 0; b < kLot; ++b) most = own[b] > most ? own[b] : most;
+  for (int b = 0; b < kLot; ++b) {
+    bound[b] = own_steps ? own[b] : most;
+    inverse[b] =
+        127.0f / bits<float>(bound[b]) * bits<float>((127 + doublings(own[b], bound[b])) << 23);
+  }
+  round_blocks<kLot, halves>(to, sums, x, inverse);
+  for (int b = 0; b < kLot; ++b) {
+    const float largest = bits<float>(bound[b]);
+    if (!has_step(largest)) to[b] = {};
+    to[b].scale = largest / 127.0f;
+    if (!has_step(largest)) continue;
+    const std::int32_t e = doublings(own[b], bound[b]);
+    const std::int32_t first = sums[halves * b], last = sums[halves * b + halves - 1];
+    const std::int32_t both = halves == 1 ? first : first + last;
+    const std::int32_t away = kWholeBits - (e << 23);  // in steps of 2^-e
+    to[b].start[0] = away + start * first;
+    to[b].start[1] = away + start * last;
+    to[b].away = bits<float>(away);
+    to[b].sums[0] = static_cast<std::int16_t>((both * cpu::kSumSteps + (1 << e >> 1)) >> e);
+  }
+  for (int b = 0; b < kLot; ++b) to[b].sums[1] = b + 1 < kLot ? to[b + 1].sums[0] : std::int16_t{0};
+}
+
+template <int halves, bool own_steps>
+R1_INLINE void quantize_row(XBlock* to, const float* x, std::int64_t blocks, std::int32_t start) {
+  for (; blocks >= kLot; blocks -= kLot, to += kLot, x += kLot * cpu::kBlock)
+    quantize_lot<halves, own_steps>(to, x, start);
+  if (blocks == 0) return;
+  float rest[std::size_t{kLot * cpu::kBlock}] = {};  // zeros change nothing for the others
+  XBlock all[std::size_t{kLot}];
+  __builtin_memcpy(rest, x, sizeof(float) * static_cast<std::size_t>(blocks * cpu::kBlock));
+  quantize_lot<halves, own_steps>(all, rest, start);
+  __builtin_memcpy(to, all, sizeof(XBlock) * static_cast<std::size_t>(blocks));
 }
 
 // The upper half is what is nearest; ties to even. A NaN stays one.
@@ -64,32 +127,14 @@ R1_INLINE void store_halves(std::uint16_t* y, HalfRegister v, std::int64_t n) {
 // where a block has room. 0 where there is no such step. Beside a number that is not finite the
 // step is none either, and so no sum of the row.
 void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
-  const std::int64_t blocks = K / cpu::kBlock, together = cpu::blocks_of_step(type);
-  const bool by_halves = type == PanelType::q6_k;
-  for (std::int64_t first = 0; first < blocks; first += together) {
-    const std::int64_t left = blocks - first, count = left < together ? left : together;
-    std::int32_t own[std::size_t{cpu::kSuperBlocks}], most = 0;  // magnitudes, as bits
-    for (std::int64_t b = 0; b < count; ++b) {
-      own[b] = bits<std::int32_t>(largest_magnitude(x + b * cpu::kBlock, cpu::kBlock));
-      most = own[b] > most ? own[b] : most;
-    }
-    const float largest = bits<float>(most);
-    for (std::int64_t b = 0; b < count; ++b, ++to, x += cpu::kBlock) {
-      *to = {};
-      to->scale = largest / 127.0f;
-      if (!has_step(largest)) continue;
-      const std::int32_t e = doublings(own[b], most);
-      std::int32_t half[2];
-      round_block(*to, half, x, 127.0f / largest * bits<float>((127 + e) << 23));
-      const std::int32_t both = half[0] + half[1];
-      const std::int32_t away = kWholeBits - (e << 23);  // in steps of 2^-e
-      to->start[0] = away + start_of_sum(type) * (by_halves ? half[0] : both);
-      to->start[1] = away + start_of_sum(type) * half[1];
-      to->away = bits<float>(away);
-      to->sums[0] = static_cast<std::int16_t>((both * cpu::kSumSteps + (1 << e >> 1)) >> e);
-    }
-    for (std::int64_t b = 2; b <= count; ++b) to[-b].sums[1] = to[1 - b].sums[0];
-  }
+  const std::int64_t blocks = K / cpu::kBlock;
+  const std::int32_t start = start_of_sum(type);
+  if (cpu::blocks_of_step(type) == 1)
+    quantize_row<1, true>(to, x, blocks, start);
+  else if (cpu::scales_of_block(type) == 1)
+    quantize_row<1, false>(to, x, blocks, start);
+  else
+    quantize_row<2, false>(to, x, blocks, start);
 }
 
 #if defined(__AVX512FP16__)

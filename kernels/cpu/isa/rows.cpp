@@ -43,7 +43,56 @@ R1_INLINE void turn_by_fours(T* panel, const T* x, std::int64_t stride, std::int
     for (std::int64_t k = 0; k < K; ++k) panel[k * cpu::kPanelRows + r] = {};
 }
 
+// y = v or, on the way back, y += v.
+template <bool back>
+R1_INLINE void put(float* y, Floats v) {
+  store(y, back ? load<Floats>(y) + v : v);
+}
+
+template <bool interleaved, bool back>
+R1_INLINE void rotate_by(float* y, const float* x, const float* table, std::int64_t half) {
+  constexpr auto order = std::make_integer_sequence<int, kLanes>{};
+  constexpr float kSign = back ? -1.0f : 1.0f;
+  std::int64_t i = 0;  // pairs
+  if constexpr (interleaved) {
+    constexpr std::int64_t kPairs = kLanes / 2;
+    Floats sign = all(kSign);
+    for (int lane = 0; lane < kLanes; lane += 2) sign[lane] = -kSign;
+    for (; i + kPairs <= half; i += kPairs) {
+      const Floats v = load<Floats>(x + 2 * i), t = load<Floats>(table + 2 * i);
+      const Floats sine = one_of_pairs<true>(t, order) * sign;
+      put<back>(y + 2 * i, v * one_of_pairs<false>(t, order) + exchanged_pairs(v, order) * sine);
+    }
+  } else {
+    for (; i + kLanes <= half; i += kLanes) {
+      const Floats t = load<Floats>(table + 2 * i), next = load<Floats>(table + 2 * i + kLanes);
+      const Floats cosine = halves<2, false>(t, next, order);
+      const Floats sine = halves<2, true>(t, next, order) * kSign;
+      const Floats a = load<Floats>(x + i), b = load<Floats>(x + i + half);
+      put<back>(y + i, a * cosine - b * sine);
+      put<back>(y + i + half, a * sine + b * cosine);
+    }
+  }
+  for (; i < half; ++i) {
+    const std::int64_t at = interleaved ? 2 * i : i, other = interleaved ? at + 1 : i + half;
+    const float cosine = table[2 * i], sine = kSign * table[2 * i + 1];
+    const float first = x[at] * cosine - x[other] * sine, second = x[at] * sine + x[other] * cosine;
+    y[at] = back ? y[at] + first : first;
+    y[other] = back ? y[other] + second : second;
+  }
+}
+
 }  // namespace
+
+void rotate(float* y, const float* x, const float* table, std::int64_t half, bool interleaved) {
+  interleaved ? rotate_by<true, false>(y, x, table, half)
+              : rotate_by<false, false>(y, x, table, half);
+}
+void rotate_backward(float* dx, const float* dy, const float* table, std::int64_t half,
+                     bool interleaved) {
+  interleaved ? rotate_by<true, true>(dx, dy, table, half)
+              : rotate_by<false, true>(dx, dy, table, half);
+}
 
 void turn(float* panel, float s, const float* x, std::int64_t stride, std::int64_t rows,
           std::int64_t K) {

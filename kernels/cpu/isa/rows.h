@@ -8,6 +8,9 @@ void turn(float* panel, float s, const float* x, std::int64_t stride, std::int64
           std::int64_t K);
 void turn_pairs(cpu::Bf16Pair* panel, const cpu::Bf16Pair* x, std::int64_t stride,
                 std::int64_t rows, std::int64_t K);
+void rotate(float* y, const float* x, const float* table, std::int64_t half, bool interleaved);
+void rotate_backward(float* dx, const float* dy, const float* table, std::int64_t half,
+                     bool interleaved);
 float dot(const float* a, const float* b, std::int64_t n);
 void axpy(float* y, float s, const float* x, std::int64_t n);
 void blend(float* y, float a, const float* x, float b, const float* z, std::int64_t n);

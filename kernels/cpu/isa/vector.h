@@ -257,6 +257,15 @@ R1_INLINE V halves(V a, V b, std::integer_sequence<int, i...>) {
   constexpr int half = width / 2;
   return __builtin_shufflevector(a, b, (i / half * width + i % half + second * half)...);
 }
+// In the place of both numbers of each pair the first of them or the second; or both, exchanged.
+template <bool second, typename V, int... i>
+R1_INLINE V one_of_pairs(V v, std::integer_sequence<int, i...>) {
+  return __builtin_shufflevector(v, v, (i / 2 * 2 + second)...);
+}
+template <typename V, int... i>
+R1_INLINE V exchanged_pairs(V v, std::integer_sequence<int, i...>) {
+  return __builtin_shufflevector(v, v, (i ^ 1)...);
+}
 // What each of n registers folds to, in the order of `folded`: to[r] is of v[r], in whole
 // registers.
 template <int n, int width = kLanes, typename T, typename V, typename Fold>
