@@ -131,7 +131,7 @@ class Backend {
   };
   virtual Weight load_weight(const Tensor& host, DType compute) = 0;
 
-  // Of bf16 and f16, the type in which attention over pages is faster.
+  // Of bf16 and f16, the type that is multiplied faster: of use to a cache.
   virtual DType sixteen_bit_type() const { return DType::bf16; }
 
   // Of no use but to be timed by r1-bench, which calls the rate the limit of `linear`: runs the
