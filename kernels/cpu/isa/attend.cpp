@@ -75,12 +75,7 @@ void attend(AttendRow* const* rows, const PastPage& page) {
   Scores z[std::size_t{R}];
   products<R, T>(z, rows, page);
   weigh<R>(z, rows, page);
-  cpu::Range common = {0, kTokens};
-  for (int r = 0; r < R; ++r) {
-    if (rows[r]->begin > common.begin) common.begin = rows[r]->begin;
-    if (rows[r]->end < common.end) common.end = rows[r]->end;
-  }
-  if (common.end < common.begin) common.end = common.begin = kTokens;
+  const cpu::Range common = seen_by_all(rows, R);
   const auto alone = [&](int r, std::int64_t begin, std::int64_t end) {
     if (begin < end) add_values<1, T>(rows + r, z + r, page, {begin, end});
   };

@@ -134,13 +134,8 @@ void attend(AttendRow* const* rows, const PastPage& page) {
   Weights p[std::size_t{R}];
   products<R>(z, rows, page);
   weigh<R>(z, rows, page);
-  Range common = {0, kTokens};
-  for (int r = 0; r < R; ++r) {
-    p[r].make(z[r], *rows[r]);
-    if (rows[r]->begin > common.begin) common.begin = rows[r]->begin;
-    if (rows[r]->end < common.end) common.end = rows[r]->end;
-  }
-  if (common.end < common.begin) common.end = common.begin = kTokens;
+  for (int r = 0; r < R; ++r) p[r].make(z[r], *rows[r]);
+  const Range common = seen_by_all(rows, R);
   std::int64_t d = 0;
   for (; d + 2 * kHalves <= page.hd; d += 2 * kHalves)
     add_columns<R, 2>(rows, p, page, common, d, kHalves);

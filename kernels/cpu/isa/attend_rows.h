@@ -39,6 +39,17 @@ R1_INLINE cpu::Range seen_by_some(cpu::AttendRow* const* rows, int count) {
   return seen;
 }
 
+// Those that all rows see; begin == end where there are none.
+R1_INLINE cpu::Range seen_by_all(cpu::AttendRow* const* rows, int count) {
+  cpu::Range seen = {0, kTokens};
+  for (int r = 0; r < count; ++r) {
+    if (rows[r]->begin > seen.begin) seen.begin = rows[r]->begin;
+    if (rows[r]->end < seen.end) seen.end = rows[r]->end;
+  }
+  if (seen.end < seen.begin) seen.begin = seen.end = kTokens;
+  return seen;
+}
+
 // One number for each of R rows, in whole registers.
 template <int R>
 struct PerRow {
