@@ -108,9 +108,8 @@ struct CpuBackend::PagedAttention {
       kernels.to_bf16(room, w.state.q, hd());
       w.state.halves = room;
     } else if (kv.keys.dtype == DType::f16 && kernels.has_f16) {
-      constexpr int kBelow = -6;  // no sum of 64 products with halves is infinite
       std::uint16_t* once = room + 2 * hd();
-      kernels.scale_to_f16(once, w.state.q, hd(), kBelow);
+      kernels.scale_to_f16(once, w.state.q, hd(), cpu::kQueryBelow);
       std::memcpy(&w.state.step, once, sizeof w.state.step);
       for (std::int64_t d = 0; d < hd(); ++d) room[2 * d] = room[2 * d + 1] = once[2 + d];
       w.state.halves = room;

@@ -75,7 +75,7 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
     halves_.resize(static_cast<std::size_t>(T * size));
     for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t t = begin; t < end; ++t)
-        kernels_.scale_to_f16(halves_.data() + t * size, row(x, t), K, cpu::kProductBelow);
+        kernels_.scale_to_f16(halves_.data() + t * size, row(x, t), K, cpu::kFactorsBelow);
     });
     return {.f16 = halves_.data()};
   }
@@ -113,7 +113,7 @@ void CpuBackend::lay_panel(std::byte* panel, PanelType type, const Tensor& w,
     std::vector<float> room;
     for (std::int64_t r = 0; r < count; ++r)
       kernels_.scale_to_f16(rows.data() + r * size, weight_row(w, n + r, room), K,
-                            cpu::kProductBelow);
+                            cpu::kFactorsBelow);
     return kernels_.turn_pairs(reinterpret_cast<cpu::Bf16Pair*>(panel),
                                reinterpret_cast<const cpu::Bf16Pair*>(rows.data()), size / 2, count,
                                size / 2);

@@ -267,7 +267,8 @@ class Backend {
   virtual void kv_load_decay(const Tensor& base, const PagedKv& kv, const Tensor& sequence,
                              const Tensor& position) = 0;
   // As `attention`, over the stored positions 0 … position[t] of sequence[t]; A [T, KV] are the
-  // rows' own values. y, q [T, H, hd].
+  // rows' own values. y, q [T, H, hd]. Products may be made of 16 bits where the pages have no
+  // more.
   virtual void attention_paged(const Tensor& y, const Tensor& q, const PagedKv& kv, const Tensor& A,
                                const Tensor& sequence, const Tensor& position,
                                const AttentionOptions& options) = 0;

@@ -26,10 +26,11 @@ struct Rows {
   const std::uint16_t* f16 = nullptr;   // [rows, size_in_f16(K)]
   const XBlock* blocks = nullptr;       // [rows, K / 32]
 };
-// Of a row of f16: an f32 power of two, and halves that are to be multiplied by it. In products
-// they stay below 2^4, so that no sum of 64 terms is infinite.
+// Of a row of f16: an f32 power of two, and halves that are to be multiplied by it.
 constexpr std::int64_t size_in_f16(std::int64_t K) { return 2 + (K + 1) / 2 * 2; }
-inline constexpr int kProductBelow = 4;
+// Powers of two that halves stay below so that no sum of 64 products is infinite: of both factors,
+// and of a query that meets whatever a page holds.
+inline constexpr int kFactorsBelow = 4, kQueryBelow = -6;
 
 struct Range {
   std::int64_t begin, end;

@@ -99,17 +99,16 @@ template <int R, int P>
 #if defined(__AVX512FP16__)
 
 // Two sums of halves for each row of a panel, of even k and of odd, which are added up in f32 when
-// they have kTerms. By then each is off by 0.001 of itself, where terms are random: with x rounded
-// to bf16 it would be 0.0016.
+// they have kHalfTerms. By then each is off by 0.001 of itself, where terms are random: with x
+// rounded to bf16 it would be 0.0016.
 template <int R, int P>
 [[gnu::noinline]] void product_f16(float* y, std::int64_t stride, Bytes w, std::int64_t apart,
                                    const std::uint16_t* x, std::int64_t pairs, std::int64_t n) {
-  constexpr std::int64_t kTerms = kHalfTerms;
   const std::int64_t row = 2 + 2 * pairs;
   Each<Each<Each<Floats, 2>, P>, R> total;
   ask_to_write<R, P>(y, stride);
-  for (std::int64_t first = 0; first < pairs; first += kTerms) {
-    const std::int64_t last = first + kTerms < pairs ? first + kTerms : pairs;
+  for (std::int64_t first = 0; first < pairs; first += kHalfTerms) {
+    const std::int64_t last = first + kHalfTerms < pairs ? first + kHalfTerms : pairs;
     Each<Each<Halves, P>, R> sum;
     for (std::int64_t k = first; k < last; ++k) {
       fetch<R, P>(w, 64 * (1 + k), 64, apart);

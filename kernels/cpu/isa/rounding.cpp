@@ -23,24 +23,13 @@ R1_INLINE std::int32_t doublings(std::int32_t x, std::int32_t most) {
   return apart < 20 ? apart : 20;
 }
 
-// The bits of the largest magnitude in each of n blocks; `to` has room for whole registers.
-template <int n>
-R1_INLINE void largest_magnitudes(std::int32_t* to, const float* x) {
-  Ints most[std::size_t{n}];
-  for (int b = 0; b < n; ++b) {
-    most[b] = Ints{};
-    for (std::int64_t i = 0; i < cpu::kBlock; i += kLanes)
-      most[b] =
-          larger(most[b], bits<Ints>(load<Floats>(x + b * cpu::kBlock + i)) & all(0x7fffffff));
-  }
-  fold_each<n>(to, most, Larger{});
-}
+constexpr int kLot = static_cast<int>(cpu::kSuperBlocks);
 
-// q = round(x inverse) in n blocks, and the sums of each of their `parts`, with room as above.
-template <int n, int parts>
-R1_INLINE void round_blocks(XBlock* to, std::int32_t* sums, const float* x, const float* inverse) {
-  Ints total[std::size_t{n * parts}];
-  for (int b = 0; b < n; ++b)
+// q = round(x inverse) in a lot of blocks, and the sums of each of their `parts`.
+template <int parts>
+R1_INLINE void round_lot(XBlock* to, std::int32_t* sums, const float* x, const float* inverse) {
+  Ints total[std::size_t{kLot * parts}];
+  for (int b = 0; b < kLot; ++b)
     for (std::int64_t part = 0; part < parts; ++part) {
       Ints& sum = total[b * parts + part];
       sum = Ints{};
@@ -51,33 +40,34 @@ R1_INLINE void round_blocks(XBlock* to, std::int32_t* sums, const float* x, cons
         sum += v;
       }
     }
-  fold_each<n * parts>(sums, total, Sum{});
+  fold_each<kLot * parts>(sums, total, Sum{});
 }
 
-constexpr int kLot = static_cast<int>(cpu::kSuperBlocks);
-
-// A lot of blocks that share a step or, with own_steps, have one each. Halves have sums of their
-// own, or not.
-template <int halves, bool own_steps>
+// A lot of blocks that share a step or, with own_steps, have one each. Sums are those of a block's
+// `parts`: of all, or of each half.
+template <int parts, bool own_steps>
 R1_INLINE void quantize_lot(XBlock* to, const float* x, std::int32_t start) {
-  std::int32_t own[16], sums[16], bound[std::size_t{kLot}], most = 0;  // magnitudes, as bits
+  // Magnitudes are bits. What is folded comes in whole registers.
+  std::int32_t own[16], sums[16], bound[std::size_t{kLot}], most = 0;
   float inverse[std::size_t{kLot}];
-  largest_magnitudes<kLot>(own, x);
+  Ints by_lane[std::size_t{kLot}];
+  for (int b = 0; b < kLot; ++b) by_lane[b] = largest_magnitudes(x + b * cpu::kBlock, cpu::kBlock);
+  fold_each<kLot>(own, by_lane, Larger{});
   for (int b = 0; b < kLot; ++b) most = own[b] > most ? own[b] : most;
   for (int b = 0; b < kLot; ++b) {
     bound[b] = own_steps ? own[b] : most;
     inverse[b] =
         127.0f / bits<float>(bound[b]) * bits<float>((127 + doublings(own[b], bound[b])) << 23);
   }
-  round_blocks<kLot, halves>(to, sums, x, inverse);
+  round_lot<parts>(to, sums, x, inverse);
   for (int b = 0; b < kLot; ++b) {
     const float largest = bits<float>(bound[b]);
     if (!has_step(largest)) to[b] = {};
     to[b].scale = largest / 127.0f;
     if (!has_step(largest)) continue;
     const std::int32_t e = doublings(own[b], bound[b]);
-    const std::int32_t first = sums[halves * b], last = sums[halves * b + halves - 1];
-    const std::int32_t both = halves == 1 ? first : first + last;
+    const std::int32_t first = sums[parts * b], last = sums[parts * b + parts - 1];
+    const std::int32_t both = parts == 1 ? first : first + last;
     const std::int32_t away = kWholeBits - (e << 23);  // in steps of 2^-e
     to[b].start[0] = away + start * first;
     to[b].start[1] = away + start * last;
@@ -87,15 +77,15 @@ R1_INLINE void quantize_lot(XBlock* to, const float* x, std::int32_t start) {
   for (int b = 0; b < kLot; ++b) to[b].sums[1] = b + 1 < kLot ? to[b + 1].sums[0] : std::int16_t{0};
 }
 
-template <int halves, bool own_steps>
+template <int parts, bool own_steps>
 R1_INLINE void quantize_row(XBlock* to, const float* x, std::int64_t blocks, std::int32_t start) {
   for (; blocks >= kLot; blocks -= kLot, to += kLot, x += kLot * cpu::kBlock)
-    quantize_lot<halves, own_steps>(to, x, start);
+    quantize_lot<parts, own_steps>(to, x, start);
   if (blocks == 0) return;
   float rest[std::size_t{kLot * cpu::kBlock}] = {};  // zeros change nothing for the others
   XBlock all[std::size_t{kLot}];
   __builtin_memcpy(rest, x, sizeof(float) * static_cast<std::size_t>(blocks * cpu::kBlock));
-  quantize_lot<halves, own_steps>(all, rest, start);
+  quantize_lot<parts, own_steps>(all, rest, start);
   __builtin_memcpy(to, all, sizeof(XBlock) * static_cast<std::size_t>(blocks));
 }
 
@@ -143,11 +133,7 @@ void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
 // finite, no sum of the row is.
 void scale_to_f16(std::uint16_t* to, const float* x, std::int64_t K, int below) {
   constexpr std::int32_t kLeast = -100, kMost = 120;  // rows of next to nothing, and of too much
-  Ints most{};
-  by_register(K, [&](std::int64_t i, std::int64_t n) {
-    most = larger(most, bits<Ints>(load_n(x + i, n)) & 0x7fffffff);
-  });
-  const std::int32_t own = (folded<std::int32_t, kLanes>(most, Larger{}) >> 23) - 126;
+  const std::int32_t own = (bits<std::int32_t>(largest_magnitude(x, K)) >> 23) - 126;
   const std::int32_t e = (own < kLeast ? kLeast : own > kMost ? kMost : own) - below;
   const float scale = bits<float>((127 + e) << 23), inverse = bits<float>((127 - e) << 23);
   __builtin_memcpy(to, &scale, sizeof scale);

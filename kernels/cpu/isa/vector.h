@@ -300,13 +300,17 @@ R1_INLINE float sum(Floats v) { return folded<float, kLanes>(v, Sum{}); }
 R1_INLINE std::int32_t sum(Ints v) { return folded<std::int32_t, kLanes>(v, Sum{}); }
 R1_INLINE float largest(Floats v) { return folded<float, kLanes>(v, Larger{}); }
 
-// Of x [n], whole registers; infinite or a NaN where one of them is: by their bits, whose order is
-// that of the magnitudes.
-R1_INLINE float largest_magnitude(const float* x, std::int64_t n) {
+// Of x [n]; infinite or a NaN where one of them is: by their bits, whose order is that of the
+// magnitudes. By lane, and of all.
+R1_INLINE Ints largest_magnitudes(const float* x, std::int64_t n) {
   Ints most{};
-  for (std::int64_t i = 0; i < n; i += kLanes)
-    most = larger(most, bits<Ints>(load<Floats>(x + i)) & 0x7fffffff);
-  return bits<float>(folded<std::int32_t, kLanes>(most, Larger{}));
+  by_register(n, [&](std::int64_t i, std::int64_t m) {
+    most = larger(most, bits<Ints>(load_n(x + i, m)) & 0x7fffffff);
+  });
+  return most;
+}
+R1_INLINE float largest_magnitude(const float* x, std::int64_t n) {
+  return bits<float>(folded<std::int32_t, kLanes>(largest_magnitudes(x, n), Larger{}));
 }
 // Can numbers up to this be rounded to whole steps? Not what is so small that a step has no
 // inverse, nor what is not finite.
