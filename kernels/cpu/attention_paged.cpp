@@ -88,7 +88,7 @@ struct CpuBackend::PagedAttention {
     return i / group() * H() + h * group() + i % group();
   }
 
-  std::int64_t room_of_row() const { return 2 * hd() + cpu::size_in_f16(hd()); }
+  std::int64_t room_of_row() const { return 2 * (hd() + cpu::pairs_in_f16(hd())); }
   // room [room_of_row()]: for its q as the pages want it.
   Walker begin(std::int64_t i, std::int64_t h, std::uint16_t* room) const {
     const std::int64_t r = row_of(i, h), t = i / group(), last = position.as<std::int32_t>()[t];
@@ -108,10 +108,11 @@ struct CpuBackend::PagedAttention {
       kernels.to_bf16(room, w.state.q, hd());
       w.state.halves = room;
     } else if (kv.keys.dtype == DType::f16 && kernels.has_f16) {
-      std::uint16_t* once = room + 2 * hd();
+      auto* once = reinterpret_cast<cpu::Pair*>(room + 2 * hd());
       kernels.scale_to_f16(once, w.state.q, hd(), cpu::kQueryBelow);
       std::memcpy(&w.state.step, once, sizeof w.state.step);
-      for (std::int64_t d = 0; d < hd(); ++d) room[2 * d] = room[2 * d + 1] = once[2 + d];
+      const auto* halves = reinterpret_cast<const std::uint16_t*>(once + 1);
+      for (std::int64_t d = 0; d < hd(); ++d) room[2 * d] = room[2 * d + 1] = halves[d];
       w.state.halves = room;
     }
     return w;

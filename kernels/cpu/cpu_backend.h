@@ -114,8 +114,13 @@ class CpuBackend : public Backend {
   // y = x w^T for all panels of some w, as one piece of work; x [T, K] as the type takes it.
   void multiply_panels(cpu::PanelType type, const cpu::Rows& x, std::int64_t T, std::int64_t K,
                        std::span<const Projection> projections);
+  // Of panels that multiply x by a w, which may not be packed.
+  cpu::PanelType type_of_product(const Tensor& x, const Tensor& w) const;
   // Rows of x in the form that a panel type wants, in memory of this backend until the next call.
   cpu::Rows prepare(const Tensor& x, cpu::PanelType type);
+  // Those of a plain x [R, K], of f32 or bf16 (std::uint16_t), in f16.
+  template <typename T>
+  cpu::Rows in_halves(const cpu::Strided<T>& x, std::int64_t R, std::int64_t K);
   // Row n of a weight, widened; `room` holds it when it is not f32 already.
   const float* weight_row(const Tensor& w, std::int64_t n, std::vector<float>& room) const;
 
@@ -128,9 +133,14 @@ class CpuBackend : public Backend {
   // column.
   template <typename T>
   void add_product(const Tensor& out, const cpu::Strided<T>& a, const T* b, std::int64_t I);
+  // The same of halves that both are scaled to, and of any such a.
+  template <typename T>
+  void add_product_of_halves(const Tensor& out, const cpu::Strided<T>& a, const T* b,
+                             std::int64_t I);
   // dx += dy w of a w that is unpacked some rows at a time, to f32 or to bf16 as dy is.
   template <typename T>
-  void add_unpacked(const Tensor& dx, const cpu::Strided<T>& dy, const Tensor& w);
+  void add_unpacked(const Tensor& dx, const cpu::Strided<T>& dy, const Tensor& w,
+                    bool in_halves = false);
   // A factor's numbers without its scale, in `room`.
   Tensor widened(std::vector<float>& room, const Factor& f);
 
@@ -140,6 +150,7 @@ class CpuBackend : public Backend {
   ThreadPool pool_;
   cpu::Slabs slabs_;
   std::vector<std::uint16_t> halves_;  // what `prepare` hands out
+  std::vector<cpu::Pair> pairs_;
   std::vector<float> rounded_;
   std::vector<cpu::XBlock> blocks_;
   std::vector<float> a_, b_, turned_;  // factors of `multiply`

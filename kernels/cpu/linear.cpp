@@ -29,7 +29,8 @@ std::size_t row_size(PanelType type, std::int64_t K) {
   const auto k = static_cast<std::size_t>(K);
   if (type == PanelType::f32) return k * 4;
   if (type == PanelType::bf16) return k * 2;
-  if (type == PanelType::f16) return 2 * static_cast<std::size_t>(cpu::size_in_f16(K));
+  if (type == PanelType::f16)
+    return sizeof(cpu::Pair) * static_cast<std::size_t>(cpu::pairs_in_f16(K));
   return k / cpu::kBlock * sizeof(cpu::XBlock);
 }
 // How many of a size fit, in whole lots.
@@ -66,18 +67,12 @@ double CpuBackend::multiply_in_registers(DType weight, std::int64_t rounds) {
 cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   const std::int64_t T = x.rows(), K = x.cols(), even = (K + 1) / 2 * 2;
   if (type == PanelType::f32) return {.f32 = x.as<float>()};
+  if (type == PanelType::f16)
+    return x.dtype == DType::bf16 ? in_halves<std::uint16_t>({x.as<std::uint16_t>(), K, 1}, T, K)
+                                  : in_halves<float>({x.as<float>(), K, 1}, T, K);
   if (x.dtype == DType::bf16) {
     assert(type == PanelType::bf16 && kernels_.has_bf16 && K == even);
     return {.bf16 = x.as<std::uint16_t>()};
-  }
-  if (type == PanelType::f16) {
-    const std::int64_t size = cpu::size_in_f16(K);
-    halves_.resize(static_cast<std::size_t>(T * size));
-    for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t t = begin; t < end; ++t)
-        kernels_.scale_to_f16(halves_.data() + t * size, row(x, t), K, cpu::kFactorsBelow);
-    });
-    return {.f16 = halves_.data()};
   }
   if (type == PanelType::bf16) {
     const auto convert = [&](auto& to, auto kernel) {
@@ -108,21 +103,23 @@ void CpuBackend::lay_panel(std::byte* panel, PanelType type, const Tensor& w,
   const std::int64_t K = w.cols(), n = p * kPanelRows,
                      count = std::min<std::int64_t>(kPanelRows, w.rows() - n);
   if (type == PanelType::f16) {  // rows as those of x, which begin with what is one line here
-    const std::int64_t size = cpu::size_in_f16(K);
-    std::vector<std::uint16_t> rows(static_cast<std::size_t>(count * size));
+    const std::int64_t size = cpu::pairs_in_f16(K);
+    thread_local std::vector<cpu::Pair> memory;
+    cpu::Pair* rows = cpu::at_least(memory, count * size);
     std::vector<float> room;
     for (std::int64_t r = 0; r < count; ++r)
-      kernels_.scale_to_f16(rows.data() + r * size, weight_row(w, n + r, room), K,
-                            cpu::kFactorsBelow);
-    return kernels_.turn_pairs(reinterpret_cast<cpu::Bf16Pair*>(panel),
-                               reinterpret_cast<const cpu::Bf16Pair*>(rows.data()), size / 2, count,
-                               size / 2);
+      if (w.dtype == DType::bf16 && !w.packed)
+        kernels_.scale_bf16_to_f16(rows + r * size, w.as<std::uint16_t>() + (n + r) * K, K,
+                                   cpu::kFactorsBelow);
+      else
+        kernels_.scale_to_f16(rows + r * size, weight_row(w, n + r, room), K, cpu::kFactorsBelow);
+    return kernels_.turn_pairs(reinterpret_cast<cpu::Pair*>(panel), rows, size, count, size);
   }
   if (w.dtype == DType::f32 && type == PanelType::f32)
     kernels_.turn(reinterpret_cast<float*>(panel), 1.0f, row(w, n), K, count, K);
   else if (w.dtype == DType::bf16 && type == PanelType::bf16 && K % 2 == 0)
-    kernels_.turn_pairs(reinterpret_cast<cpu::Bf16Pair*>(panel), w.as<cpu::Bf16Pair>() + n * K / 2,
-                        K / 2, count, K / 2);
+    kernels_.turn_pairs(reinterpret_cast<cpu::Pair*>(panel), w.as<cpu::Pair>() + n * K / 2, K / 2,
+                        count, K / 2);
   else
     cpu::pack_panel(panel, type, w, p);
 }
@@ -132,7 +129,7 @@ void CpuBackend::lay_panel(std::byte* panel, PanelType type, const Tensor& w,
 // from both ends.
 void CpuBackend::gram(const Tensor& y, const Tensor& x) {
   const std::int64_t T = x.rows(), K = x.cols(), P = panels_of(x);
-  const PanelType type = cpu::panel_type(x.dtype);
+  const PanelType type = type_of_product(x, x);
   const std::size_t size = cpu::panel_size(type, K);
   const std::int64_t group = fitting(256 << 10, size, 8),
                      chunk = fitting(128 << 10, row_size(type, K), kRows);
@@ -173,13 +170,16 @@ void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const
   linear_all(x, one);
 }
 
-// A plain weight becomes f32 panels on the way: x is not rounded then. Both may be of bf16, with an
-// even K, where the processor multiplies that (`multiply`). Weights of one type, side by side, take
-// the same rows.
+// A plain weight becomes f32 panels on the way: x is not rounded then. Both may be of bf16 where
+// the processor multiplies that, with an even K, or halves (`multiply`). Weights of one type, side
+// by side, take the same rows.
+PanelType CpuBackend::type_of_product(const Tensor& x, const Tensor& w) const {
+  if (w.packed) return cpu::panel_type(w.dtype);
+  return x.dtype == DType::f32 ? PanelType::f32 : cpu::panel_type(sixteen_bit_type());
+}
+
 void CpuBackend::linear_all(const Tensor& x, std::span<const Projection> projections) {
-  const auto type_of = [&](const Projection& p) {
-    return cpu::panel_type(p.w.packed ? p.w.dtype : x.dtype);
-  };
+  const auto type_of = [&](const Projection& p) { return type_of_product(x, p.w); };
   while (!projections.empty()) {
     const PanelType type = type_of(projections.front());
     const auto other = std::find_if(projections.begin(), projections.end(),
@@ -250,7 +250,8 @@ const float* CpuBackend::weight_row(const Tensor& w, std::int64_t n,
 }
 
 template <typename T>
-void CpuBackend::add_unpacked(const Tensor& dx, const cpu::Strided<T>& dy, const Tensor& w) {
+void CpuBackend::add_unpacked(const Tensor& dx, const cpu::Strided<T>& dy, const Tensor& w,
+                              bool in_halves) {
   constexpr std::int64_t kUnpacked = 1024;
   const std::int64_t N = w.rows(), K = w.cols();
   thread_local std::vector<T> memory;
@@ -267,12 +268,13 @@ void CpuBackend::add_unpacked(const Tensor& dx, const cpu::Strided<T>& dy, const
           kernels_.to_bf16(rows + i * K, values, K);
       }
     });
-    add_product<T>(dx, {dy.at + begin, dy.row, 1}, rows, n);
+    const cpu::Strided<T> some{dy.at + begin, dy.row, 1};
+    in_halves ? add_product_of_halves(dx, some, rows, n) : add_product(dx, some, rows, n);
   }
 }
 
-// dx += dy w, dw += dy^T x. Where x is rounded on the way there, dy is on the way back: to bf16, if
-// the processor multiplies that.
+// dx += dy w, dw += dy^T x. Where x is rounded on the way there, dy is on the way back: to halves
+// or bf16, if the processor multiplies that.
 void CpuBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tensor& dy,
                                  const Tensor& x, const Tensor& w) {
   const std::int64_t T = dy.rows(), N = w.rows(), even = (N + 1) / 2 * 2;
@@ -283,7 +285,7 @@ void CpuBackend::linear_backward(const Tensor& dx, const Tensor& dw, const Tenso
   else if (!dx.empty() && rounds && kernels_.has_bf16)
     add_unpacked<std::uint16_t>(dx, {prepare(dy, PanelType::bf16).bf16, even, 1}, w);
   else if (!dx.empty())
-    add_unpacked<float>(dx, {dy.as<float>(), N, 1}, w);
+    add_unpacked<float>(dx, {dy.as<float>(), N, 1}, w, rounds && kernels_.has_f16);
   if (dw.empty()) return;
   assert(plain);
   add_product<float>(dw, {dy.as<float>(), 1, N}, x.as<float>(), T);

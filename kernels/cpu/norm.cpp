@@ -48,11 +48,14 @@ void CpuBackend::rms_norm_backward(const Tensor& dx, const Tensor& dw, const Ten
         kernels_.rms_norm_backward(row(dx, r), row(dy, r), row(x, r), w.as<float>(),
                                    rstd.as<float>()[r], D);
     });
-  if (!dw.empty())  // by columns, so that threads do not share them
+  if (!dw.empty())  // by columns, so that threads do not share them, nor the line where they meet
     for_rows(D, R, [&](std::int64_t begin, std::int64_t end) {
+      float* to = dw.as<float>();
+      std::vector<float> sums(to + begin, to + end);
       for (std::int64_t r = 0; r < R; ++r)
-        kernels_.add_scaled_by(dw.as<float>() + begin, rstd.as<float>()[r], row(x, r) + begin,
+        kernels_.add_scaled_by(sums.data(), rstd.as<float>()[r], row(x, r) + begin,
                                row(dy, r) + begin, end - begin);
+      std::copy(sums.begin(), sums.end(), to + begin);
     });
 }
 

@@ -1,6 +1,6 @@
 // Numbers of 16 and of 8 bits. Products of bf16 are made of pairs, at twice the speed of f32 where
-// the processor multiplies bf16; what else there is, is widened on the way, for agreement with the
-// other backends and for the memory it saves.
+// the processor multiplies bf16 or halves; what else there is, is widened on the way, for agreement
+// with the other backends and for the memory it saves.
 #include <bit>
 #include <cmath>
 #include <vector>
@@ -74,18 +74,19 @@ void CpuBackend::multiply(const Tensor& y, const Factor& a, const Factor& b, con
   const std::int64_t K = a.along_k ? a.values.cols() : a.values.rows();
   const bool adds = then.residual.data == y.data;
   const bool along = a.along_k && b.along_k && !adds;
+  const bool sixteen = a.values.dtype == DType::bf16 && b.values.dtype == DType::bf16;
+  const bool in_halves = kernels_.has_f16 && sixteen;
   const auto sum = [&]<typename T>(const Tensor& left, const T* right) {
     const cpu::Strided<T> rows{left.as<T>(), a.along_k ? K : 1, a.along_k ? 1 : left.cols()};
     if (!adds) zero(y);
-    add_product(y, rows, right, K);
+    in_halves ? add_product_of_halves(y, rows, right, K) : add_product(y, rows, right, K);
     finish(*this, y, {then.bias, adds ? Tensor{} : then.residual, then.activation});
   };
   // The terms of an a with one column, or along K, stand where they are: in pairs, then.
   const bool whole = K % 2 == 0 || (!a.along_k && a.values.cols() > 1);
-  const bool pairs =
-      kernels_.has_bf16 && whole && a.values.dtype == DType::bf16 && b.values.dtype == DType::bf16;
-  if (pairs && along) return linear(y, a.values, b.values, then);
-  if (pairs && !b.along_k) return sum(a.values, b.values.as<std::uint16_t>());
+  const bool as_is = in_halves || (kernels_.has_bf16 && whole && sixteen);
+  if (as_is && along) return linear(y, a.values, b.values, then);
+  if (as_is && !b.along_k) return sum(a.values, b.values.as<std::uint16_t>());
 
   const bool square = along && a.values.data == b.values.data && a.values.shape == b.values.shape &&
                       a.scale.empty() && b.scale.empty();

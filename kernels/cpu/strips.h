@@ -10,7 +10,7 @@ namespace r1::cpu {
 
 // What products of plain matrices sum over: an f32, or two neighbours of bf16.
 template <typename T>
-using Term = std::conditional_t<std::is_same_v<T, float>, float, Bf16Pair>;
+using Term = std::conditional_t<std::is_same_v<T, float>, float, Pair>;
 template <typename T>
 inline constexpr std::int64_t kTogether = sizeof(Term<T>) / sizeof(T);
 
@@ -18,7 +18,7 @@ inline constexpr std::int64_t kTogether = sizeof(Term<T>) / sizeof(T);
 inline void join(float* to, const float* from, const float*, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
 }
-inline void join(Bf16Pair* to, const std::uint16_t* first, const std::uint16_t* second,
+inline void join(Pair* to, const std::uint16_t* first, const std::uint16_t* second,
                  std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
     const std::uint32_t both = first[i] | std::uint32_t{second[i]} << 16;  // one store

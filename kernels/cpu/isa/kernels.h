@@ -19,15 +19,6 @@ struct XBlock {
 };
 inline constexpr std::int32_t kSumSteps = 8;  // 8 times 32 times 127 is within 16 bits
 
-// Rows of x as a product wants them: f32; bf16 or f16, with K padded to even by zero; or 8 bits.
-struct Rows {
-  const float* f32 = nullptr;           // [rows, K], or rounded to bf16 and padded
-  const std::uint16_t* bf16 = nullptr;  // [rows, K rounded up to even]
-  const std::uint16_t* f16 = nullptr;   // [rows, size_in_f16(K)]
-  const XBlock* blocks = nullptr;       // [rows, K / 32]
-};
-// Of a row of f16: an f32 power of two, and halves that are to be multiplied by it.
-constexpr std::int64_t size_in_f16(std::int64_t K) { return 2 + (K + 1) / 2 * 2; }
 // Powers of two that halves stay below so that no sum of 64 products is infinite: of both factors,
 // and of a query that meets whatever a page holds.
 inline constexpr int kFactorsBelow = 4, kQueryBelow = -6;
@@ -37,7 +28,7 @@ struct Range {
 };
 
 // Neighbours along K, in the place that one f32 takes.
-struct Bf16Pair {
+struct Pair {
   std::uint16_t of[2];
 };
 
@@ -47,6 +38,16 @@ struct Strided {
   const T* at;
   std::int64_t row, column;  // one of them is 1
 };
+
+// Rows of x as a product wants them: f32; bf16 or f16, with K padded to even by zero; or 8 bits.
+struct Rows {
+  const float* f32 = nullptr;           // [rows, K], or rounded to bf16 and padded
+  const std::uint16_t* bf16 = nullptr;  // [rows, K rounded up to even]
+  Strided<Pair> f16 = {};               // [rows, pairs_in_f16(K)], or panels of 16 rows
+  const XBlock* blocks = nullptr;       // [rows, K / 32]
+};
+// Of a row of f16: an f32 power of two, and halves that are to be multiplied by it.
+constexpr std::int64_t pairs_in_f16(std::int64_t K) { return 1 + (K + 1) / 2; }
 
 // One query row of one head on its way through its past, page by page.
 struct AttendRow {
@@ -97,19 +98,29 @@ struct Kernels {
   // f16, nor of bf16 with has_bf16. Goes by 8 rows: rows.end is no less, and rows before the first
   // may be made once more.
   decltype(product) product_spread;
+  // y += the sums, of f16 panels; null without has_f16.
+  void (*add_product_of_halves)(float* y, std::int64_t stride, const void* panels, const Rows& x,
+                                Range rows, std::int64_t K, std::int64_t n);
   void (*spread)(PanelType type, void* to, const void* panel, std::int64_t K);
   // y[r, 0 … n) += sum over K of x(r, k) panel[k], for r in rows: n of 16 columns, which stand in a
   // panel [K, 16]; y rows `stride` apart.
   void (*add_product)(float* y, std::int64_t stride, const float* panel, const Strided<float>& x,
                       Range rows, std::int64_t K, std::int64_t n);
   // The same of K pairs; null without has_bf16.
-  void (*add_product_of_pairs)(float* y, std::int64_t stride, const Bf16Pair* panel,
-                               const Strided<Bf16Pair>& x, Range rows, std::int64_t K,
-                               std::int64_t n);
+  void (*add_product_of_pairs)(float* y, std::int64_t stride, const Pair* panel,
+                               const Strided<Pair>& x, Range rows, std::int64_t K, std::int64_t n);
   // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
   void (*quantize)(PanelType type, XBlock* to, const float* x, std::int64_t K);
-  // One row of f16, of x or of a panel, with halves below 2^below; null without has_f16.
-  void (*scale_to_f16)(std::uint16_t* to, const float* x, std::int64_t K, int below);
+  // One row of f16, of x or of a panel, with halves below 2^below; null without has_f16. Of bf16
+  // too.
+  void (*scale_to_f16)(Pair* to, const float* x, std::int64_t K, int below);
+  void (*scale_bf16_to_f16)(Pair* to, const std::uint16_t* x, std::int64_t K, int below);
+  // Panels of f16 whose rows are n columns of x [K, n], rows of which are `stride` apart; below
+  // 2^kFactorsBelow.
+  void (*columns_to_f16)(Pair* panels, const float* x, std::int64_t stride, std::int64_t K,
+                         std::int64_t n);
+  void (*columns_of_bf16_to_f16)(Pair* panels, const std::uint16_t* x, std::int64_t stride,
+                                 std::int64_t K, std::int64_t n);
   void (*to_f16)(std::uint16_t* y, const float* x, std::int64_t n);  // null without has_f16
   void (*to_bf16)(std::uint16_t* y, const float* x, std::int64_t n);
   void (*round_to_bf16)(float* y, const float* x, std::int64_t n);
@@ -122,7 +133,7 @@ struct Kernels {
   // An f32 panel [K, 16] of rows of x, `stride` apart, times s: up to 16, the others zero.
   void (*turn)(float* panel, float s, const float* x, std::int64_t stride, std::int64_t rows,
                std::int64_t K);
-  void (*turn_pairs)(Bf16Pair* panel, const Bf16Pair* x, std::int64_t stride, std::int64_t rows,
+  void (*turn_pairs)(Pair* panel, const Pair* x, std::int64_t stride, std::int64_t rows,
                      std::int64_t K);  // the same of K pairs, as they are
 
   // Pairs of a head [2 half] by their angles, whose cosines and sines stand side by side in table

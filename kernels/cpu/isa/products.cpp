@@ -15,6 +15,9 @@ using cpu::XBlock;
 R1_INLINE void write(float* y, Floats v, std::int64_t n) {
   if (n > 0) store_n(y, v, n < kLanes ? n : kLanes);
 }
+R1_INLINE Floats read(const float* y, std::int64_t n) {
+  return n > 0 ? load_n(y, n < kLanes ? n : kLanes) : Floats{};
+}
 
 template <int R, int P>
 R1_INLINE void write_parts(float* y, std::int64_t stride, Each<Each<Floats, P>, R>& v,
@@ -101,10 +104,11 @@ template <int R, int P>
 // Two sums of halves for each row of a panel, of even k and of odd, which are added up in f32 when
 // they have kHalfTerms. By then each is off by 0.001 of itself, where terms are random: with x
 // rounded to bf16 it would be 0.0016.
-template <int R, int P>
+template <int R, int P, bool adds = false>
 [[gnu::noinline]] void product_f16(float* y, std::int64_t stride, Bytes w, std::int64_t apart,
-                                   const std::uint16_t* x, std::int64_t pairs, std::int64_t n) {
-  const std::int64_t row = 2 + 2 * pairs;
+                                   const cpu::Strided<cpu::Pair>& x, std::int64_t pairs,
+                                   std::int64_t n) {
+  const auto element = [&](int r, std::int64_t k) { return x.at + r * x.row + k * x.column; };
   Each<Each<Each<Floats, 2>, P>, R> total;
   ask_to_write<R, P>(y, stride);
   for (std::int64_t first = 0; first < pairs; first += kHalfTerms) {
@@ -116,7 +120,7 @@ template <int R, int P>
       for (int p = 0; p < P; ++p) v[p] = load<Halves>(w + 64 * (1 + k) + register_at(p, apart));
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        const auto pair = load<std::int32_t>(x + r * row + 2 * (1 + k));
+        const auto pair = load<std::int32_t>(element(r, 1 + k));
 #pragma GCC unroll 4
         for (int p = 0; p < P; ++p) sum[r][p] = add_pairs(sum[r][p], v[p], pair);
       }
@@ -133,7 +137,8 @@ template <int R, int P>
       const Floats low = total[r][p][0], high = total[r][p][1];
       const Floats both = halves<2, false>(low, high, order) + halves<2, true>(low, high, order);
       const Floats scale = load<Floats>(w + register_at(p, apart));
-      scaled[r][p] = both * (scale * load<float>(x + r * row));
+      scaled[r][p] = both * (scale * load<float>(element(r, 0)));
+      if (adds) scaled[r][p] += read(y + r * stride + kLanes * p, n - kLanes * p);
     }
   write_parts(y, stride, scaled, n);
 }
@@ -298,6 +303,13 @@ R1_INLINE void by_rows(cpu::Range rows, const Product& product) {
   if (left() >= 1) product.template operator()<1>(t);
 }
 
+// Rows of f16 from `first` on; all of them are in one panel, where x is panels.
+R1_INLINE cpu::Strided<cpu::Pair> from_row(const cpu::Strided<cpu::Pair>& x, std::int64_t first,
+                                           std::int64_t K) {
+  const std::int64_t in_panel = first % cpu::kPanelRows;
+  return {x.at + (first - in_panel) * cpu::pairs_in_f16(K) + in_panel * x.row, x.row, x.column};
+}
+
 // R rows of x with P registers of panels that are `apart`, from row `part` of the first on.
 // Compiled once for all its callers.
 template <PanelType type, int R, int P>
@@ -312,8 +324,7 @@ template <PanelType type, int R, int P>
     product_bf16<R, P>(to, stride, w + 4 * part, apart, pairs_of(x) + first * pairs * 2, pairs, n);
   } else if constexpr (type == PanelType::f16) {
 #if defined(__AVX512FP16__)
-    product_f16<R, P>(to, stride, w + 4 * part, apart, x.f16 + first * cpu::size_in_f16(K),
-                      (K + 1) / 2, n);
+    product_f16<R, P>(to, stride, w + 4 * part, apart, from_row(x.f16, first, K), (K + 1) / 2, n);
 #endif
   } else {
     const XBlock* from = x.blocks + first * (K / cpu::kBlock);
@@ -390,5 +401,19 @@ void product_spread(PanelType type, float* y, std::int64_t stride, const void* p
     }
   });
 }
+
+#if defined(__AVX512FP16__)
+// What has no other panel beside it is taken twice, and written once.
+void add_product_of_halves(float* y, std::int64_t stride, const void* panels, const Rows& x,
+                           cpu::Range rows, std::int64_t K, std::int64_t n) {
+  const auto size = static_cast<std::int64_t>(cpu::panel_size(PanelType::f16, K));
+  for (std::int64_t at = 0; at < n; at += 2 * kLanes)
+    by_rows<most_rows(PanelType::f16)>(rows, [&]<int R>(std::int64_t first) {
+      product_f16<R, 2, true>(
+          y + first * stride + at, stride, static_cast<Bytes>(panels) + at / cpu::kPanelRows * size,
+          n - at > kLanes ? size : 0, from_row(x.f16, first, K), (K + 1) / 2, n - at);
+    });
+}
+#endif
 
 }  // namespace r1::R1_ISA

@@ -111,6 +111,74 @@ R1_INLINE void store_halves(std::uint16_t* y, HalfRegister v, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) y[i] = v[i];
 }
 
+#if defined(__AVX512FP16__)
+
+// Powers of two for rows whose largest |x| have these bits, so that they are just below 2^below:
+// what comes within 2^-14 of 1 keeps all bits of a half, and the rest is off by 2^-25 at most.
+// Where a number is not finite, no sum of the row is.
+struct PowerOfTwo {
+  Floats scale, inverse;
+};
+R1_INLINE PowerOfTwo power_below(Ints largest, int below) {
+  constexpr std::int32_t kLeast = -100, kMost = 120;  // rows of next to nothing, and of too much
+  const Ints own = (largest >> 23) - 126, some = larger(own, all(kLeast)),
+             e = (some < kMost ? some : all(kMost)) - below;
+  return {bits<Floats>((127 + e) << 23), bits<Floats>((127 - e) << 23)};
+}
+
+template <typename T>
+void scale_row(cpu::Pair* to, const T* x, std::int64_t K, int below) {
+  const PowerOfTwo power = power_below(all(bits<std::int32_t>(largest_magnitude(x, K))), below);
+  __builtin_memcpy(to, &power.scale, sizeof *to);
+  auto* halves = reinterpret_cast<std::uint16_t*>(to + 1);
+  if (K % 2 != 0) halves[K] = 0;
+  by_register(K, [&](std::int64_t i, std::int64_t n) {
+    store_halves(halves + i, to_halves(widen_n(x + i, n) * power.inverse), n);
+  });
+}
+
+// P panels of 16 columns each, or one of n.
+template <int P, typename T>
+void scale_panels(cpu::Pair* to, const T* x, std::int64_t stride, std::int64_t K, std::int64_t n) {
+  static_assert(kLanes == cpu::kPanelRows);
+  const std::int64_t apart = cpu::pairs_in_f16(K) * kLanes;
+  const auto row = [&](std::int64_t k, int p) {
+    return P > 1 ? widen(x + k * stride + p * kLanes) : widen_n(x + k * stride, n);
+  };
+  Each<Ints, P> most;
+  for (std::int64_t k = 0; k < K; ++k)
+    for (int p = 0; p < P; ++p) most[p] = larger(most[p], magnitude(row(k, p)));
+  Each<Floats, P> inverse;
+  for (int p = 0; p < P; ++p) {
+    const PowerOfTwo power = power_below(most[p], cpu::kFactorsBelow);
+    inverse[p] = power.inverse;
+    store(to + p * apart, power.scale);
+  }
+  for (std::int64_t k = 0; k < K; k += 2)
+    for (int p = 0; p < P; ++p) {
+      const HalfRegister first = to_halves(row(k, p) * inverse[p]);
+      const HalfRegister second =
+          k + 1 < K ? to_halves(row(k + 1, p) * inverse[p]) : HalfRegister{};
+      const Words pairs =
+          __builtin_convertvector(first, Words) | __builtin_convertvector(second, Words) << 16;
+      store(to + p * apart + (1 + k / 2) * kLanes, bits<Floats>(pairs));
+    }
+}
+
+template <typename T>
+void scale_columns(cpu::Pair* panels, const T* x, std::int64_t stride, std::int64_t K,
+                   std::int64_t n) {
+  constexpr int kTogether = 4;                     // whole lines of bf16, two of them
+  const std::int64_t size = cpu::pairs_in_f16(K);  // of a row
+  std::int64_t c = 0;
+  for (; n - c >= kTogether * kLanes; c += kTogether * kLanes)
+    scale_panels<kTogether>(panels + c * size, x + c, stride, K, 0);
+  for (; c < n; c += kLanes)
+    scale_panels<1>(panels + c * size, x + c, stride, K, n - c < kLanes ? n - c : kLanes);
+}
+
+#endif
+
 }  // namespace
 
 // q = round(x / step), with a step of the largest |x| over 127 of the blocks that share one, halved
@@ -128,20 +196,19 @@ void quantize(PanelType type, XBlock* to, const float* x, std::int64_t K) {
 }
 
 #if defined(__AVX512FP16__)
-// Scaled by a power of two, so that the largest |x| is just below 2^below: what comes within 2^-14
-// of 1 keeps all bits of a half, and the rest is off by 2^-25 at most. Where a number is not
-// finite, no sum of the row is.
-void scale_to_f16(std::uint16_t* to, const float* x, std::int64_t K, int below) {
-  constexpr std::int32_t kLeast = -100, kMost = 120;  // rows of next to nothing, and of too much
-  const std::int32_t own = (bits<std::int32_t>(largest_magnitude(x, K)) >> 23) - 126;
-  const std::int32_t e = (own < kLeast ? kLeast : own > kMost ? kMost : own) - below;
-  const float scale = bits<float>((127 + e) << 23), inverse = bits<float>((127 - e) << 23);
-  __builtin_memcpy(to, &scale, sizeof scale);
-  to += 2;
-  if (K % 2 != 0) to[K] = 0;
-  by_register(K, [&](std::int64_t i, std::int64_t n) {
-    store_halves(to + i, to_halves(load_n(x + i, n) * inverse), n);
-  });
+void scale_to_f16(cpu::Pair* to, const float* x, std::int64_t K, int below) {
+  scale_row(to, x, K, below);
+}
+void scale_bf16_to_f16(cpu::Pair* to, const std::uint16_t* x, std::int64_t K, int below) {
+  scale_row(to, reinterpret_cast<const Bf16*>(x), K, below);
+}
+void columns_to_f16(cpu::Pair* panels, const float* x, std::int64_t stride, std::int64_t K,
+                    std::int64_t n) {
+  scale_columns(panels, x, stride, K, n);
+}
+void columns_of_bf16_to_f16(cpu::Pair* panels, const std::uint16_t* x, std::int64_t stride,
+                            std::int64_t K, std::int64_t n) {
+  scale_columns(panels, reinterpret_cast<const Bf16*>(x), stride, K, n);
 }
 void to_f16(std::uint16_t* y, const float* x, std::int64_t n) {
   by_register(n, [&](std::int64_t i, std::int64_t m) {

@@ -99,8 +99,8 @@ void turn(float* panel, float s, const float* x, std::int64_t stride, std::int64
   turn_by_fours<FourFloats>(panel, x, stride, rows, K, [s](auto v) { return v * s; });
 }
 
-void turn_pairs(cpu::Bf16Pair* panel, const cpu::Bf16Pair* x, std::int64_t stride,
-                std::int64_t rows, std::int64_t K) {
+void turn_pairs(cpu::Pair* panel, const cpu::Pair* x, std::int64_t stride, std::int64_t rows,
+                std::int64_t K) {
   turn_by_fours<FourPairs>(panel, x, stride, rows, K, [](auto v) { return v; });
 }
 

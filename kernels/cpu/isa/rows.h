@@ -6,8 +6,8 @@ namespace r1::R1_ISA {
 
 void turn(float* panel, float s, const float* x, std::int64_t stride, std::int64_t rows,
           std::int64_t K);
-void turn_pairs(cpu::Bf16Pair* panel, const cpu::Bf16Pair* x, std::int64_t stride,
-                std::int64_t rows, std::int64_t K);
+void turn_pairs(cpu::Pair* panel, const cpu::Pair* x, std::int64_t stride, std::int64_t rows,
+                std::int64_t K);
 void rotate(float* y, const float* x, const float* table, std::int64_t half, bool interleaved);
 void rotate_backward(float* dx, const float* dy, const float* table, std::int64_t half,
                      bool interleaved);

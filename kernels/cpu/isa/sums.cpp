@@ -26,7 +26,7 @@ R1_INLINE Floats add_term(Floats sum, Floats v, const float& x) {
   return multiply_add(v, all(x), sum);
 }
 #if defined(__AVX512BF16__)
-R1_INLINE Floats add_term(Floats sum, Floats v, const cpu::Bf16Pair& x) {
+R1_INLINE Floats add_term(Floats sum, Floats v, const cpu::Pair& x) {
   return dot_bf16(sum, bits<Ints>(v), x.of);
 }
 #endif
@@ -95,8 +95,8 @@ void add_product(float* y, std::int64_t stride, const float* panel, const Stride
 }
 
 #if defined(__AVX512BF16__)
-void add_product_of_pairs(float* y, std::int64_t stride, const cpu::Bf16Pair* panel,
-                          const Strided<cpu::Bf16Pair>& x, cpu::Range rows, std::int64_t K,
+void add_product_of_pairs(float* y, std::int64_t stride, const cpu::Pair* panel,
+                          const Strided<cpu::Pair>& x, cpu::Range rows, std::int64_t K,
                           std::int64_t n) {
   add_either(y, stride, panel, x, rows, K, n);
 }

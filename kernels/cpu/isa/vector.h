@@ -223,6 +223,10 @@ struct F16 {
   std::uint16_t bits;
 };
 R1_INLINE Floats widen(const F16* p) { return from_f16(p); }
+struct Bf16 {
+  std::uint16_t bits;
+};
+R1_INLINE Floats widen(const Bf16* p) { return bits<Floats>(widen_words(p) << 16); }
 
 template <typename T>
 R1_INLINE Floats widen_n(const T* p, std::int64_t n) {
@@ -302,14 +306,17 @@ R1_INLINE float largest(Floats v) { return folded<float, kLanes>(v, Larger{}); }
 
 // Of x [n]; infinite or a NaN where one of them is: by their bits, whose order is that of the
 // magnitudes. By lane, and of all.
-R1_INLINE Ints largest_magnitudes(const float* x, std::int64_t n) {
+R1_INLINE Ints magnitude(Floats v) { return bits<Ints>(v) & 0x7fffffff; }
+template <typename T>
+R1_INLINE Ints largest_magnitudes(const T* x, std::int64_t n) {
   Ints most{};
   by_register(n, [&](std::int64_t i, std::int64_t m) {
-    most = larger(most, bits<Ints>(load_n(x + i, m)) & 0x7fffffff);
+    most = larger(most, magnitude(widen_n(x + i, m)));
   });
   return most;
 }
-R1_INLINE float largest_magnitude(const float* x, std::int64_t n) {
+template <typename T>
+R1_INLINE float largest_magnitude(const T* x, std::int64_t n) {
   return bits<float>(folded<std::int32_t, kLanes>(largest_magnitudes(x, n), Larger{}));
 }
 // Can numbers up to this be rounded to whole steps? Not what is so small that a step has no
