@@ -26,7 +26,8 @@ class PartForward {
     const std::int64_t hd = in_.head_size();
     scores_.enter(part);
     const HeadRows values = rows_of(in_.v, part.h, part.begin);
-    products_.cut(strips_, products_.factor(room_, values, scores_.keys(), hd), scores_.keys(), hd);
+    const auto right = products_.cut(
+        value_room_, products_.factor(room_, values, scores_.keys(), hd), scores_.keys(), hd);
     scores_.for_tiles(part, [&](const Tile& tile) {
       scores_.score(weights_, tile);
       const HeadRows y = rows_of(y_, tile.r, tile.t);
@@ -34,12 +35,10 @@ class PartForward {
         std::fill_n(y.from(i).at, hd, 0.0f);
         weigh(tile, i);
       }
-      products_.add(y, tile.R, hd,
-                    products_.left(products_.factor(weight_room_, {weights_.data(), tile.pitch},
-                                                    tile.R, tile.pitch)),
-                    products_.terms(tile.J),
-                    strips_.data() + products_.terms(tile.first) * cpu::kPanelRows,
-                    products_.terms(scores_.keys()));
+      const auto weights =
+          products_.factor(weight_room_, {weights_.data(), tile.pitch}, tile.R, tile.pitch);
+      products_.add(y, products_.left(left_room_, weights, tile.R, tile.J), {0, tile.R}, right,
+                    scores_.terms(tile), hd);
       for (std::int64_t i = 0; i < tile.R; ++i)
         for (std::int64_t d = 0; d < hd; ++d) y.from(i).at[d] /= sums_[i];
     });
@@ -62,8 +61,8 @@ class PartForward {
   cpu::TileScores<T> scores_;
   const Documents& in_;
   const Tensor &y_, &lse_;
-  typename cpu::Products<T>::Terms strips_;  // of values
-  std::vector<T> room_, weight_room_;
+  typename cpu::Products<T>::Terms value_room_, left_room_;
+  std::vector<typename cpu::Products<T>::Number> room_, weight_room_;
   std::vector<float> weights_;  // of a tile
   float sums_[cpu::kTile];      // of its rows' weights
 };
@@ -84,7 +83,9 @@ void CpuBackend::attention(const Tensor& y, const Tensor& lse, const Tensor& q, 
                for (std::size_t i = next++; i < parts.size(); i = next++) forward.run(parts[i]);
              });
   };
-  if (options.products == DType::bf16 && kernels_.has_bf16)
+  if (options.products == DType::bf16 && kernels_.has_f16)
+    run(cpu::Half{});
+  else if (options.products == DType::bf16 && kernels_.has_bf16)
     run(std::uint16_t{});
   else
     run(float{});

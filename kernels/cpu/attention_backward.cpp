@@ -54,9 +54,10 @@ class PartBackward {
     };
     dk_ = target(g_.dk, sums.dk), dv_ = target(g_.dv, sums.dv);
     dA_.assign(static_cast<std::size_t>(keys_), 0.0f);
-    products_.cut(key_strips_, scores_.key_factors(), keys_, hd_);
+    by_key_ = products_.cut(key_room_, scores_.key_factors(), keys_, hd_);
     const HeadRows values = rows_of(in_.v, part.h, part.begin);
-    products_.turn(value_panels_, products_.factor(room_, values, keys_, hd_), keys_, hd_);
+    by_value_ =
+        products_.turn(value_room_, products_.factor(room_, values, keys_, hd_), keys_, hd_);
     scores_.for_tiles(part, [&](const Tile& tile) { add(tile); });
     if (!part.ends_document) return dA_.swap(sums.dA);
     for (std::int64_t j = 0; !g_.dA.empty() && j < keys_; ++j)
@@ -74,25 +75,22 @@ class PartBackward {
     scores_.score(dz_, tile);
     begin_shares(tile);
     const Factors back = products_.factor(back_room_, dy, R, hd_);
-    scores_.meet(p_, back, value_panels_, tile);
+    scores_.meet(p_, back, by_value_, tile);
     for (std::int64_t i = 0; i < R; ++i) weigh(tile, i);
     const Factors dz = products_.factor(dz_room_, {dz_.data(), tile.pitch}, R, tile.pitch),
                   p = products_.factor(p_room_, {p_.data(), tile.pitch}, R, tile.pitch);
     add_to_keys(dv_, p, back, tile);
     add_to_keys(dk_, dz, products_.factor(room_, q, R, hd_), tile);
-    products_.add(
-        rows_of(g_.dq, tile.r, tile.t), R, hd_, products_.left(dz), products_.terms(tile.J),
-        key_strips_.data() + products_.terms(tile.first) * cpu::kPanelRows, products_.terms(keys_));
+    products_.add(rows_of(g_.dq, tile.r, tile.t), products_.left(left_room_, dz, R, tile.J), {0, R},
+                  by_key_, scores_.terms(tile), hd_);
   }
 
   // to [J, hd] += the transpose of weights [R, J], times x [R, hd].
   void add_to_keys(const HeadRows& to, const Factors& weights, const Factors& x, const Tile& tile) {
     if (to.at == nullptr) return;
-    const std::int64_t R = products_.terms(tile.R);
-    products_.cut(strips_, x, tile.R, hd_);
-    products_.add(to.from(tile.first), tile.J, hd_,
-                  products_.left_turned(turned_, weights, tile.R, tile.pitch), R, strips_.data(),
-                  R);
+    const auto left = products_.left_turned(left_room_, weights, tile.R, tile.pitch);
+    products_.add(to.from(tile.first), left, {0, tile.J},
+                  products_.cut(right_room_, x, tile.R, hd_), {0, products_.terms(tile.R)}, hd_);
   }
 
   // What becomes dp begins with -dy·y.
@@ -124,12 +122,12 @@ class PartBackward {
   const Gradients& g_;
   const std::int64_t hd_;
   std::int64_t keys_ = 0;
-  HeadRows dk_, dv_;                 // of all keys
-  Floats dA_;                        // the same
-  Terms key_strips_, value_panels_;  // of all keys
-  Floats dz_, p_;                    // of a tile
-  Terms strips_, turned_;
-  std::vector<T> room_, back_room_, dz_room_, p_room_;
+  HeadRows dk_, dv_;  // of all keys
+  Floats dA_;         // the same
+  typename cpu::Products<T>::Right by_key_{}, by_value_{};
+  Floats dz_, p_;  // of a tile
+  Terms key_room_, value_room_, left_room_, right_room_;
+  std::vector<typename cpu::Products<T>::Number> room_, back_room_, dz_room_, p_room_;
 };
 
 // Those of one key.
@@ -163,7 +161,9 @@ void CpuBackend::attention_backward(const Tensor& dq, const Tensor& dk, const Te
                  backward.run(parts[i], sums[i]);
              });
   };
-  if (options.products == DType::bf16 && kernels_.has_bf16)
+  if (options.products == DType::bf16 && kernels_.has_f16)
+    run(cpu::Half{});
+  else if (options.products == DType::bf16 && kernels_.has_bf16)
     run(std::uint16_t{});
   else
     run(float{});

@@ -37,12 +37,12 @@ std::vector<Part> parts_of(const Documents& in) {
 }
 
 template <typename T>
-auto Products<T>::factor(std::vector<T>& room, const HeadRows& x, std::int64_t n,
+auto Products<T>::factor(std::vector<Number>& room, const HeadRows& x, std::int64_t n,
                          std::int64_t width) const -> Rows {
-  if constexpr (std::is_same_v<T, float>) {
+  if constexpr (std::is_same_v<Number, float>) {
     return {x.at, x.apart};
   } else {
-    const std::int64_t apart = terms(width) * kTogether<T>;
+    const std::int64_t apart = 2 * terms(width);
     T* to = at_least(room, n * apart);
     for (std::int64_t i = 0; i < n; ++i, to += apart) {
       to[apart - 1] = 0;
@@ -53,44 +53,68 @@ auto Products<T>::factor(std::vector<T>& room, const HeadRows& x, std::int64_t n
 }
 
 template <typename T>
-void Products<T>::turn(Terms& panels, const Rows& x, std::int64_t n, std::int64_t width) const {
+auto Products<T>::turn(Terms& room, const Rows& x, std::int64_t n, std::int64_t width) const
+    -> Right {
   const std::int64_t K = terms(width);
-  Term<T>* to = at_least(panels, (n + kPanelRows - 1) / kPanelRows * kPanelRows * K);
-  const Strided<Term<T>> from = left(x);
+  Term* to = panels(room, n, K);
+  thread_local Terms memory;
+  const Left from = left(memory, x, n, width);
   for (std::int64_t i = 0; i < n; i += kPanelRows) {
-    const std::int64_t rows = std::min<std::int64_t>(kPanelRows, n - i);
+    const std::int64_t count = std::min<std::int64_t>(kPanelRows, n - i);
+    Term* panel = to + i / kPanelRows * size(K);
     if constexpr (std::is_same_v<T, float>)
-      kernels_.turn(to + i * K, 1.0f, from.at + i * from.row, from.row, rows, K);
+      kernels_.turn(panel, 1.0f, from.at + i * from.row, from.row, count, K);
+    else if constexpr (kHalves)
+      kernels_.turn_pairs(panel, from.f16.at + i * (1 + K), 1 + K, count, 1 + K);
     else
-      kernels_.turn_pairs(to + i * K, from.at + i * from.row, from.row, rows, K);
+      kernels_.turn_pairs(panel, from.at + i * from.row, from.row, count, K);
+  }
+  return {to, K};
+}
+
+template <typename T>
+auto Products<T>::cut(Terms& room, const Rows& x, std::int64_t n, std::int64_t width) const
+    -> Right {
+  Term* to = panels(room, width, terms(n));
+  if constexpr (kHalves)
+    kernels_.columns_to_f16(to, x.at, x.apart, n, width);
+  else
+    join_strips<kPanelRows>(to, x.at, x.apart, n, width);
+  return {to, terms(n)};
+}
+
+template <typename T>
+auto Products<T>::left(Terms& room, const Rows& x, std::int64_t n, std::int64_t width) const
+    -> Left {
+  if constexpr (kHalves) {
+    const std::int64_t size = pairs_in_f16(width);
+    Pair* to = at_least(room, n * size);
+    for (std::int64_t i = 0; i < n; ++i)
+      kernels_.scale_to_f16(to + i * size, x.at + i * x.apart, width, kFactorsBelow);
+    return {.f16 = {to, size, 1}};
+  } else {
+    constexpr std::int64_t kNumbers = sizeof(Term) / sizeof(T);
+    return {reinterpret_cast<const Term*>(x.at), x.apart / kNumbers, 1};
   }
 }
 
 template <typename T>
-void Products<T>::cut(Terms& strips, const Rows& x, std::int64_t n, std::int64_t width) const {
-  join_strips<kPanelRows>(
-      at_least(strips, (width + kPanelRows - 1) / kPanelRows * kPanelRows * terms(n)), x.at,
-      x.apart, n, width);
-}
-
-template <typename T>
-Strided<Term<T>> Products<T>::left(const Rows& x) const {
-  return {reinterpret_cast<const Term<T>*>(x.at), x.apart / kTogether<T>, 1};
-}
-
-template <typename T>
-Strided<Term<T>> Products<T>::left_turned(Terms& room, const Rows& x, std::int64_t n,
-                                          std::int64_t width) const {
+auto Products<T>::left_turned(Terms& room, const Rows& x, std::int64_t n, std::int64_t width) const
+    -> Left {
   if constexpr (std::is_same_v<T, float>) {
     return {x.at, 1, x.apart};
+  } else if constexpr (kHalves) {
+    Pair* to = panels(room, width, terms(n));
+    kernels_.columns_to_f16(to, x.at, x.apart, n, width);
+    return {.f16 = {to, 1, kPanelRows}};
   } else {
-    Term<T>* to = at_least(room, terms(n) * width);
-    for (std::int64_t i = 0; i < n; i += kTogether<T>) {
+    Term* to = at_least(room, terms(n) * width);
+    for (std::int64_t i = 0; i < n; i += 2) {
       const T* first = x.at + i * x.apart;
       if (i + 1 < n) {
-        join(to + i / kTogether<T> * width, first, first + x.apart, width);
+        join(to + i / 2 * width, first, first + x.apart, width);
       } else {
-        for (std::int64_t j = 0; j < width; ++j) to[i / kTogether<T> * width + j] = {{first[j], 0}};
+        for (std::int64_t j = 0; j < width; ++j) to[i / 2 * width + j] = {{first[j], 0}};
       }
     }
     return {to, 1, width};
@@ -98,28 +122,30 @@ Strided<Term<T>> Products<T>::left_turned(Terms& room, const Rows& x, std::int64
 }
 
 template <typename T>
-void Products<T>::add(float* to, std::int64_t apart, const Strided<Term<T>>& x, Range rows,
-                      std::int64_t K, const Term<T>* panel, std::int64_t columns) const {
-  if constexpr (std::is_same_v<T, float>)
-    kernels_.add_product(to, apart, panel, x, rows, K, columns);
-  else
-    kernels_.add_product_of_pairs(to, apart, panel, x, rows, K, columns);
-}
-
-template <typename T>
-void Products<T>::add(const HeadRows& to, std::int64_t R, std::int64_t width,
-                      const Strided<Term<T>>& x, std::int64_t K, const Term<T>* strips,
-                      std::int64_t length) const {
-  for (std::int64_t d = 0; to.at != nullptr && d < width; d += kPanelRows)
-    add(to.at + d, to.apart, x, {0, R}, K, strips + d * length,
-        std::min<std::int64_t>(kPanelRows, width - d));
+void Products<T>::add(const HeadRows& to, const Left& x, Range rows, const Right& w, Range terms,
+                      std::int64_t columns) const {
+  const std::int64_t K = terms.end - terms.begin;
+  if (to.at == nullptr) return;
+  if constexpr (kHalves) {
+    kernels_.add_product_of_halves(to.at, to.apart, {w.at, size(w.length), terms.begin}, x, rows, K,
+                                   columns);
+  } else {
+    for (std::int64_t c = 0; c < columns; c += kPanelRows) {
+      const Term* panel = w.at + c * w.length + terms.begin * kPanelRows;
+      const std::int64_t n = std::min<std::int64_t>(kPanelRows, columns - c);
+      if constexpr (std::is_same_v<T, float>)
+        kernels_.add_product(to.at + c, to.apart, panel, x, rows, K, n);
+      else
+        kernels_.add_product_of_pairs(to.at + c, to.apart, panel, x, rows, K, n);
+    }
+  }
 }
 
 template <typename T>
 void TileScores<T>::enter(const Part& part) {
   begin_ = part.begin, end_ = part.last;
   keys_ = products_.factor(key_room_, rows_of(in_.k, part.h, begin_), keys(), hd_);
-  products_.turn(panels_, keys_, keys(), hd_);
+  turned_ = products_.turn(turned_room_, keys_, keys(), hd_);
   decay_.clear();
   for (std::int64_t t = begin_; !in_.A.empty() && t < end_; ++t)
     decay_.push_back(row(in_.A, t)[part.h]);
@@ -148,23 +174,25 @@ void TileScores<T>::score(Floats& z, const Tile& tile) {
     const float* decay = decay_.data() + tile.first;
     for (std::int64_t j = 0; j < tile.J; ++j) to[j] = own - decay[j];
   }
-  meet(z, products_.factor(query_room_, {scaled_.data(), hd_}, tile.R, hd_), panels_, tile);
+  meet(z, products_.factor(query_room_, {scaled_.data(), hd_}, tile.R, hd_), turned_, tile);
 }
 
 template <typename T>
-void TileScores<T>::meet(Floats& z, const Factors& x, const Terms& panels, const Tile& tile) const {
-  const std::int64_t K = products_.terms(hd_);
-  for (std::int64_t j = 0; j < tile.J; j += kPanelRows) {
+void TileScores<T>::meet(Floats& z, const Factors& x, const Right& w, const Tile& tile) {
+  constexpr std::int64_t kColumns = Products<T>::kColumns;
+  const auto left = products_.left(left_room_, x, tile.R, hd_);
+  for (std::int64_t j = 0; j < tile.J; j += kColumns) {
     const Range rows = {std::max<std::int64_t>(0, tile.R - tile.J + j), tile.R};  // see them
-    products_.add(z.data() + j, tile.pitch, products_.left(x), rows, K,
-                  panels.data() + (tile.first + j) * K,
-                  std::min<std::int64_t>(kPanelRows, tile.J - j));
+    products_.add({z.data() + j, tile.pitch}, left, rows, w.from((tile.first + j) / kPanelRows),
+                  {0, products_.terms(hd_)}, std::min(kColumns, tile.J - j));
   }
 }
 
 template class Products<float>;
 template class Products<std::uint16_t>;
+template class Products<Half>;
 template class TileScores<float>;
 template class TileScores<std::uint16_t>;
+template class TileScores<Half>;
 
 }  // namespace r1::cpu

@@ -51,40 +51,58 @@ struct Part {
 // How many, and their order, the longest first, go by shapes alone, and so do the bits of the sums.
 std::vector<Part> parts_of(const Documents& in);
 
-// Products whose factors are f32, or rounded to bf16 (T is std::uint16_t): then terms are pairs.
+struct Half {};  // f32 on its way into a product of halves
+
+// Products whose factors are f32, or rounded to bf16 (T is std::uint16_t) or scaled to halves: then
+// terms are pairs.
 template <typename T>
 class Products {
+  static constexpr bool kHalves = std::is_same_v<T, Half>;
+
  public:
-  using Terms = std::vector<Term<T>>;
+  using Number = std::conditional_t<kHalves, float, T>;
+  using Term = cpu::Term<T>;
+  using Terms = std::vector<Term>;
   struct Rows {
-    const T* at;
+    const Number* at;
     std::int64_t apart;  // of bf16, even
   };
+  using Left = std::conditional_t<kHalves, cpu::Rows, Strided<Term>>;
+  struct Right {  // panels, each of `length` terms
+    const Term* at;
+    std::int64_t length;
+
+    Right from(std::int64_t panel) const { return {at + panel * size(length), length}; }
+  };
+  static constexpr std::int64_t kColumns = kHalves ? 2 * kPanelRows : kPanelRows;  // together
 
   explicit Products(const Kernels& kernels) : kernels_(kernels) {}
 
-  static std::int64_t terms(std::int64_t n) { return (n + kTogether<T> - 1) / kTogether<T>; }
+  static std::int64_t terms(std::int64_t n) { return std::is_same_v<T, float> ? n : (n + 1) / 2; }
 
   // x [n, width] as a factor, in `room` where it is not x itself. Behind an odd number of bf16
   // stands a zero.
-  Rows factor(std::vector<T>& room, const HeadRows& x, std::int64_t n, std::int64_t width) const;
-  // Its transpose in panels [n / 16, terms of the width, 16], or itself in strips [width / 16,
-  // terms of n, 16]: what stands on the right of a product.
-  void turn(Terms& panels, const Rows& x, std::int64_t n, std::int64_t width) const;
-  void cut(Terms& strips, const Rows& x, std::int64_t n, std::int64_t width) const;
+  Rows factor(std::vector<Number>& room, const HeadRows& x, std::int64_t n,
+              std::int64_t width) const;
+  // What stands on the right of a product: its transpose in panels of 16 rows, or itself in panels
+  // of 16 columns.
+  Right turn(Terms& room, const Rows& x, std::int64_t n, std::int64_t width) const;
+  Right cut(Terms& room, const Rows& x, std::int64_t n, std::int64_t width) const;
   // What stands on the left: itself, or its transpose.
-  Strided<Term<T>> left(const Rows& x) const;
-  Strided<Term<T>> left_turned(Terms& room, const Rows& x, std::int64_t n,
-                               std::int64_t width) const;
+  Left left(Terms& room, const Rows& x, std::int64_t n, std::int64_t width) const;
+  Left left_turned(Terms& room, const Rows& x, std::int64_t n, std::int64_t width) const;
 
-  // to [rows, columns] += x [rows, K terms] times one panel.
-  void add(float* to, std::int64_t apart, const Strided<Term<T>>& x, Range rows, std::int64_t K,
-           const Term<T>* panel, std::int64_t columns) const;
-  // to [R, width] += x [R, K terms] times strips, each of `length` terms, where to is not empty.
-  void add(const HeadRows& to, std::int64_t R, std::int64_t width, const Strided<Term<T>>& x,
-           std::int64_t K, const Term<T>* strips, std::int64_t length) const;
+  // to [rows, columns] += x [rows, terms] times those terms of w, where to is not empty.
+  void add(const HeadRows& to, const Left& x, Range rows, const Right& w, Range terms,
+           std::int64_t columns) const;
 
  private:
+  // Of a panel; that of halves begins with its scales.
+  static std::int64_t size(std::int64_t terms) { return (terms + kHalves) * kPanelRows; }
+  static Term* panels(Terms& room, std::int64_t columns, std::int64_t terms) {
+    return at_least(room, (columns + kPanelRows - 1) / kPanelRows * size(terms));
+  }
+
   const Kernels& kernels_;
 };
 
@@ -100,6 +118,7 @@ class TileScores {
  public:
   using Factors = typename Products<T>::Rows;
   using Terms = typename Products<T>::Terms;
+  using Right = typename Products<T>::Right;
   using Floats = std::vector<float>;
 
   TileScores(const Kernels& kernels, const Documents& in)
@@ -119,8 +138,13 @@ class TileScores {
 
   // z [R, J] = scale q k + A_i - A_j.
   void score(Floats& z, const Tile& tile);
-  // z += x [R, hd] times the columns of panels.
-  void meet(Floats& z, const Factors& x, const Terms& panels, const Tile& tile) const;
+  // z += x [R, hd] times the columns of w.
+  void meet(Floats& z, const Factors& x, const Right& w, const Tile& tile);
+  // Of products that sum over the columns of a tile.
+  Range terms(const Tile& tile) const {
+    const std::int64_t first = products_.terms(tile.first);
+    return {first, first + products_.terms(tile.J)};
+  }
   // The columns that row i of a tile sees, and zeros in place of all others.
   Range seen(const Tile& tile, std::int64_t i) const {
     const std::int64_t row = tile.t + i, column = begin_ + tile.first;
@@ -139,10 +163,11 @@ class TileScores {
   const std::int64_t hd_;
   std::int64_t begin_ = 0, end_ = 0;  // of the part's keys: rows
   Factors keys_{};
-  Terms panels_;   // of keys_
+  Right turned_{};  // of keys_
+  Terms turned_room_, left_room_;
   Floats decay_;   // of the keys; empty without DAW
   Floats scaled_;  // queries of a tile
-  std::vector<T> key_room_, query_room_;
+  std::vector<typename Products<T>::Number> key_room_, query_room_;
 };
 
 }  // namespace r1::cpu

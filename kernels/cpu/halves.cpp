@@ -63,14 +63,15 @@ void CpuBackend::add_product_of_halves(const Tensor& out, const Strided<T>& a, c
         in_halves<T>({a.at + rows.begin * a.row + inner.begin * a.column, a.row, a.column}, R, K);
     for_rows(panels_of(C), kPanelRows * R * K, [&](std::int64_t begin, std::int64_t end) {
       thread_local std::vector<cpu::Pair> memory;
-      cpu::Pair* panels = cpu::at_least(memory, kGroup * kPanelRows * cpu::pairs_in_f16(K));
+      const std::int64_t size = kPanelRows * cpu::pairs_in_f16(K);
+      cpu::Pair* panels = cpu::at_least(memory, kGroup * size);
       for (std::int64_t first = begin; first < end; first += kGroup) {
         const std::int64_t c = first * kPanelRows,
                            n = std::min(C, std::min(end, first + kGroup) * kPanelRows) - c;
         columns_in_halves(kernels_, panels, b + inner.begin * C + c, C, K, n);
         for (std::int64_t r = 0; r < R; r += kChunk)
-          kernels_.add_product_of_halves(out.as<float>() + rows.begin * C + c, C, panels, x,
-                                         {r, std::min(R, r + kChunk)}, K, n);
+          kernels_.add_product_of_halves(out.as<float>() + rows.begin * C + c, C, {panels, size, 0},
+                                         x, {r, std::min(R, r + kChunk)}, (K + 1) / 2, n);
       }
     });
   };

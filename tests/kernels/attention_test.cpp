@@ -78,6 +78,14 @@ struct AttentionTest : test::KernelTest {
   void backward_agrees(const Scene& s, const Where& on);
 };
 
+// What scores are off by where the CPU sums up to 64 products of even and of odd elements in
+// halves: each of n additions by u / sqrt 3 of sqrt j / 3, the sum of j products that are 1/3, so
+// that the sum of two is off by sqrt 2 n u / sqrt 6 / 3, with n of hd / 2; and six times as much is
+// next to never exceeded.
+double score_error_in_halves(const Scene& s) {
+  return 6 * std::sqrt(2.0) / 2 / std::sqrt(6.0) / 3 * test::kF16 * largest_score(s);
+}
+
 void AttentionTest::forward_agrees(const Scene& s) {
   SCOPED_TRACE(to_string(s));
   const Op op = [&](Rig& rig) -> std::vector<Floats> {
@@ -89,7 +97,15 @@ void AttentionTest::forward_agrees(const Scene& s) {
   const std::vector<double> mean(s.queries(), mean_error(s, 1.0));
   const double sum = weight_error(s) + test::roundings(s.T + 8) +
                      8.0 * test::kF32 * (largest_score(s) + std::log(static_cast<double>(s.T)));
-  expect_agreement(op, {mean, std::vector<double>(static_cast<std::size_t>(s.T * s.H), sum), mean});
+  const auto allowed = [&](double more) {
+    const std::vector<double> sums(static_cast<std::size_t>(s.T * s.H), sum + more);
+    return std::vector<std::vector<double>>{mean, sums, mean};
+  };
+  const auto halves = [&](const Rig& rig) {
+    return s.options.products == DType::bf16 && rig.name().ends_with("fp16");
+  };
+  expect_agreement(op, allowed(0), [&](const Rig& rig) { return !halves(rig); });
+  expect_agreement(op, allowed(score_error_in_halves(s)), halves);
 }
 
 TEST_F(AttentionTest, ForwardAgrees) {

@@ -48,6 +48,11 @@ struct Rows {
 };
 // Of a row of f16: an f32 power of two, and halves that are to be multiplied by it.
 constexpr std::int64_t pairs_in_f16(std::int64_t K) { return 1 + (K + 1) / 2; }
+// Neighbouring panels of f16, of which products begin with the pairs `first`.
+struct HalfPanels {
+  const Pair* at;
+  std::int64_t apart, first;
+};
 
 // One query row of one head on its way through its past, page by page.
 struct AttendRow {
@@ -98,9 +103,9 @@ struct Kernels {
   // f16, nor of bf16 with has_bf16. Goes by 8 rows: rows.end is no less, and rows before the first
   // may be made once more.
   decltype(product) product_spread;
-  // y += the sums, of f16 panels; null without has_f16.
-  void (*add_product_of_halves)(float* y, std::int64_t stride, const void* panels, const Rows& x,
-                                Range rows, std::int64_t K, std::int64_t n);
+  // y += the sums over so many pairs of x and of f16 panels; null without has_f16.
+  void (*add_product_of_halves)(float* y, std::int64_t stride, const HalfPanels& panels,
+                                const Rows& x, Range rows, std::int64_t pairs, std::int64_t n);
   void (*spread)(PanelType type, void* to, const void* panel, std::int64_t K);
   // y[r, 0 … n) += sum over K of x(r, k) panel[k], for r in rows: n of 16 columns, which stand in a
   // panel [K, 16]; y rows `stride` apart.

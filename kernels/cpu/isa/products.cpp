@@ -107,7 +107,8 @@ template <int R, int P>
 template <int R, int P, bool adds = false>
 [[gnu::noinline]] void product_f16(float* y, std::int64_t stride, Bytes w, std::int64_t apart,
                                    const cpu::Strided<cpu::Pair>& x, std::int64_t pairs,
-                                   std::int64_t n) {
+                                   std::int64_t n, std::int64_t begin = 0) {
+  const Bytes pairs_of_w = w + 64 * (1 + begin);
   const auto element = [&](int r, std::int64_t k) { return x.at + r * x.row + k * x.column; };
   Each<Each<Each<Floats, 2>, P>, R> total;
   ask_to_write<R, P>(y, stride);
@@ -115,9 +116,9 @@ template <int R, int P, bool adds = false>
     const std::int64_t last = first + kHalfTerms < pairs ? first + kHalfTerms : pairs;
     Each<Each<Halves, P>, R> sum;
     for (std::int64_t k = first; k < last; ++k) {
-      fetch<R, P>(w, 64 * (1 + k), 64, apart);
+      fetch<R, P>(pairs_of_w, 64 * k, 64, apart);
       Each<Halves, P> v;
-      for (int p = 0; p < P; ++p) v[p] = load<Halves>(w + 64 * (1 + k) + register_at(p, apart));
+      for (int p = 0; p < P; ++p) v[p] = load<Halves>(pairs_of_w + 64 * k + register_at(p, apart));
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const auto pair = load<std::int32_t>(element(r, 1 + k));
@@ -305,9 +306,9 @@ R1_INLINE void by_rows(cpu::Range rows, const Product& product) {
 
 // Rows of f16 from `first` on; all of them are in one panel, where x is panels.
 R1_INLINE cpu::Strided<cpu::Pair> from_row(const cpu::Strided<cpu::Pair>& x, std::int64_t first,
-                                           std::int64_t K) {
+                                           std::int64_t pairs) {
   const std::int64_t in_panel = first % cpu::kPanelRows;
-  return {x.at + (first - in_panel) * cpu::pairs_in_f16(K) + in_panel * x.row, x.row, x.column};
+  return {x.at + (first - in_panel) * (1 + pairs) + in_panel * x.row, x.row, x.column};
 }
 
 // R rows of x with P registers of panels that are `apart`, from row `part` of the first on.
@@ -324,7 +325,8 @@ template <PanelType type, int R, int P>
     product_bf16<R, P>(to, stride, w + 4 * part, apart, pairs_of(x) + first * pairs * 2, pairs, n);
   } else if constexpr (type == PanelType::f16) {
 #if defined(__AVX512FP16__)
-    product_f16<R, P>(to, stride, w + 4 * part, apart, from_row(x.f16, first, K), (K + 1) / 2, n);
+    product_f16<R, P>(to, stride, w + 4 * part, apart, from_row(x.f16, first, (K + 1) / 2),
+                      (K + 1) / 2, n);
 #endif
   } else {
     const XBlock* from = x.blocks + first * (K / cpu::kBlock);
@@ -404,14 +406,16 @@ void product_spread(PanelType type, float* y, std::int64_t stride, const void* p
 
 #if defined(__AVX512FP16__)
 // What has no other panel beside it is taken twice, and written once.
-void add_product_of_halves(float* y, std::int64_t stride, const void* panels, const Rows& x,
-                           cpu::Range rows, std::int64_t K, std::int64_t n) {
-  const auto size = static_cast<std::int64_t>(cpu::panel_size(PanelType::f16, K));
+void add_product_of_halves(float* y, std::int64_t stride, const cpu::HalfPanels& panels,
+                           const Rows& x, cpu::Range rows, std::int64_t pairs, std::int64_t n) {
+  constexpr std::int64_t kSize = sizeof(cpu::Pair);
   for (std::int64_t at = 0; at < n; at += 2 * kLanes)
     by_rows<most_rows(PanelType::f16)>(rows, [&]<int R>(std::int64_t first) {
       product_f16<R, 2, true>(
-          y + first * stride + at, stride, static_cast<Bytes>(panels) + at / cpu::kPanelRows * size,
-          n - at > kLanes ? size : 0, from_row(x.f16, first, K), (K + 1) / 2, n - at);
+          y + first * stride + at, stride,
+          reinterpret_cast<Bytes>(panels.at + at / cpu::kPanelRows * panels.apart),
+          n - at > kLanes ? kSize * panels.apart : 0, from_row(x.f16, first, pairs), pairs, n - at,
+          panels.first);
     });
 }
 #endif

@@ -11,8 +11,8 @@ void product_spread(cpu::PanelType type, float* y, std::int64_t stride, const vo
 void spread(cpu::PanelType type, void* to, const void* panel, std::int64_t K);
 void quantize(cpu::PanelType type, cpu::XBlock* to, const float* x, std::int64_t K);
 #if defined(__AVX512FP16__)
-void add_product_of_halves(float* y, std::int64_t stride, const void* panels, const cpu::Rows& x,
-                           cpu::Range rows, std::int64_t K, std::int64_t n);
+void add_product_of_halves(float* y, std::int64_t stride, const cpu::HalfPanels& panels,
+                           const cpu::Rows& x, cpu::Range rows, std::int64_t pairs, std::int64_t n);
 void scale_to_f16(cpu::Pair* to, const float* x, std::int64_t K, int below);
 void scale_bf16_to_f16(cpu::Pair* to, const std::uint16_t* x, std::int64_t K, int below);
 void columns_to_f16(cpu::Pair* panels, const float* x, std::int64_t stride, std::int64_t K,
