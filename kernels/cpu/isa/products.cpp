@@ -15,9 +15,6 @@ using cpu::XBlock;
 R1_INLINE void write(float* y, Floats v, std::int64_t n) {
   if (n > 0) store_n(y, v, n < kLanes ? n : kLanes);
 }
-R1_INLINE Floats read(const float* y, std::int64_t n) {
-  return n > 0 ? load_n(y, n < kLanes ? n : kLanes) : Floats{};
-}
 
 template <int R, int P>
 R1_INLINE void write_parts(float* y, std::int64_t stride, Each<Each<Floats, P>, R>& v,
@@ -100,6 +97,17 @@ template <int R, int P>
 }
 
 #if defined(__AVX512FP16__)
+
+R1_INLINE Floats read(const float* y, std::int64_t n) {
+  return n > 0 ? load_n(y, n < kLanes ? n : kLanes) : Floats{};
+}
+
+// Rows of f16 from `first` on; all of them are in one panel, where x is panels.
+R1_INLINE cpu::Strided<cpu::Pair> from_row(const cpu::Strided<cpu::Pair>& x, std::int64_t first,
+                                           std::int64_t pairs) {
+  const std::int64_t in_panel = first % cpu::kPanelRows;
+  return {x.at + (first - in_panel) * (1 + pairs) + in_panel * x.row, x.row, x.column};
+}
 
 // Two sums of halves for each row of a panel, of even k and of odd, which are added up in f32 when
 // they have kHalfTerms. By then each is off by 0.001 of itself, where terms are random: with x
@@ -302,13 +310,6 @@ R1_INLINE void by_rows(cpu::Range rows, const Product& product) {
   if (kMost > 4 && left() >= 4) product.template operator()<4>(t), t += 4;
   if (left() >= 2) product.template operator()<2>(t), t += 2;
   if (left() >= 1) product.template operator()<1>(t);
-}
-
-// Rows of f16 from `first` on; all of them are in one panel, where x is panels.
-R1_INLINE cpu::Strided<cpu::Pair> from_row(const cpu::Strided<cpu::Pair>& x, std::int64_t first,
-                                           std::int64_t pairs) {
-  const std::int64_t in_panel = first % cpu::kPanelRows;
-  return {x.at + (first - in_panel) * (1 + pairs) + in_panel * x.row, x.row, x.column};
 }
 
 // R rows of x with P registers of panels that are `apart`, from row `part` of the first on.
