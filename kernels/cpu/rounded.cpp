@@ -74,8 +74,8 @@ void CpuBackend::multiply(const Tensor& y, const Factor& a, const Factor& b, con
   const std::int64_t K = a.along_k ? a.values.cols() : a.values.rows();
   const bool adds = then.residual.data == y.data;
   const bool along = a.along_k && b.along_k && !adds;
-  const bool sixteen = a.values.dtype == DType::bf16 && b.values.dtype == DType::bf16;
-  const bool in_halves = kernels_.has_f16 && sixteen;
+  const bool both_bf16 = a.values.dtype == DType::bf16 && b.values.dtype == DType::bf16;
+  const bool in_halves = kernels_.has_f16 && both_bf16;
   const auto sum = [&]<typename T>(const Tensor& left, const T* right) {
     const cpu::Strided<T> rows{left.as<T>(), a.along_k ? K : 1, a.along_k ? 1 : left.cols()};
     if (!adds) zero(y);
@@ -84,7 +84,7 @@ void CpuBackend::multiply(const Tensor& y, const Factor& a, const Factor& b, con
   };
   // The terms of an a with one column, or along K, stand where they are: in pairs, then.
   const bool whole = K % 2 == 0 || (!a.along_k && a.values.cols() > 1);
-  const bool as_is = in_halves || (kernels_.has_bf16 && whole && sixteen);
+  const bool as_is = in_halves || (kernels_.has_bf16 && whole && both_bf16);
   if (as_is && along) return linear(y, a.values, b.values, then);
   if (as_is && !b.along_k) return sum(a.values, b.values.as<std::uint16_t>());
 

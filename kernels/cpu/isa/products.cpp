@@ -111,7 +111,7 @@ R1_INLINE cpu::Strided<cpu::Pair> from_row(const cpu::Strided<cpu::Pair>& x, std
 
 // Two sums of halves for each row of a panel, of even k and of odd, which are added up in f32 when
 // they have kHalfTerms. By then each is off by 0.001 of itself, where terms are random: with x
-// rounded to bf16 it would be 0.0016.
+// rounded to bf16 it would be 0.0016. The first `begin` pairs of w meet none.
 template <int R, int P, bool adds = false>
 [[gnu::noinline]] void product_f16(float* y, std::int64_t stride, Bytes w, std::int64_t apart,
                                    const cpu::Strided<cpu::Pair>& x, std::int64_t pairs,
