@@ -95,7 +95,7 @@ class PartBackward {
 
   // What becomes dp begins with -dy·y.
   void begin_shares(const Tile& tile) {
-    p_.resize(static_cast<std::size_t>(tile.R * tile.pitch));
+    cpu::at_least(p_, tile.R * tile.pitch);
     for (std::int64_t i = 0; i < tile.R; ++i) {
       const float mean = kernels_.dot(rows_of(g_.dy, tile.r, tile.t + i).at,
                                       rows_of(g_.y, tile.r, tile.t + i).at, hd_);

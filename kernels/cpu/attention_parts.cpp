@@ -160,8 +160,8 @@ auto TileScores<T>::tile(std::int64_t r, std::int64_t t, std::int64_t last) cons
 
 template <typename T>
 void TileScores<T>::score(Floats& z, const Tile& tile) {
-  z.resize(static_cast<std::size_t>(tile.R * tile.pitch));
-  scaled_.resize(static_cast<std::size_t>(tile.R * hd_));
+  at_least(z, tile.R * tile.pitch);
+  at_least(scaled_, tile.R * hd_);
   for (std::int64_t i = 0; i < tile.R; ++i) {
     const float* q = rows_of(in_.q, tile.r, tile.t + i).at;
     float *scaled = scaled_.data() + i * hd_, *to = z.data() + i * tile.pitch;

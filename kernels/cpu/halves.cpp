@@ -30,8 +30,7 @@ void columns_in_halves(const cpu::Kernels& kernels, cpu::Pair* panels, const T* 
 template <typename T>
 cpu::Rows CpuBackend::in_halves(const Strided<T>& x, std::int64_t R, std::int64_t K) {
   const std::int64_t size = cpu::pairs_in_f16(K), panels = panels_of(R);
-  pairs_.resize(static_cast<std::size_t>(panels * kPanelRows * size));
-  cpu::Pair* pairs = pairs_.data();
+  cpu::Pair* pairs = cpu::at_least(pairs_, panels * kPanelRows * size);
   if (x.column != 1) {
     for_rows(panels, kPanelRows * K, [&](std::int64_t begin, std::int64_t end) {
       begin *= kPanelRows;

@@ -76,26 +76,26 @@ cpu::Rows CpuBackend::prepare(const Tensor& x, PanelType type) {
   }
   if (type == PanelType::bf16) {
     const auto convert = [&](auto& to, auto kernel) {
-      to.resize(static_cast<std::size_t>(T * even));
+      auto* rows = cpu::at_least(to, T * even);
       for_rows(T, K, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t t = begin; t < end; ++t) {
-          to[static_cast<std::size_t>((t + 1) * even - 1)] = 0;  // where K is odd
-          kernel(to.data() + t * even, row(x, t), K);
+          rows[(t + 1) * even - 1] = 0;  // where K is odd
+          kernel(rows + t * even, row(x, t), K);
         }
       });
-      return to.data();
+      return rows;
     };
     if (kernels_.has_bf16) return {.bf16 = convert(halves_, kernels_.to_bf16)};
     return {.f32 = convert(rounded_, kernels_.round_to_bf16)};
   }
   constexpr std::int64_t kSteps = 4;  // for an element
-  const std::int64_t blocks = K / cpu::kBlock;
-  blocks_.resize(static_cast<std::size_t>(T * blocks));
+  const std::int64_t size = K / cpu::kBlock;
+  cpu::XBlock* blocks = cpu::at_least(blocks_, T * size);
   for_rows(T, kSteps * K, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t)
-      kernels_.quantize(type, blocks_.data() + t * blocks, row(x, t), K);
+      kernels_.quantize(type, blocks + t * size, row(x, t), K);
   });
-  return {.blocks = blocks_.data()};
+  return {.blocks = blocks};
 }
 
 void CpuBackend::lay_panel(std::byte* panel, PanelType type, const Tensor& w,
