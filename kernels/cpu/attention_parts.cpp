@@ -93,8 +93,7 @@ auto Products<T>::left(Terms& room, const Rows& x, std::int64_t n, std::int64_t 
       kernels_.scale_to_f16(to + i * size, x.at + i * x.apart, width, kFactorsBelow);
     return {.f16 = {to, size, 1}};
   } else {
-    constexpr std::int64_t kNumbers = sizeof(Term) / sizeof(T);
-    return {reinterpret_cast<const Term*>(x.at), x.apart / kNumbers, 1};
+    return {reinterpret_cast<const Term*>(x.at), x.apart / kTogether<T>, 1};
   }
 }
 
