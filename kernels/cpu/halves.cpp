@@ -1,7 +1,6 @@
 // Products of plain matrices in halves, where the processor multiplies those: each row of the one
 // and each column of the other is scaled by a power of two on its way, some terms at a time.
 #include <algorithm>
-#include <type_traits>
 #include <vector>
 
 #include "kernels/cpu/cpu_backend.h"
@@ -16,13 +15,21 @@ namespace {
 
 std::int64_t panels_of(std::int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
 
-template <typename T>
-void columns_in_halves(const cpu::Kernels& kernels, cpu::Pair* panels, const T* x,
-                       std::int64_t stride, std::int64_t K, std::int64_t n) {
-  if constexpr (std::is_same_v<T, float>)
-    kernels.columns_to_f16(panels, x, stride, K, n);
-  else
-    kernels.columns_of_bf16_to_f16(panels, x, stride, K, n);
+// One row, or panels of n columns, of what may be either.
+void row_to_halves(const cpu::Kernels& kernels, cpu::Pair* to, const float* x, std::int64_t K) {
+  kernels.scale_to_f16(to, x, K, cpu::kFactorsBelow);
+}
+void row_to_halves(const cpu::Kernels& kernels, cpu::Pair* to, const std::uint16_t* x,
+                   std::int64_t K) {
+  kernels.scale_bf16_to_f16(to, x, K, cpu::kFactorsBelow);
+}
+void columns_to_halves(const cpu::Kernels& kernels, cpu::Pair* to, const Strided<float>& x,
+                       std::int64_t K, std::int64_t n) {
+  kernels.columns_to_f16(to, x.at, x.column, K, n);
+}
+void columns_to_halves(const cpu::Kernels& kernels, cpu::Pair* to, const Strided<std::uint16_t>& x,
+                       std::int64_t K, std::int64_t n) {
+  kernels.columns_of_bf16_to_f16(to, x.at, x.column, K, n);
 }
 
 }  // namespace
@@ -34,17 +41,14 @@ cpu::Rows CpuBackend::in_halves(const Strided<T>& x, std::int64_t R, std::int64_
   if (x.column != 1) {
     for_rows(panels, kPanelRows * K, [&](std::int64_t begin, std::int64_t end) {
       begin *= kPanelRows;
-      columns_in_halves(kernels_, pairs + begin * size, x.at + begin, x.column, K,
+      columns_to_halves(kernels_, pairs + begin * size, Strided<T>{x.at + begin, 1, x.column}, K,
                         std::min(R, end * kPanelRows) - begin);
     });
     return {.f16 = {pairs, 1, kPanelRows}};
   }
   for_rows(R, K, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
-      if constexpr (std::is_same_v<T, float>)
-        kernels_.scale_to_f16(pairs + r * size, x.at + r * x.row, K, cpu::kFactorsBelow);
-      else
-        kernels_.scale_bf16_to_f16(pairs + r * size, x.at + r * x.row, K, cpu::kFactorsBelow);
+      row_to_halves(kernels_, pairs + r * size, x.at + r * x.row, K);
   });
   return {.f16 = {pairs, size, 1}};
 }
@@ -54,7 +58,8 @@ cpu::Rows CpuBackend::in_halves(const Strided<T>& x, std::int64_t R, std::int64_
 template <typename T>
 void CpuBackend::add_product_of_halves(const Tensor& out, const Strided<T>& a, const T* b,
                                        std::int64_t I) {
-  constexpr std::int64_t kInner = 1024, kRows = 4096, kGroup = 8, kChunk = 48;
+  constexpr std::int64_t kInner = 1024, kRows = 4096;  // terms and rows of a that are scaled at once
+  constexpr std::int64_t kGroup = 8, kChunk = 48;      // panels of b, and rows that meet them
   const std::int64_t C = out.cols();
   const auto add = [&](cpu::Range rows, cpu::Range inner) {
     const std::int64_t R = rows.end - rows.begin, K = inner.end - inner.begin;
@@ -67,7 +72,7 @@ void CpuBackend::add_product_of_halves(const Tensor& out, const Strided<T>& a, c
       for (std::int64_t first = begin; first < end; first += kGroup) {
         const std::int64_t c = first * kPanelRows,
                            n = std::min(C, std::min(end, first + kGroup) * kPanelRows) - c;
-        columns_in_halves(kernels_, panels, b + inner.begin * C + c, C, K, n);
+        columns_to_halves(kernels_, panels, Strided<T>{b + inner.begin * C + c, 1, C}, K, n);
         for (std::int64_t r = 0; r < R; r += kChunk)
           kernels_.add_product_of_halves(out.as<float>() + rows.begin * C + c, C, {panels, size, 0},
                                          x, {r, std::min(R, r + kChunk)}, (K + 1) / 2, n);
