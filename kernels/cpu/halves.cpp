@@ -58,7 +58,7 @@ cpu::Rows CpuBackend::in_halves(const Strided<T>& x, std::int64_t R, std::int64_
 template <typename T>
 void CpuBackend::add_product_of_halves(const Tensor& out, const Strided<T>& a, const T* b,
                                        std::int64_t I) {
-  constexpr std::int64_t kInner = 1024, kRows = 4096;  // terms and rows of a that are scaled at once
+  constexpr std::int64_t kInner = 1024, kRows = 4096;  // terms, and rows of a, at once
   constexpr std::int64_t kGroup = 8, kChunk = 48;      // panels of b, and rows that meet them
   const std::int64_t C = out.cols();
   const auto add = [&](cpu::Range rows, cpu::Range inner) {
