@@ -83,12 +83,7 @@ void CpuBackend::attention(const Tensor& y, const Tensor& lse, const Tensor& q, 
                for (std::size_t i = next++; i < parts.size(); i = next++) forward.run(parts[i]);
              });
   };
-  if (options.products == DType::bf16 && kernels_.has_f16)
-    run(cpu::Half{});
-  else if (options.products == DType::bf16 && kernels_.has_bf16)
-    run(std::uint16_t{});
-  else
-    run(float{});
+  cpu::with_products(options, kernels_, run);
 }
 
 }  // namespace r1

@@ -161,12 +161,7 @@ void CpuBackend::attention_backward(const Tensor& dq, const Tensor& dk, const Te
                  backward.run(parts[i], sums[i]);
              });
   };
-  if (options.products == DType::bf16 && kernels_.has_f16)
-    run(cpu::Half{});
-  else if (options.products == DType::bf16 && kernels_.has_bf16)
-    run(std::uint16_t{});
-  else
-    run(float{});
+  cpu::with_products(options, kernels_, run);
   const std::int64_t hd = in.head_size();
   for (std::size_t i = 0; i < parts.size(); ++i)
     if (!parts[i].ends_document)

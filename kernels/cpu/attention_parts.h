@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/cpu/isa/kernels.h"
@@ -105,6 +106,18 @@ class Products {
 
   const Kernels& kernels_;
 };
+
+// Calls body(T{}) for the products that are asked for and the processor has: bf16 allows halves.
+template <typename Body>
+void with_products(const AttentionOptions& options, const Kernels& kernels, const Body& body) {
+  const bool rounds = options.products == DType::bf16;
+  if (rounds && kernels.has_f16)
+    body(Half{});
+  else if (rounds && kernels.has_bf16)
+    body(std::uint16_t{});
+  else
+    body(float{});
+}
 
 // Rows t … t + R - 1 of query head r, and the J columns of their document from `first` on, which
 // some row sees. Matrices of them have rows of `pitch` numbers, an even number.

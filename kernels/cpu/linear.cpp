@@ -171,13 +171,13 @@ void CpuBackend::linear(const Tensor& y, const Tensor& x, const Tensor& w, const
 }
 
 // A plain weight becomes f32 panels on the way: x is not rounded then. Both may be of bf16 where
-// the processor multiplies that, with an even K, or halves (`multiply`). Weights of one type, side
-// by side, take the same rows.
+// the processor multiplies that, with an even K, or halves (`multiply`).
 PanelType CpuBackend::type_of_product(const Tensor& x, const Tensor& w) const {
   if (w.packed) return cpu::panel_type(w.dtype);
   return x.dtype == DType::f32 ? PanelType::f32 : cpu::panel_type(sixteen_bit_type());
 }
 
+// Weights of one type, side by side, take the same rows.
 void CpuBackend::linear_all(const Tensor& x, std::span<const Projection> projections) {
   const auto type_of = [&](const Projection& p) { return type_of_product(x, p.w); };
   while (!projections.empty()) {

@@ -8,7 +8,7 @@
 
 namespace r1::cpu {
 
-// What products of plain matrices sum over: an f32, or two neighbours of bf16.
+// What products of plain matrices sum over: an f32, or two neighbours of 16 bits.
 template <typename T>
 using Term = std::conditional_t<std::is_same_v<T, float>, float, Pair>;
 template <typename T>

@@ -103,9 +103,6 @@ struct Kernels {
   // f16, nor of bf16 with has_bf16. Goes by 8 rows: rows.end is no less, and rows before the first
   // may be made once more.
   decltype(product) product_spread;
-  // y += the sums over so many pairs of x and of f16 panels; null without has_f16.
-  void (*add_product_of_halves)(float* y, std::int64_t stride, const HalfPanels& panels,
-                                const Rows& x, Range rows, std::int64_t pairs, std::int64_t n);
   void (*spread)(PanelType type, void* to, const void* panel, std::int64_t K);
   // y[r, 0 … n) += sum over K of x(r, k) panel[k], for r in rows: n of 16 columns, which stand in a
   // panel [K, 16]; y rows `stride` apart.
@@ -114,14 +111,16 @@ struct Kernels {
   // The same of K pairs; null without has_bf16.
   void (*add_product_of_pairs)(float* y, std::int64_t stride, const Pair* panel,
                                const Strided<Pair>& x, Range rows, std::int64_t K, std::int64_t n);
+  // As `product`, of f16 panels and so many pairs, but adds to y; null without has_f16.
+  void (*add_product_of_halves)(float* y, std::int64_t stride, const HalfPanels& panels,
+                                const Rows& x, Range rows, std::int64_t pairs, std::int64_t n);
   // One row in 8 bits, for products with panels of this type; K is a multiple of 32.
   void (*quantize)(PanelType type, XBlock* to, const float* x, std::int64_t K);
-  // One row of f16, of x or of a panel, with halves below 2^below; null without has_f16. Of bf16
-  // too.
+  // From f32 or bf16 one row of f16, of x or of a panel, with halves below 2^below; and panels
+  // whose rows are n columns of x [K, n], rows of which are `stride` apart, with halves below
+  // 2^kFactorsBelow. Null without has_f16.
   void (*scale_to_f16)(Pair* to, const float* x, std::int64_t K, int below);
   void (*scale_bf16_to_f16)(Pair* to, const std::uint16_t* x, std::int64_t K, int below);
-  // Panels of f16 whose rows are n columns of x [K, n], rows of which are `stride` apart; below
-  // 2^kFactorsBelow.
   void (*columns_to_f16)(Pair* panels, const float* x, std::int64_t stride, std::int64_t K,
                          std::int64_t n);
   void (*columns_of_bf16_to_f16)(Pair* panels, const std::uint16_t* x, std::int64_t stride,
